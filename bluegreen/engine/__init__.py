@@ -1,0 +1,1 @@
+"""Plan, runner, journal, lease: runs steps knowing only their contract."""

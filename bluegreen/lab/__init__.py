@@ -1,0 +1,1 @@
+"""Throw-away servers and clients on loopback, for demo, rehearsal and tests."""

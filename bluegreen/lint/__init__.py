@@ -1,0 +1,1 @@
+"""Rules over migration files and schemas, pure."""

@@ -1,0 +1,1 @@
+"""Tools that bring green's schema forward, behind one small protocol."""

@@ -1,0 +1,1 @@
+"""The ground floor: values and verdicts, pure, standard library and pydantic only."""

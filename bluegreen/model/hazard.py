@@ -1,0 +1,35 @@
+"""The named dangers that a plan prints and a playbook allows by name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Hazard(StrEnum):
+    """A danger that comes with an action. `meaning` says what it is in one line."""
+
+    STOPS_WRITES = "STOPS_WRITES"
+    MOVES_TRAFFIC = "MOVES_TRAFFIC"
+    RETAINS_WAL_ON_BLUE = "RETAINS_WAL_ON_BLUE"
+    LOADS_BLUE = "LOADS_BLUE"
+    CHANGES_GREEN_SCHEMA = "CHANGES_GREEN_SCHEMA"
+    RUNS_A_COMMAND = "RUNS_A_COMMAND"
+    DELETES_DATA = "DELETES_DATA"
+    ENDS_ROLLBACK = "ENDS_ROLLBACK"
+
+    @property
+    def meaning(self) -> str:
+        """One line for the person who must allow it."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Hazard.STOPS_WRITES: "writes wait for the length of the pause",
+    Hazard.MOVES_TRAFFIC: "clients are sent to the other side",
+    Hazard.RETAINS_WAL_ON_BLUE: "a slot keeps WAL on blue until green has it",
+    Hazard.LOADS_BLUE: "blue is read from end to end",
+    Hazard.CHANGES_GREEN_SCHEMA: "green's schema changes",
+    Hazard.RUNS_A_COMMAND: "a program named by the playbook runs here",
+    Hazard.DELETES_DATA: "data is deleted for good",
+    Hazard.ENDS_ROLLBACK: "the way back to blue closes",
+}

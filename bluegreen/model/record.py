@@ -1,0 +1,56 @@
+"""A record of the journal, as a value. Owns its fields and the names of its kinds.
+
+How it is stored is for `postgres/journal_table.py`; what a run of records means is for
+`model/history.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What a record tells."""
+
+    RUN_STARTED = "run_started"
+    INTENT = "intent"
+    RESULT = "result"
+    FAILED = "failed"
+    APPROVED = "approved"
+    PAUSING = "pausing"
+    COMMITTED = "committed"
+    BACKED_OUT = "backed_out"
+    MOVED = "moved"
+    WAY_BACK_OPEN = "way_back_open"
+    WINDOW_OPENED = "window_opened"
+    RELEASED = "released"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the story, the same in both databases.
+
+    Attributes:
+        seq: 1, 2, 3 … over the life of the pair of databases.
+        at: when, by the clock of the server that stored it first.
+        kind: what it tells.
+        epoch: how many moves of traffic were committed before or by this record.
+        run: id of the run that wrote it.
+        action: id of the action it speaks of, empty otherwise.
+        body: facts of the kind, JSON; never a secret.
+        writer: `user@host pid` of the process that wrote it.
+    """
+
+    seq: int
+    at: datetime
+    kind: Kind
+    epoch: int
+    run: str
+    action: str = ""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    writer: str = ""

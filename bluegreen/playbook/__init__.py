@@ -1,0 +1,1 @@
+"""The user's file: its schema, its loading, its resolution into steps."""

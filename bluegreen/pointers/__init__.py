@@ -1,0 +1,1 @@
+"""What decides where clients go: PgBouncer today, DNS to come. One file each."""

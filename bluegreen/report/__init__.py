@@ -1,0 +1,1 @@
+"""Typed results to terminal and JSON; one renderer a format."""

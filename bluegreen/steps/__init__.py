@@ -1,0 +1,1 @@
+"""The steps of a playbook, one file each, and the contract they keep."""

@@ -1,0 +1,77 @@
+"""The house keeps its floors: a package imports only what lies below it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import bluegreen
+
+ROOT = Path(bluegreen.__file__).parent
+FLOORS = {
+    "model": 1,
+    "lint": 2,
+    "postgres": 2,
+    "pointers": 2,
+    "migrators": 2,
+    "backups": 2,
+    "steps": 3,
+    "engine": 4,
+    "playbook": 5,
+    "cli": 6,
+    "report": 6,
+}
+OWNERS = {
+    "typer": {"cli"},
+    "psycopg": {"postgres", "pointers", "lab"},
+    "boto3": {"backups", "pointers"},
+    "pglast": {"lint"},
+    "rich": {"cli", "report", "lab"},
+    "yaml": {"playbook"},
+}
+# Rooms on one floor that may lean on `postgres`, which knows the servers.
+NEIGHBOURS = {
+    ("pointers", "postgres"),
+    ("migrators", "postgres"),
+    ("backups", "postgres"),
+    ("migrators", "lint"),
+    ("cli", "report"),
+}
+# The one verb that may open the lab's door.
+LAB_DOORS = {"cli/demo.py", "cli/rehearse.py"}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+FILES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_imports_only_what_lies_below(path: Path) -> None:
+    here = path.relative_to(ROOT).parts[0]
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "bluegreen" and len(parts) > 1 and parts[1] != here:
+            there = parts[1]
+            if there == "lab":
+                assert str(path.relative_to(ROOT)) in LAB_DOORS, name
+            elif here != "lab" and there in FLOORS and (here, there) not in NEIGHBOURS:
+                assert FLOORS[there] < FLOORS[here], f"{path}: {name}"
+        elif parts[0] in OWNERS:
+            assert here in OWNERS[parts[0]], f"{path}: {name}"
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {p.name for p in ROOT.iterdir() if p.is_dir() and p.name[0] != "_"}
+    assert rooms == {*FLOORS, "lab"}
