@@ -1,0 +1,74 @@
+"""The protocol of a pointer: whatever decides where clients go.
+
+Owns the protocol only; each kind of pointer has its file. A pointer is told a wanted
+side, never to swap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class PointerFacts:
+    """What a pointer says of itself.
+
+    Attributes:
+        names: the side it names, None when it names neither.
+        paused: whether it holds clients back.
+        seen: the address it names, for messages.
+    """
+
+    names: Side | None
+    paused: bool
+    seen: str
+
+
+class Pointer(Protocol):
+    """One PgBouncer pool or one DNS name.
+
+    Every method raises BluegreenError when the pointer cannot be reached or refuses.
+    """
+
+    id: str
+
+    def observe(self) -> PointerFacts:
+        """Read which side it names now. Changes nothing."""
+        ...
+
+    def check(self) -> list[Finding]:
+        """Look at all that a move will need of it. Changes nothing."""
+        ...
+
+    def warm_up(self) -> None:
+        """Open and try every connection that a move needs, before the pause."""
+        ...
+
+    def stage(self, side: Side) -> None:
+        """Write beforehand what `move` will put in place. Changes no traffic."""
+        ...
+
+    def pause(self, budget: timedelta) -> None:
+        """Hold clients back; on failure or after `budget` hold back nobody."""
+        ...
+
+    def move(self, side: Side) -> None:
+        """Name `side`, and confirm that it is named. Naming it twice is fine."""
+        ...
+
+    def resume(self) -> None:
+        """Let clients go on. Resuming what is not paused is fine."""
+        ...
+
+    def probe(self) -> str:
+        """Go through it as a client; returns the identity of the side reached."""
+        ...
+
+    def close(self) -> None:
+        """Close what `warm_up` opened and remove what `stage` wrote and not used."""
+        ...

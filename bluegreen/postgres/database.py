@@ -1,0 +1,250 @@
+"""One side's database: how sessions to it are opened and statements run.
+
+Owns connection settings, the warm session, and the one place where psycopg's
+exceptions become ours. What is asked of a database lives in the neighbouring files.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from bluegreen.model.errors import ServerRefused, StepError
+from bluegreen.model.secret import Secret
+from bluegreen.model.side import Side
+
+Query = sql.SQL | sql.Composed
+Row = tuple[Any, ...]
+
+CONNECT_TIMEOUT_S = 5
+"""A server that has not answered a connect after this is treated as away."""
+
+UNACKNOWLEDGED_MS = 10_000
+"""The kernel gives a connection up when sent data is not acknowledged for this long;
+psycopg alone waits for ever on a server whose packets vanish."""
+
+_SESSION = {
+    # A fenced side may be read-only by default; our sessions must still write.
+    "default_transaction_read_only": "off",
+    "search_path": "pg_catalog, pg_temp",
+    "lock_timeout": "0",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "client_min_messages": "warning",
+}
+
+
+class SqlError(StepError):
+    """A server refused a statement.
+
+    Attributes:
+        sqlstate: PostgreSQL's five-letter code, e.g. `55P03`.
+        side: where it happened.
+    """
+
+    def __init__(self, error: psycopg.Error, side: str) -> None:
+        diag = error.diag
+        seen = f"on {side}: {diag.message_primary or str(error).strip()}"
+        if diag.message_detail:
+            seen += f"\n{diag.message_detail}"
+        super().__init__(
+            4010,
+            f"{side} refused a statement ({error.sqlstate})",
+            seen=seen,
+            hint=diag.message_hint or "mend what the server names, then run again",
+        )
+        self.sqlstate = error.sqlstate or ""
+        self.side = side
+
+
+class ServerGoneError(StepError):
+    """The connection to a server broke; what it was doing is unknown."""
+
+    def __init__(self, error: psycopg.Error, side: str) -> None:
+        super().__init__(
+            4006,
+            f"the connection to {side} broke",
+            seen=str(error).strip(),
+            wanted="a server that stays up while bluegreen works",
+            hint=f"see that {side} is up, then run `bluegreen status`",
+        )
+        self.side = side
+
+
+class Database:
+    """A side's database, reached directly and never through a pooler.
+
+    Args:
+        side: blue or green.
+        dsn: libpq key words and values, or a URL, without a password.
+        password: kept out of every printed form.
+        seen_from_peer: key words in which the other side's server must reach this one
+            differently, e.g. another host.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        dsn: str,
+        *,
+        password: Secret | None = None,
+        seen_from_peer: Mapping[str, str] | None = None,
+        label: str = "bluegreen",
+    ) -> None:
+        self.side = side
+        self.label = label
+        self._password = password
+        self._peer = dict(seen_from_peer or {})
+        self._params: dict[str, Any] = conninfo_to_dict(dsn)
+        self._session: psycopg.Connection[Row] | None = None
+
+    @property
+    def dbname(self) -> str:
+        """The database's name as the server tells it."""
+        return str(self.value(sql.SQL("SELECT current_database()")))
+
+    @property
+    def address(self) -> str:
+        """Host, port and database, for messages."""
+        get = self._params.get
+        host = get("host") or get("hostaddr") or get("service") or "local socket"
+        return f"{host}:{get('port') or 5432}/{get('dbname') or ''}"
+
+    def describe(self) -> str:
+        """`blue (10.0.0.5:5432/app)`."""
+        return f"{self.side} ({self.address})"
+
+    def conninfo_for_tools(self) -> tuple[str, dict[str, str]]:
+        """A DSN for pg_dump and friends, and the environment with the password.
+
+        The password goes by environment, so that it is not in the process list.
+        """
+        env = {"PGPASSWORD": self._password.reveal()} if self._password else {}
+        return make_conninfo("", **self._params), env
+
+    def conninfo_for_peer(self) -> Secret:
+        """What the other side's server puts into its subscription."""
+        params = {**self._params, **self._peer}
+        if self._password and "passfile" not in params:
+            params["password"] = self._password.reveal()
+        return Secret(make_conninfo("", **params))
+
+    def connect(self, **settings: str) -> psycopg.Connection[Row]:
+        """Open a session of its own, autocommit, with our settings pinned.
+
+        Raises:
+            ServerRefused: 3001; libpq gives no SQLSTATE for a refused connect, so its
+                words are passed on and not read.
+        """
+        wanted = {**_SESSION, **settings}
+        options = " ".join(f"-c {k}={_escape(v)}" for k, v in wanted.items())
+        params = {
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": UNACKNOWLEDGED_MS,
+            **self._params,
+            "options": f"{self._params.get('options') or ''} {options}".strip(),
+            "application_name": holder(self.label),
+        }
+        if self._password:
+            params["password"] = self._password.reveal()
+        try:
+            return psycopg.connect(**params, autocommit=True, prepare_threshold=2)
+        except psycopg.Error as error:
+            raise ServerRefused(
+                3001,
+                f"{self.side} cannot be reached",
+                seen=str(error).strip(),
+                wanted=f"a session on {self.address}",
+                hint="try the same with psql; is the address right, the server up, "
+                "the password given by ${env:…}, ${file:…} or pgpass?",
+            ) from None
+
+    @property
+    def session(self) -> psycopg.Connection[Row]:
+        """The warm session, opened at first use and again when it has broken."""
+        if self._session is None or self._session.closed or self._session.broken:
+            self._session = self.connect()
+        return self._session
+
+    def rows(self, query: Query, params: Sequence[Any] | None = None) -> list[Row]:
+        """Run a query on the warm session and fetch everything.
+
+        Raises:
+            SqlError: the server refused it.
+            ServerGoneError: the connection broke.
+        """
+        with self.translated():
+            return self.session.execute(query, params).fetchall()
+
+    def value(self, query: Query, params: Sequence[Any] | None = None) -> Any:
+        """The first column of the one row.
+
+        Raises:
+            StepError: no row came; nothing is never taken for an answer.
+        """
+        rows = self.rows(query, params)
+        if len(rows) != 1:
+            raise StepError(
+                4010,
+                f"{self.side} gave {len(rows)} rows where one was asked for",
+                hint="run `bluegreen status` and look at the server's log",
+            )
+        return rows[0][0]
+
+    def run(self, query: Query, params: Sequence[Any] | None = None) -> None:
+        """Run a statement on the warm session.
+
+        Raises:
+            SqlError: the server refused it.
+            ServerGoneError: the connection broke.
+        """
+        with self.translated():
+            self.session.execute(query, params)
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[Row]]:
+        """A transaction on the warm session."""
+        with self.translated(), self.session.transaction():
+            yield self.session
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn psycopg's errors into ours, by class and SQLSTATE."""
+        try:
+            yield
+        except psycopg.Error as error:
+            if error.sqlstate is None or error.sqlstate.startswith(("57P", "08")):
+                raise ServerGoneError(error, str(self.side)) from error
+            raise SqlError(error, str(self.side)) from error
+
+    def close(self) -> None:
+        """Close the warm session."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def holder(label: str) -> str:
+    """Who we are, for `application_name`: the lease tells it to the next operator.
+
+    PostgreSQL cuts application_name at 63 bytes.
+    """
+    return f"{label} {socket.gethostname()[:30]} {os.getpid()}"[:63]
+
+
+def _escape(value: str) -> str:
+    """Escape a value for libpq's `options`: spaces and backslashes need a backslash."""
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")

@@ -1,0 +1,190 @@
+"""Our own schema `bluegreen` in a database: making it, its version, removing it.
+
+Owns the tables `identity`, `journal`, `marker` and the functions of fence and commit
+point. Reading and writing the journal is in `journal_table.py`, the fence in
+`fence.py`, the commit point in `commit_point.py`.
+
+Nothing here is published (but `marker`), dumped or compared. The schema must not be
+named like a login role: `"$user"` in the default search_path would send the role's
+own objects here.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from bluegreen.model.errors import ServerRefused
+from bluegreen.postgres.database import Database
+
+VERSION = 1
+"""Raised whenever a statement below changes what an installed schema holds."""
+
+_TABLES = """
+CREATE SCHEMA IF NOT EXISTS bluegreen;
+REVOKE ALL ON SCHEMA bluegreen FROM PUBLIC;
+
+CREATE TABLE IF NOT EXISTS bluegreen.identity (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    side text NOT NULL CHECK (side IN ('blue', 'green')),
+    id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    playbook text NOT NULL,
+    version integer NOT NULL,
+    pass bytea
+);
+COMMENT ON TABLE bluegreen.identity IS
+    'Who this database is. Never published or copied.';
+
+CREATE TABLE IF NOT EXISTS bluegreen.journal (
+    seq bigint PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    kind text NOT NULL,
+    epoch integer NOT NULL,
+    run text NOT NULL,
+    action text NOT NULL,
+    body jsonb NOT NULL,
+    writer text NOT NULL
+);
+COMMENT ON TABLE bluegreen.journal IS
+    'What bluegreen did: intents, results, moves. Append-only, the same on both sides.';
+
+CREATE TABLE IF NOT EXISTS bluegreen.marker (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE bluegreen.marker IS
+    'Rows that travel with the stream to prove how far it has come.';
+"""
+
+_ROUTINES = """
+CREATE OR REPLACE FUNCTION bluegreen.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'the journal of bluegreen is append-only' USING ERRCODE = '55000';
+END $$;
+
+CREATE OR REPLACE FUNCTION bluegreen.refuse_write() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    held text := current_setting('bluegreen.pass', true);
+    me bluegreen.identity;
+BEGIN
+    SELECT * INTO me FROM bluegreen.identity;
+    IF held <> '' AND me.pass = sha256(convert_to(held, 'UTF8')) THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION '%.% refuses writes: this database is % and does not serve now',
+        TG_TABLE_SCHEMA, TG_TABLE_NAME, me.side
+    USING ERRCODE = '25006',
+        HINT = 'Connect again through the pooler or the service name; '
+               '"bluegreen status" tells which side serves.';
+END $$;
+
+CREATE OR REPLACE PROCEDURE bluegreen.set_fence(closed boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+    fenced oid[] := ARRAY(
+        SELECT t.tgrelid FROM pg_catalog.pg_trigger t
+        WHERE t.tgname = 'bluegreen_fence'
+          AND (t.tgenabled OPERATOR(pg_catalog.<>) 'D')
+              IS DISTINCT FROM closed
+        ORDER BY t.tgrelid);
+    rel oid;
+BEGIN
+    -- One table a transaction: never more than one lock held, so no deadlock.
+    FOREACH rel IN ARRAY fenced LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE ONLY %s %s TRIGGER bluegreen_fence',
+            rel::pg_catalog.regclass,
+            CASE WHEN closed THEN 'ENABLE' ELSE 'DISABLE' END);
+        COMMIT;
+    END LOOP;
+END $$;
+
+CREATE OR REPLACE FUNCTION bluegreen.commit_move(
+    p_seq bigint, p_kind text, p_epoch integer, p_run text, p_action text,
+    p_body jsonb, p_writer text
+) RETURNS pg_lsn
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    origin_position pg_lsn := pg_current_wal_insert_lsn();
+    rel regclass;
+BEGIN
+    INSERT INTO bluegreen.journal (seq, kind, epoch, run, action, body, writer)
+    VALUES (p_seq, p_kind, p_epoch, p_run, p_action,
+        p_body || jsonb_build_object('origin_position', origin_position), p_writer);
+    FOR rel IN
+        SELECT tgrelid FROM pg_trigger
+        WHERE tgname = 'bluegreen_fence' AND tgenabled <> 'D'
+    LOOP
+        EXECUTE format('ALTER TABLE ONLY %s DISABLE TRIGGER bluegreen_fence', rel);
+    END LOOP;
+    RETURN origin_position;
+END $$;
+
+REVOKE ALL ON ALL ROUTINES IN SCHEMA bluegreen FROM PUBLIC;
+"""
+
+_GUARD_JOURNAL = """
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bluegreen.journal
+FOR EACH STATEMENT EXECUTE FUNCTION bluegreen.refuse_change()
+"""
+
+
+def is_built(database: Database) -> bool:
+    """Whether our schema stands in this database, in this version, with an identity."""
+    if database.value(sql.SQL("SELECT to_regclass('bluegreen.identity') IS NULL")):
+        return False
+    found = database.rows(sql.SQL("SELECT version FROM bluegreen.identity"))
+    return found == [(VERSION,)]
+
+
+def build(database: Database, playbook: str) -> None:
+    """Make our schema, or bring it to this version. Repeating it changes nothing.
+
+    Raises:
+        ServerRefused: 3002; the database calls itself the other side.
+    """
+    with database.transaction() as session:
+        # Two operators may build at once; the second waits and finds it done.
+        session.execute(sql.SQL("SELECT pg_advisory_xact_lock(7331, 0)"))
+        session.execute(sql.SQL(_TABLES))
+        session.execute(sql.SQL(_ROUTINES))
+        _guard_journal(database)
+        session.execute(
+            sql.SQL(
+                "INSERT INTO bluegreen.identity (side, playbook, version)"
+                " VALUES (%s, %s, %s)"
+                " ON CONFLICT (one) DO UPDATE SET version = excluded.version"
+            ),
+            (str(database.side), playbook, VERSION),
+        )
+        _refuse_other_side(database)
+
+
+def remove(database: Database) -> None:
+    """Drop our schema, journal included. Fence triggers must be gone before."""
+    database.run(sql.SQL("DROP SCHEMA IF EXISTS bluegreen CASCADE"))
+
+
+def _guard_journal(database: Database) -> None:
+    guarded = database.value(
+        sql.SQL(
+            "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'append_only'"
+            " AND tgrelid = 'bluegreen.journal'::regclass)"
+        )
+    )
+    if not guarded:
+        database.run(sql.SQL(_GUARD_JOURNAL))
+
+
+def _refuse_other_side(database: Database) -> None:
+    side, playbook = database.rows(
+        sql.SQL("SELECT side, playbook FROM bluegreen.identity")
+    )[0]
+    if side != database.side:
+        raise ServerRefused(
+            3002,
+            f"the database given as {database.side} says that it is {side}",
+            seen=f"{database.address} was set up as {side} by playbook {playbook!r}",
+            wanted=f"a database that is {database.side}, or was never set up",
+            hint="are `blue` and `green` exchanged in the playbook?",
+        )

@@ -1,0 +1,80 @@
+"""The journal as a table of one database: reading it and adding to it.
+
+Owns the SQL only. That both sides tell the same story is for `engine/journal.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from bluegreen.model.record import Kind, Record
+from bluegreen.postgres.database import Database
+
+_COLUMNS = sql.SQL("seq, at, kind, epoch, run, action, body, writer")
+
+
+def has_journal(database: Database) -> bool:
+    """Whether the table is there at all."""
+    return bool(
+        database.value(sql.SQL("SELECT to_regclass('bluegreen.journal') IS NOT NULL"))
+    )
+
+
+def read_records(database: Database, after: int = 0) -> list[Record]:
+    """All records with a number above `after`, oldest first.
+
+    A database without our schema has none.
+    """
+    if not has_journal(database):
+        return []
+    rows = database.rows(
+        sql.SQL("SELECT {} FROM bluegreen.journal WHERE seq > %s ORDER BY seq").format(
+            _COLUMNS
+        ),
+        (after,),
+    )
+    return [_record(row) for row in rows]
+
+
+def add_record(database: Database, record: Record) -> None:
+    """Store one record under its number, flushed to disk before this returns.
+
+    Raises:
+        SqlError: 23505 when another writer took the number.
+    """
+    with database.transaction() as session:
+        session.execute(sql.SQL("SET LOCAL synchronous_commit = on"))
+        session.execute(
+            sql.SQL(
+                "INSERT INTO bluegreen.journal ({})"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+            ).format(_COLUMNS),
+            _values(record),
+        )
+
+
+def server_time(database: Database) -> Any:
+    """The server's clock, as an aware datetime in UTC."""
+    return database.value(sql.SQL("SELECT clock_timestamp()"))
+
+
+def _values(record: Record) -> Sequence[Any]:
+    return (
+        record.seq,
+        record.at,
+        str(record.kind),
+        record.epoch,
+        record.run,
+        record.action,
+        Jsonb(dict(record.body)),
+        record.writer,
+    )
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    seq, at, kind, epoch, run, action, body, writer = row
+    return Record(seq, at, Kind(kind), epoch, run, action, body, writer)

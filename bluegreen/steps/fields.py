@@ -1,0 +1,29 @@
+"""Field types that several steps' parameters share. Owns reading them, no more."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from bluegreen.model.duration import format_duration, parse_duration
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(\d+(\.\d+)?(ms|min|s|m|h|d)\s*)+$",
+            "examples": ["500ms", "2s", "30m", "24h", "7d"],
+        }
+    ),
+]
+"""A span of time with its unit, `500ms`, `2s`, `24h`."""

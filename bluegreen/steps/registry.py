@@ -1,0 +1,26 @@
+"""The steps that a playbook may name. Owns the list, in the order they are used."""
+
+from __future__ import annotations
+
+from bluegreen.steps.approve import Approve
+from bluegreen.steps.backup import Backup
+from bluegreen.steps.check import Check
+from bluegreen.steps.contract import Step
+from bluegreen.steps.cutover import Cutover
+from bluegreen.steps.decommission import Decommission
+from bluegreen.steps.hold import Hold
+from bluegreen.steps.migrate import Migrate
+from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.validate import Validate
+
+STEPS: tuple[type[Step], ...] = (
+    Check,
+    Backup,
+    Replicate,
+    Migrate,
+    Validate,
+    Approve,
+    Cutover,
+    Hold,
+    Decommission,
+)

@@ -1,0 +1,47 @@
+"""The step `validate`: prove that green holds what blue holds.
+
+Owns the list of proofs and what a difference means; comparing is for `postgres/`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field
+
+from bluegreen.steps.contract import Action, Step
+from bluegreen.steps.fields import Duration
+
+
+class Validate(Step):
+    """Compare schema, row counts and checksums; run the user's own checks."""
+
+    step: Literal["validate"] = "validate"
+
+    compare_schema: bool = True
+    """Everything blue has must be on green, alike, unless named in `differs`."""
+
+    differs: tuple[str, ...] = ()
+    """Differences that the migration means, as the finding names them, e.g.
+    `column public.orders.note`; a `*` matches anything."""
+
+    compare_rows: Literal["checksum", "count", "none"] = "checksum"
+    """How rows are compared: canonical checksums of every table, counts, or not."""
+
+    queries: dict[str, str] = Field(default_factory=dict)
+    """Named SQL checks, run on green; each must return no row."""
+
+    command: tuple[str, ...] = ()
+    """A program and its arguments that must exit 0; run without a shell, with
+    `PGHOST` and friends pointing at green."""
+
+    workers: int = Field(default=2, ge=1, le=64)
+    """How many tables are compared at once."""
+
+    deadline: Duration = timedelta(hours=6)
+    """Give up when rows are not equal after this time."""
+
+    def actions(self) -> tuple[Action[Any], ...]:
+        """One action a proof."""
+        return ()

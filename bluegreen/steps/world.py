@@ -1,0 +1,62 @@
+"""The handles that a step gets: both databases, the pointers, the journal, time.
+
+Owns nothing but the bundle; it never grows with a step's own state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from bluegreen.model.clock import Clock, SystemClock
+from bluegreen.model.progress import Progress
+from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
+from bluegreen.pointers.pointer import Pointer
+from bluegreen.postgres.database import Database
+
+
+class Journal(Protocol):
+    """The story as both databases tell it."""
+
+    def records(self) -> Sequence[Record]:
+        """All records, oldest first, read afresh."""
+        ...
+
+    def append(
+        self, kind: Kind, *, action: str = "", body: Mapping[str, Any] | None = None
+    ) -> Record:
+        """Write one record to both sides."""
+        ...
+
+
+def _nothing(_: object) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class World:
+    """What a step may touch.
+
+    Attributes:
+        name: the playbook's name; slots, publications and subscriptions carry it.
+        home: the playbook's folder; relative paths start here.
+        point: called with the name of a crash point; does nothing unless armed.
+        tell: takes progress for whoever watches.
+    """
+
+    name: str
+    blue: Database
+    green: Database
+    pointers: tuple[Pointer, ...]
+    journal: Journal
+    home: Path = field(default_factory=Path.cwd)
+    clock: Clock = field(default_factory=SystemClock)
+    point: Callable[[str], None] = _nothing
+    tell: Callable[[Progress], None] = _nothing
+
+    def on(self, side: Side) -> Database:
+        """The database of a side."""
+        return self.blue if side is Side.BLUE else self.green
