@@ -8,18 +8,26 @@ from datetime import timedelta
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|min|s|m|h|d)")
 
+_LONGEST_TEXT = 40
+"""Characters; the search below takes quadratic time on digits without a unit."""
+
+_LONGEST_S = 3650 * 86400.0
+"""Added to today, more would leave the years that a date can hold."""
+
 
 def parse_duration(text: str) -> timedelta:
     """Read `500ms`, `2s`, `30m`, `24h`, `7d` or a run of them, `1h30m`.
 
     Raises:
-        ValueError: no unit, an unknown unit, or nothing at all.
+        ValueError: no unit, an unknown unit, nothing at all, or over ten years.
     """
     compact = text.replace(" ", "")
-    parts = list(_PART.finditer(compact))
+    parts = list(_PART.finditer(compact)) if len(compact) <= _LONGEST_TEXT else []
     if not parts or "".join(part.group(0) for part in parts) != compact:
         raise ValueError(f"{text!r} is not a duration such as 500ms, 2s, 30m, 24h, 7d")
     seconds = sum(float(part.group(1)) * _UNITS_S[part.group(2)] for part in parts)
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{text!r} is longer than ten years")
     return timedelta(seconds=seconds)
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
+from bluegreen.pointers.client_probe import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Pointer(Protocol):
     """
 
     id: str
+    client: Client | None
 
     def observe(self) -> PointerFacts:
         """Read which side it names now. Changes nothing."""

@@ -21,7 +21,6 @@ VERSION = 1
 
 _TABLES = """
 CREATE SCHEMA IF NOT EXISTS bluegreen;
-REVOKE ALL ON SCHEMA bluegreen FROM PUBLIC;
 
 CREATE TABLE IF NOT EXISTS bluegreen.identity (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -120,7 +119,40 @@ BEGIN
     RETURN origin_position;
 END $$;
 
+CREATE OR REPLACE FUNCTION bluegreen.sequence_values()
+RETURNS TABLE (schema_name name, sequence_name name, last bigint, called boolean)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    FOR schema_name, sequence_name, last IN
+        SELECT n.nspname, c.relname, pg_sequence_last_value(s.seqrelid)
+        FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relpersistence <> 't' AND n.nspname <> 'bluegreen'
+    LOOP
+        called := last IS NOT NULL;
+        -- A sequence that gave nothing yet may have been restarted: only its own row
+        -- tells where it stands.
+        IF NOT called THEN
+            EXECUTE format('SELECT last_value, is_called FROM %I.%I',
+                schema_name, sequence_name) INTO last, called;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+CREATE OR REPLACE FUNCTION bluegreen.who_am_i()
+RETURNS TABLE (side text, id uuid, takes_writes boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT i.side, i.id, NOT EXISTS (
+        SELECT FROM pg_trigger t
+        WHERE t.tgname = 'bluegreen_fence' AND t.tgenabled <> 'D')
+    FROM bluegreen.identity i
+$$;
+
 REVOKE ALL ON ALL ROUTINES IN SCHEMA bluegreen FROM PUBLIC;
+-- What any client may ask: which side answers. Tables and all else stay shut.
+GRANT USAGE ON SCHEMA bluegreen TO PUBLIC;
+GRANT EXECUTE ON FUNCTION bluegreen.who_am_i() TO PUBLIC;
 """
 
 _GUARD_JOURNAL = """

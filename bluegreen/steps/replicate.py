@@ -1,8 +1,7 @@
 """The step `replicate`: green becomes a logical replica of blue.
 
-Owns the order: our schema, roles and extensions looked at, blue's schema on green,
-publication, slot, initial copy, indexes after the data, lag. The statements are for
-`postgres/`.
+Owns the parameters and the order. The actions are in `steps/replication/`, the
+statements in `postgres/`.
 """
 
 from __future__ import annotations
@@ -12,8 +11,24 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bluegreen.model.side import Side
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
+from bluegreen.steps.move.arm import CreateFence
+from bluegreen.steps.replication.schema import (
+    AnalyzeGreen,
+    CopySchema,
+    CreateIndexes,
+    CreateKeys,
+)
+from bluegreen.steps.replication.stream import (
+    AwaitInitialCopy,
+    CreatePublication,
+    CreateSlot,
+    CreateSubscription,
+    FollowBlue,
+    PinReplicaIdentity,
+)
 
 
 class Replicate(Step):
@@ -22,12 +37,12 @@ class Replicate(Step):
     step: Literal["replicate"] = "replicate"
 
     workers: int = Field(default=4, ge=1, le=64)
-    """How many tables are copied at once; green's
+    """How many tables are copied and indexes built at once; for the copy green's
     `max_sync_workers_per_subscription` is the other limit."""
 
     exclude: tuple[str, ...] = ()
-    """Tables that stay behind, `schema.table`; a migration tool's own table belongs
-    here."""
+    """Tables whose rows stay behind, `schema.table`; a migration tool's own table
+    belongs here."""
 
     identity_full: tuple[str, ...] = ()
     """Tables without a key that may get `REPLICA IDENTITY FULL` on blue."""
@@ -40,4 +55,17 @@ class Replicate(Step):
 
     def actions(self) -> tuple[Action[Any], ...]:
         """What the engine runs, in order."""
-        return ()
+        key = self.key
+        return (
+            PinReplicaIdentity(key, self.identity_full, self.exclude),
+            CopySchema(key),
+            CreateKeys(key),
+            CreateFence(key, Side.GREEN, "closed"),
+            CreatePublication(key, self.exclude),
+            CreateSlot(key),
+            CreateSubscription(key),
+            AwaitInitialCopy(key, self.deadline),
+            CreateIndexes(key, self.workers),
+            AnalyzeGreen(key),
+            FollowBlue(key, self.max_lag),
+        )

@@ -6,7 +6,9 @@ Owns nothing but the bundle; it never grows with a step's own state.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,9 +33,26 @@ class Journal(Protocol):
         """Write one record to both sides."""
         ...
 
+    def draft(
+        self, kind: Kind, *, action: str = "", body: Mapping[str, Any] | None = None
+    ) -> Record:
+        """Number a record without writing it: the commit point writes it on one side.
 
-def _nothing(_: object) -> None:
+        A COMMITTED record carries the next epoch.
+        """
+        ...
+
+    def reconcile(self) -> int:
+        """Copy what only one side has to the other; returns how many records."""
+        ...
+
+
+def _nothing(*_: object) -> None:
     return None
+
+
+def _no_guard(*_: object) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -45,6 +64,9 @@ class World:
         home: the playbook's folder; relative paths start here.
         point: called with the name of a crash point; does nothing unless armed.
         tell: takes progress for whoever watches.
+        require_lease: raises LeaseRefused unless this run holds the lease on both
+            sides; called right before traffic moves.
+        guard: starts the guard process for a pause of the given length and ends it.
     """
 
     name: str
@@ -56,6 +78,8 @@ class World:
     clock: Clock = field(default_factory=SystemClock)
     point: Callable[[str], None] = _nothing
     tell: Callable[[Progress], None] = _nothing
+    require_lease: Callable[[], None] = _nothing
+    guard: Callable[[timedelta], AbstractContextManager[None]] = _no_guard
 
     def on(self, side: Side) -> Database:
         """The database of a side."""

@@ -1,0 +1,96 @@
+"""Named crash points, so that a test can stop the tool between any two effects.
+
+Owns arming them, by environment only. Where they stand is up to whoever calls
+`world.point(name)`; unarmed, that is an empty function.
+
+`BLUEGREEN_FAULT=point:kind:seed`, e.g. `cutover/move/before_act:kill:1`. The seed is
+the how-manieth passing of that point strikes; with `sleep` it is seconds.
+`BLUEGREEN_FAULT_LOG=path` appends the name of every point passed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.model.errors import PlaybookRefused, StepError
+
+Point = Callable[[str], None]
+KINDS = ("kill", "stop", "error", "sleep")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What strikes where.
+
+    Attributes:
+        point: the name of the point.
+        kind: `kill` (SIGKILL), `stop` (SIGSTOP), `error` (StepError), `sleep`.
+        seed: which passing strikes, from 1; seconds for `sleep`.
+    """
+
+    point: str
+    kind: str
+    seed: int
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """Read `point:kind:seed`.
+
+        Raises:
+            PlaybookRefused: 2008.
+        """
+        point, _, rest = text.partition(":")
+        kind, _, seed = rest.partition(":")
+        if not point or kind not in KINDS or not (seed or "1").isdigit():
+            raise PlaybookRefused(
+                2008,
+                "BLUEGREEN_FAULT is not a fault",
+                seen=repr(text),
+                wanted=f"point:kind:seed, kind one of {', '.join(KINDS)}",
+                hint="unset it, unless this is a test",
+            )
+        return cls(point, kind, int(seed or 1))
+
+
+def points(environ: Mapping[str, str]) -> Point:
+    """The function that `World.point` is: armed by the environment, else empty."""
+    text, log = environ.get("BLUEGREEN_FAULT"), environ.get("BLUEGREEN_FAULT_LOG")
+    if not text and not log:
+        return unarmed
+    fault = Fault.parse(text) if text else None
+    passed: dict[str, int] = {}
+
+    def point(name: str) -> None:
+        if log:
+            _append(Path(log), name)
+        passed[name] = passed.get(name, 0) + 1
+        if fault is not None and fault.point == name:
+            _strike(fault, passed[name])
+
+    return point
+
+
+def unarmed(_: str) -> None:
+    """No fault is asked for."""
+
+
+def _append(log: Path, name: str) -> None:
+    # Opened each time: after a kill the file must hold every name passed.
+    with log.open("a") as file:
+        file.write(name + "\n")
+
+
+def _strike(fault: Fault, passing: int) -> None:
+    if fault.kind == "sleep":
+        time.sleep(fault.seed)
+    elif passing != fault.seed:
+        return
+    elif fault.kind == "error":
+        raise StepError(4001, f"fault asked for at {fault.point}")
+    else:
+        os.kill(os.getpid(), signal.SIGKILL if fault.kind == "kill" else signal.SIGSTOP)

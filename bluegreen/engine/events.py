@@ -1,0 +1,111 @@
+"""What the runner tells while it works, as values.
+
+Owns their fields; showing them is for `report/`. Long work inside an act tells
+`model.progress.Progress` through the same ear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bluegreen.model.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins: its id and the playbook's name."""
+
+    run: str
+    playbook: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSatisfied:
+    """Nothing was to be done; `why` says what holds."""
+
+    action: str
+    title: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStarted:
+    """An act begins; `why` says what it is needed for."""
+
+    action: str
+    title: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionDone:
+    """An act ended and its wanted state was seen.
+
+    Attributes:
+        action: its id.
+        title: the wanted state.
+        why: what holds now.
+        seconds: from the first look until the state was seen.
+    """
+
+    action: str
+    title: str
+    why: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionWaits:
+    """Somebody or something else must move first.
+
+    Attributes:
+        action: its id.
+        title: the wanted state.
+        why: what is waited for.
+        part: from 0 to 1 where it is known.
+        seconds: waited so far.
+        patience_s: when the wait is given up; None for never.
+    """
+
+    action: str
+    title: str
+    why: str
+    part: float | None
+    seconds: float
+    patience_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Ctrl-C or SIGTERM came; the run stops at the next safe point."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """All that could be done was done.
+
+    Attributes:
+        run: its id.
+        seconds: how long it took.
+        acted: ids of the actions that changed something.
+        waiting: what an end that is left to time waits for; empty otherwise.
+    """
+
+    run: str
+    seconds: float
+    acted: tuple[str, ...]
+    waiting: str = ""
+
+
+Event = (
+    RunStarted
+    | ActionSatisfied
+    | ActionStarted
+    | ActionDone
+    | ActionWaits
+    | StopAsked
+    | RunEnded
+    | Progress
+)
+Tell = Callable[[Event], None]

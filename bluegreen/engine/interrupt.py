@@ -1,0 +1,58 @@
+"""Ctrl-C and SIGTERM: stop where it is safe.
+
+Owns the signal handlers while a run goes on. Where it is safe to stop is known to
+the runner.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupt:
+    """Remembers that a stop was asked for.
+
+    The first signal only asks. A second one raises KeyboardInterrupt at once, unless
+    the code is inside `shielded()`, where traffic is half way and must not be left.
+
+    Args:
+        notice: called from the signal handler when the first signal comes, so it may
+            do no more than write to a file descriptor.
+    """
+
+    def __init__(self, notice: Callable[[], None] = lambda: None) -> None:
+        self.asked = False
+        self._notice = notice
+        self._shielded = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for each in SIGNALS:
+            self._before[each] = signal.signal(each, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, before in self._before.items():
+            signal.signal(each, before)
+
+    @contextmanager
+    def shielded(self, shield: bool = True) -> Iterator[None]:
+        """Let no signal in until the end of the block."""
+        self._shielded = shield
+        try:
+            yield
+        finally:
+            self._shielded = False
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked and not self._shielded:
+            raise KeyboardInterrupt
+        if not self.asked:
+            self.asked = True
+            self._notice()

@@ -1,0 +1,276 @@
+"""The journal over both sides: one story, told twice.
+
+Owns agreeing on the story, numbering new records and mending the side that fell
+behind. The table is in `postgres/journal_table.py`; what a story means is in
+`model/history.py`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bluegreen.model.errors import LeaseRefused
+from bluegreen.model.record import Kind, Record
+from bluegreen.postgres import house
+from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.identity import require_pair
+from bluegreen.postgres.journal_table import add_record, read_records, server_time
+
+WITHOUT_LEASE = frozenset({Kind.APPROVED, Kind.NOTE})
+"""Kinds that a person may add while a run holds the lease; a run that meets one takes
+the next number and goes on."""
+
+NUMBER_TRIES = 5
+"""People approve one at a time; five records in the same millisecond are a program."""
+
+_UNIQUE_VIOLATION = "23505"
+_NOT_BUILT = {"42P01", "3F000"}
+
+
+class TwinJournal:
+    """The story as both databases tell it. Green is written first, then blue.
+
+    Its reads and writes use each side's warm session and must not run inside a
+    transaction of it.
+
+    Args:
+        blue: the one side.
+        green: the other.
+        run: id of this run, on each record that it writes.
+        writer: `user@host pid`.
+    """
+
+    def __init__(
+        self, blue: Database, green: Database, run: str, writer: str = ""
+    ) -> None:
+        self.run = run
+        self.writer = writer or this_writer()
+        self._blue = blue
+        self._green = green
+
+    def records(self) -> Sequence[Record]:
+        """All records, oldest first, read afresh from both sides.
+
+        Raises:
+            LeaseRefused: 8002; the sides tell two stories.
+            StepError: a side went away.
+            ServerRefused: a side cannot be reached.
+        """
+        return agree(read_records(self._blue), read_records(self._green))
+
+    def append(
+        self, kind: Kind, *, action: str = "", body: Mapping[str, Any] | None = None
+    ) -> Record:
+        """Write one record to both sides, flushed on both before this returns.
+
+        Raises:
+            LeaseRefused: 8001 another operator writes; 8002 two stories; 8004 our
+                schema is not there.
+        """
+        for _ in range(NUMBER_TRIES):
+            record = self._draft(kind, action, body or {})
+            if self._tell_both(record):
+                return record
+        raise _another_writer(record, None)
+
+    def draft(
+        self, kind: Kind, *, action: str = "", body: Mapping[str, Any] | None = None
+    ) -> Record:
+        """The record that `append` would write now.
+
+        For the commit point, which is written in one transaction with the fence.
+        """
+        return self._draft(kind, action, body or {})
+
+    def reconcile(self) -> int:
+        """Tell the side that fell behind what it missed; returns how many records.
+
+        Raises:
+            LeaseRefused: 8002; the sides tell two stories.
+        """
+        blue, green = read_records(self._blue), read_records(self._green)
+        story = agree(blue, green)
+        self._complete(blue, green, story)
+        return 2 * len(story) - len(blue) - len(green)
+
+    def _complete(
+        self, blue: Sequence[Record], green: Sequence[Record], story: Sequence[Record]
+    ) -> None:
+        for database, known in ((self._green, green), (self._blue, blue)):
+            for record in story[len(known) :]:
+                self._store(database, record)
+
+    def _draft(self, kind: Kind, action: str, body: Mapping[str, Any]) -> Record:
+        blue, green = read_records(self._blue), read_records(self._green)
+        story = agree(blue, green)
+        self._complete(blue, green, story)
+        return Record(
+            seq=len(story) + 1,
+            at=server_time(self._green),
+            kind=kind,
+            epoch=epoch_of(story) + (kind is Kind.COMMITTED),
+            run=self.run,
+            action=action,
+            body=_as_stored(body),
+            writer=self.writer,
+        )
+
+    def _tell_both(self, record: Record) -> bool:
+        """Store it on green, then on blue. False when its number was taken."""
+        return self._store(self._green, record) and self._store(self._blue, record)
+
+    def _store(self, database: Database, record: Record) -> bool:
+        """Store one record. False when a record that needs no lease has its number.
+
+        The same record there already is fine: two who reconcile write the same.
+        """
+        try:
+            add_record(database, record)
+        except SqlError as error:
+            if error.sqlstate in _NOT_BUILT:
+                raise _not_built(database) from None
+            if error.sqlstate != _UNIQUE_VIOLATION:
+                raise
+            there = read_records(database, record.seq - 1)[0]
+            if there != record and there.kind not in WITHOUT_LEASE:
+                raise _another_writer(record, there) from None
+            return there == record
+        return True
+
+
+def open_journal(
+    blue: Database, green: Database, playbook: str, run: str, writer: str = ""
+) -> TwinJournal:
+    """Build our schema on both sides where it is missing and open the journal.
+
+    Call it with the lease held. The sides tell the same story when it returns.
+
+    Raises:
+        ServerRefused: 3002; the two are no pair.
+        LeaseRefused: 8002; they tell two stories.
+    """
+    require_pair(blue, green)
+    for database in (blue, green):
+        if not house.is_built(database):
+            house.build(database, playbook)
+    journal = TwinJournal(blue, green, run, writer)
+    journal.reconcile()
+    return journal
+
+
+def agree(blue: Sequence[Record], green: Sequence[Record]) -> Sequence[Record]:
+    """The longer story, of which the shorter must be the beginning. Pure.
+
+    Raises:
+        LeaseRefused: 8002, naming the first record that differs.
+    """
+    for here, there in zip(blue, green):  # noqa: B905 - the shorter one ends it
+        if here != there:
+            raise _two_stories(here, there)
+    story = max(blue, green, key=len)
+    for number, record in enumerate(story, start=1):
+        if record.seq != number:
+            raise _gap(number, "blue" if story is blue else "green")
+    return story
+
+
+def epoch_of(story: Sequence[Record]) -> int:
+    """The highest epoch told; 0 before the first move."""
+    return max((record.epoch for record in story), default=0)
+
+
+def describe(record: Record) -> str:
+    """`7 committed cutover/move (run ab12, epoch 1) by ann@db1 812`, for messages."""
+    what = " ".join(part for part in (str(record.kind), record.action) if part)
+    return (
+        f"{record.seq} {what} (run {record.run}, epoch {record.epoch})"
+        f" by {record.writer}"
+    )
+
+
+def new_run_id() -> str:
+    """Short enough to read out, long enough not to meet another: `r-5f3a91c2`."""
+    return f"r-{secrets.token_hex(4)}"
+
+
+def this_writer() -> str:
+    """`user@host pid` of this process."""
+    return f"{_user()}@{socket.gethostname()} {os.getpid()}"
+
+
+def _as_stored(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body as jsonb gives it back, so that a record equals itself re-read."""
+    stored: dict[str, Any] = json.loads(json.dumps(dict(body), allow_nan=False))
+    return stored
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        return str(os.getuid())
+
+
+def _two_stories(blue: Record, green: Record) -> LeaseRefused:
+    both = f"blue:  {describe(blue)}\ngreen: {describe(green)}"
+    for record in (blue, green):
+        if side := record.body.get("quarantined"):
+            return _quarantined(str(side), both)
+    return LeaseRefused(
+        8002,
+        f"the journals disagree from record {blue.seq} on",
+        seen=both,
+        wanted="one story, or one side that only lacks the end of it",
+        hint="was a side restored from a backup, or did two operators work at once? "
+        "Compare both with `SELECT * FROM bluegreen.journal ORDER BY seq`",
+    )
+
+
+def _quarantined(side: str, both: str) -> LeaseRefused:
+    return LeaseRefused(
+        8002,
+        f"{side} was set aside when it could not be reached in the middle of a move",
+        seen=both,
+        wanted=f"a {side} that holds nothing of that move",
+        hint=f"make {side} anew, an empty database, then run again",
+    )
+
+
+def _gap(number: int, side: str) -> LeaseRefused:
+    return LeaseRefused(
+        8002,
+        f"the journal on {side} lacks record {number}",
+        seen="a later record is there",
+        wanted="records numbered 1, 2, 3 … without a gap",
+        hint="was the side restored from a backup? Look at both with "
+        "`SELECT * FROM bluegreen.journal ORDER BY seq`",
+    )
+
+
+def _another_writer(mine: Record, there: Record | None) -> LeaseRefused:
+    return LeaseRefused(
+        8001,
+        f"another operator wrote record {mine.seq} of the journal",
+        seen=describe(there) if there else "number after number was taken",
+        wanted="one operator at a time",
+        hint="`bluegreen journal` shows who; wait until that run has ended, "
+        "then run again",
+    )
+
+
+def _not_built(database: Database) -> LeaseRefused:
+    return LeaseRefused(
+        8004,
+        f"the journal cannot be written on {database.side}",
+        seen=f"{database.describe()} has no table bluegreen.journal",
+        wanted="our schema, which `bluegreen run` makes",
+        hint="was it dropped, or the database made anew? `bluegreen status` tells "
+        "what stands",
+    )

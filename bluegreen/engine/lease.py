@@ -1,0 +1,105 @@
+"""The lease: one operator at a time, on both sides.
+
+Owns the order in which the sides are taken and the refusal that names the holder. The
+lock itself is in `postgres/lease.py`.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from bluegreen.model.duration import format_duration
+from bluegreen.model.errors import LeaseRefused
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.lease import Holder, LockSession, read_holder
+
+ANSWER_WITHIN = timedelta(seconds=1)
+"""A side that has not confirmed the lease by then counts as lost: half of the default
+pause, and far above a round trip."""
+
+
+class Lease:
+    """Held from `with` to its end, or until a session of it is lost.
+
+    Blue is always taken first, so that two operators never hold one side each.
+
+    Raises:
+        LeaseRefused: 8001; another holds it, with name, address and age.
+    """
+
+    def __init__(self, blue: Database, green: Database) -> None:
+        self._databases = (blue, green)
+        self._sessions: list[LockSession] = []
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for database in self._databases:
+                session = LockSession(database)
+                stack.callback(session.close)
+                if not session.try_lock():
+                    raise _refusal(database, read_holder(database))
+                self._sessions.append(session)
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._sessions.clear()
+        self._open.close()
+
+    def still_held(self, within: timedelta = ANSWER_WITHIN) -> bool:
+        """Whether both servers confirm it now. No answer is a no."""
+        return bool(self._sessions) and all(
+            session.still_held(within) for session in self._sessions
+        )
+
+    def require_held(self) -> None:
+        """Stop unless both servers confirm it now; called right before an act.
+
+        Raises:
+            LeaseRefused: 8001.
+        """
+        lost = [s.database for s in self._sessions if not s.still_held(ANSWER_WITHIN)]
+        if lost or not self._sessions:
+            names = " and ".join(database.describe() for database in lost)
+            raise LeaseRefused(
+                8001,
+                "the lease is not held any more",
+                seen=f"{names or 'neither side'} does not confirm it within "
+                f"{format_duration(ANSWER_WITHIN)}",
+                wanted="this run's session holds the lease on both sides",
+                hint="did the network or a server break? Look at `bluegreen status`, "
+                "then run again",
+            )
+
+
+def _refusal(database: Database, holder: Holder | None) -> LeaseRefused:
+    who = describe_holder(holder) if holder else "nobody now, somebody a moment ago"
+    seen = f"on {database.describe()}: {who}"
+    return LeaseRefused(
+        8001,
+        "another operator holds the lease",
+        seen=seen,
+        wanted="one operator at a time",
+        hint="ask them, or wait until that run has ended; its session going away "
+        "frees the lease by itself",
+    )
+
+
+def describe_holder(holder: Holder) -> str:
+    """`'bluegreen run db1 812', from 10.0.0.9, since 2026-05-04 01:02:03 UTC (3 s)`."""
+    parts = [repr(holder.name)]
+    if holder.address:
+        parts.append(f"from {holder.address}")
+    if holder.since is not None and holder.age is not None:
+        age = format_duration(holder.age)
+        parts.append(f"since {holder.since:%Y-%m-%d %H:%M:%S} UTC ({age})")
+    return ", ".join(parts)

@@ -1,0 +1,202 @@
+"""The plan: what a run would do, by the code that will do it.
+
+Owns looking at every action without acting, the plan's digest, and holding it against
+the hazards that the playbook allows. Acting is for `runner.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bluegreen.model.errors import PlaybookRefused, StepError
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.history import State, fold
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, NotYet, Verdict
+from bluegreen.steps.contract import Action, Step
+from bluegreen.steps.world import World
+
+SERVER_WENT_AWAY = 4006
+"""The one StepError that a look may not take for "not there yet"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """It cannot be looked at before an earlier action was done."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """It lies before a cutover that is behind us; it is not looked at any more."""
+
+    why: str
+
+
+PlannedVerdict = Verdict | Unseen | Passed
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAction:
+    """One action, its verdict now, and what it is dangerous for."""
+
+    id: str
+    title: str
+    verdict: PlannedVerdict
+    hazards: tuple[Hazard, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The verdict's name: satisfied, needed, not_yet, refused, unseen, passed."""
+        name = type(self.verdict).__name__.lower()
+        return "not_yet" if name == "notyet" else name
+
+    @property
+    def may_act(self) -> bool:
+        """Whether a run may come to act on it."""
+        return isinstance(self.verdict, Needed | NotYet | Unseen)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        actions: in the order in which they run.
+        digest: short name of this plan; another world or playbook gives another.
+        not_allowed: hazards that lie ahead and that the playbook does not allow.
+    """
+
+    actions: tuple[PlannedAction, ...]
+    digest: str
+    not_allowed: tuple[Hazard, ...] = ()
+
+    def require_allowed(self, allow: Iterable[Hazard] = ()) -> None:
+        """Stop unless the playbook allows every hazard that lies ahead.
+
+        Raises:
+            PlaybookRefused: 2006, with the line to add.
+        """
+        if self.not_allowed:
+            raise not_allowed(self.not_allowed, allow)
+
+    def require_digest(self, wanted: str) -> None:
+        """Stop unless this is the plan that was looked at.
+
+        Raises:
+            PlaybookRefused: 2007.
+        """
+        if wanted != self.digest:
+            raise PlaybookRefused(
+                2007,
+                "the world is not the one the plan was made for",
+                seen=f"the plan is {self.digest} now",
+                wanted=f"plan {wanted}",
+                hint="look at `bluegreen plan` again; the playbook or the servers "
+                "have changed since",
+            )
+
+
+def plan(
+    steps: Sequence[Step],
+    world: World,
+    *,
+    before: Sequence[Action[Any]] = (),
+    playbook_digest: str = "",
+    allow: Iterable[Hazard] = (),
+) -> Plan:
+    """Look at every action and change nothing.
+
+    Args:
+        steps: what would run, in order.
+        world: what is looked at.
+        before: what runs before all steps, whichever side serves.
+        playbook_digest: goes into the plan's digest.
+        allow: hazards that the playbook allows.
+
+    Raises:
+        BluegreenError: a server, a pointer or the journal could not be looked at.
+    """
+    behind, ahead = divide(expand(steps), fold(world.journal.records()))
+    planned = (
+        *(_planned(action, world) for action in before),
+        *(_passed(action) for action in behind),
+        *(_planned(action, world) for action in ahead),
+    )
+    dangers = {hazard for one in planned if one.may_act for hazard in one.hazards}
+    return Plan(
+        planned,
+        digest_of(playbook_digest, planned),
+        tuple(sorted(dangers - set(allow))),
+    )
+
+
+def expand(steps: Sequence[Step]) -> tuple[Action[Any], ...]:
+    """All actions of these steps, in order."""
+    return tuple(action for step in steps for action in step.actions())
+
+
+def divide(
+    actions: Sequence[Action[Any]], state: State
+) -> tuple[tuple[Action[Any], ...], tuple[Action[Any], ...]]:
+    """What lies behind a cutover that holds, and what is still looked at. Pure.
+
+    While green serves, blue no longer feeds green: what comes before the movement
+    would find its wanted states gone and start to bring them back. The movement
+    itself is looked at, so that it is finished when it was cut short.
+    """
+    if state.serving is Side.BLUE:
+        return (), tuple(actions)
+    for number, action in enumerate(actions):
+        if Hazard.MOVES_TRAFFIC in action.hazards:
+            return tuple(actions[:number]), tuple(actions[number:])
+    return (), tuple(actions)
+
+
+def digest_of(playbook_digest: str, planned: Sequence[PlannedAction]) -> str:
+    """Twelve letters of a SHA-256 over the playbook and every action's verdict."""
+    lines = [playbook_digest, *(f"{one.id} {one.kind}" for one in planned)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def not_allowed(
+    missing: Iterable[Hazard], allow: Iterable[Hazard] = ()
+) -> PlaybookRefused:
+    """The refusal with the exact line for the playbook."""
+    names = sorted(set(missing))
+    line = ", ".join(sorted({*names, *allow}))
+    return PlaybookRefused(
+        2006,
+        f"the playbook does not allow {', '.join(names)}",
+        seen="\n".join(f"{hazard}: {hazard.meaning}" for hazard in names),
+        wanted=f"allow: [{line}]",
+        hint="if that is meant, put this line into the playbook",
+    )
+
+
+def _passed(action: Action[Any]) -> PlannedAction:
+    why = "it lies before the cutover, and green serves"
+    return PlannedAction(action.id, action.title, Passed(why), _hazards(action))
+
+
+def _planned(action: Action[Any], world: World) -> PlannedAction:
+    return PlannedAction(
+        action.id, action.title, _look(action, world), _hazards(action)
+    )
+
+
+def _hazards(action: Action[Any]) -> tuple[Hazard, ...]:
+    return tuple(sorted(action.hazards))
+
+
+def _look(action: Action[Any], world: World) -> PlannedVerdict:
+    try:
+        return action.judge(action.observe(world))
+    except StepError as error:
+        if error.code == SERVER_WENT_AWAY:
+            raise
+        return Unseen(f"not visible yet: {error.problem}")

@@ -1,0 +1,287 @@
+"""The runner: brings about every action's wanted state, in order, and remembers it.
+
+Owns the order observe, judge, intent, act, result, observe again; waiting; and where a
+run may be stopped. What an action does is in `steps/`; what a run tells is shown by
+`report/`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bluegreen.engine.events import (
+    ActionDone,
+    ActionSatisfied,
+    ActionStarted,
+    ActionWaits,
+    RunEnded,
+    RunStarted,
+    StopAsked,
+    Tell,
+)
+from bluegreen.engine.interrupt import Interrupt
+from bluegreen.engine.plan import divide, expand, not_allowed
+from bluegreen.engine.traffic import traffic_line
+from bluegreen.model.duration import format_duration
+from bluegreen.model.errors import (
+    BluegreenError,
+    BudgetError,
+    StepError,
+    error_for,
+)
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.history import fold
+from bluegreen.model.record import Kind
+from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied
+from bluegreen.steps.contract import Action, Step
+from bluegreen.steps.world import World
+
+FIRST_LOOK_S = 0.1
+"""How soon a wait looks again at first; most waits are over within a second."""
+
+LAST_LOOK_S = 1.0
+"""How seldom it looks in the end; Ctrl-C is noticed this soon."""
+
+SLOWER = 1.5
+
+
+def _ignore(_: object) -> None:
+    return None
+
+
+class Runner:
+    """Runs actions one by one, for one run.
+
+    Args:
+        world: what the actions may touch; its `require_lease` is called before every
+            act.
+        run: id of the run.
+        allow: hazards that the playbook allows.
+        interrupt: whether a stop was asked for.
+        tell: takes events for whoever watches.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        run: str,
+        allow: Iterable[Hazard] = (),
+        interrupt: Interrupt | None = None,
+        tell: Tell = _ignore,
+    ) -> None:
+        self._world = world
+        self._run = run
+        self._allow = frozenset(allow)
+        self._interrupt = interrupt or Interrupt()
+        self._tell = tell
+        self._acted: list[str] = []
+
+    def run(
+        self,
+        steps: Sequence[Step],
+        *,
+        before: Sequence[Action[Any]] = (),
+        about: Mapping[str, Any] | None = None,
+    ) -> RunEnded:
+        """Bring about every wanted state, or stop at the first that gives way.
+
+        An action that `waits_for_timer` ends the run well while it says NotYet.
+
+        Args:
+            steps: what to run, in order.
+            before: actions that come before all steps, whichever side serves; they
+                end a move that was cut short.
+            about: what the record of the run's start says, e.g. digests.
+
+        Raises:
+            BluegreenError: an action refused or failed; its `traffic` line is set.
+            StepError: 4007; a stop was asked for.
+        """
+        try:
+            return self._run_all(before, expand(steps), about or {})
+        except KeyboardInterrupt:
+            raise self._stopped("interrupted", "nothing was half way") from None
+        except BluegreenError as error:
+            error.traffic = error.traffic or traffic_line(self._world)
+            raise
+
+    def _run_all(
+        self,
+        before: Sequence[Action[Any]],
+        actions: Sequence[Action[Any]],
+        about: Mapping[str, Any],
+    ) -> RunEnded:
+        started = self._world.clock.monotonic()
+        self._world.journal.append(Kind.RUN_STARTED, body=about)
+        self._tell(RunStarted(self._run, self._world.name))
+        waiting = self._run_some(before)
+        if not waiting:
+            _, ahead = divide(actions, fold(self._world.journal.records()))
+            waiting = self._run_some(ahead)
+        took = self._world.clock.monotonic() - started
+        ended = RunEnded(self._run, took, tuple(self._acted), waiting)
+        self._tell(ended)
+        return ended
+
+    def _run_some(self, actions: Sequence[Action[Any]]) -> str:
+        """In order; returns at once with what a timer waits for."""
+        for action in actions:
+            self._stop_if_asked(f"before {action.title or action.id}")
+            if waiting := self._bring_about(action):
+                return waiting
+        return ""
+
+    def _bring_about(self, action: Action[Any]) -> str:
+        """Until it is satisfied. Returns what a timer waits for, else nothing."""
+        started = self._world.clock.monotonic()
+        acted = False
+        wait = _Wait(self._world.clock.monotonic())
+        while True:
+            facts = action.observe(self._world)
+            verdict = action.judge(facts)
+            match verdict:
+                case Satisfied():
+                    self._tell_satisfied(action, verdict.why, acted, started)
+                    return ""
+                case Refused():
+                    raise _refusal(verdict)
+                case NotYet():
+                    if getattr(action, "waits_for_timer", False):
+                        return verdict.why
+                    self._wait(action, verdict, wait)
+                case Needed():
+                    if acted:
+                        raise _not_reached(action, verdict)
+                    self._act(action, facts, verdict)
+                    acted = True
+                    wait = _Wait(self._world.clock.monotonic())
+
+    def _act(self, action: Action[Any], facts: Any, verdict: Needed) -> None:
+        if missing := action.hazards - self._allow:
+            raise not_allowed(missing, self._allow)
+        world = self._world
+        world.require_lease()
+        self._tell(ActionStarted(action.id, action.title, verdict.why))
+        world.journal.append(Kind.INTENT, action=action.id, body={"why": verdict.why})
+        try:
+            with self._interrupt.shielded(getattr(action, "critical", False)):
+                world.point(f"{action.id}/before_act")
+                result = action.act(world, facts)
+                world.point(f"{action.id}/after_act")
+        except BluegreenError as error:
+            self._remember_failure(action, error)
+            raise
+        except KeyboardInterrupt:
+            stopped = self._stopped(
+                f"interrupted in the middle of {action.id}", crash_text(action)
+            )
+            self._remember_failure(action, stopped)
+            raise stopped from None
+        world.journal.append(Kind.RESULT, action=action.id, body=result)
+        self._acted.append(action.id)
+        world.point(f"{action.id}/after_result")
+
+    def _remember_failure(self, action: Action[Any], error: BluegreenError) -> None:
+        """Tell the journal; a journal out of reach must not hide the error itself."""
+        body = {"code": error.code, "problem": error.problem}
+        try:
+            self._world.journal.append(Kind.FAILED, action=action.id, body=body)
+        except BluegreenError as lost:
+            unsaid = f"the journal could not be told: {lost.problem}"
+            error.seen = "\n".join(filter(None, (error.seen, unsaid)))
+
+    def _wait(self, action: Action[Any], verdict: NotYet, wait: _Wait) -> None:
+        clock = self._world.clock
+        waited = clock.monotonic() - wait.since
+        patience = action.patience.total_seconds() if action.patience else None
+        self._tell(
+            ActionWaits(
+                action.id,
+                action.title,
+                verdict.why,
+                verdict.progress,
+                waited,
+                patience,
+            )
+        )
+        if patience is not None and waited >= patience:
+            raise _out_of_patience(action, verdict, waited)
+        self._stop_if_asked(f"while waiting for: {action.title or action.id}")
+        clock.sleep(wait.next_look())
+
+    def _tell_satisfied(
+        self, action: Action[Any], why: str, acted: bool, started: float
+    ) -> None:
+        if not acted:
+            self._tell(ActionSatisfied(action.id, action.title, why))
+            return
+        seconds = self._world.clock.monotonic() - started
+        self._tell(ActionDone(action.id, action.title, why, seconds))
+
+    def _stop_if_asked(self, where: str) -> None:
+        if self._interrupt.asked:
+            self._tell(StopAsked())
+            raise self._stopped(f"interrupted {where}", "nothing was half way")
+
+    def _stopped(self, problem: str, seen: str) -> StepError:
+        return StepError(
+            4007,
+            problem,
+            seen=seen,
+            traffic=traffic_line(self._world),
+            hint="run again; it goes on from here",
+        )
+
+
+class _Wait:
+    """How long a wait lasts and when it looks next."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self._look = FIRST_LOOK_S / SLOWER
+
+    def next_look(self) -> float:
+        self._look = min(LAST_LOOK_S, self._look * SLOWER)
+        return self._look
+
+
+def crash_text(action: Action[Any]) -> str:
+    """What the action's docstring says under `Crash:`, on one line."""
+    _, found, text = (inspect.getdoc(type(action)) or "").partition("Crash:")
+    return " ".join(text.split()) if found else "it says nothing of a stop half way"
+
+
+def _refusal(verdict: Refused) -> BluegreenError:
+    return error_for(
+        verdict.code,
+        verdict.why,
+        seen=verdict.seen,
+        wanted=verdict.wanted,
+        hint=verdict.hint,
+    )
+
+
+def _not_reached(action: Action[Any], verdict: Needed) -> StepError:
+    return StepError(
+        4001,
+        f"{action.id} did what it could, and its wanted state is not there",
+        seen=verdict.why,
+        wanted=action.title,
+        hint="does somebody else change the same thing? Run again; if it comes back, "
+        "this is a bug",
+    )
+
+
+def _out_of_patience(
+    action: Action[Any], verdict: NotYet, waited: float
+) -> BudgetError:
+    return BudgetError(
+        5002,
+        f"{action.id} waited {format_duration(waited)} in vain",
+        seen=verdict.why,
+        wanted=action.title,
+        hint="run again to go on waiting",
+    )

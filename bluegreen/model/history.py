@@ -1,0 +1,219 @@
+"""What a run of records means, as one value. A pure fold, nothing else.
+
+It says what was done, never what is true now: that is always asked of the servers and
+the pointers. Reading records is for `postgres/journal_table.py`, agreeing on one story
+for `engine/journal.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One movement of traffic, from the first pause on.
+
+    Attributes:
+        to: the side that traffic goes to.
+        action: id of the action that makes it.
+        run: the run that began it.
+        begun: when the pause was announced.
+        epoch: the epoch that its commit point made; 0 before the commit point.
+        committed: when the commit point was passed, None before it.
+        moved: whether every pointer was seen to name `to` afterwards.
+        way_back_open: whether a marker was seen to come back the other way.
+    """
+
+    to: Side
+    action: str
+    run: str
+    begun: datetime
+    epoch: int = 0
+    committed: datetime | None = None
+    moved: bool = False
+    way_back_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's yes to one step, for the epoch in which it was given."""
+
+    step: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An act that raised: which, when, and the error's code and problem."""
+
+    action: str
+    run: str
+    at: datetime
+    code: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that the journal tells.
+
+    Attributes:
+        seq: number of the last record, 0 where there is none.
+        epoch: how many moves were committed.
+        serving: the side of the last commit point; blue before the first.
+        open_move: a move whose pause was announced and that neither committed nor
+            backed out.
+        last_move: the last move that committed.
+        window_end: until when rollback is promised; None where no window is open.
+        released: whether blue was given up as a way back.
+        approvals: by step id; only those of this epoch.
+        results: the last RESULT of each action.
+        intents: intents that have neither a result nor a failure yet.
+        failures: all failures, oldest first.
+        runs: ids of all runs, oldest first.
+    """
+
+    seq: int = 0
+    epoch: int = 0
+    serving: Side = Side.BLUE
+    open_move: Move | None = None
+    last_move: Move | None = None
+    window_end: datetime | None = None
+    released: bool = False
+    approvals: Mapping[str, Approval] = field(default_factory=dict)
+    results: Mapping[str, Record] = field(default_factory=dict)
+    intents: Mapping[str, Record] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+    runs: tuple[str, ...] = ()
+
+    @property
+    def unfinished_move(self) -> Move | None:
+        """The move that a new run must back out of, or finish, before all else."""
+        if self.open_move is not None:
+            return self.open_move
+        last = self.last_move
+        return last if last is not None and not last.moved else None
+
+
+def fold(records: Iterable[Record], start: State | None = None) -> State:
+    """Fold records, oldest first, into what they mean.
+
+    Folding a story in two parts gives the same as folding it whole. A record of a
+    move that does not say where to is an error (KeyError, ValueError), never a guess.
+    """
+    state = start or State()
+    for record in records:
+        state = _WAYS[record.kind](_numbered(state, record), record)
+    return state
+
+
+def _numbered(state: State, record: Record) -> State:
+    """An approval is for the next move only, so a new epoch ends all of them."""
+    if record.epoch <= state.epoch:
+        return replace(state, seq=record.seq)
+    return replace(state, seq=record.seq, epoch=record.epoch, approvals={})
+
+
+def _run_started(state: State, record: Record) -> State:
+    return replace(state, runs=(*state.runs, record.run))
+
+
+def _intent(state: State, record: Record) -> State:
+    return replace(state, intents={**state.intents, record.action: record})
+
+
+def _result(state: State, record: Record) -> State:
+    return replace(
+        _intent_over(state, record),
+        results={**state.results, record.action: record},
+    )
+
+
+def _failed(state: State, record: Record) -> State:
+    failure = Failure(
+        record.action,
+        record.run,
+        record.at,
+        int(record.body.get("code", 0)),
+        str(record.body.get("problem", "")),
+    )
+    return replace(_intent_over(state, record), failures=(*state.failures, failure))
+
+
+def _intent_over(state: State, record: Record) -> State:
+    left = {k: v for k, v in state.intents.items() if k != record.action}
+    return replace(state, intents=left)
+
+
+def _approved(state: State, record: Record) -> State:
+    step = str(record.body["step"])
+    given = Approval(step, str(record.body.get("by", "")), record.at)
+    return replace(state, approvals={**state.approvals, step: given})
+
+
+def _pausing(state: State, record: Record) -> State:
+    return replace(state, open_move=_begun(record))
+
+
+def _committed(state: State, record: Record) -> State:
+    to = Side(record.body["to"])
+    begun = state.open_move or _begun(record)
+    done = replace(begun, to=to, epoch=record.epoch, committed=record.at)
+    return replace(state, serving=to, open_move=None, last_move=done, window_end=None)
+
+
+def _begun(record: Record) -> Move:
+    return Move(Side(record.body["to"]), record.action, record.run, record.at)
+
+
+def _backed_out(state: State, _: Record) -> State:
+    return replace(state, open_move=None)
+
+
+def _moved(state: State, _: Record) -> State:
+    return _on_last_move(state, lambda move: replace(move, moved=True))
+
+
+def _way_back_open(state: State, _: Record) -> State:
+    return _on_last_move(state, lambda move: replace(move, way_back_open=True))
+
+
+def _on_last_move(state: State, change: Callable[[Move], Move]) -> State:
+    last = state.last_move
+    return state if last is None else replace(state, last_move=change(last))
+
+
+def _window_opened(state: State, record: Record) -> State:
+    return replace(state, window_end=datetime.fromisoformat(record.body["until"]))
+
+
+def _released(state: State, _: Record) -> State:
+    return replace(state, released=True)
+
+
+def _note(state: State, _: Record) -> State:
+    return state
+
+
+_WAYS: Mapping[Kind, Callable[[State, Record], State]] = {
+    Kind.RUN_STARTED: _run_started,
+    Kind.INTENT: _intent,
+    Kind.RESULT: _result,
+    Kind.FAILED: _failed,
+    Kind.APPROVED: _approved,
+    Kind.PAUSING: _pausing,
+    Kind.COMMITTED: _committed,
+    Kind.BACKED_OUT: _backed_out,
+    Kind.MOVED: _moved,
+    Kind.WAY_BACK_OPEN: _way_back_open,
+    Kind.WINDOW_OPENED: _window_opened,
+    Kind.RELEASED: _released,
+    Kind.NOTE: _note,
+}

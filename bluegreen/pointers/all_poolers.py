@@ -1,0 +1,106 @@
+"""Several pointers as one: all paused or none, all moved, all resumed.
+
+Owns acting on all of them at once and adding up what went wrong. What one pointer does
+is its own business. One that could not be told is never passed over in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from bluegreen.model.errors import BluegreenError, StepError, TrafficUnknownError
+from bluegreen.model.side import Side
+from bluegreen.pointers.pointer import Pointer
+
+
+def pause_all(pointers: Sequence[Pointer], budget: timedelta) -> None:
+    """Hold back the clients of every pointer, or of none.
+
+    Raises:
+        BudgetError: 5001, and the other errors of Pointer.pause; nobody is held back.
+        TrafficUnknownError: 7001, a pooler could not be resumed after that.
+    """
+    finished = False
+    try:
+        failed = _on_all(pointers, lambda pointer: pointer.pause(budget))
+        finished = True
+    finally:
+        # An interrupt or a bug: who was paused is not known, so all are resumed.
+        if not finished:
+            resume_all(pointers)
+    if failed:
+        # One that failed has backed out itself, or said that it could not.
+        resume_all([pointer for pointer in pointers if pointer.id not in failed])
+        raise _worst(failed)
+
+
+def move_all(pointers: Sequence[Pointer], side: Side) -> None:
+    """Let every pointer name `side`; all are tried.
+
+    Raises:
+        StepError: 4009, says which did and which did not.
+    """
+    failed = _on_all(pointers, lambda pointer: pointer.move(side))
+    if not failed:
+        return
+    done = [pointer.id for pointer in pointers if pointer.id not in failed]
+    raise StepError(
+        4009,
+        f"not every pointer names {side}: {', '.join(failed)} could not be moved",
+        seen=_told(failed),
+        wanted=f"all of them on {side}",
+        traffic=f"{', '.join(done) or 'no pointer'} names {side}",
+        hint="mend what is named above, then run again; it goes on from here",
+    )
+
+
+def resume_all(pointers: Sequence[Pointer]) -> None:
+    """Let the clients of every pointer go on; all are tried.
+
+    Raises:
+        TrafficUnknownError: 7001, names those that were not confirmed.
+    """
+    failed = _on_all(pointers, lambda pointer: pointer.resume())
+    if failed:
+        raise TrafficUnknownError(
+            7001,
+            f"it is not confirmed that clients go on at: {', '.join(failed)}",
+            seen=_told(failed),
+            wanted="RESUME, confirmed by each of them",
+            hint="on the console of each: RESUME the entry, then SHOW DATABASES; a "
+            "pooler that is down holds nobody, and forgets PAUSE when it starts",
+        )
+
+
+def _on_all(
+    pointers: Sequence[Pointer], do: Callable[[Pointer], None]
+) -> dict[str, BluegreenError]:
+    """Do it on all at once; the failures by pointer id. Bugs are raised."""
+    if not pointers:
+        return {}
+    with ThreadPoolExecutor(len(pointers), "pointer") as pool:
+        running = [(pointer.id, pool.submit(do, pointer)) for pointer in pointers]
+    failed = {}
+    for name, future in running:
+        try:
+            future.result()
+        except BluegreenError as error:
+            failed[name] = error
+    return failed
+
+
+def _worst(failed: dict[str, BluegreenError]) -> BluegreenError:
+    """The error with the highest exit status; what the others said is added."""
+    first = max(failed.values(), key=lambda error: error.exit_status)
+    if len(failed) > 1:
+        first.seen = _told(failed)
+    return first
+
+
+def _told(failed: dict[str, BluegreenError]) -> str:
+    return "\n".join(
+        f"{name}: {error.problem}" + (f" ({error.seen})" if error.seen else "")
+        for name, error in failed.items()
+    )

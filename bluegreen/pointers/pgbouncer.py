@@ -1,0 +1,352 @@
+"""A PgBouncer entry as a pointer: which side an entry of `[databases]` leads to.
+
+Owns the order of words and the proof after each: PAUSE counts when no server
+connection is in use, RELOAD when SHOW DATABASES names the side. The console, the ini's
+grammar, the file's replacement and the findings are in the files named after them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from bluegreen.model.errors import (
+    BluegreenError,
+    BudgetError,
+    PlaybookRefused,
+    ServerRefused,
+    StepError,
+    TrafficUnknownError,
+)
+from bluegreen.model.secret import Secret
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Finding
+from bluegreen.pointers.client_probe import Client, ask_identity
+from bluegreen.pointers.pgbouncer_address import Address
+from bluegreen.pointers.pgbouncer_check import Survey, entry_findings, pooler_findings
+from bluegreen.pointers.pgbouncer_config import ConfiguredEntry
+from bluegreen.pointers.pgbouncer_console import (
+    Console,
+    ConsoleRefusedError,
+    ConsoleSilentError,
+    quoted,
+)
+from bluegreen.pointers.pgbouncer_holders import in_use, name_holders
+from bluegreen.pointers.pointer import PointerFacts
+from bluegreen.pointers.simple_query import Row
+
+_LOOK_EVERY_S = 0.002  # a server that was just released is gone in the next loop
+
+
+class PgBouncer:
+    """One entry of one PgBouncer process.
+
+    Args:
+        id: the pointer's name in the playbook.
+        console: libpq key words for the admin console, without a password.
+        console_password: its password.
+        config_file: the ini that holds the entry; we may replace it.
+        database: the entry in `[databases]` that is moved.
+        addresses: host, port, dbname of each side as the pooler reaches it.
+        client: libpq key words of a client that comes in through this entry.
+        client_password: its password.
+
+    Raises:
+        PlaybookRefused: 2003, one of them cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 (the protocol's own word)
+        console: str,
+        console_password: Secret | None = None,
+        config_file: Path,
+        database: str,
+        addresses: Mapping[Side, Mapping[str, str]],
+        client: str | None = None,
+        client_password: Secret | None = None,
+    ) -> None:
+        self.id = id
+        self.database = database
+        self.client = Client(client, client_password) if client else None
+        self._console = Console(id, console, console_password)
+        self._entry = ConfiguredEntry(config_file, database, id, self._conffile)
+        self._addresses = {
+            side: Address.of_playbook(id, given, database)
+            for side, given in addresses.items()
+        }
+        quoted(database)
+        if self._addresses[Side.BLUE] == self._addresses[Side.GREEN]:
+            raise PlaybookRefused(
+                2003,
+                f"pointer {id} reaches blue and green at the same address",
+                seen=str(self._addresses[Side.BLUE]),
+                hint="write `blue:` and `green:` under the pointer, as the pooler "
+                "reaches each of them",
+            )
+
+    def observe(self) -> PointerFacts:
+        """Ask the running pooler which side the entry names.
+
+        Raises:
+            ServerRefused: 3001 when it cannot be reached, 3007 without the entry.
+        """
+        row = self._row()
+        address = Address.of_row(row)
+        return PointerFacts(self._side_of(address), row["paused"] == "1", str(address))
+
+    def check(self) -> list[Finding]:
+        """Look at pooler, file and client; what cannot be seen is a finding too."""
+        found = []
+        for look in (self._check_pooler, self._check_entry, self._check_client):
+            try:
+                found += look()
+            except BluegreenError as error:
+                found.append(_finding(self.id, error))
+        return list(dict.fromkeys(found))
+
+    def warm_up(self) -> None:
+        """Open and try both console sessions, and the client's way in."""
+        self._console.warm_up()
+        self._row()
+        self._entry.locate()
+        if self.client:
+            self.client.warm_up()
+
+    def stage(self, side: Side) -> None:
+        """Write the draft of the ini that names `side`.
+
+        Raises:
+            ServerRefused: 3007 or 3008, the entry or the file does not allow it.
+        """
+        self._entry.stage(self._addresses[side])
+
+    def pause(self, budget: timedelta) -> None:
+        """Hold the entry's clients back; on failure hold back nobody.
+
+        Raises:
+            BudgetError: 5001, transactions were open for all of `budget`.
+            StepError: 4009, somebody else's PAUSE is waiting, or it was refused.
+            TrafficUnknownError: 7001, it failed and RESUME was not confirmed.
+        """
+        deadline = time.monotonic() + budget.total_seconds()
+        self._refuse_waiting_pause()
+        held = False
+        try:
+            self._hold(budget, deadline)
+            held = True
+        finally:
+            if not held:
+                self._back_out()
+
+    def move(self, side: Side) -> None:
+        """Put the file in place, RELOAD, and see that the pooler names `side`.
+
+        The console answers RELOAD after it has read the file, so one look is exact.
+
+        Raises:
+            StepError: 4009, the pooler did not follow; the former file is back.
+            ServerRefused: 3001, the pooler was away; the file names `side`, so that
+                it will when it starts.
+        """
+        wanted = self._addresses[side]
+        former = self._entry.put(wanted)
+        if former is None and self._running() == wanted:
+            return
+        said = ""
+        try:
+            self._console.reload()
+        except ConsoleRefusedError as refusal:
+            said = refusal.text
+        running = self._running()
+        if said or running != wanted:
+            self._put_back(former)
+            raise self._did_not_follow(said or str(running or "no such entry"), wanted)
+
+    def resume(self) -> None:
+        """Let the entry's clients go on, and see that they do.
+
+        Raises:
+            ServerRefused: 3001 or 3007.
+            StepError: 4009.
+        """
+        try:
+            self._console.resume(self.database)
+        except ConsoleRefusedError as refusal:
+            if refusal.says_no_database:
+                raise self._no_entry() from None
+            if not refusal.says_not_paused:
+                raise
+        if self._row()["paused"] != "0":
+            raise StepError(
+                4009,
+                f"pooler {self.id} still holds back the clients of {self.database}",
+                wanted="SHOW DATABASES with paused = 0 after RESUME",
+                hint=f"on its console: RESUME {quoted(self.database)};",
+            )
+
+    def probe(self) -> str:
+        """Come in as a client and ask who answers; empty without a `client`.
+
+        Raises:
+            StepError: 4009, the client got an error or no answer.
+        """
+        return ask_identity(self.id, self.client) if self.client else ""
+
+    def close(self) -> None:
+        """Close all sessions and take away a draft that was not used."""
+        self._console.close()
+        if self.client:
+            self.client.close()
+        self._entry.discard_draft()
+
+    def _row(self) -> Row:
+        for row in self._console.show("DATABASES"):
+            if row["name"] == self.database:
+                return row
+        raise self._no_entry()
+
+    def _running(self) -> Address | None:
+        rows = self._console.show("DATABASES")
+        return next(
+            (Address.of_row(r) for r in rows if r["name"] == self.database), None
+        )
+
+    def _side_of(self, address: Address) -> Side | None:
+        named = [side for side, at in self._addresses.items() if at == address]
+        return named[0] if named else None
+
+    def _hold(self, budget: timedelta, deadline: float) -> None:
+        left_s = deadline - time.monotonic()
+        try:
+            status = self._console.pause(self.database, left_s)
+        except ConsoleSilentError:
+            raise self._over_budget(budget) from None
+        if status != "PAUSE":
+            raise StepError(
+                4009,
+                f"pooler {self.id} cannot pause any more",
+                seen=f"PAUSE was answered with {status}, though transactions may be open",
+                wanted="the answer PAUSE",
+                hint="somebody sent WAIT_CLOSE to this process, which spoils PAUSE "
+                "until it is restarted: restart PgBouncer, then run again",
+            )
+        while self._row()["paused"] != "1" or self._servers_in_use():
+            if time.monotonic() > deadline:
+                raise self._over_budget(budget)
+            time.sleep(_LOOK_EVERY_S)
+
+    def _servers_in_use(self) -> list[Row]:
+        return in_use(self._console.show("SERVERS"), self.database)
+
+    def _refuse_waiting_pause(self) -> None:
+        if self._row()["paused"] == "1" and (busy := self._servers_in_use()):
+            raise StepError(
+                4009,
+                f"a PAUSE of {self.database} is already waiting on pooler {self.id}",
+                seen=name_holders(busy, self._console.show("CLIENTS")),
+                wanted="an entry that nobody else is pausing",
+                hint="does somebody else work on it? If not, on its console: "
+                f"RESUME {quoted(self.database)}; then run again",
+            )
+
+    def _back_out(self) -> None:
+        """RESUME: closing the session in which a PAUSE waits does not lift it."""
+        try:
+            self.resume()
+        except BluegreenError as error:
+            raise TrafficUnknownError(
+                7001,
+                f"pooler {self.id} may hold back the clients of {self.database}",
+                seen=str(error.seen or error.problem),
+                wanted="RESUME, confirmed by SHOW DATABASES",
+                hint=f"on its console: RESUME {quoted(self.database)};",
+            ) from error
+
+    def _over_budget(self, budget: timedelta) -> BudgetError:
+        holders = name_holders(self._servers_in_use(), self._console.show("CLIENTS"))
+        return BudgetError(
+            5001,
+            f"PAUSE of {self.database} on pooler {self.id} took longer than "
+            f"{budget.total_seconds():.1f} s",
+            seen=holders,
+            wanted="open transactions that end within the budget",
+            hint="look the server pids up in pg_stat_activity; end those transactions "
+            "or wait for them, or give a longer max_pause, then run again",
+        )
+
+    def _conffile(self) -> Path:
+        """The file PgBouncer starts reading at, as it says itself."""
+        return Path(self._console.config()["conffile"])
+
+    def _put_back(self, former: str | None) -> None:
+        if former is None:
+            return
+        self._entry.put_back(former)
+        # A refusal here means that it has read neither of the two files.
+        with contextlib.suppress(ConsoleRefusedError):
+            self._console.reload()
+
+    def _did_not_follow(self, seen: str, wanted: Address) -> StepError:
+        return StepError(
+            4009,
+            f"pooler {self.id} did not follow its new configuration",
+            seen=f"after RELOAD entry {self.database} leads to {seen}",
+            wanted=str(wanted),
+            hint="the former file is back in place; PgBouncer's log names the line that "
+            "it did not take",
+        )
+
+    def _no_entry(self) -> ServerRefused:
+        return ServerRefused(
+            3007,
+            f"pooler {self.id} has no entry {self.database}",
+            wanted=f"{self.database} in its SHOW DATABASES",
+            hint="give the name from [databases] as `database` of the pointer; an "
+            "entry that only `*` makes must be written out",
+        )
+
+    def _check_pooler(self) -> list[Finding]:
+        self._row()
+        survey = Survey(
+            where=self.id,
+            database=self.database,
+            may_pause=self._console.has_admin_right(),
+            by_socket=self._console.by_socket,
+            user=self._console.user,
+            config=self._console.config(),
+            databases=self._console.show("DATABASES"),
+            pools=self._console.show("POOLS"),
+            version=self._console.show("VERSION")[0]["version"] or "",
+        )
+        return pooler_findings(survey, self._addresses)
+
+    def _check_entry(self) -> list[Finding]:
+        return entry_findings(
+            self.id,
+            self._entry.locate(),
+            self._entry.settings(),
+            self._running(),
+            self._entry.obstacles(),
+        )
+
+    def _check_client(self) -> list[Finding]:
+        if self.client is None:
+            return []
+        self.client.warm_up()
+        return []
+
+
+def _finding(where: str, error: BluegreenError) -> Finding:
+    return Finding(
+        id=f"pooler-{error.code}",
+        where=where,
+        seen=error.seen or error.problem,
+        why=error.problem,
+        mend=error.hint,
+        blocks=True,
+    )

@@ -1,0 +1,42 @@
+"""Who holds up a PAUSE, from SHOW SERVERS and SHOW CLIENTS. Pure."""
+
+from __future__ import annotations
+
+from bluegreen.pointers.simple_query import Row
+
+FREE_STATES = frozenset({"idle", "used", "new", "login"})
+"""Server connections that PAUSE closes by itself; any other state counts as in use
+(`per_loop_pause` in janitor.c waits for active and tested ones)."""
+
+_NAMED = 5  # more than that nobody looks up one by one
+
+
+def in_use(servers: list[Row], database: str) -> list[Row]:
+    """The server connections of an entry that carry something."""
+    return [
+        row
+        for row in servers
+        if row["database"] == database and row["state"] not in FREE_STATES
+    ]
+
+
+def name_holders(busy: list[Row], clients: list[Row]) -> str:
+    """One line for each transaction: the client, and the pid on the server."""
+    by_pointer = {row["ptr"]: row for row in clients}
+    lines = [_holder(server, by_pointer.get(server["link"])) for server in busy]
+    more = len(lines) - _NAMED
+    if more > 0:
+        lines[_NAMED:] = [f"and {more} more"]
+    return "\n".join([f"{len(busy)} open transactions hold it up", *lines])
+
+
+def _holder(server: Row, client: Row | None) -> str:
+    pid = f"server pid {server['remote_pid']}, user {server['user']}"
+    if client is None:
+        return f"{pid}, no client"
+    name = client.get("application_name")
+    return (
+        f"{pid}, client {client['addr']}:{client['port']}"
+        + (f" ({name})" if name else "")
+        + f", since {client['request_time']}"
+    )

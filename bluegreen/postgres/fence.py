@@ -1,0 +1,317 @@
+"""The fence: statement triggers that make a side refuse writes on its data.
+
+Owns making, closing, opening and reading it, and the drain that ends what holds it up.
+The trigger function and the procedure that switches one table at a time stand in
+`house.py`; opening green's fence together with the commit record is in
+`commit_point.py`.
+
+Why triggers: every connection fence (NOLOGIN, REVOKE CONNECT, connection limits,
+read-only defaults) let one more commit through from a session that was still starting
+up. ENABLE TRIGGER takes SHARE ROW EXCLUSIVE, so it waits for every transaction that
+wrote to the table, and each later writer sees the trigger. The apply worker runs with
+session_replication_role = replica and is not affected.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+
+from bluegreen.model.clock import Clock
+from bluegreen.model.errors import BudgetError
+from bluegreen.postgres.database import Database, SqlError
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+DEADLOCK_TIMEOUT = "10ms"
+"""A waiter cancels a blocking autovacuum after deadlock_timeout: 1,001 ms at the
+default, 11 ms with this."""
+
+BLOCKER_LOOK_S = 0.02
+"""How often the drain looks at who holds the fence up."""
+
+# Tables with rows of their own and partitioned parents; a partition written to
+# directly does not fire its parent's trigger. Extensions own their tables.
+_FENCED_TABLES = """
+    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'bluegreen')
+      AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                      AND d.objid = c.oid AND d.deptype = 'e')
+"""
+_TRIGGERS = "SELECT tgrelid, tgenabled FROM pg_trigger WHERE tgname = 'bluegreen_fence'"
+
+
+@dataclass(frozen=True, slots=True)
+class FenceFacts:
+    """How a side's fence stands.
+
+    Attributes:
+        tables: tables that ought to have a trigger.
+        missing: those that have none.
+        closed: those whose trigger is on.
+    """
+
+    tables: int
+    missing: int
+    closed: int
+
+    @property
+    def is_made(self) -> bool:
+        """Every table has its trigger."""
+        return self.missing == 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Every table refuses writes. A database without tables has no fence."""
+        return self.missing == 0 and self.closed == self.tables
+
+    @property
+    def is_open(self) -> bool:
+        """No table refuses writes."""
+        return self.closed == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session whose open transaction holds the fence up; pid 0 is a prepared one."""
+
+    pid: int
+    who: str
+    since: str
+    query: str
+
+    def __str__(self) -> str:
+        if self.pid == 0:
+            return "a prepared transaction (see pg_prepared_xacts)"
+        return f"pid {self.pid}, {self.who}, in its transaction for {self.since}: " + (
+            self.query or "(no query)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """What may hold the fence up, for how long, and what happens then.
+
+    Attributes:
+        wait: how long open write transactions may take to end.
+        then: back out, or end the sessions that block.
+        budget: when everything must have happened.
+    """
+
+    wait: timedelta
+    then: Literal["abort", "terminate"]
+    budget: timedelta
+
+
+def read_fence(database: Database) -> FenceFacts:
+    """Ask the catalog how the fence stands."""
+    row = database.rows(
+        sql.SQL(
+            "SELECT count(*), count(*) FILTER (WHERE f.tgrelid IS NULL),"
+            " count(*) FILTER (WHERE f.tgenabled <> 'D')"
+            " FROM ({}) t LEFT JOIN ({}) f ON f.tgrelid = t.oid"
+        ).format(sql.SQL(_FENCED_TABLES), sql.SQL(_TRIGGERS))
+    )[0]
+    return FenceFacts(*row)
+
+
+def create_fence(database: Database, *, closed: Literal["closed", "open"]) -> int:
+    """Give every table its trigger, switched on or off, one transaction a table.
+
+    A trigger that is there already keeps its state. Returns how many were made.
+
+    Raises:
+        SqlError: 55P03 when a table stayed locked for 2 s; repeat it.
+    """
+    tables = database.rows(
+        sql.SQL(
+            "SELECT n.nspname, c.relname FROM ({}) t JOIN pg_class c USING (oid)"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid"
+            " AND g.tgname = 'bluegreen_fence') ORDER BY 1, 2"
+        ).format(sql.SQL(_FENCED_TABLES))
+    )
+    with database.connect(lock_timeout="2s", deadlock_timeout=DEADLOCK_TIMEOUT) as own:
+        for schema, name in tables:
+            with database.translated(), own.transaction():
+                _create_trigger(own, sql.Identifier(schema, name), closed)
+    return len(tables)
+
+
+def _create_trigger(own: Connection, table: sql.Identifier, closed: str) -> None:
+    own.execute(
+        sql.SQL(
+            "CREATE TRIGGER bluegreen_fence"
+            " BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION bluegreen.refuse_write()"
+        ).format(table)
+    )
+    if closed == "open":
+        own.execute(
+            sql.SQL("ALTER TABLE ONLY {} DISABLE TRIGGER bluegreen_fence").format(table)
+        )
+
+
+def drop_fence(database: Database) -> None:
+    """Take every trigger away, one transaction a table."""
+    tables = database.rows(
+        sql.SQL(
+            "SELECT n.nspname, c.relname FROM ({}) f"
+            " JOIN pg_class c ON c.oid = f.tgrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        ).format(sql.SQL(_TRIGGERS))
+    )
+    for schema, name in tables:
+        database.run(
+            sql.SQL("DROP TRIGGER IF EXISTS bluegreen_fence ON {}").format(
+                sql.Identifier(schema, name)
+            )
+        )
+
+
+def close_fence(database: Database) -> None:
+    """Refuse writes on every table, durably and without hurry.
+
+    Inside a pause `FenceCloser` does it instead.
+    """
+    _switch(database, sql.SQL("CALL bluegreen.set_fence(true)"))
+
+
+def open_fence(database: Database) -> None:
+    """Let the side take writes again, durably."""
+    _switch(database, sql.SQL("CALL bluegreen.set_fence(false)"))
+
+
+def _switch(database: Database, call: sql.SQL) -> None:
+    """One asynchronous commit a table, and one synchronous commit that covers all.
+
+    A transaction that wrote no WAL is not flushed, hence the message.
+    """
+    settings = {"deadlock_timeout": DEADLOCK_TIMEOUT, "synchronous_commit": "off"}
+    with database.connect(**settings) as own, database.translated():
+        own.execute(call)
+        own.execute(sql.SQL("SET synchronous_commit = on"))
+        own.execute(sql.SQL("SELECT pg_logical_emit_message(true, 'bluegreen', '')"))
+
+
+class FenceCloser:
+    """Closes the fence inside the pause: sessions are opened and warm beforehand.
+
+    Use as a context manager around the pause.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._closing = database.connect(
+            synchronous_commit="off", deadlock_timeout=DEADLOCK_TIMEOUT
+        )
+        self._watching = database.connect()
+        self._pid = self._closing.info.backend_pid
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fence")
+
+    def __enter__(self) -> FenceCloser:
+        # The first call compiles the procedure and starts the thread; do it now.
+        self._pool.submit(self._blockers).result()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+        self._watching.close()
+        self._pool.shutdown(wait=True)
+
+    def close_fence(self, drain: Drain, clock: Clock) -> list[Blocker]:
+        """Refuse writes on every table; returns the sessions that were ended.
+
+        Commits are asynchronous: the synchronous marker row that follows makes the
+        fence durable too.
+
+        Raises:
+            BudgetError: 5003, naming who held it up. The fence may be half closed.
+        """
+        started = clock.monotonic()
+        self._set_timeout(drain)
+        future = self._pool.submit(self._call)
+        ended: list[Blocker] = []
+        seen: list[Blocker] = []
+        while not _finished(future):
+            seen = self._blockers() or seen
+            if clock.monotonic() - started < drain.wait.total_seconds():
+                continue
+            if drain.then == "terminate" and seen and not ended:
+                ended = self._terminate(seen)
+            elif drain.then == "abort":
+                self._cancel()
+        self._confirm(future, seen)
+        return ended
+
+    def _set_timeout(self, drain: Drain) -> None:
+        self._run(
+            self._closing,
+            sql.SQL("SELECT set_config('lock_timeout', %s, false)"),
+            (f"{max(1, int(drain.budget.total_seconds() * 1000))}ms",),
+        )
+
+    def _call(self) -> None:
+        self._run(self._closing, sql.SQL("CALL bluegreen.set_fence(true)"))
+
+    def _confirm(self, future: Future[None], seen: list[Blocker]) -> None:
+        try:
+            future.result()
+        except SqlError as error:
+            if error.sqlstate not in {"55P03", "57014", "40P01"}:
+                raise
+            raise BudgetError(
+                5003,
+                f"{self._database.side}'s fence could not be closed in time",
+                seen="\n".join(f"held up by {one}" for one in seen) or error.seen,
+                wanted="every open write transaction ended within `drain`",
+                hint="end those transactions, or set `after_drain: terminate`, "
+                "then run again",
+            ) from None
+
+    def _blockers(self) -> list[Blocker]:
+        with self._database.translated():
+            rows = self._watching.execute(
+                sql.SQL(
+                    "SELECT b.pid, coalesce(concat_ws(' ', a.usename,"
+                    " nullif(a.application_name, ''), a.client_addr), ''),"
+                    " coalesce((now() - a.xact_start)::text, ''),"
+                    " coalesce(left(a.query, 120), '')"
+                    " FROM unnest(pg_blocking_pids(%s)) b(pid)"
+                    " LEFT JOIN pg_stat_activity a ON a.pid = b.pid"
+                ),
+                (self._pid,),
+            ).fetchall()
+        return [Blocker(*row) for row in rows]
+
+    def _terminate(self, blockers: list[Blocker]) -> list[Blocker]:
+        for one in blockers:
+            self._run(
+                self._watching, sql.SQL("SELECT pg_terminate_backend(%s)"), (one.pid,)
+            )
+        return blockers
+
+    def _cancel(self) -> None:
+        self._run(self._watching, sql.SQL("SELECT pg_cancel_backend(%s)"), (self._pid,))
+
+    def _run(
+        self, own: Connection, query: sql.SQL, params: tuple[Any, ...] = ()
+    ) -> None:
+        with self._database.translated():
+            own.execute(query, params or None)
+
+
+def _finished(future: Future[None]) -> bool:
+    """Wait one look's length for the call to end."""
+    try:
+        future.exception(timeout=BLOCKER_LOOK_S)
+    except TimeoutError:
+        return False
+    return True

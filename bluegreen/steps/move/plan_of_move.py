@@ -1,0 +1,31 @@
+"""The actions of a whole movement, in order. Owns nothing but the order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluegreen.steps.contract import Action
+from bluegreen.steps.move.arm import (
+    CreateCounterPublication,
+    CreateCounterSlot,
+    CreateCounterSubscription,
+    CreateFence,
+)
+from bluegreen.steps.move.movement import Movement
+from bluegreen.steps.move.traffic import MoveTraffic
+from bluegreen.steps.move.way_back import OpenWayBack, RetireSpentStream
+
+
+def actions_of_move(step_id: str, movement: Movement) -> tuple[Action[Any], ...]:
+    """Arm, move, open the way back, retire what is spent."""
+    to = movement.to
+    return (
+        CreateFence(step_id, movement.left, "open"),
+        CreateFence(step_id, to, "closed"),
+        CreateCounterPublication(step_id, to),
+        CreateCounterSlot(step_id, to),
+        CreateCounterSubscription(step_id, to),
+        MoveTraffic(step_id, movement),
+        OpenWayBack(step_id, to),
+        RetireSpentStream(step_id, to),
+    )

@@ -1,0 +1,158 @@
+"""The action that moves traffic. Owns what happens around the pause and after it.
+
+The sequence inside is in `pause.py`; backing out and finishing in `settle.py`.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from bluegreen.model.errors import BluegreenError, TrafficUnknownError
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.history import fold
+from bluegreen.model.progress import Progress
+from bluegreen.model.record import Kind
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
+from bluegreen.pointers.all_poolers import move_all, resume_all
+from bluegreen.pointers.client_probe import ClientProbe
+from bluegreen.postgres.identity import read_identity
+from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.move.movement import Movement
+from bluegreen.steps.move.pause import Committed, Ready, go_through, made_ready
+from bluegreen.steps.move.settle import (
+    TrafficFacts,
+    claim_back_out,
+    loose_ends,
+    read_traffic,
+    settle,
+)
+from bluegreen.steps.world import World
+
+GUARD_GRACE = timedelta(milliseconds=250)
+"""The tool backs out by itself at the budget's end; the guard only when it did not."""
+
+
+class MoveTraffic(Action[TrafficFacts]):
+    """Clients are served by the wanted side.
+
+    Crash: before the commit point the guard, or the next run, backs out and the side
+    that was left serves again; after it they finish. Clients wait at most for the
+    budget.
+    """
+
+    hazards: ClassVar[frozenset[Hazard]] = frozenset(
+        {Hazard.STOPS_WRITES, Hazard.MOVES_TRAFFIC}
+    )
+    no_undo = "`bluegreen rollback` is the way back"
+    critical = True
+
+    def __init__(self, step_id: str, movement: Movement) -> None:
+        super().__init__(step_id)
+        self.movement = movement
+        self.title = f"{movement.to} serves all clients"
+
+    def observe(self, world: World) -> TrafficFacts:
+        """Where traffic goes, as servers and pointers say."""
+        return read_traffic(world)
+
+    def judge(self, facts: TrafficFacts) -> Verdict:
+        """Done when the commit record says so and nothing is left loose."""
+        to, state = self.movement.to, facts.state
+        ends = loose_ends(facts)
+        if state.serving is not to:
+            wrong = [n for n, p in facts.pointers.items() if p.names is not to.other]
+            if wrong and not ends:
+                return Refused(3007, f"pointer {wrong[0]} does not name {to.other}")
+            return Needed(f"{state.serving} serves")
+        recorded = state.last_move is not None and state.last_move.moved
+        if ends or not recorded:
+            return Needed("; ".join(ends) or "the move is not confirmed yet")
+        return Satisfied(f"{to} serves since epoch {state.epoch}")
+
+    def act(self, world: World, facts: TrafficFacts) -> Result:
+        """Move, or finish a move that was committed."""
+        if facts.state.serving is self.movement.to:
+            settle(world)
+            return self._confirm(world, {})
+        world.require_lease()
+        with made_ready(world, self.movement) as ready, self._probe(world) as probe:
+            with world.guard(self.movement.max_pause + GUARD_GRACE):
+                committed = self._through(world, ready)
+                self._let_clients_in(world, ready)
+            felt = probe.stop() if probe else None
+        body = _timings(ready, committed)
+        if felt is not None:
+            body["longest_gap_ms"] = round(felt.longest_gap_s * 1000, 1)
+            body["client_errors"] = list(felt.errors)[:20]
+        return self._confirm(world, body)
+
+    def _through(self, world: World, ready: Ready) -> Committed | None:
+        """Go through the pause; None when only the commit record is known."""
+        world.journal.append(
+            Kind.PAUSING, action=self.id, body={"to": str(self.movement.to)}
+        )
+        draft = world.journal.draft(
+            Kind.COMMITTED, action=self.id, body={"to": str(self.movement.to)}
+        )
+        try:
+            return go_through(world, self.movement, ready, draft)
+        except BluegreenError as error:
+            state = fold(world.journal.records())
+            if not claim_back_out(world, state):
+                return None
+            settle(world)
+            error.traffic = f"{self.movement.left} (backed out, nothing has moved)"
+            raise
+
+    def _let_clients_in(self, world: World, ready: Ready) -> None:
+        move_all(world.pointers, self.movement.to)
+        world.point("move/pointed")
+        resume_all(world.pointers)
+        world.point("move/resumed")
+        ready.budget.parts_s["total"] = ready.budget.spent_s
+
+    def _probe(self, world: World) -> AbstractContextManager[ClientProbe | None]:
+        clients = [pointer.client for pointer in world.pointers if pointer.client]
+        if not self.movement.probe or not clients:
+            return nullcontext()
+        return ClientProbe.running(clients[0])
+
+    def _confirm(self, world: World, body: dict[str, Any]) -> Result:
+        """See through every pointer that the wanted side answers."""
+        world.journal.reconcile()
+        wanted = read_identity(world.on(self.movement.to)).id
+        for pointer in world.pointers:
+            reached = pointer.probe()
+            if reached not in {wanted, ""}:
+                raise TrafficUnknownError(
+                    7001,
+                    f"a client that comes through pointer {pointer.id} does not "
+                    f"reach {self.movement.to}",
+                    seen=f"it reached the database with identity {reached}",
+                    wanted=f"identity {wanted}",
+                    traffic=f"{self.movement.to}, by the commit record",
+                    hint="look at the pooler's SHOW DATABASES and SHOW SERVERS",
+                )
+        world.journal.append(
+            Kind.MOVED, action=self.id, body={"to": str(self.movement.to), **body}
+        )
+        world.tell(_moved(self.movement.to, body))
+        return body
+
+
+def _timings(ready: Ready, committed: Committed | None) -> dict[str, Any]:
+    parts = {k: round(v * 1000, 1) for k, v in ready.budget.parts_s.items()}
+    body: dict[str, Any] = {"pause_ms": parts.pop("total", None), "parts_ms": parts}
+    if committed is not None:
+        body["sequences"] = committed.sequences
+        body["origin"] = str(committed.origin)
+    return body
+
+
+def _moved(to: Side, body: dict[str, Any]) -> Progress:
+    pause = body.get("pause_ms")
+    text = f"{to} serves" + (f"; the pause took {pause:.0f} ms" if pause else "")
+    return Progress("traffic_moved", text, values=dict(body))

@@ -1,0 +1,153 @@
+"""What opens the way back once traffic has moved, and what ends the stream it came by.
+
+Owns these two actions. The counter-stream's objects were made by `arm.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bluegreen.model.errors import StepError
+from bluegreen.model.history import State, fold
+from bluegreen.model.lsn import Lsn
+from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
+from bluegreen.postgres.channel import (
+    Channel,
+    SlotFacts,
+    SubscriptionFacts,
+    advance_origin,
+    drop_slot,
+    drop_subscription,
+    read_slot,
+    read_subscription,
+    start_stream,
+)
+from bluegreen.postgres.marker import send_marker
+from bluegreen.postgres.published import drop_publication
+from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.world import World
+
+WAY_BACK_DEADLINE = timedelta(minutes=2)
+"""Decoding starts at the slot's position: 226 MB of old WAL took 0.8 to 3.0 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class WayBackFacts:
+    """The counter-stream as it stands, and what the journal tells of it."""
+
+    state: State
+    subscription: SubscriptionFacts | None
+    commit: Record | None
+
+
+class OpenWayBack(Action[WayBackFacts]):
+    """The side that was left follows the one that serves, proved by a marker row.
+
+    Crash: before the subscription is enabled its origin is advanced again to the same
+    position; after it only the marker is sent again.
+    """
+
+    no_undo = "it is what makes rollback possible"
+
+    def __init__(self, step_id: str, to: Side) -> None:
+        super().__init__(step_id)
+        self.to = to
+        self.title = f"{to.other} follows {to}: the way back is open"
+
+    def observe(self, world: World) -> WayBackFacts:
+        """The subscription on the side that was left, and the commit record."""
+        records = world.journal.records()
+        commits = [r for r in records if r.kind is Kind.COMMITTED]
+        name = Channel(world.name, self.to).name
+        return WayBackFacts(
+            fold(records),
+            read_subscription(world.on(self.to.other), name),
+            commits[-1] if commits else None,
+        )
+
+    def judge(self, facts: WayBackFacts) -> Verdict:
+        """Open once a marker came through since the move and the worker runs."""
+        last = facts.state.last_move
+        if facts.state.serving is not self.to or last is None or not last.moved:
+            return NotYet(f"{self.to} does not serve yet")
+        live = facts.subscription is not None and facts.subscription.enabled
+        if live and last.way_back_open:
+            return Satisfied(f"{self.to.other} follows")
+        return Needed(f"{self.to.other} does not follow yet")
+
+    def act(self, world: World, facts: WayBackFacts) -> Result:
+        """Start the counter-stream right behind the commit point; prove it."""
+        left, name = world.on(self.to.other), Channel(world.name, self.to).name
+        if facts.subscription is None or facts.commit is None:
+            raise StepError(
+                4003,
+                f"the subscription {name!r} on {self.to.other} is gone",
+                wanted=f"the stream from {self.to} that was made before the move",
+                traffic=str(self.to),
+                hint=f"rollback is lost; {self.to.other} must be made anew",
+            )
+        result = {}
+        if not facts.subscription.enabled:
+            origin = Lsn.parse(facts.commit.body["origin_position"])
+            result["origin"] = str(advance_origin(left, name, origin))
+            world.point("way_back/origin_advanced")
+            start_stream(left, name)
+            world.point("way_back/enabled")
+        seconds = send_marker(
+            world.on(self.to), left, deadline=WAY_BACK_DEADLINE, clock=world.clock
+        )
+        body = {**result, "marker_s": round(seconds, 3)}
+        world.journal.append(Kind.WAY_BACK_OPEN, action=self.id, body=body)
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class SpentFacts:
+    """What is left of the stream that fed the side that serves now."""
+
+    subscription: SubscriptionFacts | None
+    slot: SlotFacts | None
+    open: bool
+
+
+class RetireSpentStream(Action[SpentFacts]):
+    """Nothing is kept for a stream that is over: no slot holds WAL on the left side.
+
+    Crash: the subscription goes first, so that no worker asks for a slot that is gone.
+    """
+
+    no_undo = "the next move makes a new stream"
+
+    def __init__(self, step_id: str, to: Side) -> None:
+        super().__init__(step_id)
+        self.to = to
+        self.title = f"the stream from {to.other} to {to} is retired"
+
+    def observe(self, world: World) -> SpentFacts:
+        """Subscription and slot of the spent stream."""
+        name = Channel(world.name, self.to.other).name
+        last = fold(world.journal.records()).last_move
+        return SpentFacts(
+            read_subscription(world.on(self.to), name),
+            read_slot(world.on(self.to.other), name),
+            last is not None and last.to is self.to and last.way_back_open,
+        )
+
+    def judge(self, facts: SpentFacts) -> Verdict:
+        """Only after the way back is open is the stream spent."""
+        if not facts.open:
+            return NotYet("the way back is not open yet")
+        if facts.subscription is None and facts.slot is None:
+            return Satisfied("nothing is left of it")
+        return Needed("its subscription or slot is still there")
+
+    def act(self, world: World, facts: SpentFacts) -> Result:
+        """Drop the subscription, the slot and the publication."""
+        name = Channel(world.name, self.to.other).name
+        drop_subscription(world.on(self.to), name, world.clock)
+        drop_slot(world.on(self.to.other), name, world.clock)
+        drop_publication(world.on(self.to.other), name)
+        return {}

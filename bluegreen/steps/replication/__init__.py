@@ -1,0 +1,1 @@
+"""The actions of the step `replicate`: green's schema, and the stream that fills it."""

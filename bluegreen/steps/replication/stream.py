@@ -1,0 +1,341 @@
+"""The stream from blue to green: identity, publication, slot, subscription, copy, lag.
+
+Owns these actions. The objects are handled in `postgres/channel.py` and
+`postgres/published.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.history import fold
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
+from bluegreen.postgres.channel import (
+    Channel,
+    SlotFacts,
+    SubscriptionFacts,
+    create_slot,
+    create_subscription,
+    drop_slot,
+    drop_subscription,
+    read_slot,
+    read_subscription,
+    start_stream,
+)
+from bluegreen.postgres.copy_progress import CopyProgress, read_copy_progress
+from bluegreen.postgres.marker import newest_marker_age_s, send_marker
+from bluegreen.postgres.published import (
+    PublishedTable,
+    choose_tables,
+    drop_publication,
+    publish,
+    read_publication,
+)
+from bluegreen.postgres.relations import (
+    Relation,
+    is_named,
+    read_relations,
+    tables_without_identity,
+)
+from bluegreen.postgres.replica_identity import set_identity_default, set_identity_full
+from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.world import World
+
+FRESH_MARKER_S = 60.0
+"""A marker that came through within the last minute proves a living stream."""
+
+
+def _channel(world: World) -> str:
+    return Channel(world.name, Side.BLUE).name
+
+
+@dataclass(frozen=True, slots=True)
+class KeylessFacts:
+    """Tables without a replica identity: those the playbook names, and the others."""
+
+    named: tuple[Relation, ...]
+    others: tuple[Relation, ...]
+
+
+class PinReplicaIdentity(Action[KeylessFacts]):
+    """Every table that will be published has a replica identity.
+
+    Crash: one statement a table; the next run does the others.
+    """
+
+    title = "every table of blue can be replicated"
+
+    def __init__(
+        self, step_id: str, full: tuple[str, ...], exclude: tuple[str, ...]
+    ) -> None:
+        super().__init__(step_id)
+        self.full, self.exclude = full, exclude
+
+    def observe(self, world: World) -> KeylessFacts:
+        """Tables of blue without a replica identity."""
+        found = tables_without_identity(
+            read_relations(world.blue), exclude=self.exclude
+        )
+        named = tuple(r for r in found if is_named(r, self.full))
+        return KeylessFacts(named, tuple(r for r in found if r not in named))
+
+    def judge(self, facts: KeylessFacts) -> Verdict:
+        """A published table without one makes the application's own UPDATE fail."""
+        if facts.others:
+            names = ", ".join(r.quoted for r in facts.others[:5])
+            return Refused(
+                3003,
+                f"{len(facts.others)} tables of blue have no replica identity",
+                seen=names,
+                wanted="a primary key, or a word that the whole row may be the key",
+                hint="name them in `identity_full` or `exclude` of the step "
+                "replicate; once published, UPDATE on them would fail on blue",
+            )
+        if facts.named:
+            return Needed(f"{len(facts.named)} tables get REPLICA IDENTITY FULL")
+        return Satisfied("all have one")
+
+    def act(self, world: World, facts: KeylessFacts) -> Result:
+        """Set REPLICA IDENTITY FULL on the tables that the playbook names."""
+        for relation in facts.named:
+            set_identity_full(world.blue, relation.schema, relation.name)
+        return {"tables": [r.full_name for r in facts.named]}
+
+    def undo(self, world: World, facts: KeylessFacts) -> None:
+        """Back to the default identity."""
+        for relation in read_relations(world.blue):
+            if is_named(relation, self.full) and relation.holds_rows:
+                set_identity_default(world.blue, relation.schema, relation.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardPublicationFacts:
+    """What blue publishes and what it ought to publish."""
+
+    present: tuple[PublishedTable, ...] | None
+    wanted: tuple[PublishedTable, ...]
+    streaming: bool
+
+
+class CreatePublication(Action[ForwardPublicationFacts]):
+    """Blue publishes its tables.
+
+    Crash: one statement; it is there or it is not.
+    """
+
+    title = "blue publishes its tables"
+
+    def __init__(self, step_id: str, exclude: tuple[str, ...]) -> None:
+        super().__init__(step_id)
+        self.exclude = exclude
+
+    def observe(self, world: World) -> ForwardPublicationFacts:
+        """The publication, and the tables that both sides have."""
+        wanted = choose_tables(
+            read_relations(world.blue),
+            read_relations(world.green),
+            exclude=self.exclude,
+        )
+        return ForwardPublicationFacts(
+            read_publication(world.blue, _channel(world)),
+            wanted,
+            read_subscription(world.green, _channel(world)) is not None,
+        )
+
+    def judge(self, facts: ForwardPublicationFacts) -> Verdict:
+        """Once the stream lives, its tables are not changed behind its back."""
+        if facts.present is not None and (
+            facts.streaming or facts.present == facts.wanted
+        ):
+            return Satisfied(f"{len(facts.present)} tables are published")
+        return Needed(f"{len(facts.wanted)} tables are to be published")
+
+    def act(self, world: World, facts: ForwardPublicationFacts) -> Result:
+        """Make the publication."""
+        publish(world.blue, _channel(world), facts.wanted)
+        return {"tables": len(facts.wanted)}
+
+    def undo(self, world: World, facts: ForwardPublicationFacts) -> None:
+        """Drop it."""
+        drop_publication(world.blue, _channel(world))
+
+
+class CreateSlot(Action[SlotFacts | None]):
+    """Blue keeps its WAL for green from here on.
+
+    Crash: the slot is there or it is not; unused it keeps WAL until the next run.
+    """
+
+    title = "blue has a slot for green"
+    hazards: ClassVar[frozenset[Hazard]] = frozenset({Hazard.RETAINS_WAL_ON_BLUE})
+
+    def observe(self, world: World) -> SlotFacts | None:
+        """The slot, if there is one."""
+        return read_slot(world.blue, _channel(world))
+
+    def judge(self, facts: SlotFacts | None) -> Verdict:
+        """A slot that lost WAL cannot be mended: green would silently miss rows."""
+        if facts is None:
+            return Needed("there is no slot")
+        if facts.wal_status == "lost":
+            return Refused(
+                3002,
+                "the slot on blue has lost WAL that green still needs",
+                seen="pg_replication_slots.wal_status is lost",
+                wanted="a slot that kept everything since the copy",
+                hint="raise max_slot_wal_keep_size on blue and make green anew",
+            )
+        return Satisfied("the slot is there")
+
+    def act(self, world: World, facts: SlotFacts | None) -> Result:
+        """Make the slot; waits for open write transactions to end."""
+        create_slot(world.blue, _channel(world))
+        return {"slot": _channel(world)}
+
+    def undo(self, world: World, facts: SlotFacts | None) -> None:
+        """Drop the slot."""
+        drop_slot(world.blue, _channel(world), world.clock)
+
+
+class CreateSubscription(Action[SubscriptionFacts | None]):
+    """Green subscribes to blue, initial copy included.
+
+    Crash: the subscription is there or it is not; its workers go on by themselves.
+    """
+
+    title = "green subscribes to blue"
+    hazards: ClassVar[frozenset[Hazard]] = frozenset({Hazard.LOADS_BLUE})
+
+    def observe(self, world: World) -> SubscriptionFacts | None:
+        """The subscription, if there is one."""
+        return read_subscription(world.green, _channel(world))
+
+    def judge(self, facts: SubscriptionFacts | None) -> Verdict:
+        """There and enabled."""
+        if facts is None:
+            return Needed("there is no subscription")
+        if not facts.enabled:
+            return Needed("the subscription is disabled")
+        return Satisfied(f"{facts.tables} tables are subscribed")
+
+    def act(self, world: World, facts: SubscriptionFacts | None) -> Result:
+        """Make it, or enable it."""
+        if facts is not None:
+            start_stream(world.green, _channel(world))
+            return {"enabled": True}
+        create_subscription(
+            world.green, world.blue, _channel(world), copy_data=True, enabled=True
+        )
+        return {"subscription": _channel(world)}
+
+    def undo(self, world: World, facts: SubscriptionFacts | None) -> None:
+        """Drop it and leave the slot to its own action."""
+        drop_subscription(world.green, _channel(world), world.clock)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFacts:
+    """The subscription and how far its copies are."""
+
+    subscription: SubscriptionFacts | None
+    progress: CopyProgress
+
+
+class AwaitInitialCopy(Action[CopyFacts]):
+    """Every row that blue had is on green.
+
+    Crash: nothing of ours runs; the server's workers go on.
+    """
+
+    title = "every table is copied"
+    no_undo = "it only waits"
+
+    def __init__(self, step_id: str, deadline: timedelta) -> None:
+        super().__init__(step_id)
+        self.patience = deadline
+
+    def observe(self, world: World) -> CopyFacts:
+        """States of the tables, bytes that the workers have copied."""
+        name = _channel(world)
+        return CopyFacts(
+            read_subscription(world.green, name), read_copy_progress(world.green)
+        )
+
+    def judge(self, facts: CopyFacts) -> Verdict:
+        """Ready when every table is."""
+        now = facts.subscription
+        if now is None:
+            return NotYet("there is no subscription yet")
+        if now.is_ready:
+            return Satisfied(f"{now.tables} tables are copied")
+        words = f"{now.ready} of {now.tables} tables are copied"
+        if facts.progress.text:
+            words += f"; {facts.progress.text}"
+        if now.errors:
+            words += f"; {now.errors} errors, see green's log"
+        return NotYet(words, now.ready / now.tables if now.tables else None)
+
+    def act(self, world: World, facts: CopyFacts) -> Result:
+        """Nothing to do but wait."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class FollowFacts:
+    """Whether the stream lives.
+
+    Attributes:
+        marker_age_s: age of blue's newest marker that is on green too; None where
+            there is none.
+    """
+
+    subscription: SubscriptionFacts | None
+    marker_age_s: float | None
+    moved: bool
+
+
+class FollowBlue(Action[FollowFacts]):
+    """Green follows blue closely, proved by a marker row.
+
+    Crash: nothing is left half-way; a marker row more or less means nothing.
+    """
+
+    title = "green follows blue"
+    no_undo = "it only proves"
+
+    def __init__(self, step_id: str, max_lag: timedelta) -> None:
+        super().__init__(step_id)
+        self.max_lag = max_lag
+
+    def observe(self, world: World) -> FollowFacts:
+        """The worker, and the newest marker on both sides."""
+        return FollowFacts(
+            read_subscription(world.green, _channel(world)),
+            newest_marker_age_s(world.blue, world.green),
+            fold(world.journal.records()).epoch > 0,
+        )
+
+    def judge(self, facts: FollowFacts) -> Verdict:
+        """A worker that runs and a marker that came through a moment ago."""
+        now = facts.subscription
+        if now is None or not now.is_ready:
+            return NotYet("the initial copy has not ended")
+        if now.apply_pid is None:
+            return NotYet("the apply worker is not running")
+        if facts.marker_age_s is None or facts.marker_age_s > FRESH_MARKER_S:
+            return Needed("no marker came through in the last minute")
+        return Satisfied("a marker came through")
+
+    def act(self, world: World, facts: FollowFacts) -> Result:
+        """Send markers until one arrives within the lag that is allowed."""
+        send_marker(
+            world.blue, world.green, deadline=timedelta(minutes=10), clock=world.clock
+        )
+        seconds = send_marker(
+            world.blue, world.green, deadline=self.max_lag, clock=world.clock
+        )
+        return {"marker_s": round(seconds, 3)}
