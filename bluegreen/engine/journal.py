@@ -271,6 +271,6 @@ def _not_built(database: Database) -> LeaseRefused:
         f"the journal cannot be written on {database.side}",
         seen=f"{database.describe()} has no table bluegreen.journal",
         wanted="our schema, which `bluegreen run` makes",
-        hint="was it dropped, or the database made anew? `bluegreen status` tells "
-        "what stands",
+        hint="was nothing run yet, was it dropped, or the database made anew? "
+        "`bluegreen status` tells what stands",
     )

@@ -15,7 +15,7 @@ from bluegreen.model.errors import PlaybookRefused, StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Needed, NotYet, Verdict
+from bluegreen.model.verdict import Refused, Verdict
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.world import World
 
@@ -56,9 +56,9 @@ class PlannedAction:
         return "not_yet" if name == "notyet" else name
 
     @property
-    def may_act(self) -> bool:
-        """Whether a run may come to act on it."""
-        return isinstance(self.verdict, Needed | NotYet | Unseen)
+    def lies_ahead(self) -> bool:
+        """Whether a run looks at it, and so may come to act on it."""
+        return not isinstance(self.verdict, Passed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,11 @@ class Plan:
     digest: str
     not_allowed: tuple[Hazard, ...] = ()
 
-    def require_allowed(self, allow: Iterable[Hazard] = ()) -> None:
-        """Stop unless the playbook allows every hazard that lies ahead.
-
-        Raises:
-            PlaybookRefused: 2006, with the line to add.
-        """
-        if self.not_allowed:
-            raise not_allowed(self.not_allowed, allow)
+    @property
+    def refused(self) -> PlannedAction | None:
+        """The first action that a run would stop at."""
+        refused = (one for one in self.actions if isinstance(one.verdict, Refused))
+        return next(refused, None)
 
     def require_digest(self, wanted: str) -> None:
         """Stop unless this is the plan that was looked at.
@@ -127,12 +124,23 @@ def plan(
         *(_passed(action) for action in behind),
         *(_planned(action, world) for action in ahead),
     )
-    dangers = {hazard for one in planned if one.may_act for hazard in one.hazards}
     return Plan(
         planned,
         digest_of(playbook_digest, planned),
-        tuple(sorted(dangers - set(allow))),
+        missing_hazards((*before, *ahead), allow),
     )
+
+
+def missing_hazards(
+    actions: Iterable[Action[Any]], allow: Iterable[Hazard]
+) -> tuple[Hazard, ...]:
+    """Hazards of these actions that are not allowed. Pure.
+
+    An action that is satisfied counts too: it may be needed again before the run gets
+    to it, and a run of hours must not end on a word that could be asked for at once.
+    """
+    dangers = {hazard for action in actions for hazard in action.hazards}
+    return tuple(sorted(dangers - set(allow)))
 
 
 def expand(steps: Sequence[Step]) -> tuple[Action[Any], ...]:
@@ -161,6 +169,16 @@ def digest_of(playbook_digest: str, planned: Sequence[PlannedAction]) -> str:
     """Twelve letters of a SHA-256 over the playbook and every action's verdict."""
     lines = [playbook_digest, *(f"{one.id} {one.kind}" for one in planned)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def require_allowed(actions: Iterable[Action[Any]], allow: Iterable[Hazard]) -> None:
+    """Stop unless every hazard of these actions is allowed.
+
+    Raises:
+        PlaybookRefused: 2006, with the line to add.
+    """
+    if missing := missing_hazards(actions, allow):
+        raise not_allowed(missing, allow)
 
 
 def not_allowed(

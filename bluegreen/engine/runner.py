@@ -22,7 +22,7 @@ from bluegreen.engine.events import (
     Tell,
 )
 from bluegreen.engine.interrupt import Interrupt
-from bluegreen.engine.plan import divide, expand, not_allowed
+from bluegreen.engine.plan import divide, expand, require_allowed
 from bluegreen.engine.traffic import traffic_line
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import (
@@ -88,7 +88,8 @@ class Runner:
     ) -> RunEnded:
         """Bring about every wanted state, or stop at the first that gives way.
 
-        An action that `waits_for_timer` ends the run well while it says NotYet.
+        Every hazard that lies ahead must be allowed before anything is looked at. An
+        action that `waits_for_timer` ends the run well while it says NotYet.
 
         Args:
             steps: what to run, in order.
@@ -115,6 +116,8 @@ class Runner:
         about: Mapping[str, Any],
     ) -> RunEnded:
         started = self._world.clock.monotonic()
+        _, ahead = divide(actions, fold(self._world.journal.records()))
+        require_allowed((*before, *ahead), self._allow)
         self._world.journal.append(Kind.RUN_STARTED, body=about)
         self._tell(RunStarted(self._run, self._world.name))
         waiting = self._run_some(before)
@@ -160,8 +163,6 @@ class Runner:
                     wait = _Wait(self._world.clock.monotonic())
 
     def _act(self, action: Action[Any], facts: Any, verdict: Needed) -> None:
-        if missing := action.hazards - self._allow:
-            raise not_allowed(missing, self._allow)
         world = self._world
         world.require_lease()
         self._tell(ActionStarted(action.id, action.title, verdict.why))

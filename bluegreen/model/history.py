@@ -78,6 +78,7 @@ class State:
         intents: intents that have neither a result nor a failure yet.
         failures: all failures, oldest first.
         runs: ids of all runs, oldest first.
+        green: green's identity in the last run that told it.
     """
 
     seq: int = 0
@@ -92,6 +93,7 @@ class State:
     intents: Mapping[str, Record] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     runs: tuple[str, ...] = ()
+    green: str = ""
 
     @property
     def unfinished_move(self) -> Move | None:
@@ -122,7 +124,11 @@ def _numbered(state: State, record: Record) -> State:
 
 
 def _run_started(state: State, record: Record) -> State:
-    return replace(state, runs=(*state.runs, record.run))
+    """A green that was made anew holds nothing of what was done to the former one."""
+    green = str(record.body.get("green", "")) or state.green
+    if state.green and green != state.green:
+        state = replace(state, results={}, intents={}, approvals={})
+    return replace(state, runs=(*state.runs, record.run), green=green)
 
 
 def _intent(state: State, record: Record) -> State:

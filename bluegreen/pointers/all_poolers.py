@@ -14,6 +14,8 @@ from bluegreen.model.errors import BluegreenError, StepError, TrafficUnknownErro
 from bluegreen.model.side import Side
 from bluegreen.pointers.pointer import Pointer
 
+Failures = list[tuple[Pointer, BluegreenError]]
+
 
 def pause_all(pointers: Sequence[Pointer], budget: timedelta) -> None:
     """Hold back the clients of every pointer, or of none.
@@ -32,7 +34,7 @@ def pause_all(pointers: Sequence[Pointer], budget: timedelta) -> None:
             resume_all(pointers)
     if failed:
         # One that failed has backed out itself, or said that it could not.
-        resume_all([pointer for pointer in pointers if pointer.id not in failed])
+        resume_all(_others(pointers, failed))
         raise _worst(failed)
 
 
@@ -45,13 +47,13 @@ def move_all(pointers: Sequence[Pointer], side: Side) -> None:
     failed = _on_all(pointers, lambda pointer: pointer.move(side))
     if not failed:
         return
-    done = [pointer.id for pointer in pointers if pointer.id not in failed]
+    done = ", ".join(pointer.id for pointer in _others(pointers, failed))
     raise StepError(
         4009,
-        f"not every pointer names {side}: {', '.join(failed)} could not be moved",
+        f"not every pointer names {side}: {_names(failed)} could not be moved",
         seen=_told(failed),
         wanted=f"all of them on {side}",
-        traffic=f"{', '.join(done) or 'no pointer'} names {side}",
+        traffic=f"{done or 'no pointer'} names {side}",
         hint="mend what is named above, then run again; it goes on from here",
     )
 
@@ -66,7 +68,7 @@ def resume_all(pointers: Sequence[Pointer]) -> None:
     if failed:
         raise TrafficUnknownError(
             7001,
-            f"it is not confirmed that clients go on at: {', '.join(failed)}",
+            f"it is not confirmed that clients go on at: {_names(failed)}",
             seen=_told(failed),
             wanted="RESUME, confirmed by each of them",
             hint="on the console of each: RESUME the entry, then SHOW DATABASES; a "
@@ -74,33 +76,39 @@ def resume_all(pointers: Sequence[Pointer]) -> None:
         )
 
 
-def _on_all(
-    pointers: Sequence[Pointer], do: Callable[[Pointer], None]
-) -> dict[str, BluegreenError]:
-    """Do it on all at once; the failures by pointer id. Bugs are raised."""
+def _on_all(pointers: Sequence[Pointer], do: Callable[[Pointer], None]) -> Failures:
+    """Do it on all at once, and give back who failed. Bugs are raised."""
     if not pointers:
-        return {}
+        return []
     with ThreadPoolExecutor(len(pointers), "pointer") as pool:
-        running = [(pointer.id, pool.submit(do, pointer)) for pointer in pointers]
-    failed = {}
-    for name, future in running:
+        running = [(pointer, pool.submit(do, pointer)) for pointer in pointers]
+    failed = []
+    for pointer, future in running:
         try:
             future.result()
         except BluegreenError as error:
-            failed[name] = error
+            failed.append((pointer, error))
     return failed
 
 
-def _worst(failed: dict[str, BluegreenError]) -> BluegreenError:
+def _others(pointers: Sequence[Pointer], failed: Failures) -> list[Pointer]:
+    return [p for p in pointers if not any(p is one for one, _ in failed)]
+
+
+def _worst(failed: Failures) -> BluegreenError:
     """The error with the highest exit status; what the others said is added."""
-    first = max(failed.values(), key=lambda error: error.exit_status)
+    first = max((error for _, error in failed), key=lambda error: error.exit_status)
     if len(failed) > 1:
         first.seen = _told(failed)
     return first
 
 
-def _told(failed: dict[str, BluegreenError]) -> str:
+def _names(failed: Failures) -> str:
+    return ", ".join(pointer.id for pointer, _ in failed)
+
+
+def _told(failed: Failures) -> str:
     return "\n".join(
-        f"{name}: {error.problem}" + (f" ({error.seen})" if error.seen else "")
-        for name, error in failed.items()
+        f"{pointer.id}: {error.problem}" + (f" ({error.seen})" if error.seen else "")
+        for pointer, error in failed
     )

@@ -13,17 +13,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from bluegreen.model.errors import (
-    BluegreenError,
-    BudgetError,
-    PlaybookRefused,
-    ServerRefused,
-    StepError,
-    TrafficUnknownError,
-)
+from bluegreen.model.errors import BluegreenError, BudgetError
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
+from bluegreen.pointers import pgbouncer_errors as errors
 from bluegreen.pointers.client_probe import Client, ask_identity
 from bluegreen.pointers.pgbouncer_address import Address
 from bluegreen.pointers.pgbouncer_check import Survey, entry_findings, pooler_findings
@@ -34,11 +28,16 @@ from bluegreen.pointers.pgbouncer_console import (
     ConsoleSilentError,
     quoted,
 )
-from bluegreen.pointers.pgbouncer_holders import in_use, name_holders
+from bluegreen.pointers.pgbouncer_holders import in_use, logging_in, name_holders
 from bluegreen.pointers.pointer import PointerFacts
 from bluegreen.pointers.simple_query import Row
 
 _LOOK_EVERY_S = 0.002  # a server that was just released is gone in the next loop
+
+LONGEST_LOGIN_S = 0.25
+"""How long PAUSE is held off while the pool logs in: a login that it interrupts stalls
+the pool for `server_login_retry`. Flips 0.2 s apart with that at 1 s made a client wait
+5.4 s; a pool of nine had logged in after some 0.2 s."""
 
 
 class PgBouncer:
@@ -72,6 +71,16 @@ class PgBouncer:
     ) -> None:
         self.id = id
         self.database = database
+        self.given: Mapping[str, object] = {
+            "id": id,
+            "console": console,
+            "console_password": console_password,
+            "config_file": config_file,
+            "database": database,
+            "addresses": addresses,
+            "client": client,
+            "client_password": client_password,
+        }
         self.client = Client(client, client_password) if client else None
         self._console = Console(id, console, console_password)
         self._entry = ConfiguredEntry(config_file, database, id, self._conffile)
@@ -81,13 +90,7 @@ class PgBouncer:
         }
         quoted(database)
         if self._addresses[Side.BLUE] == self._addresses[Side.GREEN]:
-            raise PlaybookRefused(
-                2003,
-                f"pointer {id} reaches blue and green at the same address",
-                seen=str(self._addresses[Side.BLUE]),
-                hint="write `blue:` and `green:` under the pointer, as the pooler "
-                "reaches each of them",
-            )
+            raise errors.same_address(id, self._addresses[Side.BLUE])
 
     def observe(self) -> PointerFacts:
         """Ask the running pooler which side the entry names.
@@ -106,7 +109,7 @@ class PgBouncer:
             try:
                 found += look()
             except BluegreenError as error:
-                found.append(_finding(self.id, error))
+                found.append(errors.as_finding(self.id, error))
         return list(dict.fromkeys(found))
 
     def warm_up(self) -> None:
@@ -135,6 +138,7 @@ class PgBouncer:
         """
         deadline = time.monotonic() + budget.total_seconds()
         self._refuse_waiting_pause()
+        self._await_logins(min(LONGEST_LOGIN_S, budget.total_seconds() / 4))
         held = False
         try:
             self._hold(budget, deadline)
@@ -165,7 +169,8 @@ class PgBouncer:
         running = self._running()
         if said or running != wanted:
             self._put_back(former)
-            raise self._did_not_follow(said or str(running or "no such entry"), wanted)
+            seen = said or str(running or "no such entry")
+            raise errors.did_not_follow(self.id, self.database, seen, wanted)
 
     def resume(self) -> None:
         """Let the entry's clients go on, and see that they do.
@@ -178,16 +183,11 @@ class PgBouncer:
             self._console.resume(self.database)
         except ConsoleRefusedError as refusal:
             if refusal.says_no_database:
-                raise self._no_entry() from None
+                raise errors.no_entry(self.id, self.database) from None
             if not refusal.says_not_paused:
                 raise
         if self._row()["paused"] != "0":
-            raise StepError(
-                4009,
-                f"pooler {self.id} still holds back the clients of {self.database}",
-                wanted="SHOW DATABASES with paused = 0 after RESUME",
-                hint=f"on its console: RESUME {quoted(self.database)};",
-            )
+            raise errors.still_held(self.id, self.database)
 
     def probe(self) -> str:
         """Come in as a client and ask who answers; empty without a `client`.
@@ -208,7 +208,7 @@ class PgBouncer:
         for row in self._console.show("DATABASES"):
             if row["name"] == self.database:
                 return row
-        raise self._no_entry()
+        raise errors.no_entry(self.id, self.database)
 
     def _running(self) -> Address | None:
         rows = self._console.show("DATABASES")
@@ -220,6 +220,14 @@ class PgBouncer:
         named = [side for side, at in self._addresses.items() if at == address]
         return named[0] if named else None
 
+    def _await_logins(self, at_most_s: float) -> None:
+        """Look for a moment without a login; a better one may not come."""
+        deadline = time.monotonic() + at_most_s
+        while logging_in(self._console.show("SERVERS"), self.database):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_LOOK_EVERY_S)
+
     def _hold(self, budget: timedelta, deadline: float) -> None:
         left_s = deadline - time.monotonic()
         try:
@@ -227,14 +235,7 @@ class PgBouncer:
         except ConsoleSilentError:
             raise self._over_budget(budget) from None
         if status != "PAUSE":
-            raise StepError(
-                4009,
-                f"pooler {self.id} cannot pause any more",
-                seen=f"PAUSE was answered with {status}, though transactions may be open",
-                wanted="the answer PAUSE",
-                hint="somebody sent WAIT_CLOSE to this process, which spoils PAUSE "
-                "until it is restarted: restart PgBouncer, then run again",
-            )
+            raise errors.pause_spoiled(self.id, status)
         while self._row()["paused"] != "1" or self._servers_in_use():
             if time.monotonic() > deadline:
                 raise self._over_budget(budget)
@@ -245,39 +246,19 @@ class PgBouncer:
 
     def _refuse_waiting_pause(self) -> None:
         if self._row()["paused"] == "1" and (busy := self._servers_in_use()):
-            raise StepError(
-                4009,
-                f"a PAUSE of {self.database} is already waiting on pooler {self.id}",
-                seen=name_holders(busy, self._console.show("CLIENTS")),
-                wanted="an entry that nobody else is pausing",
-                hint="does somebody else work on it? If not, on its console: "
-                f"RESUME {quoted(self.database)}; then run again",
-            )
+            holders = name_holders(busy, self._console.show("CLIENTS"))
+            raise errors.pause_waiting(self.id, self.database, holders)
 
     def _back_out(self) -> None:
         """RESUME: closing the session in which a PAUSE waits does not lift it."""
         try:
             self.resume()
         except BluegreenError as error:
-            raise TrafficUnknownError(
-                7001,
-                f"pooler {self.id} may hold back the clients of {self.database}",
-                seen=str(error.seen or error.problem),
-                wanted="RESUME, confirmed by SHOW DATABASES",
-                hint=f"on its console: RESUME {quoted(self.database)};",
-            ) from error
+            raise errors.perhaps_held(self.id, self.database, error) from error
 
     def _over_budget(self, budget: timedelta) -> BudgetError:
         holders = name_holders(self._servers_in_use(), self._console.show("CLIENTS"))
-        return BudgetError(
-            5001,
-            f"PAUSE of {self.database} on pooler {self.id} took longer than "
-            f"{budget.total_seconds():.1f} s",
-            seen=holders,
-            wanted="open transactions that end within the budget",
-            hint="look the server pids up in pg_stat_activity; end those transactions "
-            "or wait for them, or give a longer max_pause, then run again",
-        )
+        return errors.over_budget(self.id, self.database, budget, holders)
 
     def _conffile(self) -> Path:
         """The file PgBouncer starts reading at, as it says itself."""
@@ -290,25 +271,6 @@ class PgBouncer:
         # A refusal here means that it has read neither of the two files.
         with contextlib.suppress(ConsoleRefusedError):
             self._console.reload()
-
-    def _did_not_follow(self, seen: str, wanted: Address) -> StepError:
-        return StepError(
-            4009,
-            f"pooler {self.id} did not follow its new configuration",
-            seen=f"after RELOAD entry {self.database} leads to {seen}",
-            wanted=str(wanted),
-            hint="the former file is back in place; PgBouncer's log names the line that "
-            "it did not take",
-        )
-
-    def _no_entry(self) -> ServerRefused:
-        return ServerRefused(
-            3007,
-            f"pooler {self.id} has no entry {self.database}",
-            wanted=f"{self.database} in its SHOW DATABASES",
-            hint="give the name from [databases] as `database` of the pointer; an "
-            "entry that only `*` makes must be written out",
-        )
 
     def _check_pooler(self) -> list[Finding]:
         self._row()
@@ -339,14 +301,3 @@ class PgBouncer:
             return []
         self.client.warm_up()
         return []
-
-
-def _finding(where: str, error: BluegreenError) -> Finding:
-    return Finding(
-        id=f"pooler-{error.code}",
-        where=where,
-        seen=error.seen or error.problem,
-        why=error.problem,
-        mend=error.hint,
-        blocks=True,
-    )

@@ -19,6 +19,10 @@ LOGIN_RETRY_S = 1.0
 """A server connection that PAUSE catches in its login stalls the pool for
 `server_login_retry`: 15.1 s measured at the default of 15, 1.3 s at 1."""
 
+RETRY_WITH_MINIMUM_S = 0.1
+"""With `min_pool_size` a login starts in every longer pause (`check_pool_size` in
+janitor.c, 1.18 to 1.25, looks at a PAUSE of all databases only)."""
+
 SHORTEST_WAIT_S = 5.0
 """`query_wait_timeout` ends clients that wait; a pause must fit in twice."""
 
@@ -52,7 +56,7 @@ def pooler_findings(survey: Survey, addresses: Mapping[Side, Address]) -> list[F
     return [
         *_right(survey),
         *_pooling(survey, row),
-        *_times(survey),
+        *_times(survey, row),
         *_process(survey),
         *_target(survey, row, addresses),
         *_neighbours(survey, row),
@@ -127,7 +131,7 @@ def _pooling(survey: Survey, row: Row) -> Iterator[Finding]:
         )
 
 
-def _times(survey: Survey) -> Iterator[Finding]:
+def _times(survey: Survey, row: Row) -> Iterator[Finding]:
     retry = survey.config["server_login_retry"]
     if float(retry) > LOGIN_RETRY_S:
         yield Finding(
@@ -136,8 +140,17 @@ def _times(survey: Survey) -> Iterator[Finding]:
             f"server_login_retry = {retry}",
             "a login that PAUSE interrupts stalls the pool for that many seconds, and "
             "clients get `server login has been failing`",
-            "set server_login_retry = 1 in [pgbouncer], then RELOAD",
+            "set server_login_retry = 0.1 in [pgbouncer], at most 1, then RELOAD",
             blocks=True,
+        )
+    if int(row.get("min_pool_size") or 0) and float(retry) > RETRY_WITH_MINIMUM_S:
+        yield Finding(
+            "minimum-logs-in-while-paused",
+            survey.where,
+            f"min_pool_size = {row['min_pool_size']}, server_login_retry = {retry}",
+            "PgBouncer fills a paused pool too, once a second, and PAUSE interrupts "
+            "that login: the first clients may wait server_login_retry longer",
+            "set server_login_retry = 0.1 in [pgbouncer], then RELOAD",
         )
     wait = survey.config["query_wait_timeout"]
     if 0 < float(wait) < SHORTEST_WAIT_S:
@@ -250,7 +263,10 @@ def _wildcard(where: str, settings: list[ini.Setting]) -> Iterator[Finding]:
 
 def _public(value: str) -> str:
     """The parts of a connection string that say where, and no password."""
-    pairs = ini.read_pairs(value)
+    try:
+        pairs = ini.read_pairs(value)
+    except ini.IniError:
+        return "(unreadable)"
     return " ".join(
         f"{p.key}={p.value}" for p in pairs if p.key in ("host", "port", "dbname")
     )

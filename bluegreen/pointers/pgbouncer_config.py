@@ -32,13 +32,14 @@ class ConfiguredEntry:
         self._database = database
         self._conffile = conffile
         self._root: Path | None = None
-        self._staged: tuple[Address, str] | None = None
+        self._staged = False
 
     def locate(self) -> ini.Setting:
         """The one line.
 
         Raises:
-            ServerRefused: 3007, there is none, more than one, or elsewhere.
+            ServerRefused: 3007, there is none, more than one, elsewhere, or one that
+                cannot be taken apart.
         """
         entries = ini.find_entries(self.settings(), self._database)
         if len(entries) != 1 or not _same(entries[0].file, self._file.path):
@@ -51,6 +52,10 @@ class ConfiguredEntry:
                 hint="correct `config_file` or `database` of the pointer, or leave one "
                 "such line",
             )
+        try:
+            ini.read_pairs(entries[0].value)
+        except ini.IniError as error:
+            raise _broken(error) from None
         return entries[0]
 
     def settings(self) -> list[ini.Setting]:
@@ -82,23 +87,25 @@ class ConfiguredEntry:
         entry = self.locate()
         text = self._file.read()
         self._file.write_draft(self._changed(text, entry, wanted))
-        self._staged = (wanted, text)
+        self._staged = True
 
     def put(self, wanted: Address) -> str | None:
         """Let the file say `wanted`; the former text, or None when it did already.
 
-        A draft whose file was edited meanwhile is written anew.
+        A draft is written anew when the file was edited since, or the draft was: the
+        guard of a run has the same pointer in another process.
 
         Raises:
             ServerRefused: 3007 or 3008.
         """
         entry = self.locate()
         text = self._file.read()
-        if self._changed(text, entry, wanted) == text:
+        changed = self._changed(text, entry, wanted)
+        if changed == text:
             return None
-        if self._staged != (wanted, text):
-            self.stage(wanted)
-        self._staged = None
+        if not self._staged or self._file.draft() != changed:
+            self._file.write_draft(changed)
+        self._staged = False
         self._file.put_draft()
         return text
 
@@ -108,9 +115,10 @@ class ConfiguredEntry:
         self._file.put_draft()
 
     def discard_draft(self) -> None:
-        """Take a draft away that was not used."""
-        self._file.discard_draft()
-        self._staged = None
+        """Take a draft of ours away that was not used."""
+        if self._staged:
+            self._file.discard_draft()
+        self._staged = False
 
     def _start(self) -> Path:
         if self._root is None:

@@ -61,6 +61,13 @@ class ConfigFile:
             self._draft.unlink(missing_ok=True)
             raise self._refused(error) from None
 
+    def draft(self) -> str:
+        """The draft's text; empty when there is none."""
+        try:
+            return self._draft.read_bytes().decode(errors="surrogateescape")
+        except FileNotFoundError:
+            return ""
+
     def put_draft(self) -> None:
         """Put the draft in place of the file; after a power cut it is one or the other.
 

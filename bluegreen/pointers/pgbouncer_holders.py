@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from bluegreen.pointers.simple_query import Row
 
-FREE_STATES = frozenset({"idle", "used", "new", "login"})
+LOGIN_STATES = frozenset({"new", "login"})
+"""Server connections that are not ready yet; SHOW SERVERS says `new` up to 1.25."""
+
+FREE_STATES = LOGIN_STATES | {"idle", "used"}
 """Server connections that PAUSE closes by itself; any other state counts as in use
 (`per_loop_pause` in janitor.c waits for active and tested ones)."""
 
@@ -18,6 +21,13 @@ def in_use(servers: list[Row], database: str) -> list[Row]:
         for row in servers
         if row["database"] == database and row["state"] not in FREE_STATES
     ]
+
+
+def logging_in(servers: list[Row], database: str) -> bool:
+    """Whether the pool of an entry is opening a server connection."""
+    return any(
+        row["database"] == database and row["state"] in LOGIN_STATES for row in servers
+    )
 
 
 def name_holders(busy: list[Row], clients: list[Row]) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -106,7 +107,33 @@ class Database:
         self._password = password
         self._peer = dict(seen_from_peer or {})
         self._params: dict[str, Any] = conninfo_to_dict(dsn)
+        self._dsn = dsn
         self._session: psycopg.Connection[Row] | None = None
+
+    def spec(self) -> dict[str, Any]:
+        """All that `of_spec` needs, the password in clear.
+
+        For a pipe to a process of our own; never for a file, an argument or a log.
+        """
+        return {
+            "side": str(self.side),
+            "dsn": self._dsn,
+            "password": self._password.reveal() if self._password else None,
+            "seen_from_peer": self._peer,
+            "label": self.label,
+        }
+
+    @classmethod
+    def of_spec(cls, spec: Mapping[str, Any]) -> Database:
+        """The same database for another process."""
+        password = spec["password"]
+        return cls(
+            Side(spec["side"]),
+            spec["dsn"],
+            password=Secret(password) if password is not None else None,
+            seen_from_peer=spec["seen_from_peer"],
+            label=spec["label"],
+        )
 
     @property
     def dbname(self) -> str:
@@ -139,17 +166,28 @@ class Database:
             params["password"] = self._password.reveal()
         return Secret(make_conninfo("", **params))
 
-    def connect(self, **settings: str) -> psycopg.Connection[Row]:
+    def connect(
+        self, *, leave: Collection[str] = (), **settings: str
+    ) -> psycopg.Connection[Row]:
         """Open a session of its own, autocommit, with our settings pinned.
+
+        Args:
+            leave: settings that stay as database and role have them; the user's own
+                SQL wants its search_path and TimeZone.
+            settings: pinned in addition, or to another value.
 
         Raises:
             ServerRefused: 3001; libpq gives no SQLSTATE for a refused connect, so its
                 words are passed on and not read.
         """
         wanted = {**_SESSION, **settings}
-        options = " ".join(f"-c {k}={_escape(v)}" for k, v in wanted.items())
+        options = " ".join(
+            f"-c {k}={_escape(v)}" for k, v in wanted.items() if k not in leave
+        )
         params = {
             "connect_timeout": CONNECT_TIMEOUT_S,
+            # psycopg gives bytes for the text of a SQL_ASCII database otherwise.
+            "client_encoding": "UTF8",
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
@@ -219,6 +257,17 @@ class Database:
         """A transaction on the warm session."""
         with self.translated(), self.session.transaction():
             yield self.session
+
+    @contextmanager
+    def limited(self, most: timedelta) -> Iterator[None]:
+        """Let no statement of the warm session run longer than `most`."""
+        set_timeout = sql.SQL("SELECT set_config('statement_timeout', %s, false)")
+        self.rows(set_timeout, (str(int(most.total_seconds() * 1000)),))
+        try:
+            yield
+        finally:
+            if self._session is not None and not self._session.closed:
+                self.rows(set_timeout, ("0",))
 
     @contextmanager
     def translated(self) -> Iterator[None]:

@@ -32,8 +32,18 @@ DEADLOCK_TIMEOUT = "10ms"
 """A waiter cancels a blocking autovacuum after deadlock_timeout: 1,001 ms at the
 default, 11 ms with this."""
 
+MAKING_LOCK = "200ms"
+"""How long writers of a table may queue behind the making of its trigger."""
+
+MAKING_TRIES = 20
+MAKING_PAUSE_S = 0.5
+"""Twenty tries half a second apart: a table that is never free for 10 s is in a long
+transaction, and a person should know of it."""
+
 BLOCKER_LOOK_S = 0.02
 """How often the drain looks at who holds the fence up."""
+
+_LOCKED = {"55P03", "57014", "40P01"}
 
 # Tables with rows of their own and partitioned parents; a partition written to
 # directly does not fire its parent's trigger. Extensions own their tables.
@@ -122,13 +132,16 @@ def read_fence(database: Database) -> FenceFacts:
     return FenceFacts(*row)
 
 
-def create_fence(database: Database, *, closed: Literal["closed", "open"]) -> int:
+def create_fence(
+    database: Database, *, closed: Literal["closed", "open"], clock: Clock
+) -> int:
     """Give every table its trigger, switched on or off, one transaction a table.
 
-    A trigger that is there already keeps its state. Returns how many were made.
+    A trigger that is there already keeps its state. Writers of a table queue behind
+    us, so each try waits for its lock only briefly. Returns how many were made.
 
     Raises:
-        SqlError: 55P03 when a table stayed locked for 2 s; repeat it.
+        BudgetError: 5003; a table stayed locked, by whom.
     """
     tables = database.rows(
         sql.SQL(
@@ -138,11 +151,54 @@ def create_fence(database: Database, *, closed: Literal["closed", "open"]) -> in
             " AND g.tgname = 'bluegreen_fence') ORDER BY 1, 2"
         ).format(sql.SQL(_FENCED_TABLES))
     )
-    with database.connect(lock_timeout="2s", deadlock_timeout=DEADLOCK_TIMEOUT) as own:
+    settings = {"lock_timeout": MAKING_LOCK, "deadlock_timeout": DEADLOCK_TIMEOUT}
+    with database.connect(**settings) as own:
         for schema, name in tables:
-            with database.translated(), own.transaction():
-                _create_trigger(own, sql.Identifier(schema, name), closed)
+            for attempt in range(MAKING_TRIES):
+                if _made(database, own, sql.Identifier(schema, name), closed):
+                    break
+                if attempt == MAKING_TRIES - 1:
+                    raise _stayed_locked(database, schema, name)
+                clock.sleep(MAKING_PAUSE_S)
     return len(tables)
+
+
+def _made(
+    database: Database, own: Connection, table: sql.Identifier, closed: str
+) -> bool:
+    """Make one trigger; False when its lock could not be had in time."""
+    try:
+        with database.translated(), own.transaction():
+            _create_trigger(own, table, closed)
+    except SqlError as error:
+        if error.sqlstate not in _LOCKED:
+            raise
+        return False
+    return True
+
+
+def _stayed_locked(database: Database, schema: str, name: str) -> BudgetError:
+    holders = database.rows(
+        sql.SQL(
+            "SELECT DISTINCT ON (l.pid) l.pid, concat_ws(' ', a.usename,"
+            " nullif(a.application_name, ''), a.client_addr),"
+            " coalesce((now() - a.xact_start)::text, ''),"
+            " coalesce(left(a.query, 120), '')"
+            " FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+            " WHERE l.granted AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')"
+            " AND l.relation = (SELECT c.oid FROM pg_class c JOIN pg_namespace n"
+            "  ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s)"
+        ),
+        (schema, name),
+    )
+    return BudgetError(
+        5003,
+        f"the fence trigger of {schema}.{name} on {database.side} could not be made",
+        seen="\n".join(f"held up by {Blocker(*row)}" for row in holders)
+        or "the table was locked again and again",
+        wanted=f"a moment without a write transaction in {MAKING_TRIES} tries",
+        hint="wait until that transaction has ended, or end it; then run again",
+    )
 
 
 def _create_trigger(own: Connection, table: sql.Identifier, closed: str) -> None:
@@ -265,7 +321,7 @@ class FenceCloser:
         try:
             future.result()
         except SqlError as error:
-            if error.sqlstate not in {"55P03", "57014", "40P01"}:
+            if error.sqlstate not in _LOCKED:
                 raise
             raise BudgetError(
                 5003,

@@ -57,6 +57,11 @@ def read_identity(database: Database) -> Identity:
     return Identity(*row, system=system, database_oid=oid, timeline=timeline)
 
 
+def identity_of(database: Database) -> str:
+    """The identity row's id; our schema must be there."""
+    return str(database.value(sql.SQL("SELECT id::text FROM bluegreen.identity")))
+
+
 def require_pair(blue: Database, green: Database) -> None:
     """Refuse two names for one database.
 

@@ -154,12 +154,20 @@ class Relation:
         return self.replica_identity == "d" and index.primary and index.usable
 
 
-def read_relations(database: Database) -> tuple[Relation, ...]:
+def read_relations(
+    database: Database, *, expressions: bool = True
+) -> tuple[Relation, ...]:
     """Read every relation of the database, in order of schema and name.
 
     Three queries, whatever the number of tables.
+
+    Args:
+        database: the side.
+        expressions: read default expressions, for which PostgreSQL takes an ACCESS
+            SHARE lock on each table (pg_get_expr): a table that somebody has locked
+            in full holds it up. Without them nothing waits, and `default` is empty.
     """
-    columns = _read_columns(database)
+    columns = _read_columns(database, expressions=expressions)
     indexes = _read_indexes(database)
     return tuple(
         _relation(row, tuple(columns[row[0]]), tuple(indexes[row[0]]))
@@ -222,11 +230,13 @@ _RELATIONS = sql.SQL(
     """
 ).format(OURS_OR_SYSTEM)
 
+_EXPRESSION = sql.SQL("coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')")
+
 _COLUMNS = sql.SQL(
     """
     SELECT a.attrelid::bigint, a.attname,
         pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
-        coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), ''),
+        {},
         a.attgenerated::text, a.attidentity::text
     FROM pg_catalog.pg_attribute a
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
@@ -238,7 +248,7 @@ _COLUMNS = sql.SQL(
         AND NOT {}
     ORDER BY a.attrelid, a.attnum
     """
-).format(OURS_OR_SYSTEM)
+)
 
 # RelationGetIndexList() in PostgreSQL's relcache.c says which index may serve.
 _INDEXES = sql.SQL(
@@ -274,9 +284,11 @@ def _relation(
     return Relation(oid, schema, name, _KINDS[kind], *values)
 
 
-def _read_columns(database: Database) -> dict[int, list[Column]]:
+def _read_columns(database: Database, *, expressions: bool) -> dict[int, list[Column]]:
     found = defaultdict(list)
-    for oid, *values in database.rows(_COLUMNS):
+    expression = _EXPRESSION if expressions else sql.Literal("")
+    query = _COLUMNS.format(expression, OURS_OR_SYSTEM)
+    for oid, *values in database.rows(query):
         found[oid].append(Column(*values))
     return found
 

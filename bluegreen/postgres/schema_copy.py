@@ -104,11 +104,12 @@ def copy_tables(giver: Database, taker: Database) -> None:
         StepError: 4003, with the first statement that failed.
     """
     with _schema_dump(giver, "pre-data") as dump:
-        script = dump.script()
+        # What stands before the first entry are settings that older servers may lack.
+        script = "".join(_HEADER.split(_RESTRICT.sub("", dump.script()))[1:])
     with taker.transaction() as session:
         session.execute(sql.SQL("SET LOCAL search_path = ''"))
         session.execute(sql.SQL("SET LOCAL check_function_bodies = off"))
-        session.execute(_RESTRICT.sub("", script).encode(), prepare=False)
+        session.execute(script.encode(), prepare=False)
 
 
 def copy_keys(giver: Database, taker: Database) -> int:

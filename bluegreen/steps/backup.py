@@ -5,9 +5,92 @@ Owns when a backup counts as taken and proved; dumping is for `backups/`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from bluegreen.steps.contract import Action, Step
+from pydantic import Field
+
+from bluegreen.backups.pg_dump import find_fault, take_backup
+from bluegreen.backups.proof import BackupProof
+from bluegreen.model.duration import format_bytes
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.history import fold
+from bluegreen.model.verdict import Needed, Satisfied, Verdict
+from bluegreen.steps.contract import Action, Result, Step
+from bluegreen.steps.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFacts:
+    """What is known of the last backup.
+
+    Attributes:
+        proof: of the backup taken in this epoch; None where there is none.
+        fault: what is wrong with its files, empty when nothing is.
+    """
+
+    proof: BackupProof | None
+    fault: str = ""
+
+
+class TakeBackup(Action[BackupFacts]):
+    """A backup of blue is written, read once to its end, and unchanged since.
+
+    A new epoch asks for a new backup; a new run in the same epoch does not. Observing
+    reads the archive for its checksum.
+
+    Crash: a draft is left in the folder; the next run removes it. A pg_dump that goes
+    on without us keeps the folder locked until it ends. An archive that has its name
+    and stands in no journal is whole and may be deleted.
+    """
+
+    hazards = frozenset({Hazard.LOADS_BLUE})
+    title = "a proved backup of blue is written"
+
+    def __init__(self, step_id: str, to: str, tables: tuple[str, ...], workers: int):
+        super().__init__(step_id)
+        self.to = to
+        self.tables = tables
+        self.workers = workers
+
+    def observe(self, world: World) -> BackupFacts:
+        """Find the backup of this epoch in the journal and check its files."""
+        state = fold(world.journal.records())
+        result = state.results.get(self.id)
+        if result is None or result.epoch != state.epoch:
+            return BackupFacts(None)
+        proof = BackupProof.from_result(result.body)
+        if proof.tables != self.tables:
+            return BackupFacts(
+                proof, "it holds other tables than the playbook asks for"
+            )
+        return BackupFacts(proof, find_fault(proof))
+
+    def judge(self, facts: BackupFacts) -> Verdict:
+        """Satisfied by an unchanged archive."""
+        if facts.proof is None:
+            return Needed("no backup of blue was taken in this epoch")
+        if facts.fault:
+            return Needed(f"the backup does not hold: {facts.fault}")
+        size = format_bytes(facts.proof.bytes)
+        return Satisfied(
+            f"{facts.proof.path} ({size}) is unchanged since it was proved"
+        )
+
+    def act(self, world: World, facts: BackupFacts) -> Result:
+        """Dump blue and prove the archive."""
+        return take_backup(
+            world.blue,
+            world.home / self.to,
+            f"{world.name}-blue",
+            tables=self.tables,
+            workers=self.workers,
+            tell=world.tell,
+        ).as_result()
+
+    no_undo = (
+        "a backup changes nothing on blue; delete the files when they are not needed"
+    )
 
 
 class Backup(Step):
@@ -21,9 +104,9 @@ class Backup(Step):
     tables: tuple[str, ...] = ()
     """Only these tables, `schema.table`; everything where it is left out."""
 
-    workers: int = 2
+    workers: int = Field(default=2, ge=1, le=64)
     """How many tables are dumped at once (1 writes a single custom-format file)."""
 
     def actions(self) -> tuple[Action[Any], ...]:
         """One action: the dump, proved."""
-        return ()
+        return (TakeBackup(self.key, self.to, self.tables, self.workers),)

@@ -1,15 +1,33 @@
 """The step `check`: look at both servers and all pointers before anything is touched.
 
-Owns the list of looks and what they mean; reading catalogs is for `postgres/`.
+Owns when a finding stops a run. What is looked at is in `steps/looks/`; reading
+catalogs is for `postgres/`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from bluegreen.steps.contract import Action, Step
+from pydantic import Field
+
+from bluegreen.model.progress import Progress
+from bluegreen.model.record import Kind
+from bluegreen.model.verdict import Finding, Refused, Satisfied, Verdict
+from bluegreen.postgres.identity import require_pair
+from bluegreen.postgres.server_facts import read_server_facts
+from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
+from bluegreen.steps.looks import look_at_servers
+from bluegreen.steps.looks.intent import Intent
+from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.replication.schema import CopySchema
+from bluegreen.steps.world import World
+
+_MOST_TOLD = 20
+"""Blocking findings in the text of the error; all of them were told before it."""
 
 
 class Check(Step):
@@ -23,6 +41,167 @@ class Check(Step):
     max_transaction_age: Duration = timedelta(minutes=5)
     """A transaction on blue that is open longer than this blocks."""
 
+    exclude: tuple[str, ...] = ()
+    """Tables that need no look, `schema.table`; those that the step replicate leaves
+    out are added."""
+
+    identity_full: tuple[str, ...] = ()
+    """Tables that need no key, `schema.table`; those of the step replicate are
+    added."""
+
+    workers: int = Field(default=4, ge=1, le=64)
+    """How many tables are copied at once; the step replicate's number where there is
+    one."""
+
+    def beside(self, replicate: Replicate | None) -> Check:
+        """This check, knowing what the playbook's step replicate means to do."""
+        if replicate is None:
+            return self
+        return self.model_copy(
+            update={
+                "exclude": (*self.exclude, *replicate.exclude),
+                "identity_full": (*self.identity_full, *replicate.identity_full),
+                "workers": replicate.workers,
+            }
+        )
+
     def actions(self) -> tuple[Action[Any], ...]:
         """One action: the findings."""
-        return ()
+        return (LookAtServers(self),)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a look brought up, in the order of the looks."""
+
+    all: tuple[Finding, ...]
+
+
+class LookAtServers(Action[Findings]):
+    """Nothing that blocks is found, but for what the playbook accepts.
+
+    Crash: nothing is left; it only reads.
+    """
+
+    no_undo = "it changes nothing"
+    title = "nothing stands in the way on either side"
+
+    def __init__(self, check: Check) -> None:
+        super().__init__(check.key)
+        self._check = check
+
+    def observe(self, world: World) -> Findings:
+        """Read both sides and every pointer, and tell each finding."""
+        check = self._check
+        findings = find(
+            world,
+            exclude=check.exclude,
+            identity_full=check.identity_full,
+            workers=check.workers,
+            max_transaction_age=check.max_transaction_age,
+        )
+        for finding in findings:
+            world.tell(_progress(finding, accepted=finding.id in check.accept))
+        return Findings(tuple(findings))
+
+    def judge(self, facts: Findings) -> Verdict:
+        """Refuse with every blocking finding and what mends it."""
+        blocking = [finding for finding in facts.all if finding.blocks]
+        refused = [f for f in blocking if f.id not in self._check.accept]
+        if refused:
+            return refuse(refused)
+        why = f"findings: {len(facts.all)}, none of them blocks"
+        if blocking:
+            accepted = ", ".join(sorted({finding.id for finding in blocking}))
+            why = f"findings: {len(facts.all)}, accepted: {accepted}"
+        return Satisfied(why)
+
+    def act(self, world: World, facts: Findings) -> Result:
+        """Do nothing: the judge never asks for it."""
+        return {}
+
+
+def find(
+    world: World,
+    *,
+    exclude: Sequence[str] = (),
+    identity_full: Sequence[str] = (),
+    workers: int = 4,
+    max_transaction_age: timedelta = timedelta(minutes=5),
+) -> list[Finding]:
+    """Look at both sides and every pointer. Changes nothing.
+
+    Works at any time in the life of a pair: our own schema, triggers, slots,
+    publications and subscriptions are no findings, and green may hold blue's rows once
+    the journal says that we brought it blue's tables.
+
+    Raises:
+        ServerRefused: 3001, 3002; a side cannot be reached, or both are one.
+        SqlError: a server refused a question.
+        BluegreenError: a pointer could not be asked.
+    """
+    require_pair(world.blue, world.green)
+    intent = Intent(
+        world.name,
+        exclude=tuple(exclude),
+        identity_full=tuple(identity_full),
+        workers=workers,
+        max_transaction_age=max_transaction_age,
+        copied=_is_copied(world),
+    )
+    findings = look_at_servers(
+        read_server_facts(world.blue),
+        read_server_facts(world.green, filled=not intent.copied),
+        intent,
+    )
+    for pointer in world.pointers:
+        findings += pointer.check()
+    return findings
+
+
+def _is_copied(world: World) -> bool:
+    # The identity row says nothing of it: a run writes that before any step.
+    return any(
+        record.kind is Kind.RESULT and record.action.endswith(f"/{CopySchema.name()}")
+        for record in world.journal.records()
+    )
+
+
+def refuse(findings: Sequence[Finding]) -> Refused:
+    """One refusal that names all of them, the first twenty in full."""
+    told = findings[:_MOST_TOLD]
+    rest = len(findings) - len(told)
+    more = [f"… and {rest} more, told above"] if rest else []
+    total = len(findings)
+    count = "1 finding blocks" if total == 1 else f"{total} findings block"
+    ids = ", ".join(dict.fromkeys(finding.id for finding in findings))
+    return Refused(
+        3003,
+        f"the check found something that blocks: {count}",
+        seen="\n".join([*(f"{f.where}: {f.id}: {f.seen}" for f in told), *more]),
+        wanted="none of these, or their ids in the step's `accept`",
+        hint="\n".join(
+            [*_mends(told), f"then run again; to go on all the same: accept: [{ids}]"]
+        ),
+    )
+
+
+def _mends(findings: Sequence[Finding]) -> list[str]:
+    return [f"on {f.where}: {f.mend}" for f in findings if f.mend]
+
+
+def _progress(finding: Finding, *, accepted: bool) -> Progress:
+    weight = "accepted" if accepted else "blocks" if finding.blocks else "note"
+    text = f"{weight}: {finding.where}: {finding.id}: {finding.seen}; {finding.why}"
+    return Progress(
+        "finding_seen",
+        f"{text}. Mend: {finding.mend}" if finding.mend else text,
+        values={
+            "id": finding.id,
+            "where": str(finding.where),
+            "seen": finding.seen,
+            "why": finding.why,
+            "mend": finding.mend,
+            "blocks": finding.blocks and not accepted,
+        },
+    )

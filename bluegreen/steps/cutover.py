@@ -9,8 +9,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Literal
 
+from bluegreen.model.side import Side
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
+from bluegreen.steps.move.movement import Movement
+from bluegreen.steps.move.plan_of_move import actions_of_move
+from bluegreen.steps.replication.schema import AnalyzeGreen
+from bluegreen.steps.replication.views import RefreshViews
 
 
 class Cutover(Step):
@@ -31,8 +36,24 @@ class Cutover(Step):
     """Two marker rows must make the way within this time right before the pause."""
 
     probe: bool = True
-    """Measure the pause as clients feel it, through each pointer."""
+    """Measure the pause as clients feel it, through the first pointer with a
+    `client`."""
+
+    def movement(self, to: Side) -> Movement:
+        """A movement within this step's limits; `rollback` uses the same ones."""
+        return Movement(
+            to,
+            max_pause=self.max_pause,
+            drain=self.drain,
+            after_drain=self.after_drain,
+            max_lag=self.max_lag,
+            probe=self.probe,
+        )
 
     def actions(self) -> tuple[Action[Any], ...]:
         """What the engine runs, in order."""
-        return ()
+        return (
+            RefreshViews(self.key),
+            AnalyzeGreen(self.key),
+            *actions_of_move(self.key, self.movement(Side.GREEN)),
+        )

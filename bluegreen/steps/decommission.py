@@ -1,7 +1,7 @@
 """The step `decommission`: blue stops being a rollback target.
 
-Owns the refusals and the order of the end; `bluegreen decommission` runs it, `run`
-leaves it for later.
+Owns the parameters and the order of the end; the refusals are in `release/due.py`.
+`bluegreen decommission` runs it, `run` leaves it for later.
 """
 
 from __future__ import annotations
@@ -9,6 +9,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from bluegreen.steps.contract import Action, Step
+from bluegreen.steps.release.due import AwaitWindowEnd
+from bluegreen.steps.release.end import (
+    EndWayBack,
+    RemoveGreenFence,
+    TakeBlueDown,
+    TakeFinalBackup,
+)
 
 
 class Decommission(Step):
@@ -20,8 +27,17 @@ class Decommission(Step):
     """Folder for the last dump of blue; relative to the playbook."""
 
     command: tuple[str, ...] = ()
-    """A program that takes blue down, without a shell; nothing where left out."""
+    """A program that takes blue down, without a shell; it must bear being run twice.
+    Nothing is run where it is left out."""
 
     def actions(self) -> tuple[Action[Any], ...]:
         """What the engine runs, in order."""
-        return ()
+        key = self.key
+        last = (TakeBlueDown(key, self.command),) if self.command else ()
+        return (
+            AwaitWindowEnd(key),
+            EndWayBack(key),
+            TakeFinalBackup(key, self.final_backup),
+            RemoveGreenFence(key),
+            *last,
+        )

@@ -21,7 +21,7 @@ Duration = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^(\d+(\.\d+)?(ms|min|s|m|h|d)\s*)+$",
+            "pattern": r"^(\d+(\.\d+)?\s*(ms|min|s|m|h|d)\s*)+$",
             "examples": ["500ms", "2s", "30m", "24h", "7d"],
         }
     ),

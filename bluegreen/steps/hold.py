@@ -5,11 +5,18 @@ Owns when the window opens and ends, by green's clock.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from bluegreen.steps.contract import Action, Step
+from bluegreen.model.history import State, fold
+from bluegreen.model.record import Kind
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
+from bluegreen.postgres.journal_table import server_time
+from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
+from bluegreen.steps.world import World
 
 
 class Hold(Step):
@@ -22,4 +29,46 @@ class Hold(Step):
 
     def actions(self) -> tuple[Action[Any], ...]:
         """One action: the window's end stands in the journal."""
-        return ()
+        return (OpenWindow(self.key, self.window),)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFacts:
+    """What the journal tells of the window, and green's clock."""
+
+    state: State
+    now: datetime
+
+
+class OpenWindow(Action[WindowFacts]):
+    """The window's end is fixed, as one absolute time by green's clock.
+
+    Crash: the record is there or it is not; a later one would end later.
+    """
+
+    title = "the rollback window is open"
+    no_undo = "`bluegreen rollback` ends it"
+
+    def __init__(self, step_id: str, window: timedelta) -> None:
+        super().__init__(step_id)
+        self.window = window
+
+    def observe(self, world: World) -> WindowFacts:
+        """The journal and green's clock."""
+        return WindowFacts(fold(world.journal.records()), server_time(world.green))
+
+    def judge(self, facts: WindowFacts) -> Verdict:
+        """Only after the way back was proved is there something to promise."""
+        last = facts.state.last_move
+        if facts.state.serving is not Side.GREEN or not last or not last.way_back_open:
+            return NotYet("green does not serve, or the way back is not open")
+        end = facts.state.window_end
+        if end is None:
+            return Needed("no window was opened since the cutover")
+        return Satisfied(f"until {end:%Y-%m-%d %H:%M:%S} UTC")
+
+    def act(self, world: World, facts: WindowFacts) -> Result:
+        """Write the end into the journal."""
+        until = (facts.now + self.window).isoformat()
+        world.journal.append(Kind.WINDOW_OPENED, action=self.id, body={"until": until})
+        return {"until": until}

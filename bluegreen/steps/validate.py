@@ -1,6 +1,7 @@
 """The step `validate`: prove that green holds what blue holds.
 
-Owns the list of proofs and what a difference means; comparing is for `postgres/`.
+Owns the list of proofs; each has its file in `validation/`, comparing is for
+`postgres/`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ from pydantic import Field
 
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
+from bluegreen.steps.validation.command import RunCommand
+from bluegreen.steps.validation.foreign_keys import CheckForeignKeys
+from bluegreen.steps.validation.queries import RunQueries
+from bluegreen.steps.validation.rows import CompareRows
+from bluegreen.steps.validation.schema import CompareSchema
 
 
 class Validate(Step):
@@ -43,5 +49,17 @@ class Validate(Step):
     """Give up when rows are not equal after this time."""
 
     def actions(self) -> tuple[Action[Any], ...]:
-        """One action a proof."""
-        return ()
+        """One action a proof, cheap ones first."""
+        proofs: list[Action[Any]] = []
+        if self.compare_schema:
+            proofs.append(CompareSchema(self.key, self.differs))
+        proofs.append(CheckForeignKeys(self.key))
+        if self.compare_rows != "none":
+            proofs.append(
+                CompareRows(self.key, self.compare_rows, self.workers, self.deadline)
+            )
+        if self.queries:
+            proofs.append(RunQueries(self.key, self.queries, self.deadline))
+        if self.command:
+            proofs.append(RunCommand(self.key, self.command, self.deadline))
+        return tuple(proofs)

@@ -51,8 +51,8 @@ def _nothing(*_: object) -> None:
     return None
 
 
-def _no_guard(*_: object) -> AbstractContextManager[None]:
-    return nullcontext()
+def _no_guard(*_: object) -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(_nothing)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class World:
         tell: takes progress for whoever watches.
         require_lease: raises LeaseRefused unless this run holds the lease on both
             sides; called right before traffic moves.
-        guard: starts the guard process for a pause of the given length and ends it.
+        guard: starts the guard process for a pause of the given length and ends it;
+            what it gives is called when the pause begins.
     """
 
     name: str
@@ -79,7 +80,7 @@ class World:
     point: Callable[[str], None] = _nothing
     tell: Callable[[Progress], None] = _nothing
     require_lease: Callable[[], None] = _nothing
-    guard: Callable[[timedelta], AbstractContextManager[None]] = _no_guard
+    guard: Callable[[timedelta], AbstractContextManager[Callable[[], None]]] = _no_guard
 
     def on(self, side: Side) -> Database:
         """The database of a side."""

@@ -33,6 +33,7 @@ OWNERS = {
 }
 # Rooms on one floor that may lean on `postgres`, which knows the servers.
 NEIGHBOURS = {
+    ("postgres", "lint"),
     ("pointers", "postgres"),
     ("migrators", "postgres"),
     ("backups", "postgres"),

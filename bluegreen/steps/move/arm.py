@@ -44,7 +44,7 @@ from bluegreen.postgres.published import (
     subscribed_tables,
 )
 from bluegreen.postgres.relations import read_relations
-from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.action import Action, Result
 from bluegreen.steps.world import World
 
 
@@ -77,7 +77,7 @@ class CreateFence(Action[FenceFacts]):
     def act(self, world: World, facts: FenceFacts) -> Result:
         """Make what is missing; close what must be closed."""
         database = world.on(self.side)
-        made = create_fence(database, closed=self.state)
+        made = create_fence(database, closed=self.state, clock=world.clock)
         if self.state == "closed" and facts.tables - facts.missing > facts.closed:
             close_fence(database)
         return {"made": made}
@@ -218,6 +218,8 @@ class CreateCounterSubscription(Action[SubscriptionFacts | None]):
 
     def act(self, world: World, facts: SubscriptionFacts | None) -> Result:
         """Make it disabled: nothing may flow back before the commit point."""
+        if facts is not None:
+            return {}
         create_subscription(
             world.on(self.to.other),
             world.on(self.to),

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from psycopg import sql
-
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
 from bluegreen.pointers.all_poolers import pause_all
@@ -80,7 +78,7 @@ def made_ready(world: World, movement: Movement) -> Iterator[Ready]:
         for _ in range(2):
             send_marker(left, to, deadline=movement.max_lag, clock=world.clock)
         for database in (left, to):
-            stack.enter_context(_limited(database, movement))
+            stack.enter_context(database.limited(movement.max_pause))
         yield Ready(left, to, fence, Budget(world.clock, movement.max_pause))
 
 
@@ -88,19 +86,6 @@ def _warm_up(left: Database, to: Database) -> None:
     read_sequences(left)
     set_sequences(to, ())
     sweep_markers(left)
-
-
-@contextmanager
-def _limited(database: Database, movement: Movement) -> Iterator[None]:
-    """No statement of the pause may run longer than the pause."""
-    set_timeout = sql.SQL("SELECT set_config('statement_timeout', %s, false)")
-    milliseconds = int(movement.max_pause.total_seconds() * 1000)
-    database.rows(set_timeout, (str(milliseconds),))
-    try:
-        yield
-    finally:
-        if not database.session.closed:
-            database.rows(set_timeout, ("0",))
 
 
 def go_through(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bluegreen.steps.contract import Action
+from bluegreen.steps.action import Action
 from bluegreen.steps.move.arm import (
     CreateCounterPublication,
     CreateCounterSlot,

@@ -27,10 +27,10 @@ from bluegreen.postgres.channel import (
     read_subscription,
     start_stream,
 )
-from bluegreen.postgres.database import ServerGoneError, SqlError
+from bluegreen.postgres.database import Database, ServerGoneError, SqlError
 from bluegreen.postgres.fence import FenceFacts, open_fence, read_fence
-from bluegreen.postgres.journal_table import add_record, server_time
-from bluegreen.steps.contract import Action, Result
+from bluegreen.postgres.journal_table import add_record, read_records, server_time
+from bluegreen.steps.action import Action, Result
 from bluegreen.steps.world import World
 
 UNIQUE_VIOLATION = "23505"
@@ -116,8 +116,7 @@ class SettleTraffic(Action[TrafficFacts]):
 
     def act(self, world: World, facts: TrafficFacts) -> Result:
         """Back out or finish."""
-        if facts.state.open_move is not None:
-            claim_back_out(world, facts.state)
+        claim_back_out(world)
         settle(world)
         return {"settled": loose_ends(facts)}
 
@@ -154,16 +153,44 @@ def _not_ours(facts: TrafficFacts) -> Refused | None:
     return None
 
 
-def claim_back_out(world: World, state: State) -> bool:
-    """Make sure that the open move can never commit; False when it has committed.
+def read_state(world: World) -> State:
+    """What the journal tells, by one side alone when the other does not answer.
+
+    Raises:
+        BluegreenError: neither side answers.
+    """
+    try:
+        return fold(world.journal.records())
+    except (ServerGoneError, ServerRefused) as error:
+        stories = [_one_story(world.on(side)) for side in Side]
+        told = [fold(story) for story in stories if story is not None]
+        if not told:
+            raise error from None
+        return max(told, key=lambda state: state.seq)
+
+
+def _one_story(database: Database) -> list[Record] | None:
+    try:
+        return read_records(database)
+    except (ServerGoneError, ServerRefused):
+        return None
+
+
+def claim_back_out(world: World) -> None:
+    """Make sure that an open move can never commit, unless it has committed.
 
     The record takes the commit record's number on the side that would have written
     it. If that side cannot be reached it is quarantined: the record goes to the other
     side with a higher epoch, which wins whatever is found later.
+
+    Raises:
+        TrafficUnknownError: 7001; the side cannot be reached and a pointer names it,
+            so clients may have written there.
     """
+    state = read_state(world)
     move = state.open_move
     if move is None:
-        return state.last_move is None or state.last_move.moved
+        return
     try:
         draft = world.journal.draft(
             Kind.BACKED_OUT, action=move.action, body={"to": str(move.to)}
@@ -172,18 +199,19 @@ def claim_back_out(world: World, state: State) -> bool:
     except SqlError as error:
         if error.sqlstate != UNIQUE_VIOLATION:
             raise
-        world.journal.reconcile()
-        after = fold(world.journal.records())
-        return after.serving is not move.to and after.open_move is None
     except (ServerGoneError, ServerRefused):
         _quarantine(world, state, move)
-        return True
+        return
     _best_effort(world.journal.reconcile)
-    return True
 
 
 def _quarantine(world: World, state: State, move: Move) -> None:
-    """Say on the side that answers that the move is off, whatever the other holds."""
+    """Say on the side that answers that the move is off, whatever the other holds.
+
+    Only while every pointer still names the side that was left: then no client can
+    have written to the other one.
+    """
+    _require_all_on(world, move.to.other)
     database = world.on(move.to.other)
     record = Record(
         seq=state.seq + 1,
@@ -197,6 +225,20 @@ def _quarantine(world: World, state: State, move: Move) -> None:
     add_record(database, record)
 
 
+def _require_all_on(world: World, side: Side) -> None:
+    for pointer in world.pointers:
+        names = pointer.observe().names
+        if names is not side:
+            raise TrafficUnknownError(
+                7001,
+                f"{side.other} does not answer, and pointer {pointer.id} leads to it",
+                seen=f"pointer {pointer.id} names {names or 'neither side'}",
+                wanted=f"an answer of {side.other}: clients may have written there",
+                traffic=f"not confirmed; {side} is fenced and stays so",
+                hint=f"bring {side.other} up again, then run `bluegreen run` again",
+            )
+
+
 def settle(world: World) -> None:
     """Make servers and pointers agree with the newest commit record. Repeatable.
 
@@ -207,7 +249,7 @@ def settle(world: World) -> None:
     Raises:
         TrafficUnknownError: 7001, naming every part that could not be confirmed.
     """
-    serving = fold(world.journal.records()).serving
+    serving = read_state(world).serving
     troubles = [
         _best_effort(partial(_take_writes, world, serving)),
         *(_best_effort(partial(_let_go, one, serving)) for one in world.pointers),
@@ -222,7 +264,7 @@ def settle(world: World) -> None:
             traffic=f"{serving}, by the newest commit record",
             hint="mend what is named, then run `bluegreen status`, then run again",
         )
-    _follow(world, serving)
+    _best_effort(partial(_follow, world, serving))
 
 
 def _take_writes(world: World, serving: Side) -> None:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from bluegreen.model.errors import BluegreenError, TrafficUnknownError
 from bluegreen.model.hazard import Hazard
-from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
@@ -19,13 +18,14 @@ from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
 from bluegreen.pointers.all_poolers import move_all, resume_all
 from bluegreen.pointers.client_probe import ClientProbe
 from bluegreen.postgres.identity import read_identity
-from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.action import Action, Result
 from bluegreen.steps.move.movement import Movement
 from bluegreen.steps.move.pause import Committed, Ready, go_through, made_ready
 from bluegreen.steps.move.settle import (
     TrafficFacts,
     claim_back_out,
     loose_ends,
+    read_state,
     read_traffic,
     settle,
 )
@@ -78,10 +78,14 @@ class MoveTraffic(Action[TrafficFacts]):
             settle(world)
             return self._confirm(world, {})
         world.require_lease()
-        with made_ready(world, self.movement) as ready, self._probe(world) as probe:
-            with world.guard(self.movement.max_pause + GUARD_GRACE):
-                committed = self._through(world, ready)
-                self._let_clients_in(world, ready)
+        with (
+            world.guard(self.movement.max_pause + GUARD_GRACE) as begin_guard,
+            made_ready(world, self.movement) as ready,
+            self._probe(world) as probe,
+        ):
+            begin_guard()
+            committed = self._through(world, ready)
+            self._let_clients_in(world, ready)
             felt = probe.stop() if probe else None
         body = _timings(ready, committed)
         if felt is not None:
@@ -94,14 +98,14 @@ class MoveTraffic(Action[TrafficFacts]):
         world.journal.append(
             Kind.PAUSING, action=self.id, body={"to": str(self.movement.to)}
         )
-        draft = world.journal.draft(
-            Kind.COMMITTED, action=self.id, body={"to": str(self.movement.to)}
-        )
+        identities = {str(s): read_identity(world.on(s)).id for s in Side}
+        body = {"to": str(self.movement.to), "identities": identities}
+        draft = world.journal.draft(Kind.COMMITTED, action=self.id, body=body)
         try:
             return go_through(world, self.movement, ready, draft)
         except BluegreenError as error:
-            state = fold(world.journal.records())
-            if not claim_back_out(world, state):
+            claim_back_out(world)
+            if read_state(world).serving is self.movement.to:
                 return None
             settle(world)
             error.traffic = f"{self.movement.left} (backed out, nothing has moved)"

@@ -27,7 +27,7 @@ from bluegreen.postgres.channel import (
 )
 from bluegreen.postgres.marker import send_marker
 from bluegreen.postgres.published import drop_publication
-from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.action import Action, Result
 from bluegreen.steps.world import World
 
 WAY_BACK_DEADLINE = timedelta(minutes=2)

@@ -7,9 +7,8 @@ Owns these actions and their statistics at the end. The dump is in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from bluegreen.model.hazard import Hazard
+from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
@@ -46,14 +45,11 @@ class CopySchema(Action[SchemaFacts]):
     """
 
     title = "green has blue's tables"
-    hazards: ClassVar[frozenset[Hazard]] = frozenset({Hazard.CHANGES_GREEN_SCHEMA})
     no_undo = "drop green's database and make an empty one"
 
     def observe(self, world: World) -> SchemaFacts:
         """The tables of both sides, and whether we copied them."""
-        copied = any(
-            r.action == self.id and r.kind == "result" for r in world.journal.records()
-        )
+        copied = self.id in fold(world.journal.records()).results
         return SchemaFacts(
             _tables(read_relations(world.blue)),
             _tables(read_relations(world.green)),
@@ -160,10 +156,7 @@ class CreateIndexes(Action[RestFacts]):
         return RestFacts(
             len(missing_after_rows(world.blue, world.green)),
             stream is not None and stream.is_ready,
-            any(
-                r.action == self.id and r.kind == "result"
-                for r in world.journal.records()
-            ),
+            self.id in fold(world.journal.records()).results,
         )
 
     def judge(self, facts: RestFacts) -> Verdict:

@@ -1,0 +1,268 @@
+"""A pg_dump of one side that is proved readable before anybody relies on it.
+
+Owns taking one and what counts as proved; both `backup` and `decommission` use it.
+Files are for `store.py`, the value for `proof.py`, the snapshot for
+`postgres/exported_snapshot.py`.
+
+Proved means: written whole, every table of the snapshot listed with its rows, all of
+it unpacked once, and a checksum kept. It does not mean restored into a server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bluegreen.backups import store
+from bluegreen.backups.proof import BackupProof
+from bluegreen.model.duration import format_bytes
+from bluegreen.model.errors import StepError
+from bluegreen.model.progress import Progress
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.exported_snapshot import Snapshot, exported_snapshot
+from bluegreen.postgres.tools import Ended, Tool, find_tool, read_tool, run_tool
+
+LOCK_WAIT = "60s"
+"""ACCESS SHARE waits only behind ACCESS EXCLUSIVE, which is somebody's DDL."""
+
+_ENTRY = re.compile(r"^\d+; (\d+) (\d+) ")
+_TABLE_DATA = re.compile(r"^\d+; 0 (\d+) TABLE DATA ", re.MULTILINE)
+_MOST_NAMED = 5
+Tell = Callable[[Progress], None]
+
+
+def take_backup(
+    database: Database,
+    folder: Path,
+    stem: str,
+    *,
+    tables: Sequence[str] = (),
+    workers: int = 1,
+    tell: Tell = lambda _: None,
+) -> BackupProof:
+    """Dump a side, prove the archive, and give it its name.
+
+    pg_dump takes ACCESS SHARE on each table and holds back vacuum while it runs.
+
+    Args:
+        database: the side; our schema in it is left out, and subscriptions too, as
+            their connection strings hold passwords.
+        folder: where the archive goes; made, for us alone, if it is not there.
+        stem: start of the name, e.g. `shop-blue`.
+        tables: only these and their partitions, `schema.table`; all where empty.
+        workers: 1 writes one custom-format file, more a folder, so many tables at once.
+        tell: hears of bytes written, twice a second.
+
+    Raises:
+        ServerRefused: 3005 or 3006; no pg_dump that knows this server.
+        PlaybookRefused: 2009; a table in `tables` is not there.
+        StepError: 4002; it could not be written, read, or found whole. What was
+            written is removed.
+    """
+    folder = folder.absolute()
+    with store.open_draft(folder, stem) as (draft, lock):
+        with exported_snapshot(database, tables) as snapshot:
+            tool = find_tool("pg_dump", at_least=snapshot.major)
+            words = dump_words(draft, snapshot, bool(tables), workers)
+            _dump(database, tool, words, draft, lock, tell)
+        listing = _read_whole(draft)
+        _require_rows(snapshot.tables, listing)
+        suffix = ".dir" if draft.is_dir() else ".dump"
+        final = folder / f"{stem}-{snapshot.stamp}{suffix}"
+        return _keep(draft, final, listing, database, snapshot, tool, tables)
+
+
+def verify_backup(proof: BackupProof) -> None:
+    """Prove again that a backup is there, unchanged, and unpacks to its end.
+
+    Raises:
+        ServerRefused: 3006; there is no pg_restore.
+        StepError: 4002; says what is wrong with it.
+    """
+    fault = find_fault(proof)
+    if fault:
+        raise _not_proved(proof.path, fault)
+    _read_whole(proof.path)
+
+
+def find_fault(proof: BackupProof) -> str:
+    """What is wrong with the files of a backup, empty when nothing is.
+
+    Reads the whole archive for its checksum; does not unpack it.
+    """
+    if not proof.path.exists():
+        return f"{proof.path} is not there"
+    if not proof.toc.is_file():
+        return f"its restore list {proof.toc.name} is not there"
+    try:
+        lines = store.checksums(proof.path)
+        if lines and store.digest(proof.path, lines) == proof.sha256:
+            return ""
+        return _changed(_sums(proof.path).read_text(), lines)
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+
+
+def dump_words(
+    draft: Path, snapshot: Snapshot, only_tables: bool, workers: int
+) -> list[str]:
+    """The arguments of pg_dump, all but how the server is reached. Pure."""
+    words = [
+        f"--file={draft}",
+        f"--snapshot={snapshot.id}",
+        f"--lock-wait-timeout={LOCK_WAIT}",
+        "--exclude-schema=bluegreen",
+        "--no-subscriptions",
+        "--no-password",
+    ]
+    if workers > 1:
+        words += ["--format=directory", f"--jobs={workers}"]
+    else:
+        words += ["--format=custom"]
+    if only_tables:
+        words += [f"--table={pattern}" for pattern in snapshot.patterns]
+    return words
+
+
+def restore_list(listing: str, left_out: frozenset[tuple[int, int]]) -> str:
+    """pg_restore's list with the entries that are ours turned into comments. Pure.
+
+    An entry is known by the OIDs of its catalog and of itself, as names may hold
+    blanks.
+    """
+
+    def keep(line: str) -> str:
+        entry = _ENTRY.match(line)
+        ours = entry and (int(entry[1]), int(entry[2])) in left_out
+        return f";{line}" if ours else line
+
+    return "".join(keep(line) for line in listing.splitlines(keepends=True))
+
+
+def missing_rows(tables: Mapping[int, str], listing: str) -> list[str]:
+    """Names of tables whose rows are not in the archive, by OID. Pure."""
+    held = {int(oid) for oid in _TABLE_DATA.findall(listing)}
+    return sorted(name for oid, name in tables.items() if oid not in held)
+
+
+def _dump(
+    database: Database, tool: Tool, words: list[str], draft: Path, lock: int, tell: Tell
+) -> None:
+    conninfo, environment = database.conninfo_for_tools()
+
+    def watch() -> None:
+        size = store.size_of(draft)
+        text = f"{format_bytes(size)} of backup written"
+        tell(Progress("backup_written", text, done=size, unit="bytes"))
+
+    ended = run_tool(
+        tool,
+        [*words, f"--dbname={conninfo}"],
+        environment=environment,
+        keep_open=(lock,),
+        watch=watch,
+    )
+    if ended.status:
+        free = format_bytes(store.free_bytes(draft.parent))
+        raise StepError(
+            4002,
+            f"pg_dump of {database.side} failed",
+            seen=f"{_ending(ended)}\n{free} free in {draft.parent}",
+            wanted="an archive written to its end",
+            traffic="nothing has moved",
+            hint="mend what pg_dump names, or give `to` a folder with more room; "
+            "then run again. What was written is removed",
+        )
+
+
+def _read_whole(path: Path) -> str:
+    """List an archive and unpack it once; returns the list."""
+    tool = find_tool("pg_restore")
+    ended, listing = read_tool(tool, ["--list", str(path)])
+    if not ended.status:
+        ended = run_tool(tool, ["--file=/dev/null", str(path)])
+    if ended.status:
+        raise _not_proved(path, _ending(ended))
+    return listing
+
+
+def _require_rows(tables: Mapping[int, str], listing: str) -> None:
+    missing = missing_rows(tables, listing)
+    if missing:
+        more = len(missing) - _MOST_NAMED
+        named = ", ".join(missing[:_MOST_NAMED]) + (f" and {more} more" * (more > 0))
+        raise StepError(
+            4002,
+            f"the backup lacks the rows of {len(missing)} tables",
+            seen=f"no TABLE DATA entry for {named}",
+            wanted="an entry for every table of the snapshot",
+            traffic="nothing has moved",
+            hint="may the role read these tables? Then run again",
+        )
+
+
+def _keep(
+    draft: Path,
+    final: Path,
+    listing: str,
+    database: Database,
+    snapshot: Snapshot,
+    tool: Tool,
+    tables: Sequence[str],
+) -> BackupProof:
+    """Name the archive and leave its checksums and restore list beside it."""
+    lines = store.checksums(draft).replace(f"  {draft.name}\n", f"  {final.name}\n")
+    toc = final.with_name(final.name + ".toc")
+    store.write_durably(toc, restore_list(listing, snapshot.ours))
+    store.write_durably(_sums(final), lines)
+    store.give_name(draft, final)
+    return BackupProof(
+        path=final,
+        toc=toc,
+        side=database.side,
+        tables=tuple(tables),
+        held=len(snapshot.tables),
+        bytes=store.size_of(final),
+        sha256=store.digest(final, lines),
+        lsn=snapshot.lsn,
+        taken_at=snapshot.taken_at,
+        server=snapshot.server,
+        tool=tool.version,
+    )
+
+
+def _sums(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _changed(before: str, now: str) -> str:
+    """Name the members that differ between two lists of checksums."""
+    was = {name: digest for digest, name in map(str.split, before.splitlines())}
+    found = {name: digest for digest, name in map(str.split, now.splitlines())}
+    faults = [f"{name} is missing" for name in was.keys() - found.keys()]
+    faults += [f"{name} was added" for name in found.keys() - was.keys()]
+    faults += [
+        f"{n} has changed" for n in was.keys() & found.keys() if was[n] != found[n]
+    ]
+    return (
+        "; ".join(sorted(faults)[:_MOST_NAMED]) or "its list of checksums has changed"
+    )
+
+
+def _ending(ended: Ended) -> str:
+    if ended.status < 0:
+        return f"ended by signal {-ended.status}\n{ended.said}".strip()
+    return ended.said or f"ended with status {ended.status} and said nothing"
+
+
+def _not_proved(path: Path, fault: str) -> StepError:
+    return StepError(
+        4002,
+        f"the backup {path.name} does not hold",
+        seen=fault,
+        wanted="the archive as it was when it was proved",
+        traffic="nothing has moved",
+        hint="was it changed or moved by hand, or does the disk fail? Run again to "
+        "take a new one",
+    )

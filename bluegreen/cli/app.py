@@ -1,0 +1,121 @@
+"""The command line: which verbs there are, and finding the one that is called.
+
+Owns the table of verbs and loading a verb's module only when that verb is called, so
+that help is there at once on a bad night. How a verb's error ends the process is in
+`door.py`.
+
+A verb is a function of the verb's name in the module of that name. Its docstring is
+its help, up to the first section such as `Raises:`; a module's `EXAMPLE` stands below.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from bluegreen import __version__
+from bluegreen.cli.door import reported
+
+VERBS: Mapping[str, str] = {
+    "init": "Write a commented playbook to start from.",
+    "lint": "Judge migration files before they run.",
+    "check": "Look at both sides and the pointers for whatever would hurt later.",
+    "plan": "Show what `run` would do, and change nothing.",
+    "run": "Do what the playbook says; started again, go on where it stopped.",
+    "approve": "Say yes to a step that waits for a person.",
+    "rollback": "Send traffic back to blue without losing a write.",
+    "status": "Tell which side serves, and what could not be seen.",
+    "journal": "Tell the story of what was done.",
+    "decommission": "Let blue go once the window is over.",
+    "demo": "Show a cutover, a rollback and the end of blue on throw-away servers.",
+}
+"""Each verb and its line in the help; the order is the order of use."""
+
+_SECTION = re.compile(r"\n\s*(Args|Raises|Returns|Attributes):\n.*", re.DOTALL)
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+class Verbs(TyperGroup):
+    """A group that knows its verbs by name and imports one when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All verbs, in the order of use."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The verb's command, made now; None for an unknown verb."""
+        return _command(cmd_name) if cmd_name in VERBS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The table, without importing any verb."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the command line; returns the exit status."""
+    # A terminal that cannot print a sign must not hide the text around it.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    try:
+        command = typer.main.get_command(_app(bool(args) and args[0] in VERBS))
+        command.main(args=list(args), prog_name="bluegreen")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def _app(calls_verb: bool) -> typer.Typer:
+    app = typer.Typer(
+        # Its two options cost an import of pydantic, and are of no use to a verb.
+        add_completion=not calls_verb,
+        cls=Verbs,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings=_CONTEXT,
+    )
+    app.callback()(_root)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bluegreen {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version.",
+            is_eager=True,
+            callback=_print_version,
+        ),
+    ] = False,
+) -> None:
+    """Move live PostgreSQL traffic from blue to green, and keep the way back open."""
+
+
+def _command(verb: str) -> Any:
+    module = importlib.import_module(f"bluegreen.cli.{verb}")
+    function = getattr(module, verb)
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.command(
+        name=verb,
+        help=_SECTION.sub("", inspect.getdoc(function) or ""),
+        epilog=getattr(module, "EXAMPLE", None),
+        context_settings=_CONTEXT,
+    )(reported(function))
+    return typer.main.get_command(app)

@@ -1,0 +1,39 @@
+"""The verb `check`: the findings of the step `check`, without a run.
+
+Owns the words of the call and the exit status. What is looked at is for
+`steps/check.py`.
+"""
+
+from __future__ import annotations
+
+from bluegreen.cli.words import AsJson, PlaybookFile
+
+EXAMPLE = "Example: bluegreen check shop.yml"
+
+
+def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
+    """Look at both sides and the pointers for whatever would hurt later.
+
+    Changes nothing. The exit status is 3 when something blocks that the playbook does
+    not accept.
+
+    Raises:
+        ServerRefused: 3001, 3002; a side cannot be reached, or both are one.
+    """
+    from bluegreen.cli.opened import opened
+    from bluegreen.cli.order import check_of
+    from bluegreen.report.results import Looked, show
+    from bluegreen.steps.check import find
+
+    with opened(playbook, "check") as open_:
+        step = check_of(open_.loaded)
+        findings = find(
+            open_.world,
+            exclude=step.exclude,
+            identity_full=step.identity_full,
+            workers=step.workers,
+            max_transaction_age=step.max_transaction_age,
+        )
+    result = Looked(tuple(findings), step.accept)
+    show(result, as_json=json_)
+    return 3 if result.blocking else 0

@@ -1,0 +1,33 @@
+"""The verb `journal`: the story of what was done. Owns the words of the call."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bluegreen.cli.words import AsJson, PlaybookFile
+
+EXAMPLE = "Example: bluegreen journal shop.yml --last 20"
+
+
+def journal(
+    playbook: PlaybookFile,
+    last: Annotated[
+        int | None, typer.Option(min=1, help="Only so many records from the end.")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Tell the story of what was done, as both databases tell it.
+
+    Raises:
+        ServerRefused: 3001, a side cannot be reached.
+        LeaseRefused: 8002, the sides tell two stories.
+    """
+    from bluegreen.cli.opened import opened
+    from bluegreen.report.results import Story, show
+
+    with opened(playbook, "journal") as open_:
+        records = open_.world.journal.records()
+    chosen = records[-last:] if last else records
+    show(Story(open_.world.name, len(records), tuple(chosen)), as_json=json_)

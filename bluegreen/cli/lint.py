@@ -1,0 +1,247 @@
+"""The verb `lint`: judge migration files before they run.
+
+Owns finding the files, the words of the call and the exit status. What is wrong with
+SQL is for `lint/`, how findings look for `report/lint_*.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bluegreen.model.errors import PlaybookRefused
+
+if TYPE_CHECKING:
+    from bluegreen.lint.config import Config
+    from bluegreen.lint.engine import Report
+
+STDIN = "-"
+_STDIN_NAME = "<stdin>"
+
+
+class Format(StrEnum):
+    """How findings are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
+    JUNIT = "junit"
+
+
+def lint(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files and folders in the order in which they run; - is stdin."
+        ),
+    ] = None,
+    target_version: Annotated[
+        int | None,
+        typer.Option(help="Major version to be safe on; without it, all of 13 to 18."),
+    ] = None,
+    transaction: Annotated[
+        str | None,
+        typer.Option(help="What the migration tool opens: file (one each) or none."),
+    ] = None,
+    schema: Annotated[
+        list[str] | None,
+        typer.Option(help="SQL that ran before: a schema dump, applied migrations."),
+    ] = None,
+    fail_level: Annotated[
+        str | None,
+        typer.Option(help="Exit with 1 from this level on: info, warning or error."),
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="How findings are printed.")
+    ] = Format.TEXT,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Configuration file, instead of the nearest one."),
+    ] = None,
+    enable: Annotated[
+        list[str] | None,
+        typer.Option(help="A rule that is off by default, or all."),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what every statement locks.")
+    ] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Write the safe forms that are mechanical.")
+    ] = False,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="List the rules and stop.")
+    ] = False,
+) -> None:
+    """Judge migration files: locks, rewrites, lost data, clients that still run."""
+    if rules:
+        typer.echo(_rule_list(), nl=False)
+        return
+    given = {
+        "target-version": target_version,
+        "transaction": transaction,
+        "schema": schema,
+        "fail-level": fail_level,
+        "enable": enable,
+    }
+    chosen = _config(config, given)
+    texts = _texts(paths or ["."])
+    report = _report(texts, chosen, explain=explain)
+    if fix and _write(texts, report):
+        texts = _texts(paths or ["."])
+        report = _report(texts, chosen, explain=explain)
+    sys.stdout.write(_printable(_render(report, format_, explain=explain)))
+    raise typer.Exit(1 if report.fails(chosen.fail_level) else 0)
+
+
+def _config(path: Path | None, given: Mapping[str, object]) -> Config:
+    """The configuration with the words of the call over it."""
+    from dataclasses import fields, replace
+
+    from bluegreen.lint import config
+
+    found = path or config.find(Path.cwd())
+    base = config.load(found)
+    words = {name: value for name, value in given.items() if value}
+    over = config.parse(words, Path("the command line"))
+    changed = {name.replace("-", "_") for name in words}
+    picked = {f.name: getattr(over, f.name) for f in fields(over) if f.name in changed}
+    return replace(base, **picked)
+
+
+def _texts(paths: list[str]) -> dict[str, bytes]:
+    """Contents by name, in the order in which they run.
+
+    Raises:
+        PlaybookRefused: BG-2001, a path that cannot be read.
+    """
+    texts: dict[str, bytes] = {}
+    for path in paths:
+        if path == STDIN:
+            texts[_STDIN_NAME] = sys.stdin.buffer.read()
+            continue
+        for file in _files(Path(path)):
+            texts[str(file)] = _bytes(file)
+    return texts
+
+
+def _files(path: Path) -> list[Path]:
+    """A file as it is; a folder's SQL by name, files of the way down left out."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.rglob("*.sql"), key=lambda file: _natural(str(file)))
+    return [
+        file for file in found if not file.name.endswith((".down.sql", ".undo.sql"))
+    ]
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Order in which 2 comes before 10, as migration tools run their files."""
+    import re
+
+    parts = re.findall(r"\d+|\D+", text)
+    return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PlaybookRefused(
+            2001,
+            f"{path} cannot be read",
+            seen=str(error.strerror),
+            wanted="SQL files or folders of them",
+            hint="is the path right, as seen from here?",
+        ) from error
+
+
+def _report(texts: dict[str, bytes], chosen: Config, *, explain: bool) -> Report:
+    import gc
+
+    from bluegreen.lint.engine import check
+    from bluegreen.lint.pool import read_all
+    from bluegreen.lint.source import read
+    from bluegreen.lint.track import know
+
+    # Trees are many small objects that die with their file: looking for cycles among
+    # them costs a quarter of the run and finds none.
+    gc.disable()
+    before = _texts(list(chosen.schema))
+    knowledge = know(read(name, text) for name, text in before.items())
+    files = {name: text for name, text in texts.items() if name not in before}
+    return check(read_all(files), chosen, knowledge, explain=explain)
+
+
+def _write(texts: dict[str, bytes], report: Report) -> bool:
+    """Write the safe forms; returns whether anything was written."""
+    from bluegreen.lint.mend import mended
+
+    written = False
+    for file in report.files:
+        if file.name == _STDIN_NAME:
+            continue
+        bom, text = _without_bom(texts[file.name])
+        if text is None:
+            continue
+        new, made = mended(text, file.findings)
+        if made:
+            Path(file.name).write_bytes(bom + new.encode())
+            written = True
+    return written
+
+
+def _without_bom(content: bytes) -> tuple[bytes, str | None]:
+    """Offsets of edits count without the byte order mark; undecodable is left alone."""
+    bom = content[:3] if content.startswith(b"\xef\xbb\xbf") else b""
+    try:
+        return bom, content[len(bom) :].decode("utf-8")
+    except UnicodeDecodeError:
+        return bom, None
+
+
+def _render(report: Report, form: Format, *, explain: bool) -> str:
+    match form:
+        case Format.JSON:
+            from bluegreen.report import lint_json
+
+            return lint_json.render(report)
+        case Format.SARIF:
+            from bluegreen.report import lint_sarif
+
+            return lint_sarif.render(report)
+        case Format.GITHUB:
+            from bluegreen.report import lint_github
+
+            return lint_github.render(report)
+        case Format.JUNIT:
+            from bluegreen.report import lint_junit
+
+            return lint_junit.render(report)
+        case Format.TEXT:
+            from bluegreen.report import lint_text
+
+            return lint_text.render(report, explain=explain)
+
+
+def _printable(text: str) -> str:
+    """What stdout can encode; a broken terminal must not hide findings."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _rule_list() -> str:
+    from bluegreen.lint.registry import SUBJECTS
+
+    lines = []
+    for subject, found in SUBJECTS.items():
+        lines.append(subject)
+        for rule in found:
+            state = f"{rule.level}{', off' if rule.off else ''}"
+            lines.append(f"  {rule.id:<32} {state:<13} {rule.name}")
+    return "\n".join(lines) + "\n"

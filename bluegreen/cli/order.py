@@ -1,0 +1,31 @@
+"""What `run` and `plan` run, in order. Owns that they both do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bluegreen.playbook.load import Loaded
+from bluegreen.steps.check import Check
+from bluegreen.steps.contract import Action, Step
+from bluegreen.steps.decommission import Decommission
+from bluegreen.steps.move.settle import SettleTraffic
+from bluegreen.steps.replicate import Replicate
+
+
+def before_steps() -> Sequence[Action[Any]]:
+    """A move that was cut short is ended before all else."""
+    return (SettleTraffic("run"),)
+
+
+def steps_of_run(loaded: Loaded) -> Sequence[Step]:
+    """All but what takes blue down, which has its own verb and its own timer."""
+    steps = [s for s in loaded.playbook.steps if not isinstance(s, Decommission)]
+    copying = next((s for s in steps if isinstance(s, Replicate)), None)
+    return [s.beside(copying) if isinstance(s, Check) else s for s in steps]
+
+
+def check_of(loaded: Loaded) -> Check:
+    """The playbook's first check as a run does it, or one with the defaults."""
+    found = (step for step in steps_of_run(loaded) if isinstance(step, Check))
+    return next(found, Check())

@@ -1,0 +1,34 @@
+"""The verb `plan`: what `run` would do. Owns the words of the call."""
+
+from __future__ import annotations
+
+from bluegreen.cli.words import AsJson, PlaybookFile
+
+EXAMPLE = "Example: bluegreen plan shop.yml"
+
+
+def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
+    """Show what `run` would do, and change nothing.
+
+    Each action is looked at by the code that will do it. The exit status is that of
+    the run: 0, or what the first refusal ends with.
+
+    Raises:
+        BluegreenError: a server, a pointer or the journal could not be looked at.
+    """
+    from bluegreen.cli.opened import opened
+    from bluegreen.cli.order import before_steps, steps_of_run
+    from bluegreen.engine import plan as planning
+    from bluegreen.report.results import PlanResult, show
+
+    with opened(playbook, "plan") as open_:
+        made = planning.plan(
+            steps_of_run(open_.loaded),
+            open_.world,
+            before=before_steps(),
+            playbook_digest=open_.loaded.digest,
+            allow=open_.loaded.playbook.allow,
+        )
+    result = PlanResult(str(playbook), made, tuple(open_.loaded.playbook.allow))
+    show(result, as_json=json_)
+    return result.exit_status

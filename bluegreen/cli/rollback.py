@@ -1,0 +1,111 @@
+"""The verb `rollback`: send traffic back to blue, on call, from any machine.
+
+Owns the words of the call. What a rollback does is in `steps/rollback.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bluegreen.cli.words import AsJson, Log, LogForm
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from bluegreen.cli.opened import Opened
+    from bluegreen.report.teller import Teller
+
+EXAMPLE = (
+    "Examples: bluegreen rollback shop.yml --check"
+    "; bluegreen rollback --blue 'host=10.0.0.5 dbname=shop user=bluegreen'"
+    " --green 'host=10.0.0.6 dbname=shop user=bluegreen'"
+)
+
+
+def rollback(
+    playbook: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PLAYBOOK]", help="The playbook of the cutover."),
+    ] = None,
+    blue: Annotated[
+        str | None, typer.Option(help="Blue's DSN, where the playbook is not at hand.")
+    ] = None,
+    green: Annotated[str | None, typer.Option(help="Green's DSN.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only answer whether it would work now.")
+    ] = False,
+    log: Log = LogForm.AUTO,
+    json_: AsJson = False,
+) -> int:
+    """Send traffic back to blue without losing a write.
+
+    The same movement as the cutover the other way round: clients wait for a moment and
+    see no error. Without the playbook the two DSNs are enough: the journal in both
+    databases tells the rest.
+
+    Raises:
+        BluegreenError: by its code, what stopped it; 6001 where data would be lost.
+    """
+    from bluegreen.report.teller import make_teller
+
+    with (
+        make_teller(str(log)) as teller,
+        _opened(playbook, blue, green, teller) as open_,
+    ):
+        if check:
+            return _check(open_, as_json=json_)
+        _roll_back(open_, teller, as_json=json_)
+    return 0
+
+
+def _opened(
+    playbook: Path | None, blue: str | None, green: str | None, teller: Teller
+) -> AbstractContextManager[Opened]:
+    from bluegreen.cli.opened import opened, opened_by_dsns
+    from bluegreen.model.errors import PlaybookRefused
+
+    if playbook is not None and blue is None and green is None:
+        return opened(playbook, "rollback", teller)
+    if playbook is None and blue is not None and green is not None:
+        return opened_by_dsns(blue, green, "rollback", teller)
+    raise PlaybookRefused(
+        2008,
+        "rollback needs the playbook, or both --blue and --green",
+        wanted="`bluegreen rollback shop.yml`, or the two DSNs",
+        hint="see `bluegreen rollback --help`",
+    )
+
+
+def _check(open_: Opened, *, as_json: bool) -> int:
+    from bluegreen.engine.plan import plan
+    from bluegreen.model.hazard import Hazard
+    from bluegreen.report.results import PlanResult, show
+    from bluegreen.steps.rollback import actions_of_rollback
+
+    made = plan(
+        (), open_.world, before=actions_of_rollback(open_.cutover), allow=Hazard
+    )
+    result = PlanResult("rollback", made, tuple(Hazard))
+    show(result, as_json=as_json)
+    return result.exit_status
+
+
+def _roll_back(open_: Opened, teller: Teller, *, as_json: bool) -> None:
+    from bluegreen.cli.opened import engaged
+    from bluegreen.engine.interrupt import Interrupt
+    from bluegreen.engine.runner import Runner
+    from bluegreen.model.hazard import Hazard
+    from bluegreen.report.results import show
+    from bluegreen.steps.rollback import actions_of_rollback
+
+    with engaged(open_) as world, Interrupt() as interrupt:
+        # Whoever asks for a rollback has allowed what it does.
+        runner = Runner(
+            world, run=open_.run, allow=Hazard, interrupt=interrupt, tell=teller
+        )
+        about = {"verb": "rollback", **open_.about}
+        ended = runner.run((), before=actions_of_rollback(open_.cutover), about=about)
+    show(ended, as_json=as_json)

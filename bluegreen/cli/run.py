@@ -1,0 +1,91 @@
+"""The verb `run`: do what the playbook says.
+
+Owns the words of the call and what runs before the steps. Running is for `engine/`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bluegreen.cli.words import AsJson, Log, LogForm, PlaybookFile
+
+if TYPE_CHECKING:
+    from bluegreen.cli.opened import Opened
+    from bluegreen.engine.events import RunEnded
+    from bluegreen.engine.interrupt import Interrupt
+    from bluegreen.report.teller import Teller
+
+EXAMPLE = "Example: bluegreen run shop.yml --plan 3f9a12bc0d11"
+
+_NOTICE = b"\nstopping at the next safe point; once more stops at once\n"
+
+
+def run(
+    playbook: PlaybookFile,
+    plan: Annotated[
+        str | None,
+        typer.Option(metavar="DIGEST", help="Run only what `bluegreen plan` showed."),
+    ] = None,
+    log: Log = LogForm.AUTO,
+    json_: AsJson = False,
+) -> None:
+    """Bring about what the playbook says, step by step.
+
+    It can be killed at any moment and started again: it looks at the servers and goes
+    on from what is there. It ends after the window is open; blue is taken down by
+    `decommission`.
+
+    Raises:
+        BluegreenError: by its code, what stopped it.
+    """
+    from bluegreen.cli.opened import opened
+    from bluegreen.engine.interrupt import Interrupt
+    from bluegreen.playbook.load import require_files
+    from bluegreen.report.results import show
+    from bluegreen.report.teller import make_teller
+
+    with (
+        make_teller(str(log)) as teller,
+        Interrupt(_notice) as interrupt,
+        opened(playbook, "run", teller) as open_,
+    ):
+        require_files(open_.loaded)
+        ended = _run(open_, plan, teller, interrupt)
+    show(ended, as_json=json_)
+
+
+def _run(
+    open_: Opened, wanted: str | None, teller: Teller, interrupt: Interrupt
+) -> RunEnded:
+    from bluegreen.cli.opened import engaged
+    from bluegreen.cli.order import before_steps, steps_of_run
+    from bluegreen.engine.plan import divide, expand, plan, require_allowed
+    from bluegreen.engine.runner import Runner
+    from bluegreen.model.history import fold
+
+    loaded = open_.loaded
+    steps, before = steps_of_run(loaded), before_steps()
+    allow, digest = loaded.playbook.allow, loaded.digest
+    # Before our schema is built: a playbook that must be mended touches nothing.
+    _, ahead = divide(expand(steps), fold(open_.world.journal.records()))
+    require_allowed((*before, *ahead), allow)
+    with engaged(open_) as world:
+        if wanted is not None:
+            made = plan(
+                steps, world, before=before, playbook_digest=digest, allow=allow
+            )
+            made.require_digest(wanted)
+        runner = Runner(
+            world, run=open_.run, allow=allow, interrupt=interrupt, tell=teller
+        )
+        about = {"verb": "run", "plan": wanted, **open_.about}
+        return runner.run(steps, before=before, about=about)
+
+
+def _notice() -> None:
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), _NOTICE)

@@ -1,0 +1,171 @@
+"""The guard: a small process that sees the tool die and lets the clients go on.
+
+Owns both ends: starting it before a pause, and what it does when the tool's pipe closes
+or the pause runs over its budget. What it does is `settle.py`'s rule, nothing of its
+own: commit record absent, it backs out; present, it finishes.
+
+Everything it needs is opened before it says that it is ready. Passwords reach it
+through its standard input, never by argument or environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from io import FileIO
+from typing import Any
+
+from bluegreen.engine.journal import TwinJournal
+from bluegreen.model.errors import BluegreenError, StepError
+from bluegreen.model.record import Kind
+from bluegreen.pointers.pgbouncer import PgBouncer
+from bluegreen.pointers.pgbouncer_spec import of_spec, spec_of
+from bluegreen.postgres.database import Database
+from bluegreen.steps.move.settle import claim_back_out, read_state, settle
+from bluegreen.steps.world import World
+
+READY_WITHIN_S = 30.0
+"""Starting Python and two sessions takes a second; a busy machine may need more."""
+
+TRIES = 40
+TRY_EVERY_S = 0.25
+"""A server that restarts after a crash took up to 3.5 s to answer again."""
+
+
+@contextmanager
+def guarded(world: World, run: str, budget: timedelta) -> Iterator[Callable[[], None]]:
+    """Have a guard stand by for the length of the block.
+
+    What it gives is called when the pause begins: the budget runs from there.
+
+    Raises:
+        StepError: 4001, no guard could be had; nothing was paused.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "bluegreen.engine.guard"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # A Ctrl-C in the terminal is for the tool; the guard must outlive it.
+        start_new_session=True,
+    ) as process:
+        try:
+            _tell(process, _spec(world, run, budget))
+            _require_ready(process)
+            yield partial(_tell, process, "go")
+            _tell(process, "done")
+        except BluegreenError:
+            # The tool has backed out by itself; a second look does no harm.
+            _tell(process, "failed")
+            raise
+        finally:
+            # Closing the pipe without a word is what makes the guard act.
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait()
+
+
+def _spec(world: World, run: str, budget: timedelta) -> dict[str, Any]:
+    pointers = [spec_of(p) for p in world.pointers if isinstance(p, PgBouncer)]
+    return {
+        "name": world.name,
+        "run": run,
+        "budget_s": budget.total_seconds(),
+        "blue": world.blue.spec(),
+        "green": world.green.spec(),
+        "pointers": pointers,
+    }
+
+
+def _tell(process: subprocess.Popen[bytes], what: object) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(what).encode() + b"\n")
+    process.stdin.flush()
+
+
+def _require_ready(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], READY_WITHIN_S)
+    if not readable or process.stdout.readline() != b"ready\n":
+        process.kill()
+        raise StepError(
+            4001,
+            "the guard process did not get ready",
+            seen=f"no word of it within {READY_WITHIN_S:.0f} s, or it ended",
+            wanted="a guard, before any client is held back",
+            hint="is the machine out of memory or processes? Run again",
+        )
+
+
+def main() -> None:
+    """The process: read what to guard, get ready, wait, and act if need be."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Unbuffered, so that `select` sees every line that was not read yet.
+    pipe = FileIO(0, closefd=False)
+    spec = json.loads(pipe.readline())
+    world = _world(spec)
+    _warm_up(world)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    if _read(pipe) != "go":
+        return
+    reason = _wait(pipe, spec["budget_s"])
+    if reason:
+        _act(world, reason)
+
+
+def _world(spec: dict[str, Any]) -> World:
+    blue, green = Database.of_spec(spec["blue"]), Database.of_spec(spec["green"])
+    return World(
+        name=spec["name"],
+        blue=blue,
+        green=green,
+        pointers=tuple(of_spec(p) for p in spec["pointers"]),
+        journal=TwinJournal(blue, green, spec["run"], f"guard {os.getpid()}"),
+    )
+
+
+def _warm_up(world: World) -> None:
+    read_state(world)
+    for pointer in world.pointers:
+        pointer.warm_up()
+
+
+def _read(pipe: FileIO) -> str:
+    """The tool's next word; empty when the pipe closed without one."""
+    line = pipe.readline()
+    return str(json.loads(line)) if line else ""
+
+
+def _wait(pipe: FileIO, budget_s: float) -> str:
+    """Wait for "done"; why it did not come, empty when it did."""
+    readable, _, _ = select.select([pipe], [], [], budget_s)
+    if not readable:
+        return f"the pause went on for more than {budget_s:.2f} s"
+    word = _read(pipe)
+    return {"done": "", "": "the tool died"}.get(word, "the tool backed out")
+
+
+def _act(world: World, reason: str) -> None:
+    """Settle, again and again while something is away."""
+    for _ in range(TRIES):
+        try:
+            claim_back_out(world)
+            settle(world)
+            world.journal.append(Kind.NOTE, body={"guard": reason})
+        except BluegreenError:
+            time.sleep(TRY_EVERY_S)
+        else:
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Asking the world what status says.
+
+Owns which questions are asked of both servers and every pointer. What the answers
+mean together is in `status.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bluegreen.engine.journal import agree
+from bluegreen.engine.lease import describe_holder
+from bluegreen.engine.status import (
+    JournalStatus,
+    PointerStatus,
+    SideStatus,
+    Status,
+    StreamStatus,
+    doubts_of,
+    say_fence,
+    say_way_back,
+)
+from bluegreen.model.errors import BluegreenError
+from bluegreen.model.history import State, fold
+from bluegreen.model.record import Record
+from bluegreen.model.side import Side
+from bluegreen.pointers.pointer import Pointer
+from bluegreen.postgres.channel import Channel, read_slot, read_subscription
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.fence import read_fence
+from bluegreen.postgres.identity import read_identity
+from bluegreen.postgres.journal_table import read_records, server_time
+from bluegreen.postgres.lag import read_lag
+from bluegreen.postgres.lease import read_holder
+from bluegreen.steps.world import World
+
+TAIL = 5
+"""Records at the end of the journal that status shows."""
+
+
+def look(world: World) -> Status:
+    """Ask both sides and every pointer. Changes nothing and raises nothing."""
+    sides = tuple(_side(world.on(side)) for side in Side)
+    journal, state = _journal(world)
+    pointers = tuple(_pointer(pointer) for pointer in world.pointers)
+    streams = _streams(world)
+    doubts = doubts_of(state, sides, pointers, journal)
+    return Status(
+        name=world.name,
+        serving=None if doubts else state.serving,
+        doubts=doubts,
+        sides=sides,
+        pointers=pointers,
+        streams=streams,
+        journal=journal,
+        state=state,
+        way_back=say_way_back(state, sides[1].now, streams),
+    )
+
+
+def _side(database: Database) -> SideStatus:
+    try:
+        identity, fence = read_identity(database), read_fence(database)
+        holder = read_holder(database)
+        now = server_time(database)
+    except BluegreenError as error:
+        return SideStatus(database.side, database.address, problem=_why(error))
+    return SideStatus(
+        database.side,
+        database.address,
+        identity=identity.id,
+        now=now,
+        tables=fence.tables,
+        fence=say_fence(fence),
+        lease=describe_holder(holder) if holder else "",
+    )
+
+
+def _pointer(pointer: Pointer) -> PointerStatus:
+    try:
+        facts = pointer.observe()
+    except BluegreenError as error:
+        return PointerStatus(pointer.id, problem=_why(error))
+    return PointerStatus(pointer.id, "", facts.names, facts.paused, facts.seen)
+
+
+def _streams(world: World) -> tuple[StreamStatus, ...]:
+    found = (_stream(world, Channel(world.name, giver)) for giver in Side)
+    return tuple(one for one in found if one is not None)
+
+
+def _stream(world: World, channel: Channel) -> StreamStatus | None:
+    giver, taker = world.on(channel.giver), world.on(channel.taker)
+    try:
+        subscription = read_subscription(taker, channel.name)
+        slot = read_slot(giver, channel.name)
+        lag = read_lag(giver, channel.name)
+    except BluegreenError as error:
+        return StreamStatus(channel.name, channel.giver, problem=_why(error))
+    if subscription is None and slot is None:
+        return None
+    return StreamStatus(
+        channel.name,
+        channel.giver,
+        enabled=bool(subscription and subscription.enabled),
+        running=bool(subscription and subscription.apply_pid),
+        ready=subscription.ready if subscription else 0,
+        tables=subscription.tables if subscription else 0,
+        errors=subscription.errors if subscription else None,
+        kept_bytes=slot.kept_bytes if slot else None,
+        replay_lag_bytes=lag.replay_bytes if lag else None,
+    )
+
+
+def _journal(world: World) -> tuple[JournalStatus, State]:
+    """The one story; where one side is not seen, what the other tells of it."""
+    blue, green = _told(world.blue), _told(world.green)
+    story, problem = _one_story(blue, green)
+    count_blue = None if blue is None else len(blue)
+    count_green = None if green is None else len(green)
+    tail = tuple(story[-TAIL:])
+    return JournalStatus(count_blue, count_green, problem, tail), fold(story)
+
+
+def _one_story(
+    blue: Sequence[Record] | None, green: Sequence[Record] | None
+) -> tuple[Sequence[Record], str]:
+    """The story to believe, and what is wrong with it."""
+    if blue is None and green is None:
+        return (), "no journal was seen"
+    if blue is None or green is None:
+        return blue or green or (), "one side's journal was not seen"
+    try:
+        return agree(blue, green), ""
+    except BluegreenError as error:
+        return max(blue, green, key=_newest), error.problem
+
+
+def _newest(story: Sequence[Record]) -> tuple[int, int]:
+    """The higher epoch wins, then the longer story."""
+    return max((record.epoch for record in story), default=0), len(story)
+
+
+def _told(database: Database) -> Sequence[Record] | None:
+    try:
+        return read_records(database)
+    except BluegreenError:
+        return None
+
+
+def _why(error: BluegreenError) -> str:
+    return f"{error.problem}: {error.seen}" if error.seen else error.problem

@@ -1,0 +1,40 @@
+"""Getting hold of a pair of databases: are they a pair, the lease, the journal.
+
+Owns the order of these three and letting go again. What is done with them is for
+`runner.py` and the verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bluegreen.engine.journal import TwinJournal, open_journal
+from bluegreen.engine.lease import Lease
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.identity import require_pair
+
+
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """The lease, held on both sides, and the journal that only its holder writes."""
+
+    lease: Lease
+    journal: TwinJournal
+
+
+@contextmanager
+def engage(
+    blue: Database, green: Database, playbook: str, run: str
+) -> Iterator[Engaged]:
+    """Hold both sides for one run; our schema is built where it is missing.
+
+    Raises:
+        ServerRefused: 3001 a side cannot be reached; 3002 the two are no pair.
+        LeaseRefused: 8001 another operator holds the lease; 8002 two stories.
+    """
+    # Before the lease: in one database under two names we would meet our own lock.
+    require_pair(blue, green)
+    with Lease(blue, green) as lease:
+        yield Engaged(lease, open_journal(blue, green, playbook, run))

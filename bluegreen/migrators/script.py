@@ -1,0 +1,245 @@
+"""A migration file as statements, and how they have to be run.
+
+Owns which statements cannot stand in a transaction and which end one. Pure. Splitting
+is for `lint/source.py`, running for `sql_files.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bluegreen.model.errors import PlaybookRefused
+
+if TYPE_CHECKING:
+    from bluegreen.lint.source import Source
+
+NO_TRANSACTION = "-- bluegreen: no-transaction"
+"""A comment that asks for statement by statement, e.g. for a CALL that commits."""
+
+# PreventInTransactionBlock() in PostgreSQL's utility.c and the commands it calls.
+_ALONE = frozenset(
+    {
+        "AlterSubscriptionStmt",
+        "AlterSystemStmt",
+        "CreateSubscriptionStmt",
+        "CreateTableSpaceStmt",
+        "CreatedbStmt",
+        "DropSubscriptionStmt",
+        "DropTableSpaceStmt",
+        "DropdbStmt",
+    }
+)
+_BEGINS = {"TRANS_STMT_BEGIN", "TRANS_STMT_START"}
+_COMMITS = {"TRANS_STMT_COMMIT", "TRANS_STMT_PREPARE"}
+_ROLLS_BACK = {"TRANS_STMT_ROLLBACK"}
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrentIndex:
+    """The index that a CREATE INDEX CONCURRENTLY makes.
+
+    What a failed one leaves is invalid and stands in the way of the next.
+    """
+
+    name: str
+    schema: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One statement of a file.
+
+    Attributes:
+        text: as written.
+        line: where it begins, from 1.
+        alone: it cannot run inside a transaction.
+        transaction: `begin`, `commit`, `rollback` or empty.
+        setting: a SET that holds for the rest of the session.
+        index: what it builds concurrently.
+    """
+
+    text: str
+    line: int
+    alone: bool = False
+    transaction: str = ""
+    setting: bool = False
+    index: ConcurrentIndex | None = None
+
+    def line_at(self, offset: int | None) -> int:
+        """The line of a character of the statement."""
+        return self.line + self.text.count("\n", 0, offset or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A file to run.
+
+    Attributes:
+        name: as messages call it, relative to the playbook.
+        digest: SHA-256 of the file's bytes.
+        parts: its statements.
+        together: all of them in one transaction of ours.
+    """
+
+    name: str
+    digest: str
+    parts: tuple[Part, ...]
+    together: bool
+
+    def digest_of_first(self, count: int) -> str:
+        """SHA-256 over the texts of the first `count` statements."""
+        texts = "\0".join(part.text for part in self.parts[:count])
+        return hashlib.sha256(texts.encode()).hexdigest()
+
+
+def read_script(path: Path, name: str) -> Script:
+    """Read and split a file.
+
+    Raises:
+        PlaybookRefused: 2009; it is not plain SQL, or leaves a transaction open.
+    """
+    # pglast is heavy, and a rollback never needs it.
+    from bluegreen.lint.source import read
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _refused(name, 1, error.strerror or "cannot be read") from None
+    source = read(name, content)
+    for problem in source.problems:
+        raise _refused(name, source.place(problem.at)[0], problem.message)
+    unread = first_unread(source.text, _read_spans(source))
+    if unread is not None:
+        line = source.place(unread)[0]
+        raise _refused(name, line, f"syntax error near {source.text[unread:][:20]!r}")
+    parts = tuple(
+        part_of(one.kind, one.tree, one.text, one.line) for one in source.statements
+    )
+    _require_closed(name, parts)
+    asked = any(c.text.strip() == NO_TRANSACTION for c in source.comments)
+    used = uses_new_label([(one.kind, one.tree, one.text) for one in source.statements])
+    apart = asked or used or any(part.alone or part.transaction for part in parts)
+    digest = hashlib.sha256(content).hexdigest()
+    return Script(name, digest, parts, together=not apart)
+
+
+def part_of(kind: str, tree: Tree, text: str, line: int) -> Part:
+    """Say how one statement has to be run."""
+    return Part(
+        text,
+        line,
+        alone=runs_alone(kind, tree),
+        transaction=_transaction(kind, tree),
+        setting=kind == "VariableSetStmt" and not tree.get("is_local"),
+        index=_concurrent_index(kind, tree),
+    )
+
+
+def first_unread(text: str, spans: Iterable[tuple[int, int]]) -> int | None:
+    """Where the first character stands that no statement or comment covers.
+
+    The splitter lets go of a piece in which it knows no word, e.g. `SELEC 1;`. A
+    statement that is not understood must never be passed over.
+    """
+    at = 0
+    for start, end in [*sorted(spans), (len(text), len(text))]:
+        gap = text[at:start]
+        if left := gap.strip(" \t\r\n\f\v;"):
+            return at + gap.index(left)
+        at = max(at, end)
+    return None
+
+
+def runs_alone(kind: str, tree: Tree) -> bool:
+    """Whether PostgreSQL refuses the statement inside a transaction (25001)."""
+    if kind in _ALONE:
+        return True
+    if kind in {"IndexStmt", "DropStmt"}:
+        return bool(tree.get("concurrent"))
+    if kind == "VacuumStmt":
+        return bool(tree.get("is_vacuumcmd"))
+    if kind == "ClusterStmt":
+        return "relation" not in tree
+    if kind == "ReindexStmt":
+        whole = tree.get("kind") in {"REINDEX_OBJECT_SCHEMA", "REINDEX_OBJECT_DATABASE"}
+        return whole or "concurrently" in _option_names(tree)
+    if kind == "AlterTableStmt":
+        return any(_detaches_concurrently(cmd) for cmd in tree.get("cmds", ()))
+    return False
+
+
+def uses_new_label(statements: Sequence[tuple[str, Tree, str]]) -> bool:
+    """Whether a label added to an enum is named again later in the file.
+
+    Such a use fails in the same transaction (55P04).
+    """
+    labels: list[str] = []
+    for kind, tree, text in statements:
+        if any(f"'{label}'" in text for label in labels):
+            return True
+        if kind == "AlterEnumStmt" and "newVal" in tree and "oldVal" not in tree:
+            labels.append(tree["newVal"].replace("'", "''"))
+    return False
+
+
+def _transaction(kind: str, tree: Tree) -> str:
+    words = tree.get("kind", "TRANS_STMT_BEGIN") if kind == "TransactionStmt" else ""
+    if words in _BEGINS:
+        return "begin"
+    if words in _COMMITS:
+        return "commit"
+    return "rollback" if words in _ROLLS_BACK else ""
+
+
+def _concurrent_index(kind: str, tree: Tree) -> ConcurrentIndex | None:
+    if kind != "IndexStmt" or not tree.get("concurrent") or "idxname" not in tree:
+        return None
+    relation = tree["relation"]
+    return ConcurrentIndex(
+        tree["idxname"], relation.get("schemaname", ""), relation["relname"]
+    )
+
+
+def _read_spans(source: Source) -> list[tuple[int, int]]:
+    statements = [(one.at, one.end) for one in source.statements]
+    return [*statements, *((one.at, one.end) for one in source.comments)]
+
+
+def _option_names(tree: Tree) -> set[str]:
+    return {option["DefElem"]["defname"] for option in tree.get("params", ())}
+
+
+def _detaches_concurrently(command: Tree) -> bool:
+    body = command["AlterTableCmd"]
+    partition = body.get("def", {}).get("PartitionCmd", {})
+    return body.get("subtype") == "AT_DetachPartition" and bool(
+        partition.get("concurrent")
+    )
+
+
+def _require_closed(name: str, parts: Sequence[Part]) -> None:
+    opened: Part | None = None
+    for part in parts:
+        if part.transaction == "begin":
+            opened = part
+        elif part.transaction:
+            opened = None
+    if opened:
+        raise _refused(name, opened.line, "this BEGIN has no COMMIT in the file")
+
+
+def _refused(name: str, line: int, seen: str) -> PlaybookRefused:
+    return PlaybookRefused(
+        2009,
+        f"a migration file cannot be run: {name}",
+        seen=f"{name}:{line}: {seen}",
+        wanted="plain SQL in UTF-8, without psql's own commands",
+        traffic="nothing has moved",
+        hint="mend the file; psql's \\copy and \\i have no meaning outside psql",
+    )

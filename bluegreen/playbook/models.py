@@ -1,0 +1,250 @@
+"""The playbook's schema.
+
+Owns the keys, their types and their meaning; the docstrings below are the reference
+and the editors' schema. Reading files is for `load.py`, a step's parameters are in
+`steps/`, and what two keys mean together is for `rules.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal, Union
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.secret import Secret
+from bluegreen.playbook import dsn as dsns
+from bluegreen.playbook.references import Text
+from bluegreen.playbook.refusal import Wrong
+from bluegreen.steps.contract import Step
+from bluegreen.steps.registry import STEPS
+
+if TYPE_CHECKING:
+    AnyStep = Step
+else:
+    AnyStep = Annotated[Union[STEPS], Field(discriminator="step")]  # noqa: UP007
+
+
+def _secret(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, Text) and value.by_reference:
+        return Secret(value)
+    if not isinstance(value, str):
+        raise Wrong("{subject} is not a reference", wanted="${env:NAME}")
+    raise Wrong(
+        "a password is written in {subject}",
+        code=2005,
+        wanted="${env:NAME} or ${file:path}, and nothing beside it",
+        hint="export it, e.g. BLUE_PASSWORD, and write ${env:BLUE_PASSWORD} here;\n"
+        "or leave the key out and use ~/.pgpass",
+    )
+
+
+def _dsn(value: object, info: ValidationInfo) -> dsns.Dsn:
+    at = info.field_name or "dsn"
+    beside = "password" if at == "dsn" else f"{at}_password"
+    if isinstance(value, dsns.Dsn):
+        return value
+    if isinstance(value, Text):
+        return dsns.read_dsn(value.raw, value.resolve, beside)
+    if isinstance(value, str):
+        return dsns.read_dsn(value, _nothing, beside)
+    raise Wrong("{subject} is not text", wanted="a DSN: key words or a URL")
+
+
+def _nothing(kind: str, name: str) -> str:
+    raise Wrong(f"{{subject}} has a reference to {kind}:{name}, unfilled", code=2004)
+
+
+def _peer(words: object) -> object:
+    if isinstance(words, dict):
+        dsns.refuse_peer_words(words)
+    return words
+
+
+def _version(value: object) -> object:
+    if value in ("1", 1):
+        return 1
+    raise Wrong(
+        "{subject} is not 1",
+        wanted="1, the only form of a playbook that this bluegreen reads",
+        hint="a higher number asks for a newer bluegreen",
+    )
+
+
+def _port(value: object) -> object:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise Wrong("{subject} is no port", wanted="a whole number from 1 to 65535")
+    return value
+
+
+SecretText = Annotated[
+    Secret,
+    PlainValidator(_secret),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\$\{(env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$",
+            "examples": ["${env:BLUE_PASSWORD}", "${file:secrets/blue}"],
+        }
+    ),
+]
+"""A secret by reference."""
+
+DsnText = Annotated[
+    dsns.Dsn,
+    PlainValidator(_dsn),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["host=10.0.0.5 port=5432 dbname=shop user=bluegreen"],
+        }
+    ),
+]
+"""Where a database is: libpq's key words or a URL, never a password."""
+
+Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_port)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class SideConfig(_Part):
+    """Where one side's database is, reached directly and never through a pooler."""
+
+    dsn: DsnText
+    """libpq's key words or a URL, without the password, e.g.
+    `host=10.0.0.5 port=5432 dbname=shop user=bluegreen`; `service=NAME` works too."""
+
+    password: SecretText | None = None
+    """The password by reference, `${env:NAME}` or `${file:path}`; leave it out to use
+    `~/.pgpass`, a service file or a certificate."""
+
+    seen_from_peer: Annotated[dict[str, str], BeforeValidator(_peer)] = Field(
+        default_factory=dict
+    )
+    """Key words in which the other side's server must reach this one differently, e.g.
+    `{host: blue.internal}`."""
+
+
+class Address(_Part):
+    """A database as the pooler reaches it; what is left out comes from the side."""
+
+    host: str = ""
+    """Host name, address, or folder of a socket."""
+
+    port: Port | None = None
+    """Port."""
+
+    dbname: str = ""
+    """Database name on the server."""
+
+    def filled(self, dsn: dsns.Dsn) -> dict[str, str]:
+        """Host, port and dbname, from the side's DSN where they are left out."""
+        words = dsn.words
+        return {
+            "host": self.host or words.get("host") or words.get("hostaddr", ""),
+            "port": str(self.port or words.get("port") or 5432),
+            "dbname": self.dbname or words.get("dbname", ""),
+        }
+
+
+class PgBouncerConfig(_Part):
+    """One PgBouncer whose `[databases]` entry is moved."""
+
+    pointer: Literal["pgbouncer"]
+    """The kind of pointer."""
+
+    id: str = Field(default="main", pattern="^[a-z][a-z0-9_-]{0,39}$")
+    """A name of its own; messages and the journal use it."""
+
+    console: DsnText
+    """The admin console, e.g. `host=127.0.0.1 port=6432 user=pgbouncer`; `dbname` is
+    `pgbouncer` where it is left out."""
+
+    console_password: SecretText | None = None
+    """The console's password by reference."""
+
+    config_file: str = Field(min_length=1)
+    """PgBouncer's own ini file, readable and writable here; relative to the
+    playbook."""
+
+    database: str = Field(min_length=1)
+    """The entry in `[databases]` that is moved."""
+
+    blue: Address = Address()
+    """Blue as the pooler reaches it."""
+
+    green: Address = Address()
+    """Green as the pooler reaches it."""
+
+    client: DsnText | None = None
+    """How an application comes in, for the probe; no probe where it is left out."""
+
+    client_password: SecretText | None = None
+    """That application's password by reference."""
+
+
+class Playbook(_Part):
+    """One move of one database from blue to green, and what may happen on the way."""
+
+    version: Annotated[Literal[1], BeforeValidator(_version)]
+    """The form of the file; always 1."""
+
+    name: str = Field(pattern="^[a-z][a-z0-9_]{0,39}$")
+    """Name of this move; slots, publications and subscriptions carry it."""
+
+    blue: SideConfig
+    """The database that serves today."""
+
+    green: SideConfig
+    """The database that will serve."""
+
+    pointers: tuple[PgBouncerConfig, ...] = ()
+    """What sends clients to a side; all of them move at once or none does."""
+
+    steps: tuple[AnyStep, ...] = Field(min_length=1)
+    """What is done, in order."""
+
+    allow: tuple[Hazard, ...] = ()
+    """The hazards that may come about without asking; `bluegreen plan` names them."""
+
+    def __str__(self) -> str:
+        return f"playbook {self.name}"
+
+
+def model_at(path: tuple[str | int, ...], step: str = "") -> type[BaseModel] | None:
+    """The model that a table at `path` must fit; `step` names the step's kind."""
+    match path:
+        case ():
+            return Playbook
+        case ("blue" | "green",):
+            return SideConfig
+        case ("pointers", int()):
+            return PgBouncerConfig
+        case ("pointers", int(), "blue" | "green"):
+            return Address
+        case ("steps", int()):
+            return STEP_BY_NAME.get(step)
+    return None
+
+
+STEP_BY_NAME: Mapping[str, type[Step]] = {
+    kind.model_fields["step"].default: kind for kind in STEPS
+}

@@ -1,0 +1,90 @@
+"""From a loaded playbook to handles: both databases and the pointers.
+
+Owns which parameter goes where. Nothing is connected here; the handles open their
+sessions when they are first used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from bluegreen.model.side import Side
+from bluegreen.playbook.call import dsn_from_call
+from bluegreen.playbook.dsn import Dsn
+from bluegreen.playbook.load import Loaded
+from bluegreen.playbook.models import PgBouncerConfig, Playbook, SideConfig
+from bluegreen.playbook.references import resolver
+from bluegreen.pointers.pgbouncer import PgBouncer
+from bluegreen.pointers.pointer import Pointer
+from bluegreen.postgres.database import Database
+
+
+def open_databases(
+    loaded: Loaded, label: str = "bluegreen"
+) -> tuple[Database, Database]:
+    """Blue and green of a playbook; `label` shows in their sessions' names."""
+    playbook = loaded.playbook
+    return (
+        _database(Side.BLUE, playbook.blue, label),
+        _database(Side.GREEN, playbook.green, label),
+    )
+
+
+def databases_from_dsns(
+    blue_dsn: str,
+    green_dsn: str,
+    label: str = "bluegreen",
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Database, Database]:
+    """Blue and green where there is no playbook, from `--blue` and `--green`.
+
+    A password may stand in them by reference, `password=${env:BLUE_PASSWORD}`.
+
+    Raises:
+        PlaybookRefused: 2003 to 2005, as for a playbook.
+    """
+    resolve = resolver(os.environ if environ is None else environ, Path.cwd())
+    blue = dsn_from_call("--blue", blue_dsn, resolve)
+    green = dsn_from_call("--green", green_dsn, resolve)
+    return (
+        Database(Side.BLUE, str(blue), password=blue.password, label=label),
+        Database(Side.GREEN, str(green), password=green.password, label=label),
+    )
+
+
+def open_pointers(loaded: Loaded) -> tuple[Pointer, ...]:
+    """The playbook's pointers, in its order."""
+    return tuple(
+        _pgbouncer(config, loaded.playbook, loaded.home)
+        for config in loaded.playbook.pointers
+    )
+
+
+def _database(side: Side, config: SideConfig, label: str) -> Database:
+    return Database(
+        side,
+        str(config.dsn),
+        password=config.password or config.dsn.password,
+        seen_from_peer=config.seen_from_peer,
+        label=label,
+    )
+
+
+def _pgbouncer(config: PgBouncerConfig, playbook: Playbook, home: Path) -> PgBouncer:
+    console = Dsn({"dbname": "pgbouncer", **config.console.words})
+    client = config.client
+    return PgBouncer(
+        id=config.id,
+        console=str(console),
+        console_password=config.console_password or config.console.password,
+        config_file=home / config.config_file,
+        database=config.database,
+        addresses={
+            Side.BLUE: config.blue.filled(playbook.blue.dsn),
+            Side.GREEN: config.green.filled(playbook.green.dsn),
+        },
+        client=str(client) if client else None,
+        client_password=config.client_password or (client.password if client else None),
+    )

@@ -1,0 +1,201 @@
+"""What the keys of a playbook mean together: order of steps, ids, sides, pointers.
+
+Owns the rules that no single field can hold. All of them are pure and look at the
+playbook alone; what the servers say is for the step `check`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bluegreen.model.duration import format_duration
+from bluegreen.playbook.models import PgBouncerConfig, Playbook
+from bluegreen.playbook.refusal import Wrong
+from bluegreen.playbook.tree import Path
+from bluegreen.steps.cutover import Cutover
+
+Broken = tuple[Path, Wrong]
+"""A rule that is broken, and where."""
+
+_ONCE = ("replicate", "cutover", "hold", "decommission")
+
+# step, what must stand before it, why
+_AFTER = (
+    ("migrate", "replicate", "replicate lays blue's schema on green first"),
+    ("validate", "replicate", "there is nothing to compare before it"),
+    ("cutover", "replicate", "green must hold blue's rows before traffic moves"),
+    ("hold", "cutover", "the window opens when traffic has moved"),
+    ("decommission", "hold", "blue is given up only after the window"),
+)
+# step, what must not stand before it, why
+_BEFORE = (
+    ("check", "cutover", "it looks at what the cutover needs"),
+    ("backup", "cutover", "it keeps blue as it was before anything changed"),
+    ("replicate", "cutover", "green takes blue's rows while blue still serves"),
+    ("migrate", "cutover", "green serves from then on, and its schema stays"),
+)
+_ID = re.compile("[a-z][a-z0-9_-]{0,39}")
+
+
+def broken_rules(playbook: Playbook) -> Iterator[Broken]:
+    """Every rule that the playbook breaks."""
+    yield from _ids(playbook)
+    yield from _order(playbook)
+    yield from _pause(playbook)
+    yield from _sides(playbook)
+    yield from _pointers(playbook)
+
+
+def _ids(playbook: Playbook) -> Iterator[Broken]:
+    seen: dict[str, int] = {}
+    for index, step in enumerate(playbook.steps):
+        path: Path = ("steps", index, "id" if step.id else "step")
+        if step.id and not _ID.fullmatch(step.id):
+            yield (
+                path,
+                Wrong(
+                    "{subject} is no name for a step",
+                    wanted="a small letter, then small letters, digits, _ or -",
+                ),
+            )
+        elif step.key in seen and step.step not in _ONCE:
+            yield (
+                path,
+                Wrong(
+                    f'two steps have the id "{step.key}"',
+                    seen=f"entries {seen[step.key] + 1} and {index + 1} of "
+                    '"steps"; a step without an id goes by its kind',
+                    wanted="an id that no other step has",
+                    hint=f"give this one a name of its own, e.g. id: {step.step}-2",
+                ),
+            )
+        seen.setdefault(step.key, index)
+
+
+def _order(playbook: Playbook) -> Iterator[Broken]:
+    names = [step.step for step in playbook.steps]
+    for index, name in enumerate(names):
+        before, path = names[:index], ("steps", index, "step")
+        for step, first, why in _AFTER:
+            if name == step and first not in before:
+                yield path, _misplaced(name, f'after step "{first}"', why)
+        for step, last, why in _BEFORE:
+            if name == step and last in before:
+                yield path, _misplaced(name, f'before step "{last}"', why)
+        if name in _ONCE and name in before:
+            yield (
+                path,
+                Wrong(
+                    f'step "{name}" stands here a second time',
+                    wanted=f'one step "{name}" in a playbook',
+                    hint="take it out, or write a second playbook",
+                ),
+            )
+        if "decommission" in before and name != "decommission":
+            yield path, _misplaced(name, 'before step "decommission"', "it is the end")
+
+
+def _misplaced(name: str, wanted: str, why: str) -> Wrong:
+    return Wrong(
+        f'step "{name}" stands in the wrong place',
+        wanted=f"{wanted}: {why}",
+        hint="the usual order: check, backup, replicate, migrate, validate, approve,\n"
+        "cutover, hold, decommission",
+    )
+
+
+def _pause(playbook: Playbook) -> Iterator[Broken]:
+    for index, step in enumerate(playbook.steps):
+        if isinstance(step, Cutover) and step.drain >= step.max_pause:
+            given = "drain" if "drain" in step.model_fields_set else "max_pause"
+            yield (
+                ("steps", index, given),
+                Wrong(
+                    '"drain" of step "cutover" leaves nothing of "max_pause"',
+                    seen=f"drain {format_duration(step.drain)}, "
+                    f"max_pause {format_duration(step.max_pause)}",
+                    wanted="a drain shorter than max_pause, which holds it",
+                    hint="lower drain or raise max_pause",
+                ),
+            )
+
+
+def _sides(playbook: Playbook) -> Iterator[Broken]:
+    if dict(playbook.blue.dsn.words) == dict(playbook.green.dsn.words):
+        yield (
+            ("green", "dsn"),
+            Wrong(
+                "blue and green are the same database",
+                wanted="two databases; on one server they differ in dbname",
+            ),
+        )
+    for side in ("blue", "green"):
+        config = getattr(playbook, side)
+        if config.password and config.dsn.password:
+            yield (side, "password"), _twice("password")
+
+
+def _twice(key: str) -> Wrong:
+    return Wrong(
+        "{subject} comes twice: here and in the DSN",
+        hint=f"keep `{key}` and take the other out",
+    )
+
+
+def _pointers(playbook: Playbook) -> Iterator[Broken]:
+    moves = [i for i, step in enumerate(playbook.steps) if step.step == "cutover"]
+    if moves and not playbook.pointers:
+        yield (
+            ("steps", moves[0], "step"),
+            Wrong(
+                'step "cutover" has no pointer to move',
+                wanted="one or more under `pointers`",
+                hint="without one, clients stay on blue, which takes no writes then",
+            ),
+        )
+    seen: set[str] = set()
+    for index, pointer in enumerate(playbook.pointers):
+        if pointer.id in seen:
+            key = "id" if "id" in pointer.model_fields_set else "pointer"
+            yield (
+                ("pointers", index, key),
+                Wrong(
+                    f'two pointers have the id "{pointer.id}"',
+                    wanted="an id that no other pointer has",
+                ),
+            )
+        seen.add(pointer.id)
+        yield from _addresses(playbook, index, pointer)
+
+
+def _addresses(
+    playbook: Playbook, index: int, pointer: PgBouncerConfig
+) -> Iterator[Broken]:
+    filled = {
+        side: getattr(pointer, side).filled(getattr(playbook, side).dsn)
+        for side in ("blue", "green")
+    }
+    if filled["blue"] == filled["green"] and all(filled["blue"].values()):
+        yield (
+            ("pointers", index, "green"),
+            Wrong(
+                f'pointer "{pointer.id}" reaches blue and green at the same address',
+                wanted="green: {host: …, port: …} as the pooler reaches it",
+            ),
+        )
+    for side, address in filled.items():
+        for key, value in address.items():
+            if not value:
+                yield (
+                    ("pointers", index, side),
+                    Wrong(
+                        f'pointer "{pointer.id}" cannot know {side}\'s {key}',
+                        seen=f"neither the pointer nor {side}'s dsn names it",
+                        wanted=f"{side}: {{{key}: …}} as the pooler reaches it",
+                    ),
+                )
+    for key in ("console", "client"):
+        dsn, password = getattr(pointer, key), getattr(pointer, f"{key}_password")
+        if dsn and dsn.password and password:
+            yield ("pointers", index, f"{key}_password"), _twice(f"{key}_password")

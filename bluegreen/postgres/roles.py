@@ -1,0 +1,171 @@
+"""Roles of a server, their settings, and what our own role may do.
+
+Owns reading them; passwords are never read. What is missing is for those who compare.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from bluegreen.postgres.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One role of the cluster that is not PostgreSQL's own.
+
+    Attributes:
+        used: it owns something in this database, has a grant or a setting in it, or
+            is connected to it now.
+        member_of: roles that it was granted.
+    """
+
+    name: str
+    login: bool = True
+    superuser: bool = False
+    bypass_rls: bool = False
+    inherit: bool = True
+    connection_limit: int = -1
+    used: bool = False
+    member_of: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSetting:
+    """One line of ALTER ROLE … SET or ALTER DATABASE … SET.
+
+    Attributes:
+        role: empty for every role.
+        here: it holds in this database only, otherwise in all of the cluster.
+        value: as the catalog stores it.
+    """
+
+    role: str
+    here: bool
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the role that we connect as may do.
+
+    Attributes:
+        subscribe: CREATE SUBSCRIPTION: a superuser, from 16 on a member of
+            pg_create_subscription too.
+        create: CREATE on this database: schemas, publications, subscriptions.
+        create_in_public: CREATE on schema public, true where there is none.
+        monitor: sees what others do (pg_read_all_stats, part of pg_monitor).
+        signal: may end sessions of others.
+        origins: may read and advance replication origins.
+    """
+
+    role: str
+    superuser: bool = False
+    replication: bool = False
+    bypass_rls: bool = False
+    subscribe: bool = False
+    create: bool = False
+    create_in_public: bool = False
+    monitor: bool = False
+    signal: bool = False
+    origins: bool = False
+
+
+def read_roles(database: Database) -> tuple[Role, ...]:
+    """All roles but those whose names begin with `pg_`, in order of name."""
+    return tuple(
+        dataclasses.replace(Role(*values), member_of=frozenset(groups))
+        for *values, groups in database.rows(_ROLES)
+    )
+
+
+def read_role_settings(database: Database) -> tuple[RoleSetting, ...]:
+    """Settings given to roles, to this database, or to a role in this database."""
+    found = []
+    for role, here, entry in database.rows(_ROLE_SETTINGS):
+        name, _, value = entry.partition("=")
+        found.append(RoleSetting(role, here, name, value))
+    return tuple(found)
+
+
+def read_rights(database: Database) -> Rights:
+    """Ask the server what our role may do; nothing is tried."""
+    return Rights(*database.rows(_RIGHTS)[0])
+
+
+# pg_shdepend leaves out the bootstrap superuser, so owners are asked for as well.
+_ROLES = sql.SQL(
+    r"""
+    WITH here AS (
+        SELECT oid, datdba, datname FROM pg_catalog.pg_database
+        WHERE datname = pg_catalog.current_database()
+    ), used AS (
+        SELECT d.refobjid AS oid FROM pg_catalog.pg_shdepend d, here
+        WHERE d.dbid = here.oid
+            AND d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
+        UNION SELECT datdba FROM here
+        UNION SELECT c.relowner FROM pg_catalog.pg_class c
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname NOT LIKE 'pg\_%'
+                AND n.nspname NOT IN ('information_schema', 'bluegreen')
+        UNION SELECT s.setrole FROM pg_catalog.pg_db_role_setting s, here
+            WHERE s.setdatabase = here.oid
+        UNION SELECT a.usesysid FROM pg_catalog.pg_stat_activity a, here
+            WHERE a.datid = here.oid AND a.usesysid IS NOT NULL
+                AND NOT starts_with(a.application_name, 'bluegreen ')
+    )
+    SELECT r.rolname, r.rolcanlogin, r.rolsuper, r.rolbypassrls, r.rolinherit,
+        r.rolconnlimit, r.oid IN (TABLE used),
+        ARRAY(SELECT g.rolname::text FROM pg_catalog.pg_auth_members m
+            JOIN pg_catalog.pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)
+    FROM pg_catalog.pg_roles r
+    WHERE r.rolname NOT LIKE 'pg\_%'
+    ORDER BY r.rolname
+    """
+)
+
+_ROLE_SETTINGS = sql.SQL(
+    """
+    SELECT coalesce(r.rolname, ''), s.setdatabase <> 0,
+        unnest(s.setconfig)
+    FROM pg_catalog.pg_db_role_setting s
+    LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+    LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+    WHERE s.setdatabase = 0 OR d.datname = pg_catalog.current_database()
+    ORDER BY 1, 2, 3
+    """
+)
+
+# On Amazon RDS nobody is a superuser: rds_superuser and rds_replication stand for it.
+_RIGHTS = sql.SQL(
+    """
+    WITH held AS (
+        SELECT g.rolname FROM pg_catalog.pg_roles g
+        WHERE g.rolname IN ('pg_create_subscription', 'pg_read_all_stats',
+                'pg_signal_backend', 'rds_superuser', 'rds_replication')
+            AND pg_catalog.pg_has_role(g.oid, 'USAGE')
+    ), origin AS (
+        SELECT bool_and(pg_catalog.has_function_privilege(f, 'EXECUTE')) AS usable
+        FROM unnest(ARRAY[
+            'pg_catalog.pg_replication_origin_advance(text, pg_lsn)',
+            'pg_catalog.pg_replication_origin_progress(text, boolean)']) f
+    )
+    SELECT r.rolname, r.rolsuper,
+        r.rolsuper OR r.rolreplication OR 'rds_replication' IN (TABLE held),
+        r.rolsuper OR r.rolbypassrls,
+        r.rolsuper OR 'pg_create_subscription' IN (TABLE held)
+            OR 'rds_superuser' IN (TABLE held),
+        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+        coalesce((SELECT pg_catalog.has_schema_privilege(n.oid, 'CREATE')
+            FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public'), true),
+        r.rolsuper OR 'pg_read_all_stats' IN (TABLE held),
+        r.rolsuper OR 'pg_signal_backend' IN (TABLE held),
+        origin.usable
+    FROM pg_catalog.pg_roles r, origin
+    WHERE r.rolname = current_user
+    """
+)

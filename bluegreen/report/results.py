@@ -1,0 +1,87 @@
+"""What verbs answer with, and the one way to print it.
+
+Owns the small result types that no lower floor has, and the choice between text and
+JSON. stdout is the result and nothing else goes there.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+
+from bluegreen.engine.plan import Plan
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.record import Record
+from bluegreen.model.verdict import Finding, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """A plan, the file it is of, and what that file allows."""
+
+    playbook: str
+    plan: Plan
+    allow: tuple[Hazard, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """What a run would end with, as far as can be seen: 0, 2, or a refusal's."""
+        if self.plan.not_allowed:
+            return 2
+        refused = self.plan.refused
+        if refused is None or not isinstance(refused.verdict, Refused):
+            return 0
+        return refused.verdict.code // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Records of the journal.
+
+    Attributes:
+        name: the playbook's name.
+        total: how many there are in all.
+        records: those that are shown, oldest first.
+    """
+
+    name: str
+    total: int
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A person's yes; `new` is false when it was given before."""
+
+    step: str
+    by: str
+    at: datetime
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Findings of a look, and the ids of those that the playbook accepts."""
+
+    findings: tuple[Finding, ...]
+    accept: tuple[str, ...] = ()
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """Those that a run would stop at."""
+        return tuple(f for f in self.findings if f.blocks and f.id not in self.accept)
+
+
+def show(result: object, *, as_json: bool) -> None:
+    """Print a result to stdout, as text or as one line of JSON."""
+    if as_json:
+        from bluegreen.report.json_result import dump
+
+        text = dump(result)
+    else:
+        from bluegreen.report.text import text_of
+
+        text = text_of(result)
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,137 @@
+"""Events on a terminal: lines that stay, and one live line for what takes a while.
+
+Owns the live line: how much, how fast, how long still. The words of the lines are in
+`lines.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
+from rich.progress import (
+    Progress as Bars,
+)
+from rich.progress_bar import ProgressBar
+from rich.table import Column
+from rich.text import Text
+
+from bluegreen.engine.events import ActionWaits, Event, RunEnded
+from bluegreen.model.duration import format_bytes, format_duration
+from bluegreen.model.progress import Progress
+from bluegreen.report.lines import line_of, say_figures
+
+
+class KnownBar(BarColumn):
+    """A bar where the end is known; an endless one says nothing."""
+
+    def render(self, task: Task) -> ProgressBar | Text:  # type: ignore[override]
+        """The column's bar, or nothing."""
+        return Text("") if task.total is None else super().render(task)
+
+
+class Pacing(ProgressColumn):
+    """Figures, rate and the time that is left; what is not known is left out."""
+
+    def render(self, task: Task) -> Text:
+        """The column's text."""
+        parts = [str(task.fields.get("figures") or "")]
+        if task.speed and task.fields.get("unit"):
+            parts.append(_say_speed(task.speed, str(task.fields["unit"])))
+        if task.time_remaining is not None and task.speed:
+            parts.append(f"{format_duration(float(task.time_remaining))} left")
+        elif task.elapsed is not None and task.elapsed >= 1:
+            parts.append(format_duration(float(int(task.elapsed))))
+        return Text("  ".join(part for part in parts if part))
+
+
+class Terminal:
+    """Shows events while it is open."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False, table_column=_line()),
+            KnownBar(bar_width=20),
+            Pacing(_line()),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show it: what takes a while on the live line, all else as a line."""
+        match event:
+            case ActionWaits():
+                self._live(event.action, f"{event.action}: {event.why}", event.part, 1)
+            case Progress() if event.done is not None:
+                self._live(
+                    event.what,
+                    event.text,
+                    event.done,
+                    event.total,
+                    figures=say_figures(event),
+                    unit=event.unit,
+                )
+            case RunEnded():
+                self._end_live()
+            case Progress():
+                self._print(event)
+            case _:
+                self._end_live()
+                self._print(event)
+
+    def _print(self, event: Event) -> None:
+        self._console.print(line_of(event), markup=False)
+
+    def _live(
+        self,
+        key: str,
+        text: str,
+        done: float | None,
+        total: float | None,
+        **fields: Any,
+    ) -> None:
+        if key not in self._tasks:
+            self._tasks[key] = self._bars.add_task(text, total=None)
+        self._bars.update(
+            self._tasks[key],
+            description=text,
+            completed=done or 0,
+            total=total if done is not None else None,
+            **fields,
+        )
+        if total is not None and (done or 0) >= total:
+            self._bars.remove_task(self._tasks.pop(key))
+
+    def _end_live(self) -> None:
+        for task in self._tasks.values():
+            self._bars.remove_task(task)
+        self._tasks.clear()
+
+
+def _line() -> Column:
+    """A cell that is cut where the terminal ends; a second line would flicker."""
+    return Column(no_wrap=True, overflow="ellipsis")
+
+
+def _say_speed(speed: float, unit: str) -> str:
+    if unit == "bytes":
+        return f"{format_bytes(speed)}/s"
+    return f"{speed:,.0f} {unit}/s"

@@ -1,0 +1,263 @@
+"""Results as text for a person. Owns every verb's answer on a terminal.
+
+Plain words, no colour: it is read at 3 a.m., in a pager, in a ticket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import singledispatch
+
+from bluegreen.engine.events import RunEnded
+from bluegreen.engine.plan import PlannedAction, not_allowed
+from bluegreen.engine.status import PointerStatus, SideStatus, Status, StreamStatus
+from bluegreen.model.duration import format_bytes, format_duration
+from bluegreen.model.errors import error_for
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.record import Kind, Record
+from bluegreen.model.verdict import Finding, Refused
+from bluegreen.report.results import Approved, Looked, PlanResult, Story
+
+SIGNS = {
+    "satisfied": "✓",
+    "needed": "→",
+    "not_yet": "…",
+    "refused": "✗",
+    "unseen": "?",
+    "passed": "·",
+}
+_LEGEND = {
+    "satisfied": "holds",
+    "needed": "run acts on it",
+    "not_yet": "run waits for it",
+    "refused": "run stops here",
+    "unseen": "can be looked at once earlier actions are done",
+    "passed": "behind us",
+}
+_WIDEST = 200
+"""Characters of a record's body in one line; `--json` has all of it."""
+
+
+@singledispatch
+def text_of(result: object) -> str:
+    """The result's text.
+
+    Raises:
+        TypeError: a result that nobody wrote a text for.
+    """
+    raise TypeError(f"no text for {type(result).__name__}")
+
+
+def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Rows with their cells under each other; the last cell is left as it is."""
+    table = [tuple(row) for row in rows]
+    if not table:
+        return []
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]) - 1)]
+    return [
+        (
+            indent
+            + "".join(f"{c:<{w}}  " for c, w in zip(row, widths, strict=False))
+            + row[-1]
+        ).rstrip()
+        for row in table
+    ]
+
+
+@text_of.register
+def _plan(result: PlanResult) -> str:
+    made = result.plan
+    rows = [_planned(one) for one in made.actions]
+    kinds = dict.fromkeys(one.kind for one in made.actions)
+    legend = "   ".join(f"{SIGNS[kind]} {_LEGEND[kind]}" for kind in kinds)
+    lines = [f"plan {made.digest} of {result.playbook}", "", *columns(rows)]
+    lines += ["", f"  {legend}", "", *_hazards(result), *_ending(result)]
+    return "\n".join(lines)
+
+
+def _planned(one: PlannedAction) -> tuple[str, str, str]:
+    why = one.verdict.why
+    said = f"{one.title}: {why}" if one.title else why
+    return SIGNS[one.kind], one.id, said
+
+
+def _hazards(result: PlanResult) -> list[str]:
+    where: dict[Hazard, list[str]] = {}
+    for one in result.plan.actions:
+        if one.lies_ahead:
+            for hazard in one.hazards:
+                where.setdefault(hazard, []).append(one.id)
+    if not where:
+        return []
+    missing = set(result.plan.not_allowed)
+    rows = [
+        (
+            name,
+            "NOT ALLOWED" if name in missing else "allowed",
+            f"{name.meaning} ({', '.join(ids)})",
+        )
+        for name, ids in sorted(where.items())
+    ]
+    return ["hazards", *columns(rows), ""]
+
+
+def _ending(result: PlanResult) -> list[str]:
+    made = result.plan
+    if made.not_allowed:
+        line = not_allowed(made.not_allowed, result.allow).wanted
+        first = "`bluegreen run` would refuse; if it is meant, put into the playbook:"
+        return [first, f"  {line}"]
+    refused = made.refused
+    if refused is not None and isinstance(refused.verdict, Refused):
+        no = refused.verdict
+        error = error_for(no.code, no.why, seen=no.seen, wanted=no.wanted, hint=no.hint)
+        return [f"`bluegreen run` would stop at {refused.id}:", str(error)]
+    if all(one.kind in {"satisfied", "passed"} for one in made.actions):
+        return ["nothing is left to do"]
+    return [f"run exactly this: bluegreen run {result.playbook} --plan {made.digest}"]
+
+
+@text_of.register
+def _run_ended(ended: RunEnded) -> str:
+    count = len(ended.acted)
+    did = "nothing had to be changed" if not count else f"{count} actions acted"
+    if count == 1:
+        did = "1 action acted"
+    lines = [f"{ended.run} ended well in {format_duration(ended.seconds)}: {did}"]
+    if ended.waiting:
+        lines.append(f"left to time: {ended.waiting}")
+    return "\n".join(lines)
+
+
+@text_of.register
+def _approved(yes: Approved) -> str:
+    at = f"{yes.at:%Y-%m-%d %H:%M:%S} UTC"
+    if yes.new:
+        return f"approved {yes.step} as {yes.by} at {at}"
+    return f"{yes.step} was approved before, by {yes.by} at {at}"
+
+
+@text_of.register
+def _looked(looked: Looked) -> str:
+    if not looked.findings:
+        return "nothing was found"
+    lines: list[str] = []
+    for finding in looked.findings:
+        lines += [*_finding(finding, accepted=finding.id in looked.accept), ""]
+    total, blocking = len(looked.findings), len(looked.blocking)
+    found = "1 finding" if total == 1 else f"{total} findings"
+    blocks = "none blocks" if not blocking else f"{blocking} of them block a run"
+    return "\n".join([*lines, f"{found}, {blocks}"])
+
+
+def _finding(finding: Finding, *, accepted: bool) -> list[str]:
+    weight = "note"
+    if finding.blocks:
+        weight = "accepted" if accepted else "blocks"
+    rows = [("seen:", finding.seen), ("why:", finding.why), ("mend:", finding.mend)]
+    lines = [f"{weight}  {finding.id} on {finding.where}"]
+    for name, said in rows:
+        if said:
+            lines.append(f"  {name:<7}" + said.replace("\n", "\n" + " " * 9))
+    return lines
+
+
+@text_of.register
+def _story(story: Story) -> str:
+    if not story.total:
+        return f"nothing was done yet for {story.name}"
+    lines = columns((_record(record) for record in story.records), indent="")
+    left = story.total - len(story.records)
+    return "\n".join([f"({left} earlier records)"] * bool(left) + lines)
+
+
+def _record(record: Record) -> tuple[str, ...]:
+    what = str(record.kind).replace("_", " ")
+    return (
+        f"{record.seq:>4}",
+        f"{record.at:%Y-%m-%d %H:%M:%S}",
+        record.run,
+        what,
+        record.action or "-",
+        f"{say_body(record)}  by {record.writer}"
+        if record.kind is Kind.RUN_STARTED
+        else say_body(record),
+    )
+
+
+def say_body(record: Record) -> str:
+    """A record's facts in one line."""
+    body = record.body
+    match record.kind:
+        case Kind.FAILED:
+            return f"BG-{body.get('code')}: {body.get('problem')}"
+        case Kind.INTENT:
+            return str(body.get("why", ""))
+        case Kind.APPROVED:
+            return f"{body.get('step')}, by {body.get('by')}"
+        case _:
+            said = ", ".join(f"{k} {v}" for k, v in body.items() if v not in (None, ""))
+            return said if len(said) <= _WIDEST else said[: _WIDEST - 1] + "…"
+
+
+@text_of.register
+def _status(seen: Status) -> str:
+    lines = [f"{seen.name}: {_serving(seen)}", f"rollback: {seen.way_back}"]
+    lines += [f"  doubt: {doubt}" for doubt in seen.doubts]
+    lines += ["", *columns(_side(one) for one in seen.sides)]
+    lines += columns(_pointer(one) for one in seen.pointers)
+    lines += columns(_stream(one) for one in seen.streams)
+    lines += ["", *_journal(seen)]
+    return "\n".join(lines)
+
+
+def _serving(seen: Status) -> str:
+    if seen.serving is None:
+        return f"NOT CONFIRMED ({seen.state.serving} serves, if the journal is right)"
+    move = seen.state.last_move
+    if move is None or move.committed is None:
+        return f"{seen.serving} serves, nothing has moved"
+    return (
+        f"{seen.serving} serves since {move.committed:%Y-%m-%d %H:%M:%S} UTC"
+        f" (epoch {move.epoch})"
+    )
+
+
+def _side(one: SideStatus) -> tuple[str, str, str]:
+    if one.problem:
+        return str(one.side), one.address, f"not seen: {one.problem}"
+    fence = "no fence" if one.fence == "none" else f"fence {one.fence}"
+    lease = f"; lease: {one.lease}" if one.lease else ""
+    return str(one.side), one.address, f"{fence}, {one.tables} tables{lease}"
+
+
+def _pointer(one: PointerStatus) -> tuple[str, str]:
+    if one.problem:
+        return f"pointer {one.id}", f"not seen: {one.problem}"
+    paused = ", PAUSED" if one.paused else ""
+    return (
+        f"pointer {one.id}",
+        f"names {one.names or 'neither side'} ({one.seen}){paused}",
+    )
+
+
+def _stream(one: StreamStatus) -> tuple[str, str]:
+    name = f"stream {one.giver} → {one.giver.other}"
+    if one.problem:
+        return name, f"not seen: {one.problem}"
+    parts = ["runs" if one.running else "is off" if not one.enabled else "NOT RUNNING"]
+    parts.append(f"{one.ready} of {one.tables} tables copied")
+    if one.replay_lag_bytes is not None:
+        parts.append(f"replay lag {format_bytes(one.replay_lag_bytes)}")
+    if one.kept_bytes is not None:
+        parts.append(f"keeps {format_bytes(one.kept_bytes)} of WAL on {one.giver}")
+    if one.errors:
+        parts.append(f"{one.errors} errors")
+    return name, ", ".join(parts)
+
+
+def _journal(seen: Status) -> list[str]:
+    if not seen.journal.tail:
+        return ["journal: nothing was done yet"]
+    tail = [_record(record) for record in seen.journal.tail]
+    return ["journal, the last records", *columns(tail)]

@@ -1,0 +1,1 @@
+"""The actions of the step `decommission`: is it due, may it be, and the end of blue."""

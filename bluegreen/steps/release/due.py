@@ -1,0 +1,233 @@
+"""May blue go? Owns every reason for a no, read fresh from servers and pointers.
+
+The reasons are judged purely, so that each can be tried without a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bluegreen.backups.pg_dump import find_fault
+from bluegreen.backups.proof import BackupProof
+from bluegreen.model.duration import format_duration
+from bluegreen.model.errors import BluegreenError
+from bluegreen.model.history import State, fold
+from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import NotYet, Refused, Satisfied, Verdict
+from bluegreen.pointers.pointer import PointerFacts
+from bluegreen.postgres.channel import Channel, SubscriptionFacts, read_subscription
+from bluegreen.postgres.clients import ClientSession, read_clients
+from bluegreen.postgres.fence import FenceFacts, read_fence
+from bluegreen.postgres.identity import Identity, read_identity
+from bluegreen.postgres.journal_table import server_time
+from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFacts:
+    """All that speaks for or against letting blue go.
+
+    Attributes:
+        state: what the journal tells.
+        now: green's clock.
+        blue: who the database given as blue says it is.
+        green: who the database given as green says it is.
+        known: identities by side, as the commit record of the cutover has them.
+        pointers: each pointer by id.
+        reached: identity of the side that a client reaches, by pointer; empty where
+            the pointer has no client.
+        fence: blue's fence.
+        clients: sessions on blue that are not ours.
+        forward: a subscription by which green would still follow blue.
+        backup: the newest backup of blue in the journal.
+        fault: what is wrong with it.
+    """
+
+    state: State
+    now: datetime
+    blue: Identity
+    green: Identity
+    known: dict[str, str]
+    pointers: dict[str, PointerFacts]
+    reached: dict[str, str]
+    fence: FenceFacts
+    clients: tuple[ClientSession, ...]
+    forward: SubscriptionFacts | None
+    backup: BackupProof | None
+    fault: str
+
+
+def read_release(world: World) -> ReleaseFacts:
+    """Ask both servers, all pointers, the journal and the backup's files."""
+    records = world.journal.records()
+    backup = _newest_backup(records)
+    return ReleaseFacts(
+        state=fold(records),
+        now=server_time(world.green),
+        blue=read_identity(world.blue),
+        green=read_identity(world.green),
+        known=_known_identities(records),
+        pointers={pointer.id: pointer.observe() for pointer in world.pointers},
+        reached={pointer.id: pointer.probe() for pointer in world.pointers},
+        fence=read_fence(world.blue),
+        clients=read_clients(world.blue),
+        forward=read_subscription(world.green, Channel(world.name, Side.BLUE).name),
+        backup=backup,
+        fault=find_fault(backup) if backup else "",
+    )
+
+
+def _newest_backup(records: Sequence[Record]) -> BackupProof | None:
+    for record in reversed(records):
+        if record.kind is Kind.RESULT and "sha256" in record.body:
+            try:
+                proof = BackupProof.from_result(record.body)
+            except BluegreenError:
+                continue
+            if proof.side is Side.BLUE and not proof.tables:
+                return proof
+    return None
+
+
+def _known_identities(records: Sequence[Record]) -> dict[str, str]:
+    commits = [r for r in records if r.kind is Kind.COMMITTED]
+    return dict(commits[-1].body.get("identities", {})) if commits else {}
+
+
+class AwaitWindowEnd(Action[ReleaseFacts]):
+    """The window is over, and nothing speaks against letting blue go.
+
+    Crash: nothing is changed.
+    """
+
+    title = "blue may go"
+    no_undo = "it only looks"
+    waits_for_timer = True
+
+    def observe(self, world: World) -> ReleaseFacts:
+        """Everything, read fresh."""
+        return read_release(world)
+
+    def judge(self, facts: ReleaseFacts) -> Verdict:
+        """Wrong side first, then time, then whoever still needs blue."""
+        if facts.state.released:
+            return _same_sides(facts) or Satisfied("blue was released before")
+        return (
+            _same_sides(facts)
+            or _not_serving(facts)
+            or _not_due(facts)
+            or _still_needed(facts)
+            or _no_backup(facts)
+            or Satisfied("the window is over, nobody needs blue, a backup is proved")
+        )
+
+    def act(self, world: World, facts: ReleaseFacts) -> Result:
+        """Nothing to do but wait."""
+        return {}
+
+
+def _no(why: str, seen: str, wanted: str, hint: str) -> Refused:
+    return Refused(7002, why, seen=seen, wanted=wanted, hint=hint)
+
+
+def _same_sides(facts: ReleaseFacts) -> Refused | None:
+    """Each database must be the one that the cutover was made with."""
+    for side, identity in (("blue", facts.blue), ("green", facts.green)):
+        if identity.side != side or facts.known.get(side) != identity.id:
+            return _no(
+                f"the database given as {side} is not the {side} of the cutover",
+                f"it says: side {identity.side or '(none)'}, identity "
+                f"{identity.id or '(none)'}",
+                f"identity {facts.known.get(side, '(no cutover is recorded)')}",
+                "is the playbook's address right? Nothing was touched",
+            )
+    if (facts.blue.system, facts.blue.database_oid) == (
+        facts.green.system,
+        facts.green.database_oid,
+    ):
+        return _no(
+            "blue and green are one database",
+            f"system {facts.blue.system}, database {facts.blue.database_oid}",
+            "two databases",
+            "correct the playbook; nothing was touched",
+        )
+    return None
+
+
+def _not_serving(facts: ReleaseFacts) -> Verdict | None:
+    """Traffic must be on green by records, by every pointer and by a client's word."""
+    if facts.state.serving is not Side.GREEN or facts.state.open_move is not None:
+        return _no(
+            "green does not serve",
+            f"the journal says {facts.state.serving} serves"
+            + (", and a move is open" if facts.state.open_move else ""),
+            "a finished cutover",
+            "run the cutover first",
+        )
+    for name, pointer in facts.pointers.items():
+        if pointer.names is not Side.GREEN:
+            return _no(
+                f"pointer {name} does not name green",
+                f"it names {pointer.seen}",
+                "every pointer on green",
+                "run `bluegreen status`; who changed the pooler's configuration?",
+            )
+        if facts.reached[name] not in {"", facts.green.id}:
+            return _no(
+                f"a client that comes through pointer {name} does not reach green",
+                f"it reached identity {facts.reached[name]}",
+                f"identity {facts.green.id}",
+                "look at the pooler's SHOW SERVERS",
+            )
+    return None
+
+
+def _not_due(facts: ReleaseFacts) -> Verdict | None:
+    end = facts.state.window_end
+    if end is None:
+        return NotYet("no window was opened: the step `hold` has not run")
+    if facts.now < end:
+        left = format_duration(end - facts.now)
+        return NotYet(f"the window ends at {end:%Y-%m-%d %H:%M:%S} UTC, in {left}")
+    return None
+
+
+def _still_needed(facts: ReleaseFacts) -> Verdict | None:
+    if facts.clients:
+        return _no(
+            f"{len(facts.clients)} clients are connected to blue",
+            "\n".join(map(str, facts.clients[:10])),
+            "nobody but bluegreen",
+            "send them to green, or end their sessions; then try again",
+        )
+    if not facts.fence.is_closed:
+        return _no(
+            "blue's fence is not closed",
+            f"{facts.fence.tables - facts.fence.closed} tables take writes",
+            "every table of blue refuses writes",
+            "who opened it? Writes on blue since then are not on green",
+        )
+    if facts.forward is not None and facts.forward.enabled:
+        return _no(
+            "green still follows blue",
+            "a subscription on green is enabled",
+            "the forward stream retired",
+            "run `bluegreen run` again; it retires the stream",
+        )
+    return None
+
+
+def _no_backup(facts: ReleaseFacts) -> Verdict | None:
+    if facts.backup is None or facts.fault:
+        return _no(
+            "there is no proved backup of blue",
+            facts.fault or "the journal tells of none that holds the whole database",
+            "an archive that is unchanged since it was read to its end",
+            "add the step `backup` without `tables` to the playbook, run it, then "
+            "try again",
+        )
+    return None

@@ -1,0 +1,122 @@
+"""Rollback: the movement the other way round, and what must hold before it.
+
+Owns the list of its actions and the look whether blue can take over. It is no step of a
+playbook: a person asks for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from bluegreen.model.history import State, fold
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import NotYet, Refused, Satisfied, Verdict
+from bluegreen.postgres.channel import (
+    Channel,
+    SlotFacts,
+    SubscriptionFacts,
+    read_slot,
+    read_subscription,
+)
+from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.cutover import Cutover
+from bluegreen.steps.move.plan_of_move import actions_of_move
+from bluegreen.steps.move.settle import SettleTraffic
+from bluegreen.steps.move.way_back import OpenWayBack
+from bluegreen.steps.world import World
+
+KEY = "rollback"
+
+
+def actions_of_rollback(limits: Cutover) -> tuple[Action[Any], ...]:
+    """Settle, prove the way back, and move to blue within the cutover's limits."""
+    return (
+        SettleTraffic(KEY),
+        CheckWayBack(KEY),
+        OpenWayBack(f"{KEY}-first", Side.GREEN),
+        *actions_of_move(KEY, limits.movement(Side.BLUE)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WayBackHealth:
+    """Whether blue follows green.
+
+    Attributes:
+        state: what the journal tells.
+        subscription: blue's subscription to green.
+        slot: the slot on green that feeds it.
+    """
+
+    state: State
+    subscription: SubscriptionFacts | None
+    slot: SlotFacts | None
+
+
+class CheckWayBack(Action[WayBackHealth]):
+    """Blue has followed green since the cutover, so it can take over.
+
+    Crash: nothing is changed.
+    """
+
+    title = "blue can take over"
+    no_undo = "it only looks"
+    patience = timedelta(seconds=30)
+
+    def observe(self, world: World) -> WayBackHealth:
+        """Journal, subscription and slot."""
+        name = Channel(world.name, Side.GREEN).name
+        return WayBackHealth(
+            fold(world.journal.records()),
+            read_subscription(world.blue, name),
+            read_slot(world.green, name),
+        )
+
+    def judge(self, facts: WayBackHealth) -> Verdict:
+        """No data may stay behind: a broken stream refuses."""
+        if facts.state.serving is Side.BLUE:
+            return Satisfied("blue serves")
+        if facts.state.released:
+            return Refused(
+                6002,
+                "blue was released and is no way back any more",
+                seen="the journal tells of the release",
+                wanted="a rollback before `bluegreen decommission`",
+                hint="restore the final backup, or move forward on green",
+            )
+        if facts.subscription is None or facts.slot is None:
+            gone = "subscription on blue" if facts.slot else "slot on green"
+            return Refused(
+                6001,
+                "blue does not hold what was written on green",
+                seen=f"the {gone} is gone",
+                wanted="the stream from green to blue, unbroken since the cutover",
+                hint="was it dropped, or green failed over? Blue must be made anew",
+            )
+        if facts.slot.wal_status == "lost":
+            return Refused(
+                6001,
+                "blue does not hold what was written on green",
+                seen="the slot on green has lost WAL that blue still needs",
+                wanted="a slot that kept everything since the cutover",
+                hint="blue must be made anew; raise max_slot_wal_keep_size on green",
+            )
+        return _alive(facts.subscription)
+
+    def act(self, world: World, facts: WayBackHealth) -> Result:
+        """Nothing to do but wait."""
+        return {}
+
+
+def _alive(subscription: SubscriptionFacts) -> Verdict:
+    if not subscription.enabled:
+        return Satisfied("blue's subscription waits to be enabled")
+    if subscription.apply_pid is None:
+        return NotYet(
+            "the apply worker on blue is not running"
+            + (f"; {subscription.errors} errors" if subscription.errors else "")
+            + "; its reason is in blue's log"
+        )
+    return Satisfied("blue follows green")

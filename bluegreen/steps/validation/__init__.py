@@ -1,0 +1,1 @@
+"""The proofs of the step `validate`, one file each."""

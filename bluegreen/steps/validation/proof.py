@@ -1,0 +1,113 @@
+"""What all proofs share: when a result still stands, and how a failure reads.
+
+Owns staleness. A proof is made anew when traffic moved, when the playbook asks for
+something else, when the schema of a side changed, or when green got another
+subscription. A new run alone asks for none: the stream carries what is written since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bluegreen.model.errors import StepError
+from bluegreen.model.history import fold
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, Satisfied, Verdict
+from bluegreen.postgres.channel import Channel
+from bluegreen.postgres.schema_compare import fingerprint
+from bluegreen.postgres.schema_items import read_items
+from bluegreen.postgres.table_plans import subscription_oid
+from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.world import World
+
+MOST_SHOWN = 12
+"""Lines of differences that fit a screen at 3 a.m."""
+
+SERVES = "blue serves and nothing has moved"
+
+
+@dataclass(frozen=True, slots=True)
+class ProofFacts:
+    """What is known of the last proof.
+
+    Attributes:
+        summary: what came out of the proof that still stands; empty where none does.
+        why: why there is none.
+    """
+
+    summary: str
+    why: str = ""
+
+
+class Proof(Action[ProofFacts]):
+    """A comparison whose good end stands in the journal.
+
+    The comparing is in `act`, as it may take hours; a difference ends it with an
+    error, and so the result is only there when all was well.
+
+    Crash: nothing was changed and no result is there, so the proof is made anew.
+    """
+
+    no_undo = "a proof changes nothing"
+
+    @abstractmethod
+    def prove(self, world: World) -> dict[str, Any]:
+        """Compare; `summary` in what is returned says in words what came out.
+
+        Raises:
+            StepError: 4005; something differs.
+        """
+
+    @abstractmethod
+    def asked(self) -> Mapping[str, Any]:
+        """The parameters on which the outcome rests, as JSON."""
+
+    def observe(self, world: World) -> ProofFacts:
+        """Find the result in the journal and see whether it still speaks of this."""
+        state = fold(world.journal.records())
+        result = state.results.get(self.id)
+        if result is None or result.epoch != state.epoch:
+            return ProofFacts("", "it was not proved in this epoch")
+        if result.body.get("of") != self._subject(world):
+            return ProofFacts("", "schema, stream or playbook changed since the proof")
+        return ProofFacts(str(result.body["summary"]))
+
+    def judge(self, facts: ProofFacts) -> Verdict:
+        """Satisfied by a result that still stands."""
+        return Satisfied(facts.summary) if facts.summary else Needed(facts.why)
+
+    def act(self, world: World, facts: ProofFacts) -> Result:
+        """Prove it, and remember what it was proved of."""
+        subject = self._subject(world)
+        return {**self.prove(world), "of": subject}
+
+    def _subject(self, world: World) -> str:
+        """Names what the proof is about: another text is another subject."""
+        channel = Channel(world.name, Side.BLUE).name
+        parts = [
+            json.dumps(self.asked(), sort_keys=True),
+            fingerprint(read_items(world.blue)),
+            fingerprint(read_items(world.green)),
+            str(subscription_oid(world.green, channel)),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def differs(problem: str, lines: Sequence[str], *, wanted: str, hint: str) -> StepError:
+    """The error of a proof that found differences."""
+    shown = list(lines[:MOST_SHOWN])
+    if len(lines) > MOST_SHOWN:
+        shown.append(f"and {len(lines) - MOST_SHOWN} more")
+    return StepError(
+        4005,
+        problem,
+        seen="\n".join(shown),
+        wanted=wanted,
+        traffic=SERVES,
+        hint=hint,
+    )

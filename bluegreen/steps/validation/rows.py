@@ -1,0 +1,169 @@
+"""The proof that every row of blue is on green, while blue takes writes.
+
+Owns running many tables at once; one table is compared by `postgres/row_compare.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
+from datetime import timedelta
+from queue import SimpleQueue
+from typing import Any, Literal
+
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.progress import Progress
+from bluegreen.model.side import Side
+from bluegreen.postgres.channel import Channel
+from bluegreen.postgres.checksum import TablePlan
+from bluegreen.postgres.pair import Courier, Pair
+from bluegreen.postgres.row_compare import Comparer, TableResult
+from bluegreen.postgres.table_plans import read_plans, subscription_oid
+from bluegreen.steps.validation.proof import Proof, differs
+from bluegreen.steps.world import World
+
+_LOOK_EVERY_S = 1.0
+
+
+class CompareRows(Proof):
+    """Every row of every common table is the same on both sides.
+
+    Tables that green's subscription feeds are compared, or all common tables where
+    there is none. Columns that only one side has are left out.
+
+    Crash: nothing was changed but marker rows; the proof is made anew.
+    """
+
+    hazards = frozenset({Hazard.LOADS_BLUE})
+    title = "green holds blue's rows"
+
+    def __init__(
+        self,
+        step_id: str,
+        how: Literal["checksum", "count"],
+        workers: int,
+        deadline: timedelta,
+    ) -> None:
+        super().__init__(step_id)
+        self.how = how
+        self.workers = workers
+        self.deadline = deadline
+
+    def asked(self) -> Mapping[str, Any]:
+        """How rows are compared."""
+        return {"how": self.how}
+
+    def prove(self, world: World) -> dict[str, Any]:
+        """Compare all tables."""
+        channel = Channel(world.name, Side.BLUE).name
+        plans = read_plans(world.blue, world.green, channel)
+        results = self._compare(
+            world, plans, bool(subscription_oid(world.green, channel))
+        )
+        lines = [
+            f"{one.table}: {words}"
+            for one in results
+            for words in (*one.differences, *_more(one))
+        ]
+        if lines:
+            tables = sum(bool(one.differences) for one in results)
+            raise differs(
+                f"rows differ between blue and green in {tables} tables",
+                lines,
+                wanted="every row alike in the columns that both sides have",
+                hint="was green written to by hand, does a migration change these "
+                "columns, or does a trigger on green? Mend green's rows, or make green "
+                "anew, then run again",
+            )
+        rows = sum(one.rows for one in results)
+        return {
+            "summary": f"{rows} rows in {len(results)} tables are alike ({self.how})",
+            "tables": [_told(one) for one in results],
+        }
+
+    def _compare(
+        self, world: World, plans: Sequence[TablePlan], streams: bool
+    ) -> list[TableResult]:
+        end = world.clock.monotonic() + self.deadline.total_seconds()
+        courier = Courier(world.blue, world.green, world.clock, streams=streams)
+        pairs = [Pair(world.blue, world.green) for _ in range(self.workers)]
+        free: SimpleQueue[Pair] = SimpleQueue()
+        with (
+            ThreadPoolExecutor(2 * self.workers) as both,
+            ThreadPoolExecutor(self.workers) as pool,
+        ):
+
+            def compare(plan: TablePlan) -> TableResult:
+                pair = free.get()
+                try:
+                    comparer = Comparer(
+                        pair,
+                        both,
+                        courier,
+                        world.clock,
+                        lambda: world.clock.monotonic() > end,
+                    )
+                    if self.how == "count":
+                        return comparer.counts(plan)
+                    return comparer.checksums(plan)
+                finally:
+                    free.put(pair)
+
+            try:
+                for pair in pairs:
+                    pair.open()
+                    free.put(pair)
+                return _gather([pool.submit(compare, plan) for plan in plans], world)
+            except BaseException:
+                _stop(pool, pairs)
+                raise
+            finally:
+                pool.shutdown()
+                both.shutdown()
+                for pair in pairs:
+                    pair.close()
+
+
+def _gather(futures: Sequence[Future[TableResult]], world: World) -> list[TableResult]:
+    """Wait for all; the first that fails ends the wait."""
+    left = set(futures)
+    while left:
+        done, left = wait(left, _LOOK_EVERY_S, FIRST_COMPLETED)
+        for future in done:
+            _tell(world.tell, future.result(), len(futures) - len(left), len(futures))
+    return [future.result() for future in futures]
+
+
+def _stop(pool: ThreadPoolExecutor, pairs: Sequence[Pair]) -> None:
+    """Let no table begin any more and end the queries that run."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    for pair in pairs:
+        pair.cancel()
+
+
+def _tell(
+    tell: Callable[[Progress], None], result: TableResult, done: int, total: int
+) -> None:
+    state = "differs" if result.differences else "is alike"
+    tell(
+        Progress(
+            "table_compared",
+            f"{result.table} {state}: {result.rows} rows in {result.seconds:.1f} s",
+            done=done,
+            total=total,
+            unit="tables",
+            values=_told(result),
+        )
+    )
+
+
+def _more(result: TableResult) -> tuple[str, ...]:
+    return (f"and at least {result.more} more rows",) if result.more else ()
+
+
+def _told(result: TableResult) -> dict[str, Any]:
+    told = asdict(result)
+    told.pop("differences")
+    told.pop("more")
+    return told

@@ -1,0 +1,56 @@
+"""The proof that green has everything that blue has, alike.
+
+Owns what a difference means; comparing is in `postgres/schema_compare.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bluegreen.postgres.schema_compare import compare_schemas
+from bluegreen.steps.validation.proof import Proof, differs
+from bluegreen.steps.world import World
+
+_MOST_LISTED = 200
+
+
+class CompareSchema(Proof):
+    """Everything that blue's schema has is on green, alike, or named in `differs`.
+
+    Views and routines that print differently are made on green in a transaction that
+    is rolled back.
+
+    Crash: the transaction ends with the session; the proof is made anew.
+    """
+
+    title = "green's schema holds all of blue's"
+
+    def __init__(self, step_id: str, patterns: tuple[str, ...]) -> None:
+        super().__init__(step_id)
+        self.patterns = patterns
+
+    def asked(self) -> Mapping[str, Any]:
+        """The accepted differences."""
+        return {"differs": list(self.patterns)}
+
+    def prove(self, world: World) -> dict[str, Any]:
+        """Compare both catalogs."""
+        found = compare_schemas(world.blue, world.green, self.patterns)
+        if found.blocking:
+            raise differs(
+                f"{len(found.blocking)} things of blue's schema are not alike on green",
+                [str(one) for one in found.blocking],
+                wanted="everything that blue has on green, alike",
+                hint="does the migration mean it? Then name it in `differs` of the "
+                f"step, e.g. {found.blocking[0].key!r}; else mend green and run again",
+            )
+        return {
+            "summary": f"{found.compared} things of blue's schema are on green, "
+            f"{len(found.accepted)} accepted differences, {len(found.extra)} things on "
+            "green only",
+            "compared": found.compared,
+            "accepted": [one.key for one in found.accepted][:_MOST_LISTED],
+            "green_only": list(found.extra)[:_MOST_LISTED],
+            "unused_patterns": list(found.unused),
+        }

@@ -1,0 +1,263 @@
+"""The fence: nobody writes past it, nobody is hurt by closing it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from bluegreen.model.clock import SystemClock
+from bluegreen.model.errors import BudgetError
+from bluegreen.model.side import Side
+from bluegreen.postgres import house
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.fence import (
+    Drain,
+    FenceCloser,
+    close_fence,
+    create_fence,
+    drop_fence,
+    open_fence,
+    read_fence,
+)
+from bluegreen.postgres.identity import issue_pass, withdraw_pass
+from tests.kit.databases import Database as Made
+from tests.kit.wait import wait_until
+
+DRAIN = Drain(timedelta(seconds=0.3), "abort", timedelta(seconds=3))
+TABLES = (
+    "CREATE TABLE plain (id int PRIMARY KEY, n int)",
+    'CREATE SCHEMA "Odd Schema"',
+    'CREATE TABLE "Odd Schema"."Odd ""Table" (id int)',
+    "CREATE TABLE parts (id int, at date) PARTITION BY RANGE (at)",
+    "CREATE TABLE parts_2026 PARTITION OF parts DEFAULT",
+    "CREATE TABLE parent (id int)",
+    "CREATE TABLE child () INHERITS (parent)",
+    "INSERT INTO plain VALUES (1, 1)",
+)
+WRITES = (
+    "INSERT INTO plain VALUES (2, 2)",
+    "UPDATE plain SET n = 3",
+    "DELETE FROM plain",
+    "TRUNCATE plain",
+    "COPY plain (id) FROM PROGRAM 'echo 35'",
+    "MERGE INTO plain USING (SELECT 5) s(i) ON id = i WHEN NOT MATCHED THEN"
+    + " INSERT VALUES (i, 0)",
+    'INSERT INTO "Odd Schema"."Odd ""Table" VALUES (1)',
+    "INSERT INTO parts VALUES (1, '2026-05-05')",
+    "INSERT INTO parts_2026 VALUES (1, '2026-05-05')",
+    "INSERT INTO child VALUES (1)",
+)
+
+
+@pytest.fixture
+def side(database: Callable[[int], Made]) -> Iterator[tuple[Database, Made]]:
+    made = database(16)
+    made.run(*TABLES)
+    blue = Database(Side.BLUE, made.conninfo())
+    house.build(blue, "fence")
+    yield blue, made
+    blue.close()
+
+
+def refused(made: Made, statement: str) -> str | None:
+    try:
+        made.run(statement)
+    except psycopg.Error as error:
+        return error.sqlstate
+    return None
+
+
+def test_an_open_fence_lets_every_write_through(side: tuple[Database, Made]) -> None:
+    blue, made = side
+    assert create_fence(blue, closed="open", clock=SystemClock()) == 6
+    assert [refused(made, w) for w in WRITES] == [None] * len(WRITES)
+    assert read_fence(blue).is_open
+
+
+def test_a_closed_fence_refuses_every_write_a_superuser_too(
+    side: tuple[Database, Made],
+) -> None:
+    blue, made = side
+    create_fence(blue, closed="closed", clock=SystemClock())
+    assert read_fence(blue).is_closed
+    assert [refused(made, w) for w in WRITES] == ["25006"] * len(WRITES)
+    assert refused(made, "BEGIN READ WRITE; INSERT INTO plain VALUES (9, 9)") == "25006"
+    assert made.value("SELECT count(*) FROM plain") == 1
+
+
+def test_the_refusal_names_the_side_and_the_way_out(
+    side: tuple[Database, Made],
+) -> None:
+    blue, made = side
+    create_fence(blue, closed="closed", clock=SystemClock())
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction) as caught:
+        made.run(WRITES[0])
+    assert caught.value.diag.message_primary == (
+        "public.plain refuses writes: this database is blue and does not serve now"
+    )
+    assert "bluegreen status" in str(caught.value.diag.message_hint)
+
+
+def test_a_session_with_the_pass_writes_and_without_it_no_more(
+    side: tuple[Database, Made],
+) -> None:
+    blue, made = side
+    create_fence(blue, closed="closed", clock=SystemClock())
+    token = issue_pass(blue).reveal()
+    with made.connect() as session:
+        session.execute("SELECT set_config('bluegreen.pass', %s, false)", (token,))
+        session.execute("INSERT INTO plain VALUES (7, 7)")
+        withdraw_pass(blue)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            session.execute("INSERT INTO plain VALUES (8, 8)")
+    with made.connect() as session:
+        session.execute("SELECT set_config('bluegreen.pass', 'guess', false)")
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            session.execute("INSERT INTO plain VALUES (8, 8)")
+
+
+def test_a_role_without_any_right_on_our_schema_gets_the_same_refusal(
+    side: tuple[Database, Made],
+) -> None:
+    blue, made = side
+    create_fence(blue, closed="closed", clock=SystemClock())
+    made.run(
+        "DO $$BEGIN CREATE ROLE fence_app LOGIN;"
+        " EXCEPTION WHEN duplicate_object THEN NULL; END$$",
+        "GRANT ALL ON plain TO fence_app",
+    )
+    with (
+        psycopg.connect(made.conninfo("fence_app")) as session,
+        pytest.raises(psycopg.errors.ReadOnlySqlTransaction),
+    ):
+        session.execute("INSERT INTO plain VALUES (5, 5)")
+
+
+def test_the_apply_worker_is_not_stopped(side: tuple[Database, Made]) -> None:
+    blue, made = side
+    create_fence(blue, closed="closed", clock=SystemClock())
+    with made.connect() as session:
+        session.execute("SET session_replication_role = replica")
+        session.execute("INSERT INTO plain VALUES (6, 6)")
+
+
+def test_making_it_twice_keeps_its_state(side: tuple[Database, Made]) -> None:
+    blue, _ = side
+    create_fence(blue, closed="open", clock=SystemClock())
+    close_fence(blue)
+    assert create_fence(blue, closed="open", clock=SystemClock()) == 0
+    assert read_fence(blue).is_closed
+    open_fence(blue)
+    open_fence(blue)
+    assert read_fence(blue).is_open
+    drop_fence(blue)
+    assert read_fence(blue).missing == 6
+
+
+def test_a_new_table_shows_as_missing(side: tuple[Database, Made]) -> None:
+    blue, made = side
+    create_fence(blue, closed="closed", clock=SystemClock())
+    made.run("CREATE TABLE late (id int)")
+    facts = read_fence(blue)
+    assert (facts.missing, facts.is_closed) == (1, False)
+
+
+def test_closing_waits_for_a_writer_and_names_it_when_it_stays(
+    side: tuple[Database, Made],
+) -> None:
+    blue, made = side
+    create_fence(blue, closed="open", clock=SystemClock())
+    with made.connect() as writer, FenceCloser(blue) as fence:
+        writer.execute("BEGIN")
+        writer.execute("UPDATE plain SET n = 4")
+        with pytest.raises(BudgetError) as caught:
+            fence.close_fence(DRAIN, SystemClock())
+        assert f"pid {writer.info.backend_pid}" in caught.value.seen
+        assert "UPDATE plain SET n = 4" in caught.value.seen
+        writer.execute("COMMIT")
+    open_fence(blue)
+    assert read_fence(blue).is_open
+
+
+def test_closing_ends_a_writer_where_the_rule_says_so(
+    side: tuple[Database, Made],
+) -> None:
+    blue, made = side
+    create_fence(blue, closed="open", clock=SystemClock())
+    with made.connect() as writer, FenceCloser(blue) as fence:
+        writer.execute("BEGIN")
+        writer.execute("UPDATE plain SET n = 4")
+        rule = Drain(DRAIN.wait, "terminate", DRAIN.budget)
+        ended = fence.close_fence(rule, SystemClock())
+        assert [one.pid for one in ended] == [writer.info.backend_pid]
+        with pytest.raises(psycopg.OperationalError):
+            writer.execute("COMMIT")
+    assert read_fence(blue).is_closed
+    assert made.value("SELECT n FROM plain") == 1
+
+
+def test_a_prepared_transaction_holds_it_up_and_is_named(
+    side: tuple[Database, Made],
+) -> None:
+    blue, made = side
+    create_fence(blue, closed="open", clock=SystemClock())
+    made.run("BEGIN; INSERT INTO plain VALUES (3, 3); PREPARE TRANSACTION 'held'")
+    with FenceCloser(blue) as fence, pytest.raises(BudgetError) as caught:
+        fence.close_fence(DRAIN, SystemClock())
+    assert "a prepared transaction" in caught.value.seen
+    made.run("COMMIT PREPARED 'held'")
+
+
+def test_an_open_read_does_not_hold_it_up(side: tuple[Database, Made]) -> None:
+    blue, made = side
+    create_fence(blue, closed="open", clock=SystemClock())
+    with made.connect() as reader, FenceCloser(blue) as fence:
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT * FROM plain, parts")
+        assert fence.close_fence(DRAIN, SystemClock()) == []
+    assert read_fence(blue).is_closed
+
+
+def test_writers_in_any_table_order_are_never_deadlocked(
+    side: tuple[Database, Made],
+) -> None:
+    blue, made = side
+    made.run(*(f"CREATE TABLE w{n} (id int)" for n in range(6)))
+    create_fence(blue, closed="open", clock=SystemClock())
+    stop, states, counts = threading.Event(), [], []
+
+    def write(order: list[int]) -> None:
+        done = 0
+        with made.connect() as session:
+            while not stop.is_set():
+                try:
+                    with session.transaction():
+                        for n in order:
+                            session.execute(f"INSERT INTO w{n} VALUES (1)".encode())
+                    done += 1
+                except psycopg.Error as error:
+                    states.append(error.sqlstate)
+                    break
+        counts.append(done)
+
+    orders = [list(range(6)), list(range(5, -1, -1)), [3, 1, 5, 0, 4, 2], [2, 4, 0, 5]]
+    threads = [threading.Thread(target=write, args=(order,)) for order in orders]
+    for thread in threads:
+        thread.start()
+    wait_until(
+        lambda: made.value("SELECT count(*) FROM w4") > 200,  # type: ignore[operator]
+        "the writers to write",
+    )
+    with FenceCloser(blue) as fence:
+        generous = Drain(timedelta(seconds=20), "abort", timedelta(seconds=20))
+        fence.close_fence(generous, SystemClock())
+    rows = made.value("SELECT count(*) FROM w0")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert states == ["25006"] * len(states)
+    assert made.value("SELECT count(*) FROM w0") == rows

@@ -1,0 +1,117 @@
+"""A pair of databases with a pooler in front and our handles to all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from bluegreen.engine.guard import guarded
+from bluegreen.engine.journal import TwinJournal, new_run_id, open_journal
+from bluegreen.engine.runner import Runner
+from bluegreen.lab.pooler import Pooler
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.side import Side
+from bluegreen.pointers.pgbouncer import PgBouncer
+from bluegreen.postgres.database import Database as Side_
+from bluegreen.steps.action import Action
+from bluegreen.steps.move.movement import Movement
+from bluegreen.steps.move.plan_of_move import actions_of_move
+from bluegreen.steps.move.settle import SettleTraffic
+from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.world import World
+from tests.kit.databases import DatabasePair
+
+ENTRY = "shop"
+
+
+@dataclass
+class Arena:
+    """What a test of a movement needs."""
+
+    name: str
+    pair: DatabasePair
+    pooler: Pooler
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    def database(self, side: Side) -> Side_:
+        """A new handle to a side."""
+        database = Side_(side, self.conninfo(side))
+        self.stack.callback(database.close)
+        return database
+
+    def conninfo(self, side: Side) -> str:
+        """Straight to a side."""
+        return getattr(self.pair, str(side)).conninfo()
+
+    @property
+    def client(self) -> str:
+        """As an application comes in."""
+        return self.pooler.conninfo(ENTRY)
+
+    def pointer(self, **words: Any) -> PgBouncer:
+        """The pooler as our pointer."""
+        addresses = {
+            side: {
+                "host": getattr(self.pair, str(side)).server.host,
+                "port": str(getattr(self.pair, str(side)).server.port),
+                "dbname": getattr(self.pair, str(side)).name,
+            }
+            for side in Side
+        }
+        pointer = PgBouncer(
+            id="main",
+            console=self.pooler.console_conninfo(),
+            config_file=self.pooler.config_file,
+            database=ENTRY,
+            addresses=addresses,
+            client=self.client,
+            **words,
+        )
+        self.stack.callback(pointer.close)
+        return pointer
+
+    def world(self, **words: Any) -> World:
+        """A world of a new run, our schema built."""
+        blue, green = self.database(Side.BLUE), self.database(Side.GREEN)
+        journal = open_journal(blue, green, self.name, new_run_id())
+        return World(self.name, blue, green, (self.pointer(),), journal, **words)
+
+    def guarded_world(self, **words: Any) -> World:
+        """The same with a guard process in each pause."""
+        worlds: list[World] = []
+
+        def guard(budget: Any) -> Any:
+            return guarded(worlds[0], "test", budget)
+
+        worlds.append(self.world(guard=guard, **words))
+        return worlds[0]
+
+
+def bring_about(world: World, *actions: Action[Any]) -> None:
+    """Run actions as a run does, every hazard allowed."""
+    journal = world.journal
+    assert isinstance(journal, TwinJournal)
+    Runner(world, run=journal.run, allow=set(Hazard)).run([], before=actions)
+
+
+def replicate(world: World, **words: Any) -> None:
+    """Make green follow blue."""
+    bring_about(world, *Replicate(**words).actions())
+
+
+def move(world: World, to: Side, **words: Any) -> None:
+    """Move traffic, everything before and after it included."""
+    movement = Movement(to, **words)
+    bring_about(world, SettleTraffic("run"), *actions_of_move("move", movement))
+
+
+@contextmanager
+def open_arena(pair: DatabasePair, pooler: Callable[..., Pooler]) -> Iterator[Arena]:
+    """Put a pooler before blue; the name is the database's, so it is unique."""
+    name = "t" + pair.blue.name.removeprefix("blue_")
+    front = pooler({ENTRY: (pair.blue.server, pair.blue.name)})
+    arena = Arena(name, pair, front)
+    with arena.stack:
+        yield arena

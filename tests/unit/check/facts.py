@@ -1,0 +1,80 @@
+"""Two servers with nothing to find, to be spoilt one thing at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bluegreen.model.side import Side
+from bluegreen.postgres.collations import Collation
+from bluegreen.postgres.identity import Identity
+from bluegreen.postgres.relations import Column, Relation, UniqueIndex
+from bluegreen.postgres.roles import Rights
+from bluegreen.postgres.server_facts import ServerFacts
+from bluegreen.postgres.settings import Settings
+
+TEXTS: dict[str, str | None] = {
+    "wal_level": "logical",
+    "max_replication_slots": "20",
+    "max_active_replication_origins": "20",
+    "max_wal_senders": "20",
+    "max_logical_replication_workers": "12",
+    "max_sync_workers_per_subscription": "4",
+    "max_worker_processes": "24",
+    "max_slot_wal_keep_size": "20480",
+    "max_wal_size": "1024",
+    "max_prepared_transactions": "0",
+    "idle_replication_slot_timeout": "0",
+    "wal_sender_timeout": "60000",
+    "synchronous_commit": "on",
+    "synchronous_standby_names": "",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "search_path": '"$user", public',
+}
+UNITS = {
+    "max_slot_wal_keep_size": "MB",
+    "max_wal_size": "MB",
+    "idle_replication_slot_timeout": "s",
+    "wal_sender_timeout": "ms",
+}
+SUPERUSER = Rights("admin", *[True] * 9)
+KEY = UniqueIndex("orders_pkey", ("id",), primary=True, usable=True, chosen=False)
+
+
+def table(name: str = "orders", *indexes: UniqueIndex, **words: Any) -> Relation:
+    words.setdefault("columns", (Column("id", "bigint", not_null=True),))
+    return Relation(
+        1, "public", name, root_name=f"public.{name}", indexes=indexes, **words
+    )
+
+
+def settings(**changes: str | None) -> Settings:
+    return Settings({**TEXTS, **changes}, UNITS)
+
+
+def clean(side: Side, **changes: Any) -> ServerFacts:
+    identity = Identity(
+        "", "", "", system=1 if side is Side.BLUE else 2, database_oid=5, timeline=1
+    )
+    plain = ServerFacts(
+        side=side,
+        database="shop",
+        version=160014 if side is Side.BLUE else 180004,
+        in_recovery=False,
+        clock_ahead_s=0.0,
+        peer_password=True,
+        identity=identity,
+        rights=SUPERUSER,
+        settings=settings(),
+        collation=Collation("UTF8", "C.UTF-8", "C.UTF-8"),
+        relations=(table("orders", KEY),) if side is Side.BLUE else (),
+    )
+    return replace(plain, **changes)
+
+
+def set_up(side: Side, playbook: str = "shop", **changes: Any) -> ServerFacts:
+    """The same, once the step replicate has begun."""
+    facts = clean(side, **changes)
+    identity = replace(facts.identity, side=str(side), id=str(side), playbook=playbook)
+    return replace(facts, identity=identity)

@@ -1,0 +1,242 @@
+"""What runs `decommission` by itself: units, cron line and manifest are well formed.
+
+systemd and Kubernetes judge their own files where their tools are installed; what
+matters most to us is read by hand as well, so that nothing passes unseen without them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bluegreen.cli import app
+
+INFRA = Path(__file__).parents[2] / "infra"
+SERVICE = INFRA / "bluegreen-decommission.service"
+TIMER = INFRA / "bluegreen-decommission.timer"
+CRON = INFRA / "bluegreen-decommission.cron"
+MANIFEST = INFRA / "kubernetes" / "decommission.yaml"
+WORDS = ["decommission", "--if-due", "/etc/bluegreen/playbook.yml"]
+
+
+class TestSystemd:
+    def test_the_service_asks_whether_it_is_due(self) -> None:
+        service = _unit(SERVICE)["Service"]
+        program, *words = service["ExecStart"].split()
+        assert program == "/usr/local/bin/bluegreen"
+        assert words == WORDS
+        assert service["Type"] == "oneshot"
+        assert service["TimeoutStartSec"] == "infinity"
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [
+            ("NoNewPrivileges", "yes"),
+            ("ProtectSystem", "strict"),
+            ("ProtectHome", "yes"),
+            ("PrivateTmp", "yes"),
+            ("CapabilityBoundingSet", ""),
+            ("UMask", "0077"),
+            ("KillMode", "mixed"),
+        ],
+    )
+    def test_the_service_is_shut_in(self, option: str, value: str) -> None:
+        assert _unit(SERVICE)["Service"][option] == value
+
+    def test_the_service_runs_as_nobody_special(self) -> None:
+        assert _unit(SERVICE)["Service"]["User"] not in {"root", "0", ""}
+
+    def test_the_timer_starts_the_service(self) -> None:
+        timer = _unit(TIMER)
+        assert timer["Timer"]["Unit"] == SERVICE.name
+        assert timer["Install"]["WantedBy"] == "timers.target"
+
+    def test_systemd_finds_no_fault(self, tmp_path: Path) -> None:
+        # The program need not be installed on the machine that runs the tests.
+        for unit in (SERVICE, TIMER):
+            text = unit.read_text().replace("/usr/local/bin/bluegreen", "/bin/true")
+            (tmp_path / unit.name).write_text(text)
+        done = _systemd(
+            "verify",
+            "--man=no",
+            str(tmp_path / SERVICE.name),
+            str(tmp_path / TIMER.name),
+        )
+        told = [line for line in done.stderr.splitlines() if "bluegreen" in line]
+        assert (done.returncode, told) == (0, [])
+
+    def test_systemd_finds_a_fault_that_is_there(self, tmp_path: Path) -> None:
+        broken = SERVICE.read_text().replace("Type=oneshot", "Type=onesho")
+        (tmp_path / SERVICE.name).write_text(broken)
+        done = _systemd("verify", "--man=no", str(tmp_path / SERVICE.name))
+        assert "onesho" in done.stderr
+
+    def test_systemd_knows_the_time(self) -> None:
+        when = _unit(TIMER)["Timer"]["OnCalendar"]
+        done = _systemd("calendar", "--iterations=2", when)
+        assert done.returncode == 0, done.stderr
+        assert "Normalized form: *-*-* *:00/15:00" in done.stdout
+
+
+class TestCron:
+    def test_the_line_is_one_that_cron_reads(self) -> None:
+        times, user, command = _entry(CRON.read_text())
+        assert times == ["*/15", "*", "*", "*", "*"]
+        assert user == "bluegreen"
+        assert " ".join(["bluegreen", *WORDS]) in command
+
+    def test_every_percent_sign_is_escaped(self) -> None:
+        _, _, command = _entry(CRON.read_text())
+        assert "%" in command
+        assert not re.search(r"(?<!\\)%", command)
+
+    def test_the_file_ends_with_a_new_line(self) -> None:
+        # cron passes over a last line that is not ended.
+        assert CRON.read_text().endswith("\n")
+
+    def test_a_shell_can_read_what_cron_hands_on(self) -> None:
+        _, _, command = _entry(CRON.read_text())
+        script = command.replace("\\%", "%")
+        done = subprocess.run(["/bin/sh", "-n", "-c", script], capture_output=True)
+        assert done.returncode == 0, done.stderr
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "*/15 * * * bluegreen true",
+            "61 * * * * bluegreen true",
+            "*/0 * * * * bluegreen true",
+            "* * * * *",
+        ],
+    )
+    def test_the_grammar_knows_a_bad_line(self, line: str) -> None:
+        with pytest.raises(ValueError):
+            _entry(f"{line}\n")
+
+
+class TestKubernetes:
+    def test_kubernetes_finds_no_fault(self) -> None:
+        done = _validate(MANIFEST)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def test_kubernetes_finds_a_fault_that_is_there(self, tmp_path: Path) -> None:
+        broken = tmp_path / "broken.yaml"
+        text = MANIFEST.read_text()
+        broken.write_text(text.replace("concurrencyPolicy", "concurencyPolicy"))
+        assert _validate(broken).returncode != 0
+
+    def test_one_at_a_time_and_no_retry(self) -> None:
+        spec = _manifest()["spec"]
+        assert spec["concurrencyPolicy"] == "Forbid"
+        assert spec["jobTemplate"]["spec"]["backoffLimit"] == 0
+
+    def test_it_asks_whether_it_is_due(self) -> None:
+        container = _container()
+        assert [*container["command"], *container["args"]] == ["bluegreen", *WORDS]
+
+    def test_the_container_is_shut_in(self) -> None:
+        pod = _manifest()["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert _container()["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+    def test_no_password_stands_in_it(self) -> None:
+        for variable in _container()["env"]:
+            if variable["name"].endswith("PASSWORD"):
+                assert set(variable) == {"name", "valueFrom"}, variable["name"]
+
+
+def test_the_verb_takes_these_words() -> None:
+    command = app._command("decommission")
+    assert "--if-due" in {name for option in command.params for name in option.opts}
+
+
+def _unit(path: Path) -> ConfigParser:
+    """Read a unit strictly; an option may stand once and has one line."""
+    parser = ConfigParser(
+        interpolation=None, delimiters=("=",), comment_prefixes=("#", ";"), strict=True
+    )
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(path.read_text())
+    return parser
+
+
+def _systemd(*words: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(
+                "systemd-analyze is not installed (Debian: apt install systemd)"
+            )
+        pytest.skip("systemd-analyze is not installed")
+    return subprocess.run([program, *words], capture_output=True, text=True, timeout=60)
+
+
+_RANGES = {"minute": (0, 59), "hour": (0, 23), "day": (1, 31)}
+_RANGES |= {"month": (1, 12), "weekday": (0, 7)}
+_PIECE = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?")
+
+
+def _entry(text: str) -> tuple[list[str], str, str]:
+    """The one entry of a file in /etc/cron.d: five times, user, command.
+
+    Raises:
+        ValueError: cron would not take it.
+    """
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    entries = [line for line in lines if not re.match(r"[A-Z_]+=", line)]
+    if len(entries) != 1:
+        raise ValueError(f"{len(entries)} entries")
+    fields = entries[0].split(None, 6)
+    if len(fields) != 7:
+        raise ValueError("five times, user and command are wanted")
+    *times, user, command = fields
+    for (name, limits), field in zip(_RANGES.items(), times, strict=True):
+        for piece in field.split(","):
+            _require_time(name, limits, piece)
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]*", user):
+        raise ValueError(f"no user: {user}")
+    return times, user, command
+
+
+def _require_time(name: str, limits: tuple[int, int], piece: str) -> None:
+    found = _PIECE.fullmatch(piece)
+    if found is None:
+        raise ValueError(f"{name}: {piece}")
+    first, last, step = (int(part) if part else None for part in found.groups())
+    low, high = limits
+    if any(value is not None and not low <= value <= high for value in (first, last)):
+        raise ValueError(f"{name}: {piece} is out of range")
+    if step == 0:
+        raise ValueError(f"{name}: a step of 0")
+
+
+def _validate(path: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("kubernetes-validate")
+    return subprocess.run(
+        [program, "--strict", str(path)], capture_output=True, text=True, timeout=60
+    )
+
+
+def _manifest() -> Any:
+    return yaml.safe_load(MANIFEST.read_text())
+
+
+def _container() -> Any:
+    pod = _manifest()["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return pod["containers"][0]
