@@ -67,17 +67,23 @@ def run(args: Sequence[str]) -> int:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        command = typer.main.get_command(_app(bool(args) and args[0] in VERBS))
-        command.main(args=list(args), prog_name="bluegreen")
+        _main(list(args))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     return 0
 
 
-def _app(calls_verb: bool) -> typer.Typer:
+def _main(args: list[str]) -> None:
+    if args and args[0] in VERBS:
+        # Past the group, whose own options cost an import of pydantic.
+        verb = args[0]
+        _command(verb).main(args=args[1:], prog_name=f"bluegreen {verb}")
+    else:
+        typer.main.get_command(_app()).main(args=args, prog_name="bluegreen")
+
+
+def _app() -> typer.Typer:
     app = typer.Typer(
-        # Its two options cost an import of pydantic, and are of no use to a verb.
-        add_completion=not calls_verb,
         cls=Verbs,
         rich_markup_mode=None,
         no_args_is_help=True,

@@ -77,9 +77,22 @@ def _not_due(open_: Opened, step: Decommission) -> str:
 
     if not is_built(open_.world.green):
         return "no cutover was made: green has no journal"
+    if _is_done(open_, step):
+        return "it was done before: blue is released"
     first = step.actions()[0]
     verdict = first.judge(first.observe(open_.world))
     return verdict.why if isinstance(verdict, NotYet) else ""
+
+
+def _is_done(open_: Opened, step: Decommission) -> bool:
+    """By green's journal alone: blue may be gone."""
+    from bluegreen.model.history import fold
+    from bluegreen.postgres.journal_table import read_records
+
+    state = fold(read_records(open_.world.green))
+    return state.released and all(
+        action.id in state.results for action in step.actions()[1:]
+    )
 
 
 def _tell_waiting(why: str, *, as_json: bool) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bluegreen.model.history import State
 from bluegreen.playbook.load import Loaded
 from bluegreen.steps.check import Check
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.decommission import Decommission
+from bluegreen.steps.move.plan_of_move import actions_that_finish
 from bluegreen.steps.move.settle import SettleTraffic
 from bluegreen.steps.replicate import Replicate
 
 
-def before_steps() -> Sequence[Action[Any]]:
+def before_steps(state: State) -> Sequence[Action[Any]]:
     """A move that was cut short is ended before all else."""
-    return (SettleTraffic("run"),)
+    return (SettleTraffic("run"), *actions_that_finish("run", state))
 
 
 def steps_of_run(loaded: Loaded) -> Sequence[Step]:

@@ -19,13 +19,14 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
     from bluegreen.cli.opened import opened
     from bluegreen.cli.order import before_steps, steps_of_run
     from bluegreen.engine import plan as planning
+    from bluegreen.model.history import fold
     from bluegreen.report.results import PlanResult, show
 
     with opened(playbook, "plan") as open_:
         made = planning.plan(
             steps_of_run(open_.loaded),
             open_.world,
-            before=before_steps(),
+            before=before_steps(fold(open_.world.journal.records())),
             playbook_digest=open_.loaded.digest,
             allow=open_.loaded.playbook.allow,
         )

@@ -82,13 +82,14 @@ def _opened(
 def _check(open_: Opened, *, as_json: bool) -> int:
     from bluegreen.engine.plan import plan
     from bluegreen.model.hazard import Hazard
-    from bluegreen.report.results import PlanResult, show
+    from bluegreen.model.history import fold
+    from bluegreen.report.results import RollbackResult, show
     from bluegreen.steps.rollback import actions_of_rollback
 
-    made = plan(
-        (), open_.world, before=actions_of_rollback(open_.cutover), allow=Hazard
-    )
-    result = PlanResult("rollback", made, tuple(Hazard))
+    state = fold(open_.world.journal.records())
+    actions = actions_of_rollback(open_.cutover, state)
+    made = plan((), open_.world, before=actions, allow=Hazard)
+    result = RollbackResult(made, state.serving)
     show(result, as_json=as_json)
     return result.exit_status
 
@@ -98,6 +99,7 @@ def _roll_back(open_: Opened, teller: Teller, *, as_json: bool) -> None:
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner
     from bluegreen.model.hazard import Hazard
+    from bluegreen.model.history import fold
     from bluegreen.report.results import show
     from bluegreen.steps.rollback import actions_of_rollback
 
@@ -107,5 +109,7 @@ def _roll_back(open_: Opened, teller: Teller, *, as_json: bool) -> None:
             world, run=open_.run, allow=Hazard, interrupt=interrupt, tell=teller
         )
         about = {"verb": "rollback", **open_.about}
-        ended = runner.run((), before=actions_of_rollback(open_.cutover), about=about)
+        state = fold(world.journal.records())
+        actions = actions_of_rollback(open_.cutover, state)
+        ended = runner.run((), before=actions, about=about)
     show(ended, as_json=as_json)

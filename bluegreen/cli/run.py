@@ -65,15 +65,18 @@ def _run(
     from bluegreen.cli.order import before_steps, steps_of_run
     from bluegreen.engine.plan import divide, expand, plan, require_allowed
     from bluegreen.engine.runner import Runner
-    from bluegreen.model.history import fold
+    from bluegreen.model.history import fold, with_green
+    from bluegreen.postgres.identity import identity_of
 
     loaded = open_.loaded
-    steps, before = steps_of_run(loaded), before_steps()
+    steps = steps_of_run(loaded)
     allow, digest = loaded.playbook.allow, loaded.digest
     # Before our schema is built: a playbook that must be mended touches nothing.
     _, ahead = divide(expand(steps), fold(open_.world.journal.records()))
-    require_allowed((*before, *ahead), allow)
+    require_allowed(ahead, allow)
     with engaged(open_) as world:
+        state = fold(world.journal.records())
+        before = before_steps(with_green(state, identity_of(world.green)))
         if wanted is not None:
             made = plan(
                 steps, world, before=before, playbook_digest=digest, allow=allow

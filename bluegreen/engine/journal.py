@@ -15,10 +15,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bluegreen.model.errors import LeaseRefused
+from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres import house
-from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.database import Database, ServerGoneError, SqlError
 from bluegreen.postgres.identity import require_pair
 from bluegreen.postgres.journal_table import add_record, read_records, server_time
 
@@ -62,7 +62,7 @@ class TwinJournal:
             StepError: a side went away.
             ServerRefused: a side cannot be reached.
         """
-        return agree(read_records(self._blue), read_records(self._green))
+        return self._read()[2]
 
     def append(
         self, kind: Kind, *, action: str = "", body: Mapping[str, Any] | None = None
@@ -94,10 +94,23 @@ class TwinJournal:
         Raises:
             LeaseRefused: 8002; the sides tell two stories.
         """
-        blue, green = read_records(self._blue), read_records(self._green)
-        story = agree(blue, green)
+        blue, green, story = self._read()
         self._complete(blue, green, story)
         return 2 * len(story) - len(blue) - len(green)
+
+    def _read(self) -> tuple[Sequence[Record], Sequence[Record], Sequence[Record]]:
+        """What blue tells, what green tells, and the story.
+
+        Once blue is released it may be gone; then green's word is the story.
+        """
+        green = read_records(self._green)
+        try:
+            blue: Sequence[Record] = read_records(self._blue)
+        except (ServerGoneError, ServerRefused):
+            if not _released(green):
+                raise
+            blue = green
+        return blue, green, agree(blue, green)
 
     def _complete(
         self, blue: Sequence[Record], green: Sequence[Record], story: Sequence[Record]
@@ -107,8 +120,7 @@ class TwinJournal:
                 self._store(database, record)
 
     def _draft(self, kind: Kind, action: str, body: Mapping[str, Any]) -> Record:
-        blue, green = read_records(self._blue), read_records(self._green)
-        story = agree(blue, green)
+        blue, green, story = self._read()
         self._complete(blue, green, story)
         return Record(
             seq=len(story) + 1,
@@ -123,7 +135,14 @@ class TwinJournal:
 
     def _tell_both(self, record: Record) -> bool:
         """Store it on green, then on blue. False when its number was taken."""
-        return self._store(self._green, record) and self._store(self._blue, record)
+        if not self._store(self._green, record):
+            return False
+        try:
+            return self._store(self._blue, record)
+        except (ServerGoneError, ServerRefused):
+            if _released(read_records(self._green)):
+                return True
+            raise
 
     def _store(self, database: Database, record: Record) -> bool:
         """Store one record. False when a record that needs no lease has its number.
@@ -202,6 +221,10 @@ def new_run_id() -> str:
 def this_writer() -> str:
     """`user@host pid` of this process."""
     return f"{_user()}@{socket.gethostname()} {os.getpid()}"
+
+
+def _released(story: Sequence[Record]) -> bool:
+    return any(record.kind is Kind.RELEASED for record in story)
 
 
 def _as_stored(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ mean together is in `status.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bluegreen.engine.journal import agree
 from bluegreen.engine.lease import describe_holder
@@ -41,9 +41,11 @@ TAIL = 5
 def look(world: World) -> Status:
     """Ask both sides and every pointer. Changes nothing and raises nothing."""
     sides = tuple(_side(world.on(side)) for side in Side)
-    journal, state = _journal(world)
+    # A side that is away is asked once: each try may take the connect timeout.
+    away = {one.side for one in sides if one.problem}
+    journal, state = _journal(world, away)
     pointers = tuple(_pointer(pointer) for pointer in world.pointers)
-    streams = _streams(world)
+    streams = _streams(world, away)
     doubts = doubts_of(state, sides, pointers, journal)
     return Status(
         name=world.name,
@@ -84,7 +86,10 @@ def _pointer(pointer: Pointer) -> PointerStatus:
     return PointerStatus(pointer.id, "", facts.names, facts.paused, facts.seen)
 
 
-def _streams(world: World) -> tuple[StreamStatus, ...]:
+def _streams(world: World, away: Collection[Side]) -> tuple[StreamStatus, ...]:
+    """A stream is seen from both of its ends or not at all."""
+    if away:
+        return ()
     found = (_stream(world, Channel(world.name, giver)) for giver in Side)
     return tuple(one for one in found if one is not None)
 
@@ -112,9 +117,9 @@ def _stream(world: World, channel: Channel) -> StreamStatus | None:
     )
 
 
-def _journal(world: World) -> tuple[JournalStatus, State]:
+def _journal(world: World, away: Collection[Side]) -> tuple[JournalStatus, State]:
     """The one story; where one side is not seen, what the other tells of it."""
-    blue, green = _told(world.blue), _told(world.green)
+    blue, green = (None if side in away else _told(world.on(side)) for side in Side)
     story, problem = _one_story(blue, green)
     count_blue = None if blue is None else len(blue)
     count_green = None if green is None else len(green)

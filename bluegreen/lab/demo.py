@@ -24,7 +24,7 @@ from bluegreen.lab.server import Server
 BLUE_MAJOR, GREEN_MAJOR = 16, 18
 CLIENTS = 8
 WINDOW_S = 3
-"""Long enough to see that a window is open, short enough to wait for its end."""
+"""As the demo's playbook has it: long enough to see that a window is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,6 @@ def _environ(
         "DEMO_POOLER_PORT": str(pooler.port),
         "DEMO_POOLER_FILE": str(pooler.config_file),
         "DEMO_FOLDER": str(folder / "out"),
-        "DEMO_WINDOW": f"{WINDOW_S}s",
     }
 
 

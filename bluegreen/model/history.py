@@ -116,6 +116,18 @@ def fold(records: Iterable[Record], start: State | None = None) -> State:
     return state
 
 
+def with_green(state: State, green: str) -> State:
+    """The state for the green of this identity.
+
+    One that was made anew holds nothing of what was done to the former one.
+    """
+    if state.green and green != state.green:
+        state = replace(
+            state, results={}, intents={}, approvals={}, last_move=None, window_end=None
+        )
+    return replace(state, green=green)
+
+
 def _numbered(state: State, record: Record) -> State:
     """An approval is for the next move only, so a new epoch ends all of them."""
     if record.epoch <= state.epoch:
@@ -124,11 +136,9 @@ def _numbered(state: State, record: Record) -> State:
 
 
 def _run_started(state: State, record: Record) -> State:
-    """A green that was made anew holds nothing of what was done to the former one."""
     green = str(record.body.get("green", "")) or state.green
-    if state.green and green != state.green:
-        state = replace(state, results={}, intents={}, approvals={})
-    return replace(state, runs=(*state.runs, record.run), green=green)
+    state = with_green(state, green)
+    return replace(state, runs=(*state.runs, record.run))
 
 
 def _intent(state: State, record: Record) -> State:

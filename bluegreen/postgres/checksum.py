@@ -156,7 +156,7 @@ def look_up_query(plan: TablePlan, side: Side) -> sql.Composed:
     if not plan.key:
         return sql.SQL(
             "SELECT ARRAY[h::text], count(*), {} FROM (SELECT {} AS h FROM {}) s"
-            " WHERE h = ANY (%s::int8[]) GROUP BY 1"
+            " WHERE h IN (SELECT unnest(%s::int8[])) GROUP BY 1"
         ).format(_SUM, _row_hash(plan, side), _table(plan, side))
     return sql.SQL(
         "SELECT name, count(*), {} FROM (SELECT {} AS name, {} AS h FROM {} JOIN {})"
@@ -186,7 +186,8 @@ def count_query(plan: TablePlan, side: Side) -> sql.Composed:
     return sql.SQL("SELECT count(*) FROM {}").format(_table(plan, side))
 
 
-_SUM = sql.SQL("sum(hashint8extended(h, 1))")
+# As text: a million sums as Decimal objects cost seconds here.
+_SUM = sql.SQL("sum(hashint8extended(h, 1))::text")
 
 
 def _form(here: str, types: set[str], *, same: bool) -> sql.SQL:
@@ -262,7 +263,10 @@ def _wanted(plan: TablePlan, side: Side) -> sql.Composed:
 def _within(bits: int) -> sql.Composed:
     if not bits:
         return sql.Composed([])
-    return sql.SQL(" WHERE k & {} = ANY (%s::int8[])").format(sql.Literal(_mask(bits)))
+    # = ANY of an array is searched from its start for each row before 14.
+    return sql.SQL(" WHERE k & {} IN (SELECT unnest(%s::int8[]))").format(
+        sql.Literal(_mask(bits))
+    )
 
 
 def _mask(bits: int) -> int:

@@ -151,7 +151,12 @@ def create_fence(
             " AND g.tgname = 'bluegreen_fence') ORDER BY 1, 2"
         ).format(sql.SQL(_FENCED_TABLES))
     )
-    settings = {"lock_timeout": MAKING_LOCK, "deadlock_timeout": DEADLOCK_TIMEOUT}
+    settings = {
+        "lock_timeout": MAKING_LOCK,
+        "deadlock_timeout": DEADLOCK_TIMEOUT,
+        # A trigger that a crash takes away again is made by the next run.
+        "synchronous_commit": "off",
+    }
     with database.connect(**settings) as own:
         for schema, name in tables:
             for attempt in range(MAKING_TRIES):

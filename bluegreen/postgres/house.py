@@ -48,6 +48,7 @@ COMMENT ON TABLE bluegreen.journal IS
 
 CREATE TABLE IF NOT EXISTS bluegreen.marker (
     id uuid PRIMARY KEY,
+    giver text NOT NULL,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE bluegreen.marker IS

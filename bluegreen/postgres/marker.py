@@ -47,7 +47,8 @@ def write_marker(database: Database) -> Marker:
     with database.transaction() as session:
         session.execute(sql.SQL("SET LOCAL synchronous_commit = on"))
         session.execute(
-            sql.SQL("INSERT INTO bluegreen.marker (id) VALUES (%s)"), (marker,)
+            sql.SQL("INSERT INTO bluegreen.marker (id, giver) VALUES (%s, %s)"),
+            (marker, str(database.side)),
         )
     position = database.value(sql.SQL("SELECT pg_current_wal_insert_lsn()::text"))
     return Marker(marker, Lsn.parse(position))
@@ -107,12 +108,16 @@ def sweep_markers(database: Database) -> None:
 
 
 def newest_marker_age_s(giver: Database, taker: Database) -> float | None:
-    """Age of the giver's newest marker if the taker has it, by the giver's clock."""
+    """Age of the newest marker that the giver wrote if the taker has it.
+
+    By the giver's clock. A marker that came from the taker proves nothing.
+    """
     rows = giver.rows(
         sql.SQL(
             "SELECT id, extract(epoch FROM clock_timestamp() - at)::float8"
-            " FROM bluegreen.marker ORDER BY at DESC LIMIT 1"
-        )
+            " FROM bluegreen.marker WHERE giver = %s ORDER BY at DESC LIMIT 1"
+        ),
+        (str(giver.side),),
     )
     if not rows:
         return None

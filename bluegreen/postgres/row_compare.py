@@ -159,6 +159,8 @@ class Comparer:
         """Keys of rows that look different in the buckets that do."""
         bits = COARSE_BITS
         if _rows_in(sums, suspects) > ROWS_AT_ONCE:
+            # One bucket alone tells soon when green lacks half of everything.
+            yield self._rows_apart(plan, bits, suspects[:1])
             sums = self._on_both(
                 plan,
                 lambda s: checksum.bucket_query(plan, s, FINE_BITS, COARSE_BITS),
@@ -167,10 +169,15 @@ class Comparer:
             suspects = differing(sums[Side.BLUE], sums[Side.GREEN])
             bits = FINE_BITS
         for portion in portions(suspects, sums):
-            rows = self._on_both(
-                plan, lambda s: checksum.row_query(plan, s, bits), portion
-            )
-            yield differing(rows[Side.BLUE], rows[Side.GREEN])
+            yield self._rows_apart(plan, bits, portion)
+
+    def _rows_apart(
+        self, plan: TablePlan, bits: int, buckets: Sequence[int]
+    ) -> list[Key]:
+        rows = self._on_both(
+            plan, lambda s: checksum.row_query(plan, s, bits), list(buckets)
+        )
+        return differing(rows[Side.BLUE], rows[Side.GREEN])
 
     def _settle(self, plan: TablePlan, keys: list[Key]) -> dict[Key, Look]:
         """Look again at each row until it is known whether it differs."""

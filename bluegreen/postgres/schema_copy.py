@@ -289,5 +289,7 @@ def _run_all(taker: Database, statements: Iterable[str]) -> None:
 
 @contextmanager
 def _builder(taker: Database) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    with taker.connect(search_path="", check_function_bodies="off") as own:
+    # What a crash takes away again is found missing, and made, by the next run.
+    settings = {"check_function_bodies": "off", "synchronous_commit": "off"}
+    with taker.connect(search_path="", **settings) as own:
         yield own

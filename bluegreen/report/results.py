@@ -13,6 +13,7 @@ from datetime import datetime
 from bluegreen.engine.plan import Plan
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Record
+from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding, Refused
 
 
@@ -29,6 +30,27 @@ class PlanResult:
         """What a run would end with, as far as can be seen: 0, 2, or a refusal's."""
         if self.plan.not_allowed:
             return 2
+        refused = self.plan.refused
+        if refused is None or not isinstance(refused.verdict, Refused):
+            return 0
+        return refused.verdict.code // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackResult:
+    """Whether a rollback would work now.
+
+    Attributes:
+        plan: what it would do.
+        serving: the side that serves, by the journal.
+    """
+
+    plan: Plan
+    serving: Side
+
+    @property
+    def exit_status(self) -> int:
+        """What a rollback would end with, as far as can be seen."""
         refused = self.plan.refused
         if refused is None or not isinstance(refused.verdict, Refused):
             return 0

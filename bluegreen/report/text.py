@@ -15,8 +15,15 @@ from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.errors import error_for
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding, Refused
-from bluegreen.report.results import Approved, Looked, PlanResult, Story
+from bluegreen.report.results import (
+    Approved,
+    Looked,
+    PlanResult,
+    RollbackResult,
+    Story,
+)
 
 SIGNS = {
     "satisfied": "✓",
@@ -118,6 +125,24 @@ def _ending(result: PlanResult) -> list[str]:
 
 
 @text_of.register
+def _rollback(result: RollbackResult) -> str:
+    made = result.plan
+    if result.serving is Side.BLUE:
+        first = "blue serves: there is nothing to roll back"
+    elif result.exit_status:
+        first = "no: a rollback would be refused now"
+    else:
+        first = "yes: a rollback would work now"
+    lines = [first, "", *columns(_planned(one) for one in made.actions)]
+    refused = made.refused
+    if refused is not None and isinstance(refused.verdict, Refused):
+        no = refused.verdict
+        error = error_for(no.code, no.why, seen=no.seen, wanted=no.wanted, hint=no.hint)
+        lines += ["", str(error)]
+    return "\n".join(lines)
+
+
+@text_of.register
 def _run_ended(ended: RunEnded) -> str:
     count = len(ended.acted)
     did = "nothing had to be changed" if not count else f"{count} actions acted"
@@ -179,9 +204,7 @@ def _record(record: Record) -> tuple[str, ...]:
         record.run,
         what,
         record.action or "-",
-        f"{say_body(record)}  by {record.writer}"
-        if record.kind is Kind.RUN_STARTED
-        else say_body(record),
+        say_body(record),
     )
 
 
@@ -193,10 +216,14 @@ def say_body(record: Record) -> str:
             return f"BG-{body.get('code')}: {body.get('problem')}"
         case Kind.INTENT:
             return str(body.get("why", ""))
+        case Kind.RUN_STARTED:
+            file = body.get("file") or body.get("playbook") or ""
+            return f"{body.get('verb', 'run')} {file}, by {record.writer}"
         case Kind.APPROVED:
             return f"{body.get('step')}, by {body.get('by')}"
         case _:
-            said = ", ".join(f"{k} {v}" for k, v in body.items() if v not in (None, ""))
+            told = ", ".join(f"{k} {v}" for k, v in body.items() if v not in (None, ""))
+            said = " ".join(told.split())
             return said if len(said) <= _WIDEST else said[: _WIDEST - 1] + "…"
 
 

@@ -22,7 +22,10 @@ from bluegreen.postgres.channel import (
 )
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.cutover import Cutover
-from bluegreen.steps.move.plan_of_move import actions_of_move
+from bluegreen.steps.move.plan_of_move import (
+    actions_of_move,
+    actions_that_finish,
+)
 from bluegreen.steps.move.settle import SettleTraffic
 from bluegreen.steps.move.way_back import OpenWayBack
 from bluegreen.steps.world import World
@@ -30,11 +33,17 @@ from bluegreen.steps.world import World
 KEY = "rollback"
 
 
-def actions_of_rollback(limits: Cutover) -> tuple[Action[Any], ...]:
-    """Settle, prove the way back, and move to blue within the cutover's limits."""
+def actions_of_rollback(limits: Cutover, state: State) -> tuple[Action[Any], ...]:
+    """Finish what was cut short, prove the way back, move to blue.
+
+    Where blue serves, only what was cut short is left to do.
+    """
+    if state.serving is Side.BLUE:
+        return (SettleTraffic(KEY), *actions_that_finish(KEY, state))
     return (
         SettleTraffic(KEY),
         CheckWayBack(KEY),
+        # Its id is its own: the same action ends the movement to blue.
         OpenWayBack(f"{KEY}-first", Side.GREEN),
         *actions_of_move(KEY, limits.movement(Side.BLUE)),
     )

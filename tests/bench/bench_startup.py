@@ -14,7 +14,8 @@ import sys
 import tempfile
 
 ROUNDS = 15
-LIMIT = 8.0
+LIMIT = 10.0
+"""The aim is 8; the rest is for a machine with other work."""
 CALLS = (
     ("--help",),
     ("--version",),

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,13 @@ def test_an_earlier_dump_that_still_runs_keeps_the_folder(
     assert not draft.exists()
 
 
+def command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        # A process may end between the listing and the look.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            yield path.read_bytes()
+
+
 def test_the_password_is_not_in_the_process_list(
     filled: LabDatabase, tmp_path: Path
 ) -> None:
@@ -277,8 +285,7 @@ def test_the_password_is_not_in_the_process_list(
             future = pool.submit(take_backup, side, tmp_path, "b")
 
             def seen() -> bytes:
-                words = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline")]
-                return b"\n".join(w for w in words if b"b.part" in w)
+                return b"\n".join(w for w in command_lines() if b"b.part" in w)
 
             line = wait_until(seen, "pg_dump to run")
             assert b"canary-71ab" not in line

@@ -38,14 +38,17 @@ TABLES = (
     "CREATE TABLE child () INHERITS (parent)",
     "INSERT INTO plain VALUES (1, 1)",
 )
+MERGE = """
+    MERGE INTO plain USING (SELECT 5) s(i) ON id = i
+    WHEN NOT MATCHED THEN INSERT VALUES (i, 0)
+"""
 WRITES = (
     "INSERT INTO plain VALUES (2, 2)",
     "UPDATE plain SET n = 3",
     "DELETE FROM plain",
     "TRUNCATE plain",
     "COPY plain (id) FROM PROGRAM 'echo 35'",
-    "MERGE INTO plain USING (SELECT 5) s(i) ON id = i WHEN NOT MATCHED THEN"
-    + " INSERT VALUES (i, 0)",
+    MERGE,
     'INSERT INTO "Odd Schema"."Odd ""Table" VALUES (1)',
     "INSERT INTO parts VALUES (1, '2026-05-05')",
     "INSERT INTO parts_2026 VALUES (1, '2026-05-05')",

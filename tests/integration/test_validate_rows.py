@@ -14,7 +14,7 @@ import pytest
 
 from bluegreen.model.errors import BudgetError, StepError
 from bluegreen.model.side import Side
-from bluegreen.postgres import checksum
+from bluegreen.postgres import checksum, row_compare
 from bluegreen.postgres import pair as pair_module
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.pair import Pair
@@ -436,3 +436,22 @@ def test_the_deadline_ends_it(
     with pytest.raises(BudgetError) as caught:
         rows(deadline="0ms").prove(both)
     assert "were not compared in time" in caught.value.problem
+
+
+def test_a_large_table_is_split_into_finer_buckets(
+    world: Callable[..., tuple[DatabasePair, World]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same answers when rows must be found through a million buckets."""
+    monkeypatch.setattr(row_compare, "ROWS_AT_ONCE", 3)
+    pair, both = world(13, 18, sql=HOT)
+    fill = "INSERT INTO accounts SELECT g, g, 'n' FROM generate_series(1, 30000) g"
+    pair.blue.run(fill)
+    pair.green.run(fill)
+    assert carry_out(rows(), both)["tables"][0]["rows"] == 30_000
+    pair.green.run("UPDATE accounts SET note = NULL WHERE id = 29999")
+    assert differences(both) == ["public.accounts: row id=29999 differs in note"]
+    pair.green.run("TRUNCATE accounts")
+    lines = differences(both)
+    assert len(lines) == 11
+    assert lines[-1].endswith("more rows")

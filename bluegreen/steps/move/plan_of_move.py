@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bluegreen.model.history import State
 from bluegreen.steps.action import Action
 from bluegreen.steps.move.arm import (
     CreateCounterPublication,
@@ -14,6 +15,18 @@ from bluegreen.steps.move.arm import (
 from bluegreen.steps.move.movement import Movement
 from bluegreen.steps.move.traffic import MoveTraffic
 from bluegreen.steps.move.way_back import OpenWayBack, RetireSpentStream
+
+
+def actions_that_finish(step_id: str, state: State) -> tuple[Action[Any], ...]:
+    """What a move that was cut short behind its commit point still needs.
+
+    Before all else of a new run: a stream that is enabled before its origin stands at
+    the commit point would send rows twice.
+    """
+    if state.last_move is None:
+        return ()
+    to = state.last_move.to
+    return (OpenWayBack(step_id, to), RetireSpentStream(step_id, to))
 
 
 def actions_of_move(step_id: str, movement: Movement) -> tuple[Action[Any], ...]:

@@ -65,9 +65,10 @@ def read_release(world: World) -> ReleaseFacts:
     """Ask both servers, all pointers, the journal and the backup's files."""
     records = world.journal.records()
     backup = _newest_backup(records)
+    state, now = fold(records), server_time(world.green)
     return ReleaseFacts(
-        state=fold(records),
-        now=server_time(world.green),
+        state=state,
+        now=now,
         blue=read_identity(world.blue),
         green=read_identity(world.green),
         known=_known_identities(records),
@@ -77,8 +78,13 @@ def read_release(world: World) -> ReleaseFacts:
         clients=read_clients(world.blue),
         forward=read_subscription(world.green, Channel(world.name, Side.BLUE).name),
         backup=backup,
-        fault=find_fault(backup) if backup else "",
+        # The whole archive is read for this, so only once the window is over.
+        fault=find_fault(backup) if backup and _is_over(state, now) else "",
     )
+
+
+def _is_over(state: State, now: datetime) -> bool:
+    return state.window_end is not None and now >= state.window_end
 
 
 def _newest_backup(records: Sequence[Record]) -> BackupProof | None:
@@ -116,8 +122,11 @@ class AwaitWindowEnd(Action[ReleaseFacts]):
         """Wrong side first, then time, then whoever still needs blue."""
         if facts.state.released:
             return _same_sides(facts) or Satisfied("blue was released before")
+        if not facts.known:
+            return NotYet("no cutover was made")
         return (
             _same_sides(facts)
+            or _not_moved(facts)
             or _not_serving(facts)
             or _not_due(facts)
             or _still_needed(facts)
@@ -158,16 +167,22 @@ def _same_sides(facts: ReleaseFacts) -> Refused | None:
     return None
 
 
-def _not_serving(facts: ReleaseFacts) -> Verdict | None:
-    """Traffic must be on green by records, by every pointer and by a client's word."""
-    if facts.state.serving is not Side.GREEN or facts.state.open_move is not None:
+def _not_moved(facts: ReleaseFacts) -> Verdict | None:
+    """By the journal, traffic is on green, and no move is half-way."""
+    if facts.state.open_move is not None:
         return _no(
-            "green does not serve",
-            f"the journal says {facts.state.serving} serves"
-            + (", and a move is open" if facts.state.open_move else ""),
+            "a move of traffic was begun and has not ended",
+            f"to {facts.state.open_move.to}",
             "a finished cutover",
-            "run the cutover first",
+            "run `bluegreen run` again; it finishes or backs out",
         )
+    if facts.state.serving is not Side.GREEN:
+        return NotYet("blue serves")
+    return None
+
+
+def _not_serving(facts: ReleaseFacts) -> Verdict | None:
+    """Every pointer must name green, and a client must reach it."""
     for name, pointer in facts.pointers.items():
         if pointer.names is not Side.GREEN:
             return _no(

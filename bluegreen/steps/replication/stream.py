@@ -164,7 +164,15 @@ class CreatePublication(Action[ForwardPublicationFacts]):
         drop_publication(world.blue, _channel(world))
 
 
-class CreateSlot(Action[SlotFacts | None]):
+@dataclass(frozen=True, slots=True)
+class ForwardSlotFacts:
+    """The slot, and whether green has begun to count on it."""
+
+    slot: SlotFacts | None
+    counted_on: bool
+
+
+class CreateSlot(Action[ForwardSlotFacts]):
     """Blue keeps its WAL for green from here on.
 
     Crash: the slot is there or it is not; unused it keeps WAL until the next run.
@@ -173,30 +181,36 @@ class CreateSlot(Action[SlotFacts | None]):
     title = "blue has a slot for green"
     hazards: ClassVar[frozenset[Hazard]] = frozenset({Hazard.RETAINS_WAL_ON_BLUE})
 
-    def observe(self, world: World) -> SlotFacts | None:
-        """The slot, if there is one."""
-        return read_slot(world.blue, _channel(world))
+    def observe(self, world: World) -> ForwardSlotFacts:
+        """The slot, and green's subscription over it."""
+        return ForwardSlotFacts(
+            read_slot(world.blue, _channel(world)),
+            read_subscription(world.green, _channel(world)) is not None,
+        )
 
-    def judge(self, facts: SlotFacts | None) -> Verdict:
-        """A slot that lost WAL cannot be mended: green would silently miss rows."""
-        if facts is None:
+    def judge(self, facts: ForwardSlotFacts) -> Verdict:
+        """A slot that is gone or lost cannot be mended: rows would silently miss."""
+        if facts.slot is None and not facts.counted_on:
             return Needed("there is no slot")
-        if facts.wal_status == "lost":
+        if facts.slot is None or facts.slot.wal_status == "lost":
             return Refused(
                 3002,
-                "the slot on blue has lost WAL that green still needs",
-                seen="pg_replication_slots.wal_status is lost",
+                "the slot on blue has lost what green still needs",
+                seen="pg_replication_slots.wal_status is lost"
+                if facts.slot
+                else "green has its subscription, and the slot is gone",
                 wanted="a slot that kept everything since the copy",
-                hint="raise max_slot_wal_keep_size on blue and make green anew",
+                hint="did blue fail over, or was the slot dropped? Make green anew; a "
+                "new slot under the old stream would leave out rows without an error",
             )
         return Satisfied("the slot is there")
 
-    def act(self, world: World, facts: SlotFacts | None) -> Result:
+    def act(self, world: World, facts: ForwardSlotFacts) -> Result:
         """Make the slot; waits for open write transactions to end."""
         create_slot(world.blue, _channel(world))
         return {"slot": _channel(world)}
 
-    def undo(self, world: World, facts: SlotFacts | None) -> None:
+    def undo(self, world: World, facts: ForwardSlotFacts) -> None:
         """Drop the slot."""
         drop_slot(world.blue, _channel(world), world.clock)
 

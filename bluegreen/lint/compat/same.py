@@ -1,0 +1,192 @@
+"""Whether a value is still the same after it has travelled as text.
+
+Owns what counts as the same between two types, by values: `1` and `1.00` are one
+number, `5.75` and `6` are not. Text that only became canonical (a uuid's case, JSON's
+spacing, leading zeros) is the same; text that the other type cannot give back is not.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+_NUMBERS = {
+    "smallint",
+    "integer",
+    "bigint",
+    "numeric",
+    "real",
+    "double precision",
+    "money",
+    "oid",
+}
+_TEXTS = {"text", "character varying", "character", "name", "citext", "public.citext"}
+_JSON = {"json", "jsonb"}
+_STAMPS = {"timestamp without time zone", "timestamp with time zone", "date"}
+_NETWORK = {"inet", "cidr"}
+_WORDS = {
+    **dict.fromkeys(("t", "true", "y", "yes", "on", "1"), True),
+    **dict.fromkeys(("f", "false", "n", "no", "off", "0"), False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two types of one column, domains already resolved to what lies below.
+
+    `zone` is the one that a timestamp without a zone is meant in.
+    """
+
+    sender: str
+    receiver: str
+    zone: str = "UTC"
+
+    @property
+    def differ(self) -> bool:
+        """Whether the types are not the same, modifiers aside."""
+        return self.sender != self.receiver
+
+
+def family(name: str) -> str:
+    """A coarse kind of type: number, text, json, stamp, network or the type itself."""
+    for label, members in (
+        ("number", _NUMBERS),
+        ("text", _TEXTS),
+        ("json", _JSON),
+        ("stamp", _STAMPS),
+        ("network", _NETWORK),
+    ):
+        if name in members:
+            return label
+    return name
+
+
+def same(pair: Pair, sent: str | None, stored: str | None) -> bool:
+    """Whether the sender's value and the receiver's are one value.
+
+    Both are texts of the types' output functions in a session whose TimeZone is UTC.
+    """
+    if sent is None or stored is None:
+        return sent is stored
+    if _form_is_lost(pair, sent):
+        return False
+    if sent == stored:
+        return True
+    return _equal(pair, sent, stored)
+
+
+def _form_is_lost(pair: Pair, sent: str) -> bool:
+    """Types whose text is not what the application wrote, sent to a text column."""
+    if pair.receiver not in _TEXTS or not pair.differ:
+        return False
+    if pair.sender == "bytea":
+        return True
+    if pair.sender == "character":
+        return sent.endswith(" ")
+    return pair.sender == "jsonb" and sent[:1] in {"{", "[", '"'}
+
+
+def _equal(pair: Pair, sent: str, stored: str) -> bool:
+    kinds = {family(pair.sender), family(pair.receiver)}
+    if kinds == {"text"}:
+        return _texts(pair, sent, stored)
+    if "boolean" in kinds:
+        return _truth(sent) is not None and _truth(sent) == _truth(stored)
+    if "json" in kinds:
+        return _json(sent, stored)
+    if "number" in kinds and kinds <= {"number", "text"}:
+        return _numbers(pair, sent, stored)
+    if "stamp" in kinds and kinds <= {"stamp", "text"}:
+        return _stamps(pair, sent, stored)
+    if "uuid" in kinds:
+        return _plain(sent) == _plain(stored)
+    if kinds == {"network"}:
+        return sent.removesuffix("/32") == stored.removesuffix("/32")
+    return "bytea" in kinds and pair.sender in _TEXTS
+
+
+def _texts(pair: Pair, sent: str, stored: str) -> bool:
+    if "character" in (pair.sender, pair.receiver):
+        return sent.rstrip(" ") == stored.rstrip(" ")
+    return "citext" in f"{pair.sender} {pair.receiver}" and sent == stored
+
+
+def _truth(text: str) -> bool | None:
+    word = _WORDS.get(text.strip().lower())
+    if word is None and text.lstrip("-").isdigit():
+        return int(text) != 0
+    return word
+
+
+def _json(sent: str, stored: str) -> bool:
+    left, right = _parsed(sent), _parsed(stored)
+    return bool(left in (right, stored) or right == sent)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, parse_float=Decimal)
+    except ValueError:
+        return text
+
+
+def _numbers(pair: Pair, sent: str, stored: str) -> bool:
+    left, right = _number(sent), _number(stored)
+    if left is None or right is None:
+        return False
+    if left == right:
+        return True
+    if {pair.sender, pair.receiver} != {"real", "double precision"}:
+        return False
+    short, long = (left, right) if pair.sender == "real" else (right, left)
+    return _single(float(short)) == float(long)
+
+
+def _single(value: float) -> float | None:
+    """The double that a cast makes of a real: 0.1 becomes 0.10000000149011612."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return None
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        return Decimal(text.strip().replace("$", "").replace(",", ""))
+    except InvalidOperation:
+        return None
+
+
+def _stamps(pair: Pair, sent: str, stored: str) -> bool:
+    left = _instant(pair.sender, pair.receiver, sent, pair.zone)
+    right = _instant(pair.receiver, pair.sender, stored, pair.zone)
+    if "text" in (family(pair.sender), family(pair.receiver)):
+        return left is None or right is None or left == right
+    return left is not None and left == right
+
+
+def _instant(kind: str, other: str, text: str, zone: str) -> datetime | None:
+    """A point in time; one without a zone is read in `zone` if the other has one."""
+    padded = text.strip()
+    try:
+        found = datetime.fromisoformat(_iso(padded))
+    except ValueError:
+        return None
+    if found.tzinfo is None:
+        zoned = other == "timestamp with time zone" and kind != other
+        found = found.replace(tzinfo=ZoneInfo(zone) if zoned else UTC)
+    return found.astimezone(UTC)
+
+
+def _iso(text: str) -> str:
+    """PostgreSQL prints an offset as +00; 3.11 reads that, but not years past 9999."""
+    return text if " " in text or "T" in text else f"{text} 00:00:00"
+
+
+def _plain(text: str) -> str:
+    return text.strip().strip("{}").replace("-", "").lower()

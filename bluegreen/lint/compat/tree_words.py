@@ -1,0 +1,33 @@
+"""Words that the readers of trees share: ways, and what is known so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bluegreen.lint.compat.verdict import Answer, Direction
+
+FORWARD = (Direction.FORWARD, Direction.COPY)
+REVERSE = (Direction.REVERSE,)
+BOTH = (*FORWARD, *REVERSE)
+
+Said = Iterator[tuple[tuple[Direction, ...], Answer, str, str]]
+
+
+@dataclass
+class Read:
+    """What is known so far: the publications, and what this set has made.
+
+    Attributes:
+        forward: whether blue publishes all tables; None when it is not known.
+        reverse: the same for green.
+        generated: whether green may send stored generated columns (18).
+    """
+
+    forward: bool | None = None
+    reverse: bool | None = None
+    generated: bool = False
+    tables: set[str] = field(default_factory=set)
+    columns: set[tuple[str, str]] = field(default_factory=set)
+    dropped: set[tuple[str, str]] = field(default_factory=set)
+    always: bool = False

@@ -1,0 +1,212 @@
+"""What a project says about its migrations, in `pyproject.toml` or its own file.
+
+Owns the fields and where they are looked for. Words of the command line go over them
+in `cli/lint.py`. Read by hand and not by pydantic, whose import takes longer than
+linting a hundred files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bluegreen.lint.registry import RULES
+from bluegreen.lint.rule import Level
+from bluegreen.lint.track import FIRST_VERSION, LAST_VERSION, Versions
+from bluegreen.model.errors import PlaybookRefused
+
+OWN_FILE = ".bluegreen-lint.toml"
+# Below this a scan or rewrite takes about as long as the statement itself.
+SMALL_TABLE_ROWS = 10_000
+# From here on a scan takes seconds on any machine.
+LARGE_TABLE_ROWS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """A rule that does not count under a path, and why."""
+
+    rule: str
+    reason: str
+    path: str = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be set.
+
+    Attributes:
+        target_version: major version; None stands for all of 13 to 18.
+        transaction: what the migration tool opens: `file`, one for each, or `none`.
+        fail_level: findings from this level on make the exit status 1.
+        enable: rules that are off by default, or `all`.
+        ignore: rules that do not count under a path.
+        settings: what the session has set before the files run, e.g. lock_timeout.
+        schema: SQL files that ran before: a dump, the migrations already applied.
+        timezone: TimeZone that migrations run with.
+        small_table: rows below which what only hurts big tables is worth a note.
+        large_table: rows from which a warning about a scan is an error.
+    """
+
+    target_version: int | None = None
+    transaction: str = "none"
+    fail_level: Level = Level.WARNING
+    enable: tuple[str, ...] = ()
+    ignore: tuple[Ignore, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    schema: tuple[str, ...] = ()
+    timezone: str = ""
+    small_table: int = SMALL_TABLE_ROWS
+    large_table: int = LARGE_TABLE_ROWS
+
+    @property
+    def versions(self) -> Versions:
+        """The versions to be safe on."""
+        chosen = self.target_version
+        return Versions(chosen, chosen) if chosen else Versions()
+
+
+def _version(value: Any) -> int:
+    version = _number(value)
+    if not FIRST_VERSION <= version <= LAST_VERSION:
+        raise ValueError(f"known versions are {FIRST_VERSION} to {LAST_VERSION}")
+    return version
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is not a count")
+    return value
+
+
+def _transaction(value: Any) -> str:
+    if value not in ("file", "none"):
+        raise ValueError(f"{value!r} is not file or none")
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text")  # noqa: TRY004
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r} is not a list")  # noqa: TRY004
+    return tuple(_text(item) for item in value)
+
+
+def known_rule(name: str) -> str:
+    """The name, when a rule has it.
+
+    Raises:
+        ValueError: none has.
+    """
+    if name not in RULES:
+        raise ValueError(f"there is no rule {name!r}")
+    return name
+
+
+def _enable(value: Any) -> tuple[str, ...]:
+    return tuple(name if name == "all" else known_rule(name) for name in _texts(value))
+
+
+def _settings(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r} is not a table")  # noqa: TRY004
+    return {name.lower(): str(setting) for name, setting in value.items()}
+
+
+def _ignores(value: Any) -> tuple[Ignore, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r} is not a list of tables")  # noqa: TRY004
+    return tuple(_ignore(item) for item in value)
+
+
+def _ignore(item: Any) -> Ignore:
+    if not isinstance(item, dict) or not item.keys() <= {"rule", "reason", "path"}:
+        raise ValueError(f"{item!r} must have rule, reason and, at will, path")
+    rule = known_rule(_text(item.get("rule", "")))
+    reason = _text(item.get("reason", "")).strip()
+    if not reason:
+        raise ValueError(f"why may {rule} be ignored? give a reason")
+    return Ignore(rule, reason, _text(item.get("path", "*")))
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Any], object]]] = {
+    "target-version": ("target_version", _version),
+    "transaction": ("transaction", _transaction),
+    "fail-level": ("fail_level", Level.parse),
+    "enable": ("enable", _enable),
+    "ignore": ("ignore", _ignores),
+    "settings": ("settings", _settings),
+    "schema": ("schema", _texts),
+    "timezone": ("timezone", _text),
+    "small-table": ("small_table", _number),
+    "large-table": ("large_table", _number),
+}
+
+
+def find(start: Path) -> Path | None:
+    """The nearest configuration at or above a folder; the own file goes first."""
+    for folder in (start, *start.parents):
+        if (own := folder / OWN_FILE).is_file():
+            return own
+        project = folder / "pyproject.toml"
+        if project.is_file() and b"[tool.bluegreen.lint" in project.read_bytes():
+            return project
+    return None
+
+
+def load(path: Path | None) -> Config:
+    """Read a configuration; None gives the defaults.
+
+    Raises:
+        PlaybookRefused: BG-2003, naming the file and the field.
+    """
+    if path is None:
+        return Config()
+    import tomllib
+
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _refused(path, str(error)) from error
+    if path.name == "pyproject.toml":
+        content = content.get("tool", {}).get("bluegreen", {}).get("lint", {})
+    return parse(content, path)
+
+
+def parse(content: Mapping[str, Any], path: Path) -> Config:
+    """Check a configuration that was read.
+
+    Raises:
+        PlaybookRefused: BG-2003, naming the file and every wrong field.
+    """
+    values: dict[str, Any] = {}
+    faults = []
+    for name, value in content.items():
+        if name not in _FIELDS:
+            faults.append(f"{name}: there is no such field")
+            continue
+        attribute, read = _FIELDS[name]
+        try:
+            values[attribute] = read(value)
+        except ValueError as error:
+            faults.append(f"{name}: {error}")
+    if faults:
+        raise _refused(path, "\n".join(faults))
+    return Config(**values)
+
+
+def _refused(path: Path, seen: str) -> PlaybookRefused:
+    return PlaybookRefused(
+        2003,
+        f"the lint configuration in {path} cannot be used",
+        seen=seen,
+        wanted="the fields of docs/lint/configuration.md",
+        hint="is the rule spelt as in `bluegreen lint --rules`, with a reason?",
+    )

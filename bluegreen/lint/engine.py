@@ -1,0 +1,284 @@
+"""Runs the rules over a set of files. Pure: text and knowledge in, a report out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
+from functools import lru_cache
+
+from bluegreen.lint import ignores as inline
+from bluegreen.lint.config import Config
+from bluegreen.lint.effects import NO_EFFECT, Effect
+from bluegreen.lint.knowledge import NOTHING, Knowledge
+from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.reading import ops
+from bluegreen.lint.registry import RULES, by_kind
+from bluegreen.lint.rule import Finding, Level, Rule, SafeForm
+from bluegreen.lint.source import Source, Statement
+from bluegreen.lint.strategy import Signs, Strategy, whole
+from bluegreen.lint.track import State
+
+# Marks by which migration tools part the way up from the way down, and those by which
+# they are told to open no transaction.
+_DOWN = re.compile(
+    r"^--\s*(\+goose down|migrate:down|\+migrate down)\b.*$", re.I | re.M
+)
+_NO_TRANSACTION = re.compile(
+    r"^--\s*(atlas:txmode none|\+goose no transaction|migrate:up transaction:false"
+    r"|\+migrate notransaction|flyway:executeintransaction=false)",
+    re.I | re.M,
+)
+# Findings about ignores cannot themselves be ignored.
+_NEVER_IGNORED = frozenset({"unknown-ignore", "ignore-without-reason", "unused-ignore"})
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A statement and what it does to others."""
+
+    line: int
+    text: str
+    effects: tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What was found in one file; `ignored` holds what an ignore hides."""
+
+    name: str
+    strategy: Strategy
+    findings: tuple[Finding, ...]
+    ignored: tuple[Finding, ...] = ()
+    statements: tuple[Explained, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found in all files."""
+
+    files: tuple[FileReport, ...] = field(default_factory=tuple)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings that count, in order."""
+        return tuple(found for file in self.files for found in file.findings)
+
+    @property
+    def strategy(self) -> Strategy:
+        """The riskiest strategy of the files."""
+        return whole(file.strategy for file in self.files)
+
+    def fails(self, level: Level) -> bool:
+        """Whether a finding is at or above the level."""
+        return any(found.level >= level for found in self.findings)
+
+
+def check(
+    sources: Iterable[Source],
+    config: Config | None = None,
+    knowledge: Knowledge = NOTHING,
+    *,
+    explain: bool = False,
+) -> Report:
+    """Lint a set of files, in the order in which they run.
+
+    Args:
+        sources: the files.
+        config: the project's settings.
+        knowledge: what is known of the database.
+        explain: whether to report the effects of every statement.
+    """
+    run = Run(config or Config(), knowledge, explain)
+    return Report(tuple(run.file(source) for source in sources))
+
+
+@lru_cache(maxsize=16)
+def _rules(enabled: tuple[str, ...]) -> Mapping[Kind, tuple[Rule, ...]]:
+    everything = "all" in enabled
+    return by_kind(
+        rule
+        for rule in RULES.values()
+        if everything or not rule.off or rule.id in enabled
+    )
+
+
+class Run:
+    """One pass over a set. Holds the state that goes from file to file."""
+
+    def __init__(self, config: Config, knowledge: Knowledge, explain: bool) -> None:
+        self.config = config
+        self.explain = explain
+        if config.timezone:
+            knowledge = replace(knowledge, timezone=config.timezone)
+        self.state = State(knowledge, config.versions, config.settings)
+        self.rules = _rules(config.enable)
+        self.seen: set[tuple[str, object]] = set()
+
+    def file(self, source: Source) -> FileReport:
+        """Lint one file."""
+        wrapped = self.config.transaction == "file"
+        wrapped = wrapped and not _NO_TRANSACTION.search(source.text)
+        self.state.open_file(source, in_transaction=wrapped)
+        page = _Page(source, self.config)
+        page.faults()
+        signs = Signs()
+        explained = []
+        for statement in _forward(source):
+            effects = self._statement(statement, page, signs)
+            if self.explain:
+                line, text = statement.line, statement.text
+                explained.append(Explained(line, text, tuple(effects)))
+        end = Op(Kind.END_OF_FILE, len(source.text.rstrip()))
+        self._op(end, [end], page, None, signs)
+        self.state.close_file()
+        page.ignore_faults()
+        found = tuple(sorted(page.found, key=lambda f: (f.line, f.column, f.rule)))
+        hidden = tuple(page.hidden)
+        return FileReport(source.name, signs.strategy, found, hidden, tuple(explained))
+
+    def _statement(
+        self, statement: Statement, page: _Page, signs: Signs
+    ) -> list[Effect]:
+        found = ops(statement)
+        self.state.statement = statement
+        return [self._op(op, found, page, statement, signs) for op in found]
+
+    def _op(
+        self,
+        op: Op,
+        siblings: list[Op],
+        page: _Page,
+        statement: Statement | None,
+        signs: Signs,
+    ) -> Effect:
+        state = self.state
+        effect = state.look(op, siblings)
+        for rule in self.rules.get(op.kind, ()):
+            message = rule.condition(op, state)
+            if message and self._first(rule):
+                safe = rule.fix(op, state) if rule.fix else None
+                level = _sized(rule, op, state, self.config)
+                page.add(rule, level, message, op.at, statement, effect, safe)
+        signs.note(op, state)
+        state.apply(op)
+        return effect
+
+    def _first(self, rule: Rule) -> bool:
+        """Whether a rule that fires once has not fired yet where it counts."""
+        if not rule.once:
+            return True
+        scopes: dict[str, object] = {
+            "file": self.state.file.source.name,
+            "transaction": id(self.state.transaction),
+            "set": None,
+        }
+        key = (rule.id, scopes[rule.once])
+        if key in self.seen:
+            return False
+        self.seen.add(key)
+        return True
+
+
+def _forward(source: Source) -> Sequence[Statement]:
+    """The statements of the way up, where the file holds both."""
+    down = _DOWN.search(source.text)
+    if down is None:
+        return source.statements
+    return [s for s in source.statements if s.at < down.start()]
+
+
+def _sized(rule: Rule, op: Op, state: State, config: Config) -> Level:
+    known = state.table(op.table) if op.table else None
+    if not rule.sized or known is None or known.rows is None:
+        return rule.level
+    if known.rows < config.small_table:
+        return Level.INFO
+    return Level.ERROR if known.rows >= config.large_table else rule.level
+
+
+class _Page:
+    """Collects the findings of one file and holds them against its ignores."""
+
+    def __init__(self, source: Source, config: Config) -> None:
+        self.source = source
+        self.ignores = inline.find(source)
+        self.by_config = [i for i in config.ignore if fnmatch(source.name, i.path)]
+        self.found: list[Finding] = []
+        self.hidden: list[Finding] = []
+
+    def add(
+        self,
+        rule: Rule,
+        level: Level,
+        message: str,
+        at: int,
+        statement: Statement | None,
+        effect: Effect = NO_EFFECT,
+        safe: SafeForm | None = None,
+    ) -> None:
+        """Note a finding, or note that it is ignored."""
+        finding = self._finding(rule, level, message, at, statement, effect)
+        finding = replace(finding, safe=safe) if safe else finding
+        index = statement.index if statement else -1
+        ignore = inline.hiding(self.ignores, rule.id, index, _NEVER_IGNORED)
+        if ignore:
+            self.hidden.append(replace(finding, reason=ignore.reason))
+            return
+        for configured in self.by_config:
+            if configured.rule == rule.id and rule.id not in _NEVER_IGNORED:
+                self.hidden.append(replace(finding, reason=configured.reason))
+                return
+        self.found.append(finding)
+
+    def _finding(
+        self,
+        rule: Rule,
+        level: Level,
+        message: str,
+        at: int,
+        statement: Statement | None,
+        effect: Effect,
+    ) -> Finding:
+        line, column = self.source.place(at)
+        text = self.source.line_text(line)
+        end = statement.end if statement else at + 1
+        length = max(1, min(end - at, len(text) - column + 1))
+        return Finding(
+            rule=rule.id,
+            level=level,
+            message=message,
+            file=self.source.name,
+            line=line,
+            column=column,
+            length=length,
+            source_line=text,
+            why=rule.why,
+            workaround=rule.workaround,
+            effect=effect,
+        )
+
+    def faults(self) -> None:
+        """What could not be read, as findings."""
+        for problem in self.source.problems:
+            rule = RULES[problem.fault]
+            self.add(rule, rule.level, problem.message, problem.at, None)
+
+    def ignore_faults(self) -> None:
+        """Ignores that name no rule, give no reason, or hide nothing."""
+        for ignore in self.ignores:
+            for name in ignore.rules or ("",):
+                if name not in RULES:
+                    message = f"there is no rule {name!r}"
+                    self._fault("unknown-ignore", message, ignore.at)
+                elif not ignore.reason:
+                    message = f"why may {name} be ignored here?"
+                    self._fault("ignore-without-reason", message, ignore.at)
+                elif name not in ignore.used:
+                    message = f"{name} has found nothing here"
+                    self._fault("unused-ignore", message, ignore.at)
+
+    def _fault(self, rule_id: str, message: str, at: int) -> None:
+        rule = RULES[rule_id]
+        self.add(rule, rule.level, message, at, None)

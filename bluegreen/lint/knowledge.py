@@ -1,0 +1,81 @@
+"""What is known of the database that the files will meet. Frozen, handed in.
+
+Owns the values only. They are filled from a server by `postgres/`, or from SQL text
+(a schema dump, the migrations already applied) by `track.know`. Nothing known is a
+fine answer too: the rules then take the worst case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+from bluegreen.lint.ops import Column, Constraint, Name, Type
+
+Key = tuple[str, str]
+
+
+class Index(NamedTuple):
+    """An index.
+
+    Attributes:
+        names: plain columns, those of INCLUDE among them.
+        mentions: columns within its expressions and its predicate.
+    """
+
+    name: str
+    names: tuple[str, ...] = ()
+    mentions: frozenset[str] = frozenset()
+    unique: bool = False
+    valid: bool = True
+
+
+class Table(NamedTuple):
+    """A table, as far as it is known.
+
+    Attributes:
+        complete: whether `columns` holds all of them.
+        rows: estimate; None where nobody counted.
+        default_partition: of a partitioned table.
+        parent: of a partition.
+    """
+
+    name: Name
+    columns: Mapping[str, Column] = MappingProxyType({})
+    constraints: tuple[Constraint, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    complete: bool = False
+    rows: int | None = None
+    default_partition: Name | None = None
+    parent: Name | None = None
+    partitioned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain: its base type, and whether it has constraints."""
+
+    type: Type
+    constrained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """A catalog snapshot.
+
+    Attributes:
+        tables: by schema and name.
+        whole: whether tables that are not in here do not exist.
+        timezone: the TimeZone that migrations run with; empty when unknown.
+    """
+
+    tables: Mapping[Key, Table] = field(default_factory=dict)
+    domains: Mapping[Key, Domain] = field(default_factory=dict)
+    enums: frozenset[Key] = frozenset()
+    whole: bool = False
+    timezone: str = ""
+
+
+NOTHING = Knowledge()

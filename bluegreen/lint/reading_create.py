@@ -1,0 +1,156 @@
+"""Statements that make something, to `Op`s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bluegreen.lint.expressions import columns, strings
+from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.reading_parts import (
+    column,
+    constraint,
+    named,
+    relation,
+    sort_of,
+    type_of,
+    words,
+)
+from bluegreen.lint.source import Statement, Tree
+
+
+def create_table(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE TABLE`, partitions too."""
+    cols, constraints = [], []
+    for element in tree.get("tableElts", ()):
+        if "ColumnDef" in element:
+            cols.append(column(statement, element["ColumnDef"]))
+        elif "Constraint" in element:
+            constraints.append(constraint(statement, element["Constraint"]))
+    bound = tree.get("partbound")
+    parents = tree.get("inhRelations", ())
+    flags = set(words(tree, if_not_exists="if_not_exists", partitioned="partspec"))
+    if bound:
+        flags |= {"partition", "default"} if bound.get("is_default") else {"partition"}
+    if tree["relation"].get("relpersistence") == "t":
+        flags.add("temporary")
+    if tree["relation"].get("relpersistence") == "u":
+        flags.add("unlogged")
+    yield Op(
+        Kind.CREATE_TABLE,
+        statement.at,
+        table=relation(tree["relation"]),
+        other=relation(parents[0]["RangeVar"]) if parents else None,
+        columns=tuple(cols),
+        constraints=tuple(constraints),
+        flags=frozenset(flags),
+    )
+
+
+def create_table_as(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE TABLE AS` and `CREATE MATERIALIZED VIEW`."""
+    into = tree["into"]["rel"]
+    flags = {"temporary"} if into.get("relpersistence") == "t" else set()
+    what = sort_of(tree["objtype"])
+    yield Op(
+        Kind.CREATE_TABLE_AS,
+        statement.at,
+        table=relation(into),
+        what=what,
+        flags=frozenset(flags),
+    )
+
+
+def create_index(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE INDEX`."""
+    elements = [
+        item["IndexElem"]
+        for key in ("indexParams", "indexIncludingParams")
+        for item in tree.get(key, ())
+    ]
+    mentions = columns(tree.get("whereClause")).union(
+        *(columns(element.get("expr")) for element in elements)
+    )
+    yield Op(
+        Kind.CREATE_INDEX,
+        statement.at,
+        table=relation(tree["relation"]),
+        name=tree.get("idxname", ""),
+        names=tuple(element.get("name", "") for element in elements),
+        mentions=mentions,
+        expr=tree.get("whereClause"),
+        flags=words(
+            tree,
+            concurrently="concurrent",
+            unique="unique",
+            if_not_exists="if_not_exists",
+            nulls_not_distinct="nulls_not_distinct",
+            partial="whereClause",
+        ),
+    )
+
+
+def create_trigger(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE TRIGGER`."""
+    flags = words(tree, row="row", replace="replace")
+    table = relation(tree["relation"])
+    name = tree["trigname"]
+    yield Op(Kind.CREATE_TRIGGER, statement.at, table=table, name=name, flags=flags)
+
+
+def create_function(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE FUNCTION` and `PROCEDURE`."""
+    name = ".".join(strings(tree["funcname"]))
+    flags = words(tree, replace="replace")
+    yield Op(Kind.CREATE_FUNCTION, statement.at, name=name, flags=flags)
+
+
+def create_view(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE VIEW`."""
+    flags = words(tree, replace="replace")
+    view = relation(tree["view"])
+    mentions = columns(tree.get("query"))
+    yield Op(Kind.CREATE_VIEW, statement.at, view, flags=flags, mentions=mentions)
+
+
+def create_rule(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE RULE`."""
+    table = relation(tree["relation"])
+    yield Op(Kind.CREATE_RULE, statement.at, table=table, name=tree["rulename"])
+
+
+def policy(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE POLICY` and `ALTER POLICY`."""
+    table = relation(tree["table"])
+    yield Op(Kind.CREATE_POLICY, statement.at, table=table, name=tree["policy_name"])
+
+
+def create_domain(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE DOMAIN`."""
+    constraints = tuple(
+        constraint(statement, item["Constraint"])
+        for item in tree.get("constraints", ())
+    )
+    yield Op(
+        Kind.CREATE_DOMAIN,
+        statement.at,
+        table=named(tree["domainname"]),
+        type=type_of(tree["typeName"]),
+        constraints=constraints,
+    )
+
+
+def create_enum(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE TYPE … AS ENUM`."""
+    name = named(tree["typeName"])
+    yield Op(Kind.CREATE_ENUM, statement.at, name, names=strings(tree.get("vals")))
+
+
+def publication(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE` and `ALTER PUBLICATION`, an op for each table."""
+    specs = [item["PublicationObjSpec"] for item in tree.get("pubobjects", ())]
+    tables = [spec["pubtable"]["relation"] for spec in specs if "pubtable" in spec]
+    flags = words(tree, all_tables="for_all_tables")
+    at, name = statement.at, tree["pubname"]
+    for table in tables or [None]:
+        found = relation(table) if table else None
+        yield Op(Kind.PUBLICATION, at, table=found, name=name, flags=flags)

@@ -1,0 +1,148 @@
+"""The record that a rule is, and the finding that it makes.
+
+The docs page and the tests of a rule come from the same record, so a rule that does not
+fire on its own bad example cannot exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from bluegreen.lint.effects import Effect
+from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.track import State
+
+
+class Level(IntEnum):
+    """How bad a finding is."""
+
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, text: str) -> Level:
+        """Read `info`, `warning` or `error`.
+
+        Raises:
+            ValueError: another word.
+        """
+        try:
+            return cls[text.upper()]
+        except KeyError:
+            raise ValueError(f"{text!r} is not info, warning or error") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Put `text` in place of the characters from `at` to `end`."""
+
+    at: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SafeForm:
+    """How the statement would be written safely.
+
+    Attributes:
+        sql: the whole of it, to be printed.
+        edits: what `--fix` writes; empty where a person must split files or decide.
+    """
+
+    sql: str
+    edits: tuple[Edit, ...] = ()
+
+
+Condition = Callable[[Op, State], str | None]
+Fix = Callable[[Op, State], SafeForm | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        id: stable, kebab-case; what ignores name.
+        name: one line, as a heading.
+        level: of its findings, before sizes are known.
+        kinds: ops that it looks at.
+        condition: the message when the op is wrong, None when it is not.
+        effect: the lock, rewrite or scan it is about, and on which versions.
+        why: what goes wrong, for whom.
+        workaround: what to do instead.
+        bad: SQL on which it fires; `-- file: name` lines part it into files.
+        good: SQL on which it does not.
+        fix: the safe form, where it can be written mechanically.
+        once: fires at most once per `file`, `transaction` or `set`; empty: every time.
+        sized: whether a small table makes it harmless, and a large one worse.
+        off: whether it must be asked for.
+        also: rules that its bad example cannot help but break.
+        transaction: how the examples run: `none`, or `file` (one for each file).
+        timeouts: whether the examples run in a session that sets its timeouts.
+        known: schema that exists before the examples.
+        target: major version that the examples are for; 0: all.
+    """
+
+    id: str
+    name: str
+    level: Level
+    kinds: frozenset[Kind]
+    condition: Condition
+    effect: str
+    why: str
+    workaround: str
+    bad: str
+    good: str
+    fix: Fix | None = None
+    once: str = ""
+    sized: bool = False
+    off: bool = False
+    also: frozenset[str] = frozenset()
+    transaction: str = "none"
+    timeouts: bool = True
+    known: str = ""
+    target: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule broken at a place.
+
+    Attributes:
+        line: from 1.
+        column: from 1, in characters.
+        length: characters to underline on that line.
+        source_line: the line as written.
+        reason: why it is ignored; empty when it counts.
+    """
+
+    rule: str
+    level: Level
+    message: str
+    file: str
+    line: int
+    column: int
+    length: int
+    source_line: str
+    why: str
+    workaround: str
+    effect: Effect = field(default_factory=Effect)
+    safe: SafeForm | None = None
+    reason: str = ""
+
+
+def on(*kinds: Kind) -> frozenset[Kind]:
+    """The kinds that a rule looks at."""
+    return frozenset(kinds)
+
+
+def never(_op: Op, _state: State) -> str | None:
+    """The condition of rules that the engine itself finds broken."""
+    return None

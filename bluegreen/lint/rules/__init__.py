@@ -1,0 +1,1 @@
+"""The rules, a module for each subject. `registry.py` puts them together."""

@@ -1,0 +1,210 @@
+"""Rules of taste and good order. All are off until asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from bluegreen.lint.ops import Column, Kind, Op
+from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.track import State
+
+# NAMEDATALEN - 1: PostgreSQL cuts longer names without an error.
+LONGEST_NAME_BYTES = 63
+_NEW = on(Kind.CREATE_TABLE, Kind.ADD_COLUMN)
+_NONE = "None."
+
+
+def _columns(op: Op) -> Iterable[Column]:
+    return (op.column,) if op.column else op.columns
+
+
+def _typed(names: frozenset[str], better: str) -> Callable[[Op, State], str | None]:
+    """A condition on the types of new columns."""
+
+    def condition(op: Op, _state: State) -> str | None:
+        for column in _columns(op):
+            if column.type.name in names and not column.type.schema:
+                return f"{column.name} is {column.type}; {better}"
+        return None
+
+    return condition
+
+
+def _prefer(
+    rule_id: str, names: frozenset[str], better: str, why: str, bad: str, good: str
+) -> Rule:
+    return Rule(
+        id=rule_id,
+        name=better[0].upper() + better[1:],
+        level=Level.INFO,
+        kinds=_NEW,
+        condition=_typed(names, better),
+        effect=_NONE,
+        why=why,
+        workaround=f"Use {good}.",
+        bad=f"CREATE TABLE note (id bigint PRIMARY KEY, c {bad});",
+        good=f"CREATE TABLE note (id bigint PRIMARY KEY, c {good});",
+        off=True,
+    )
+
+
+def _long_name(op: Op, state: State) -> str | None:
+    names = [op.name, op.value, op.table.name if op.table else ""]
+    names += [column.name for column in _columns(op)]
+    for name in names:
+        # The parser has cut it already, as the server would.
+        if len(name.encode()) >= LONGEST_NAME_BYTES - 3:
+            longer = re.search(re.escape(name) + r"[\w$]", state.text)
+            if longer and len(longer[0].encode()) > LONGEST_NAME_BYTES:
+                return f"{name}… is cut to {LONGEST_NAME_BYTES} bytes"
+    return None
+
+
+def _unqualified(op: Op, _state: State) -> str | None:
+    if op.table is None or op.table.schema or "temporary" in op.flags:
+        return None
+    return f"where {op.table} goes is left to the search_path"
+
+
+def _keyless(op: Op, _state: State) -> str | None:
+    kinds = {c.kind for c in op.constraints}
+    kinds |= {c.kind for column in op.columns for c in column.constraints}
+    skipped = {"partition", "temporary"} & op.flags
+    if "primary" in kinds or skipped or op.other or not op.columns:
+        return None
+    return f"{op.table} has no primary key, so changes of its rows cannot be replicated"
+
+
+def _rerunnable(op: Op, state: State) -> str | None:
+    guarded = {"if_not_exists", "if_exists", "missing_ok", "replace"} & op.flags
+    if guarded or state.transaction:
+        return None
+    return "run again after a failure half way, this statement fails"
+
+
+def _unindexed(_op: Op, state: State) -> str | None:
+    for key in state.file.changed_keys:
+        table = state.tables.get(key)
+        for constraint in table.constraints if table else ():
+            if constraint.kind != "foreign" or table is None:
+                continue
+            first = constraint.columns[:1]
+            if not any(index.names[:1] == first for index in table.indexes):
+                return f"no index on {table.name} begins with {', '.join(first)}"
+    return None
+
+
+_ALL_NAMES = on(
+    *(Kind.CREATE_TABLE, Kind.ADD_COLUMN, Kind.CREATE_INDEX, Kind.RENAME),
+    *(Kind.ADD_CONSTRAINT, Kind.CREATE_TRIGGER),
+)
+
+RULES = (
+    _prefer(
+        "prefer-bigint",
+        frozenset({"int2", "int4", "serial", "smallserial", "serial4", "serial2"}),
+        "bigint does not run out",
+        "Widening a full int later rewrites the table.",
+        "int",
+        "bigint",
+    ),
+    _prefer(
+        "prefer-text",
+        frozenset({"varchar", "bpchar"}),
+        "text with a CHECK is easier to widen",
+        "A length in the type cannot be added NOT VALID.",
+        "varchar(20)",
+        "text",
+    ),
+    _prefer(
+        "prefer-timestamptz",
+        frozenset({"timestamp"}),
+        "timestamptz names a moment",
+        "A timestamp means another moment in each session's zone.",
+        "timestamp",
+        "timestamptz",
+    ),
+    _prefer(
+        "prefer-identity",
+        frozenset({"serial", "bigserial", "smallserial", "serial8", "serial4"}),
+        "identity columns own their sequence",
+        "Rights and drops of a serial's sequence are separate.",
+        "bigserial",
+        "bigint GENERATED ALWAYS AS IDENTITY",
+    ),
+    _prefer(
+        "prefer-jsonb",
+        frozenset({"json"}),
+        "jsonb can be compared and indexed",
+        "json has no equality, so a keyless table with it cannot be replicated.",
+        "json",
+        "jsonb",
+    ),
+    Rule(
+        id="name-too-long",
+        name="A name is longer than PostgreSQL keeps",
+        level=Level.WARNING,
+        kinds=_ALL_NAMES,
+        condition=_long_name,
+        effect=_NONE,
+        why="It is cut without an error, and two names may become one.",
+        workaround="A shorter name.",
+        bad=f"CREATE TABLE {'n' * 64} (id bigint PRIMARY KEY);",
+        good="CREATE TABLE note (id bigint PRIMARY KEY);",
+    ),
+    Rule(
+        id="unqualified-name",
+        name="A table is named without its schema",
+        level=Level.INFO,
+        kinds=on(Kind.CREATE_TABLE, Kind.CREATE_INDEX, Kind.ADD_COLUMN),
+        condition=_unqualified,
+        effect=_NONE,
+        why="With another search_path it is another table.",
+        workaround="Write the schema.",
+        bad="CREATE TABLE note (id bigint PRIMARY KEY);",
+        good="CREATE TABLE shop.note (id bigint PRIMARY KEY);",
+        off=True,
+    ),
+    Rule(
+        id="table-without-key",
+        name="A table without a primary key",
+        level=Level.WARNING,
+        kinds=on(Kind.CREATE_TABLE),
+        condition=_keyless,
+        effect="None; a publisher refuses UPDATE and DELETE on it.",
+        why="Once it is published, the application's UPDATE and DELETE fail.",
+        workaround="A primary key, or REPLICA IDENTITY FULL where none can be had.",
+        bad="CREATE TABLE note (body text);",
+        good="CREATE TABLE note (id bigint PRIMARY KEY, body text);",
+        off=True,
+    ),
+    Rule(
+        id="not-rerunnable",
+        name="The statement fails when it is run again",
+        level=Level.INFO,
+        kinds=on(Kind.CREATE_TABLE, Kind.ADD_COLUMN, Kind.DROP_COLUMN, Kind.DROP),
+        condition=_rerunnable,
+        effect=_NONE,
+        why="A file that failed half way outside a transaction cannot be repeated.",
+        workaround="IF [NOT] EXISTS, or a transaction.",
+        bad="CREATE TABLE note (id bigint PRIMARY KEY);",
+        good="CREATE TABLE IF NOT EXISTS note (id bigint PRIMARY KEY);",
+        off=True,
+    ),
+    Rule(
+        id="foreign-key-without-index",
+        name="A foreign key without an index",
+        level=Level.INFO,
+        kinds=on(Kind.END_OF_FILE),
+        condition=_unindexed,
+        effect="Each DELETE on the referenced table scans the referencing one.",
+        why="Deletes grow slow, under locks on both tables.",
+        workaround="An index that begins with the key's columns.",
+        bad="CREATE TABLE note (id bigint PRIMARY KEY, author_id bigint REFERENCES "
+        "author (id));",
+        good="CREATE TABLE note (id bigint PRIMARY KEY, author_id bigint REFERENCES "
+        "author (id));\nCREATE INDEX note_author ON note (author_id);",
+        off=True,
+    ),
+)

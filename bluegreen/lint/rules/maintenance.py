@@ -1,0 +1,113 @@
+"""Rules about what rewrites or rebuilds a table for its own sake."""
+
+from __future__ import annotations
+
+from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.safe_forms import with_word
+from bluegreen.lint.track import State
+
+
+def _logged(op: Op, state: State) -> str | None:
+    if not state.filled(op.table):
+        return None
+    word = "LOGGED" if op.kind is Kind.SET_LOGGED else "UNLOGGED"
+    return f"SET {word} rewrites {op.table}"
+
+
+def _moved(op: Op, state: State) -> str | None:
+    if not state.filled(op.table) or op.what == "index":
+        return None
+    word = "ACCESS METHOD" if op.kind is Kind.SET_ACCESS_METHOD else "TABLESPACE"
+    return f"SET {word} writes all of {op.table} anew"
+
+
+def _full(op: Op, state: State) -> str | None:
+    if op.kind is Kind.VACUUM and "full" not in op.flags:
+        return None
+    if op.table and not state.filled(op.table):
+        return None
+    word = "CLUSTER" if op.kind is Kind.CLUSTER else "VACUUM FULL"
+    return f"{word} rewrites {op.table or 'every table'} while nobody can use it"
+
+
+def _refresh(op: Op, state: State) -> str | None:
+    if "concurrently" in op.flags or not state.filled(op.table):
+        return None
+    return f"REFRESH locks {op.table} against reads until it is filled again"
+
+
+def _vacuum_in_transaction(op: Op, state: State) -> str | None:
+    if state.transaction is None:
+        return None
+    return "VACUUM cannot run in a transaction"
+
+
+RULES = (
+    Rule(
+        id="set-logged",
+        name="SET LOGGED or UNLOGGED",
+        level=Level.ERROR,
+        kinds=on(Kind.SET_LOGGED, Kind.SET_UNLOGGED),
+        condition=_logged,
+        effect="ACCESS EXCLUSIVE; the table and its indexes are rewritten.",
+        why="Reads and writes wait; an unlogged table is not replicated and is empty "
+        "after a crash.",
+        workaround="A new table of the wanted sort, filled beside the old one.",
+        bad="ALTER TABLE note SET UNLOGGED;",
+        good="CREATE UNLOGGED TABLE note_cache (id bigint);",
+        sized=True,
+    ),
+    Rule(
+        id="set-storage-place",
+        name="SET ACCESS METHOD or TABLESPACE",
+        level=Level.ERROR,
+        kinds=on(Kind.SET_ACCESS_METHOD, Kind.SET_TABLESPACE),
+        condition=_moved,
+        effect="ACCESS EXCLUSIVE and a full copy (access method: 15 and later).",
+        why="Reads and writes wait for the copy.",
+        workaround="An online tool such as pg_repack, or a new table.",
+        bad="ALTER TABLE note SET TABLESPACE fast;",
+        good="CREATE TABLE note_next (id bigint) TABLESPACE fast;",
+        sized=True,
+    ),
+    Rule(
+        id="vacuum-full",
+        name="VACUUM FULL or CLUSTER",
+        level=Level.ERROR,
+        kinds=on(Kind.VACUUM, Kind.CLUSTER),
+        condition=_full,
+        effect="ACCESS EXCLUSIVE; the table and its indexes are rewritten.",
+        why="Reads and writes wait for the whole rewrite.",
+        workaround="Plain VACUUM, or an online tool such as pg_repack or pg_squeeze.",
+        bad="VACUUM FULL note;",
+        good="VACUUM note;",
+        sized=True,
+    ),
+    Rule(
+        id="vacuum-in-transaction",
+        name="VACUUM in a transaction",
+        level=Level.ERROR,
+        kinds=on(Kind.VACUUM),
+        condition=_vacuum_in_transaction,
+        effect="None: PostgreSQL refuses it with SQLSTATE 25001.",
+        why="The migration fails at this statement.",
+        workaround="Run it outside of migrations, or with the tool's "
+        "no-transaction mark.",
+        bad="BEGIN;\nVACUUM note;\nCOMMIT;",
+        good="VACUUM note;",
+    ),
+    Rule(
+        id="refresh-not-concurrent",
+        name="REFRESH MATERIALIZED VIEW without CONCURRENTLY",
+        level=Level.WARNING,
+        kinds=on(Kind.REFRESH),
+        condition=_refresh,
+        effect="ACCESS EXCLUSIVE on the view (EXCLUSIVE with CONCURRENTLY).",
+        why="Readers of the view wait until its query is done.",
+        workaround="REFRESH MATERIALIZED VIEW CONCURRENTLY; it needs a unique index.",
+        bad="REFRESH MATERIALIZED VIEW note_count;",
+        good="REFRESH MATERIALIZED VIEW CONCURRENTLY note_count;",
+        fix=with_word(r"refresh\s+materialized\s+view", "CONCURRENTLY"),
+    ),
+)

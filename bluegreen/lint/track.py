@@ -1,0 +1,306 @@
+"""What the files have done so far, statement by statement, over the whole set.
+
+Owns the fold from ops to a catalog, the open transaction and the session's settings.
+It judges nothing: rules ask it questions before each op, then the op is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from bluegreen.lint import track_tables
+from bluegreen.lint.effects import Effect, Lock, effect
+from bluegreen.lint.expressions import proves_not_null
+from bluegreen.lint.knowledge import NOTHING, Domain, Key, Knowledge, Table
+from bluegreen.lint.ops import DATA, SCHEMA, Constraint, Kind, Name, Op, Type
+from bluegreen.lint.reading import ops
+from bluegreen.lint.source import Source, Statement
+
+FIRST_VERSION, LAST_VERSION = 13, 18
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The major versions that the files must be safe on; the worst of them counts."""
+
+    low: int = FIRST_VERSION
+    high: int = LAST_VERSION
+
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody named a version."""
+        return (self.low, self.high) != (FIRST_VERSION, LAST_VERSION)
+
+
+@dataclass(slots=True)
+class Transaction:
+    """An open transaction.
+
+    Attributes:
+        explicit: false when the migration tool opened it around the file.
+        locks: what it holds on tables that others use, with the op that took it.
+        local: settings that end with it.
+        values: enum values it added.
+        unproved: constraints it added NOT VALID, as (table, name).
+    """
+
+    explicit: bool
+    locks: dict[Key, tuple[Lock, Op]] = field(default_factory=dict)
+    local: dict[str, str] = field(default_factory=dict)
+    values: set[str] = field(default_factory=set)
+    unproved: set[tuple[Key, str]] = field(default_factory=set)
+    fresh: set[Key] = field(default_factory=set)
+
+    @property
+    def strongest(self) -> Lock | None:
+        """The strongest lock held on a table that others use."""
+        return max((lock for lock, _ in self.locks.values()), default=None)
+
+
+@dataclass(slots=True)
+class FileSoFar:
+    """What stands in the file above the present op."""
+
+    source: Source
+    schema: Op | None = None
+    data: Op | None = None
+    kinds: set[Kind] = field(default_factory=set)
+    changed: dict[Key, Op] = field(default_factory=dict)
+    dropped_names: set[tuple[Key, str]] = field(default_factory=set)
+    bulk: dict[Key, Op] = field(default_factory=dict)
+    scanned: dict[Key, Op] = field(default_factory=dict)
+    changed_keys: set[Key] = field(default_factory=set)
+    other_schema: bool = False
+
+
+class State:
+    """Everything that rules may ask of what came before.
+
+    Attributes:
+        tables: every table known, as it is by now.
+        fresh: tables that the set itself made: nobody else uses them yet.
+        statement: the one that is being looked at.
+        siblings: all its ops.
+        effect: that of the op that is being looked at.
+    """
+
+    def __init__(
+        self,
+        knowledge: Knowledge = NOTHING,
+        versions: Versions | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.knowledge = knowledge
+        self.versions = versions or Versions()
+        self.tables: dict[Key, Table] = dict(knowledge.tables)
+        self.domains: dict[Key, Domain] = dict(knowledge.domains)
+        self.enums: set[Key] = set(knowledge.enums)
+        self.fresh: set[Key] = set()
+        self.session: dict[str, str] = dict(settings or {})
+        self.transaction: Transaction | None = None
+        self.statement: Statement | None = None
+        self.siblings: list[Op] = []
+        self.effect = Effect()
+        self.file = FileSoFar(Source("", ""))
+        self.touched: dict[Key, set[str]] = {}
+        self.made_not_null: dict[Key, set[str]] = {}
+        self.added_columns: dict[Key, set[str]] = {}
+        self.kept_by_trigger: set[Key] = set()
+        self.built_indexes: dict[Key, str] = {}
+
+    # What rules ask.
+
+    def table(self, name: Name) -> Table | None:
+        """The table as far as it is known."""
+        return self.tables.get(name.key)
+
+    def filled(self, name: Name | None) -> bool:
+        """Whether others may use the table: it was not made by this set."""
+        return name is not None and name.key not in self.fresh
+
+    def domain(self, of: Type) -> Domain | None:
+        """The domain of that name, where one is known."""
+        return self.domains.get(of.key)
+
+    def constraint(self, table: Name, name: str) -> Constraint | None:
+        """A constraint by name, where it is known."""
+        known = self.table(table)
+        found = known.constraints if known else ()
+        return next((c for c in found if c.name == name), None)
+
+    def proved_not_null(self, table: Name, name: str) -> frozenset[str]:
+        """Columns that this CHECK shows to hold no NULL."""
+        found = self.constraint(table, name)
+        return proves_not_null(found.expr) if found else frozenset()
+
+    def not_null_columns(self, table: Table) -> frozenset[str]:
+        """Columns of the table that are NOT NULL, as far as it is known."""
+        found = {c.name for c in table.columns.values() if c.not_null}
+        return frozenset(found | self.made_not_null.get(table.name.key, set()))
+
+    def default_partition(self, parent: Name) -> Name | None:
+        """The default partition, where one is known."""
+        known = self.table(parent)
+        return known.default_partition if known else None
+
+    def has_check(self, name: Name) -> bool:
+        """Whether the scan for partition bounds is spared: empty, or a valid CHECK."""
+        known = self.table(name)
+        if not self.filled(name):
+            return True
+        found = known.constraints if known else ()
+        return any(c.kind == "check" and c.valid for c in found)
+
+    def table_of_index(self, index: Name) -> Name | None:
+        """The table that an index is on, where it is known."""
+        for table in self.tables.values():
+            if any(known.name == index.name for known in table.indexes):
+                return table.name
+        return None
+
+    def tables_using(self, domain: Name) -> Iterator[Name]:
+        """Tables with a column of the domain."""
+        for table in self.tables.values():
+            if any(column.type.key == domain.key for column in table.columns.values()):
+                yield table.name
+
+    def setting(self, name: str) -> str:
+        """A setting as this session has it by now; empty when nobody set it."""
+        local = self.transaction.local if self.transaction else {}
+        return local.get(name, self.session.get(name, ""))
+
+    def filled_or_unknown(self, op: Op) -> bool:
+        """Whether a data change may meet rows: its table was not made by this set."""
+        return op.table is None or self.filled(op.table)
+
+    @property
+    def text(self) -> str:
+        """The text of the statement that is being looked at."""
+        return self.statement.text if self.statement else ""
+
+    def blocking(self, at_least: Lock = Lock.SHARE) -> list[tuple[Name, Lock]]:
+        """Locks of the present op that others would feel."""
+        return [
+            (name, lock)
+            for name, lock in self.effect.locks
+            if lock >= at_least and self.filled(name)
+        ]
+
+    # What the engine does.
+
+    def open_file(self, source: Source, in_transaction: bool) -> None:
+        """Begin a file, in a transaction of the tool's where it makes one."""
+        self.file = FileSoFar(source)
+        if in_transaction and self.transaction is None:
+            self.transaction = Transaction(explicit=False)
+
+    def close_file(self) -> None:
+        """End a file: the tool commits what the tool began."""
+        if self.transaction and not self.transaction.explicit:
+            self.transaction = None
+
+    def look(self, op: Op, siblings: list[Op]) -> Effect:
+        """Set the stage for the rules."""
+        self.siblings = siblings
+        self.effect = effect(op, self)
+        return self.effect
+
+    def apply(self, op: Op) -> None:
+        """Let the op have happened."""
+        self._remember(op)
+        self._hold(op)
+        if op.kind in _SESSION:
+            self._apply_session(op)
+        else:
+            if op.kind is Kind.SET_NOT_NULL and op.table:
+                self.made_not_null.setdefault(op.table.key, set()).add(op.name)
+            track_tables.apply(self, op)
+
+    def _remember(self, op: Op) -> None:
+        file = self.file
+        file.kinds.add(op.kind)
+        if op.kind in DATA:
+            file.data = file.data or op
+        elif op.kind in SCHEMA:
+            file.schema = file.schema or op
+        if op.table is None:
+            self.file.other_schema |= op.kind in SCHEMA
+            return
+        key = op.table.key
+        if self.effect.scan:
+            file.scanned.setdefault(key, op)
+        if op.kind in SCHEMA:
+            self._remember_schema(op, key)
+
+    def _remember_schema(self, op: Op, key: Key) -> None:
+        self.file.changed_keys.add(key)
+        match op.kind:
+            case Kind.ADD_COLUMN:
+                self.added_columns.setdefault(key, set()).add(op.name)
+            case Kind.CREATE_TRIGGER:
+                self.kept_by_trigger.add(key)
+            case Kind.CREATE_INDEX if "concurrently" in op.flags:
+                self.built_indexes[key] = op.name
+        if op.kind is Kind.CREATE_TABLE or not self.filled(op.table):
+            return
+        self.file.changed.setdefault(key, op)
+        self.touched.setdefault(key, set()).add(self.file.source.name)
+
+    def _hold(self, op: Op) -> None:
+        if self.transaction is None:
+            return
+        for name, lock in self.effect.locks:
+            held = self.transaction.locks.get(name.key)
+            if self.filled(name) and (held is None or held[0] < lock):
+                self.transaction.locks[name.key] = (lock, op)
+
+    def _apply_session(self, op: Op) -> None:
+        match op.kind:
+            case Kind.BEGIN:
+                self.transaction = replace(
+                    self.transaction or Transaction(explicit=True), explicit=True
+                )
+            case Kind.COMMIT | Kind.ROLLBACK:
+                chained = "chain" in op.flags
+                self.transaction = Transaction(explicit=True) if chained else None
+            case Kind.SET if "reset" in op.flags:
+                self.session.pop(op.name, None)
+            case Kind.SET if "local" in op.flags:
+                if self.transaction:
+                    self.transaction.local[op.name] = op.value
+            case Kind.SET:
+                self.session[op.name] = op.value
+
+
+_SESSION = frozenset({Kind.BEGIN, Kind.COMMIT, Kind.ROLLBACK, Kind.SET})
+
+
+def know(
+    sources: Iterable[Source],
+    *,
+    rows: Mapping[Key, int] | None = None,
+    timezone: str = "",
+    whole: bool = False,
+) -> Knowledge:
+    """Learn a catalog from SQL: a schema dump, or the migrations already applied.
+
+    Args:
+        sources: files in the order in which they ran.
+        rows: estimates by schema and table.
+        timezone: what migrations run with, where it is known.
+        whole: whether the files hold every table there is.
+    """
+    state = State()
+    for source in sources:
+        state.open_file(source, in_transaction=False)
+        for statement in source.statements:
+            found = ops(statement)
+            for op in found:
+                state.look(op, found)
+                state.apply(op)
+    counted = {
+        key: table._replace(rows=(rows or {}).get(key))
+        for key, table in state.tables.items()
+    }
+    return Knowledge(counted, state.domains, frozenset(state.enums), whole, timezone)

@@ -1,0 +1,311 @@
+"""Writes one side's changes into the other as an apply worker would, by plain SQL.
+
+Owns the imitation: values go through the type's input with its modifier, triggers and
+rules fire as in `session_replication_role = replica`, names resolve on an empty
+search_path, rows are looked up as the judge says. No publication, slot or subscription
+is used. The caller's transaction is rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import psycopg
+from psycopg import sql
+
+from bluegreen.lint.compat import apply as laws
+from bluegreen.lint.compat.catalog import Published, Relation
+from bluegreen.lint.compat.channel import Channel
+from bluegreen.lint.compat.seen import Change, Image, Stopped
+from bluegreen.lint.compat.types import unreadable
+
+_BINARY_COPY = 16
+"""From this major the initial copy uses binary form too, where it is asked for."""
+
+_TOASTED_BYTES = 2000
+"""An unchanged value about this long is stored out of line and is not sent again."""
+
+
+class Applier:
+    """The receiving side of one channel, inside a transaction.
+
+    Attributes:
+        missed: changes that found no row.
+        stopped: the first error, after which nothing more is applied.
+    """
+
+    def __init__(self, session: psycopg.Connection, channel: Channel) -> None:
+        self._session = session
+        self._channel = channel
+        self._images: dict[int, sql.Identifier] = {}
+        self.missed: list[Change] = []
+        self.stopped: Stopped | None = None
+
+    def copy(self, sent: Published, rows: Sequence[Image]) -> None:
+        """Copy a table's rows as a sync worker: statement triggers fire here."""
+        decided = laws.fate(self._channel, sent)
+        if isinstance(decided, laws.Stops):
+            self.stopped = Stopped(decided.rule, sent.name, decided.why)
+        elif isinstance(decided, laws.Writes):
+            self._guarded(sent, lambda: self._copy(decided, rows))
+
+    def stream(self, changes: Sequence[Change]) -> None:
+        """Apply the changes of one transaction, and look at it as a commit would."""
+        last: Published | None = None
+        for change in changes:
+            if self.stopped is None:
+                last = self._stream_one(change) or last
+        if last is not None and self.stopped is None:
+            self._guarded(last, self._commit)
+
+    def _commit(self) -> None:
+        """Look at deferred constraints; rolled back, so that they stay deferred."""
+        self._session.execute("SAVEPOINT bluegreen_commit")
+        self._session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        self._session.execute("ROLLBACK TO SAVEPOINT bluegreen_commit")
+
+    def _stream_one(self, change: Change) -> Published | None:
+        publication = self._channel.publication
+        if publication is None or change.kind not in publication.actions:
+            return None
+        if change.kind == "truncate":
+            return self._truncate(change)
+        source = self._channel.sender.relations.get(change.table)
+        sent = self._channel.published_as(source) if source else None
+        if sent is None:
+            return None
+        decided = laws.fate(self._channel, sent)
+        if isinstance(decided, laws.Stops):
+            self.stopped = Stopped(decided.rule, sent.name, decided.why)
+        elif isinstance(decided, laws.Writes):
+            self._guarded(sent, lambda: self._write(decided, change))
+        return sent
+
+    def _truncate(self, change: Change) -> Published | None:
+        """All tables of the message at once, RESTRICT (law 11)."""
+        targets: dict[int, Relation] = {}
+        sent: Published | None = None
+        for name in change.tables:
+            source = self._channel.sender.relations.get(name)
+            listed = self._channel.published_as(source) if source else None
+            if listed is None:
+                continue
+            sent = sent or listed
+            decided = laws.fate(self._channel, listed)
+            if isinstance(decided, laws.Stops):
+                self.stopped = Stopped(decided.rule, listed.name, decided.why)
+                return sent
+            if isinstance(decided, laws.Writes):
+                targets[decided.target.oid] = decided.target
+        if sent is not None and targets:
+            names = [sql.Identifier(*target.name) for target in targets.values()]
+            query = sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(names))
+            self._guarded(sent, lambda: self._session.execute(query), "truncate")
+        return sent
+
+    def _guarded(
+        self, sent: Published, act: Callable[[], object], rule: str = "does-not-fit"
+    ) -> None:
+        """Do one thing; an error of the server is what the worker would stop with."""
+        self._session.execute("SAVEPOINT bluegreen_change")
+        try:
+            act()
+        except psycopg.Error as error:
+            if self._session.broken:
+                raise
+            self._session.execute("ROLLBACK TO SAVEPOINT bluegreen_change")
+            self._stop(sent, error, rule)
+
+    def _stop(self, sent: Published, error: psycopg.Error, rule: str) -> None:
+        state = error.sqlstate or ""
+        rule = (
+            _RULES.get(state, _RULES.get(state[:2], rule))
+            if rule != "truncate"
+            else rule
+        )
+        message = error.diag.message_primary or ""
+        self.stopped = Stopped(rule, sent.name, message, state)
+
+    def _copy(self, decided: laws.Writes, rows: Sequence[Image]) -> None:
+        image = self._image(decided)
+        for row in rows:
+            if self._channel.receiver.major >= _BINARY_COPY:
+                self._look_at_wire(decided, row)
+            self._put(image, decided.columns, row)
+        self._session.execute(_insert(decided, image))
+        self._empty(image)
+
+    def _look_at_wire(self, decided: laws.Writes, row: Image) -> None:
+        """With binary = true a value stops the worker where the types' forms differ."""
+        source = self._channel.sender.relations.get(decided.target.name)
+        if not self._channel.binary or source is None or self.stopped:
+            return
+        for name in decided.columns:
+            one, two = source.column(name), decided.target.column(name)
+            if (
+                one
+                and two
+                and row.get(name) is not None
+                and unreadable(self._channel.sender, self._channel.receiver, one, two)
+            ):
+                why = f"{name} cannot be read in binary form"
+                self.stopped = Stopped("binary-type", decided.target.name, why)
+
+    def _write(self, decided: laws.Writes, change: Change) -> None:
+        self._look_at_wire(decided, change.new or change.old or {})
+        if change.kind == "insert" and change.new is not None:
+            image = self._image(decided)
+            self._put(image, decided.columns, change.new)
+            self._session.execute(_insert(decided, image))
+            self._empty(image)
+            return
+        finding = decided.finding
+        if isinstance(finding, laws.Stops):
+            self.stopped = Stopped(finding.rule, decided.target.name, finding.why)
+        elif isinstance(finding, laws.Skips):
+            self.missed.append(change)
+        else:
+            self._change(decided, finding, change)
+
+    def _change(
+        self, decided: laws.Writes, finding: laws.ByKey | laws.WholeRow, change: Change
+    ) -> None:
+        assert change.old is not None
+        found = self._find(decided, finding, change.old)
+        if found is None:
+            self.missed.append(change)
+            return
+        where = sql.SQL("WHERE t.tableoid = {} AND t.ctid = {}::tid").format(
+            sql.Literal(found[0]), sql.Literal(found[1])
+        )
+        table = _only(decided.target)
+        if change.kind == "delete":
+            self._session.execute(sql.SQL("DELETE FROM {} t {}").format(table, where))
+        else:
+            self._update(decided, change, table, where)
+
+    def _update(
+        self,
+        decided: laws.Writes,
+        change: Change,
+        table: sql.Composable,
+        where: sql.Composable,
+    ) -> None:
+        assert change.new is not None
+        assert change.old is not None
+        image = self._image(decided)
+        self._put(image, decided.columns, change.new)
+        names = [c for c in decided.columns if not _not_resent(change, c)]
+        sets = [
+            sql.SQL("{name} = i.{name}").format(name=sql.Identifier(name))
+            for name in names
+        ]
+        if sets:
+            self._session.execute(
+                sql.SQL("UPDATE {} t SET {} FROM {} i {}").format(
+                    table, sql.SQL(", ").join(sets), image, where
+                )
+            )
+        self._empty(image)
+
+    def _find(
+        self, decided: laws.Writes, finding: laws.ByKey | laws.WholeRow, old: Image
+    ) -> tuple[int, str] | None:
+        image = self._image(decided)
+        self._put(image, decided.columns, old)
+        names: tuple[str, ...] = decided.columns
+        absent: tuple[str, ...] = ()
+        if isinstance(finding, laws.ByKey):
+            names = finding.columns
+        else:
+            absent = tuple(
+                c.name
+                for c in decided.target.columns
+                if c.name not in decided.columns and not c.generated
+            )
+        tests = [
+            sql.SQL("t.{name} IS NOT DISTINCT FROM i.{name}").format(
+                name=sql.Identifier(name)
+            )
+            for name in names
+        ]
+        tests += [sql.SQL("t.{} IS NULL").format(sql.Identifier(n)) for n in absent]
+        query = sql.SQL(
+            "SELECT t.tableoid::bigint, t.ctid::text FROM {} t, {} i WHERE {} LIMIT 1"
+        ).format(_only(decided.target), image, sql.SQL(" AND ").join(tests))
+        row = self._with_operators(query)
+        self._empty(image)
+        return row
+
+    def _with_operators(self, query: sql.Composed) -> tuple[int, str] | None:
+        """Run a comparison; apply knows a type's equality without any search_path."""
+        schemas = sorted({name[0] for name in self._channel.receiver.relations})
+        self._session.execute(
+            sql.SQL("SET LOCAL search_path = pg_catalog, {}").format(
+                sql.SQL(", ").join(map(sql.Identifier, schemas))
+            )
+        )
+        row: tuple[int, str] | None = self._session.execute(query).fetchone()
+        self._session.execute("SET LOCAL search_path = ''")
+        return row
+
+    def _image(self, decided: laws.Writes) -> sql.Identifier:
+        """A temporary table with the sent columns as the target types them.
+
+        CREATE TABLE AS keeps types, modifiers and domains but no constraint, so that
+        putting text into it does what the worker's type input does and no more.
+        """
+        oid = decided.target.oid
+        if oid not in self._images:
+            name = sql.Identifier("pg_temp", f"bluegreen_image_{oid}")
+            columns = sql.SQL(", ").join(map(sql.Identifier, decided.columns))
+            self._session.execute(
+                sql.SQL(
+                    "CREATE TEMPORARY TABLE {} AS SELECT {} FROM {} WITH NO DATA"
+                ).format(name, columns, sql.Identifier(*decided.target.name))
+            )
+            self._images[oid] = name
+        return self._images[oid]
+
+    def _put(self, image: sql.Identifier, columns: Sequence[str], row: Image) -> None:
+        query = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+            image,
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.SQL(", ").join(sql.Literal(row.get(name)) for name in columns),
+        )
+        self._session.execute(query)
+
+    def _empty(self, image: sql.Identifier) -> None:
+        self._session.execute(sql.SQL("DELETE FROM {}").format(image))
+
+
+def _insert(decided: laws.Writes, image: sql.Identifier) -> sql.Composed:
+    columns = sql.SQL(", ").join(map(sql.Identifier, decided.columns))
+    return sql.SQL(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}"
+    ).format(sql.Identifier(*decided.target.name), columns, columns, image)
+
+
+def _only(target: Relation) -> sql.Composable:
+    """Apply writes into the named table alone, unless it is partitioned."""
+    name = sql.Identifier(*target.name)
+    return name if target.kind == "p" else sql.SQL("ONLY {}").format(name)
+
+
+def _not_resent(change: Change, column: str) -> bool:
+    assert change.old is not None
+    assert change.new is not None
+    value = change.new.get(column)
+    same = value is not None and value == change.old.get(column)
+    return same and len(value or "") > _TOASTED_BYTES
+
+
+_RULES = {
+    "23": "constraint",
+    "22": "does-not-fit",
+    "22012": "expression-fails",
+    "42883": "unqualified",
+    "42P01": "unqualified",
+    "P0": "trigger",
+}
+"""SQLSTATE, or its class, to the rule that explains it."""

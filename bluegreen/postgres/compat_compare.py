@@ -1,0 +1,158 @@
+"""Reads the same tables on both sides and says what is not the same.
+
+Owns which tables and columns are compared and how rows find each other; whether two
+values are one is for `lint/compat/same.py`. Whole tables are read: this is for
+scratch copies, not for production.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import psycopg
+from psycopg import sql
+
+from bluegreen.lint.compat.catalog import Name, Relation
+from bluegreen.lint.compat.channel import Channel
+from bluegreen.lint.compat.same import Pair, same
+from bluegreen.lint.compat.seen import Difference, Image
+from bluegreen.postgres.compat_capture import row_image
+
+
+def shared_tables(channel: Channel) -> list[tuple[Relation, Relation]]:
+    """Tables of one name on both sides, partitions left to their roots."""
+    return [
+        (sender, receiver)
+        for name, sender in sorted(channel.sender.relations.items())
+        if (receiver := channel.receiver.relations.get(name))
+        and sender.takes_rows
+        and receiver.takes_rows
+        and not (sender.leaf and receiver.leaf)
+    ]
+
+
+def compared_columns(
+    channel: Channel, sender: Relation, receiver: Relation
+) -> tuple[str, ...]:
+    """Columns that must agree: shared, and stored by the receiver rather than computed.
+
+    A column that a column list leaves out is the user's own loss and is not compared.
+    """
+    sent = channel.published_as(sender)
+    names = []
+    for column in sender.columns:
+        other = receiver.column(column.name)
+        if other is None or other.generated:
+            continue
+        if sent and column.name not in sent.columns and not column.generated:
+            continue
+        names.append(column.name)
+    return tuple(names)
+
+
+def compare(
+    sender: psycopg.Connection, receiver: psycopg.Connection, channel: Channel
+) -> list[Difference]:
+    """Compare all shared tables, inside the transactions that hold the rehearsal.
+
+    Raises:
+        psycopg.Error: a table could not be read; then nothing is known.
+    """
+    for session in (sender, receiver):
+        session.execute("SET LOCAL TimeZone = 'UTC'")
+    found: list[Difference] = []
+    for left, right in shared_tables(channel):
+        columns = compared_columns(channel, left, right)
+        if columns:
+            found += _table(
+                read_rows(sender, left, columns),
+                read_rows(receiver, right, columns),
+                left.name,
+                {c: _pair(channel, left, right, c) for c in columns},
+                _key(left, right, columns),
+            )
+    return found
+
+
+def read_rows(
+    session: psycopg.Connection, table: Relation, columns: Sequence[str]
+) -> list[Image]:
+    """All rows of a table, without its inheritance children, as texts."""
+    name = sql.Identifier(*table.name)
+    source = name if table.kind == "p" else sql.SQL("ONLY {}").format(name)
+    query = sql.SQL("SELECT {} FROM {} t").format(
+        row_image(sql.SQL("t"), columns), source
+    )
+    return [
+        dict(zip(columns, texts, strict=True))
+        for (texts,) in session.execute(query).fetchall()
+    ]
+
+
+def _pair(channel: Channel, left: Relation, right: Relation, column: str) -> Pair:
+    one, two = left.column(column), right.column(column)
+    assert one is not None
+    assert two is not None
+    return Pair(
+        channel.sender.base_type(one.type),
+        channel.receiver.base_type(two.type),
+        channel.zone_of(left.name, column),
+    )
+
+
+def _key(left: Relation, right: Relation, columns: Sequence[str]) -> tuple[str, ...]:
+    """The first primary key, or unique index, whose columns are all compared."""
+    for relation in (left, right):
+        for index in sorted(relation.indexes, key=lambda i: not i.primary):
+            names = tuple(c for c in index.columns if c is not None)
+            whole = (
+                index.unique and not index.partial and len(names) == len(index.columns)
+            )
+            if whole and set(names) <= set(columns):
+                return names
+    return ()
+
+
+def _table(
+    sent: list[Image],
+    stored: list[Image],
+    table: Name,
+    pairs: Mapping[str, Pair],
+    key: tuple[str, ...],
+) -> Iterator[Difference]:
+    if not key:
+        key = _natural_key(sent, stored, tuple(pairs))
+    rest = list(stored)
+    for row in sent:
+        twin = _twin(row, rest, pairs, key)
+        label = ", ".join(f"{c}={row[c]}" for c in key)
+        if twin is None:
+            yield Difference(table, "", label, "a row", None)
+            continue
+        rest.remove(twin)
+        for column, pair in pairs.items():
+            if not same(pair, row[column], twin[column]):
+                yield Difference(table, column, label, row[column], twin[column])
+    for row in rest:
+        label = ", ".join(f"{c}={row[c]}" for c in key)
+        yield Difference(table, "", label, None, "a row")
+
+
+def _natural_key(
+    sent: list[Image], stored: list[Image], columns: tuple[str, ...]
+) -> tuple[str, ...]:
+    """A column that happens to be unique on both sides, else the whole row."""
+    for column in columns:
+        texts = [[row[column] for row in rows] for rows in (sent, stored)]
+        if all(len(set(t)) == len(t) and None not in t for t in texts):
+            return (column,)
+    return columns
+
+
+def _twin(
+    row: Image, rest: list[Image], pairs: Mapping[str, Pair], key: tuple[str, ...]
+) -> Image | None:
+    for other in rest:
+        if all(same(pairs[c], row[c], other[c]) for c in key):
+            return other
+    return None

@@ -1,0 +1,125 @@
+"""The judge against measured cases, and measured cases against PostgreSQL itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bluegreen.lab.server import Server
+from bluegreen.lint.compat.channel import Channel
+from bluegreen.lint.compat.judge import judge
+from bluegreen.lint.compat.predicates import predicates, settle
+from bluegreen.lint.compat.verdict import Answer, Direction, worst
+from bluegreen.postgres.compat_predicates import count_broken
+from bluegreen.postgres.compat_snapshot import read_snapshot
+from tests.judge_cases import judge_all, judge_by_trees, summary
+from tests.kit.judge_case import Case, Scratch, read_cases
+from tests.kit.judge_world import replay
+
+MAJOR = 16
+CASES = read_cases(Path(__file__).parents[1] / "cases" / "replication.json")
+BY_ID = {case.id: case for case in CASES}
+
+# One of each outcome and direction, each decided by another law.
+SAMPLE = [
+    ("column_reorder", Direction.FORWARD),
+    ("drop_pk", Direction.COPY),
+    ("full_nopk_extra_null", Direction.FORWARD),
+    ("rename_expand_trigger_always__m_collist", Direction.REVERSE),
+    ("set_unlogged", Direction.REVERSE),
+    ("varchar_to_enum_bad", Direction.FORWARD),
+]
+# What no case of the file has: quoted names, another schema, two changes at once.
+QUOTED = Case(
+    id="quoted",
+    schema='create schema "Shop"; create table "Shop"."Order Lines"('
+    '"Id" bigint primary key, "select" varchar(12), qty smallint)',
+    rows="insert into \"Shop\".\"Order Lines\" values (1,'aa',1),(2,'bb',2)",
+    migration=(
+        'alter table "Shop"."Order Lines" alter qty type int',
+        'alter table "Shop"."Order Lines" alter "select" type varchar(6)',
+    ),
+    on_blue=('insert into "Shop"."Order Lines" values (3,\'too long\',3)',),
+    on_green=('update "Shop"."Order Lines" set qty = 40000 where "Id" = 1',),
+    outcome={"forward": {MAJOR: "BREAK"}, "reverse": {MAJOR: "BREAK"}},
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
+    folder = tmp_path_factory.mktemp("judge")
+    with Server.start(MAJOR, folder / "pg", settings={"fsync": "off"}) as server:
+        yield Scratch(server.conninfo())
+
+
+@pytest.mark.parametrize(("name", "direction"), SAMPLE, ids=str)
+def test_the_world_is_as_it_was_measured(
+    place: Scratch, name: str, direction: Direction
+) -> None:
+    case = BY_ID[name]
+    assert replay(case, place, direction) == case.outcome[direction][MAJOR]
+
+
+@pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.REVERSE])
+def test_names_of_another_schema_are_judged_as_they_run(
+    place: Scratch, direction: Direction
+) -> None:
+    assert replay(QUOTED, place, direction) == "BREAK"
+    judged = list(judge_all([QUOTED], {MAJOR: place}))
+    assert [one.agrees for one in judged] == [True, True]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_judge_never_says_ok_to_what_broke_or_was_silent(place: Scratch) -> None:
+    """The bars: no false OK at all, and under 5 % of what was fine judged otherwise."""
+    judged = list(judge_all(CASES, {MAJOR: place}))
+    assert [one.label for one in judged if one.false_ok] == []
+    fine = [one for one in judged if one.measured == "OK"]
+    alarms = [one.label for one in fine if one.false_alarm]
+    assert len(alarms) < 0.05 * len(fine), sorted({a.split("/")[0] for a in alarms})
+
+
+def test_the_text_alone_never_says_ok_to_what_broke_or_was_silent() -> None:
+    assert summary(list(judge_by_trees(CASES)))["false_ok_ids"] == []
+
+
+def test_a_case_whose_schema_does_not_load_is_unknown(place: Scratch) -> None:
+    broken = Case("x", (), {"forward": {MAJOR: "OK"}}, schema="create tabel t()")
+    (judged,) = judge_all([broken], {MAJOR: place})
+    assert judged.answer == "UNKNOWN"
+    assert judged.false_alarm
+
+
+@pytest.mark.parametrize(
+    ("change", "rows", "broken"),
+    [
+        ("alter note type varchar(3)", "'abc'", 0),
+        ("alter note type varchar(3)", "'abcd'", 1),
+        ("alter note set not null", "null", 1),
+        ("alter note set not null", "'x'", 0),
+        ("add constraint c check (note <> 'x')", "'x'", 1),
+        ("add constraint u unique (note)", "'x'), (2, 'x'", 1),
+        ("alter note type varchar(9)", "'weird'", 0),
+    ],
+)
+def test_questions_to_data_settle_conditions(
+    place: Scratch, change: str, rows: str, broken: int
+) -> None:
+    """Blue's rows are asked; green has the change and no rows."""
+    blue, green = place.database("jp_blue"), place.database("jp_green")
+    for name in (blue, green):
+        place.run(name, "create table t(id int primary key, note text)")
+    place.run(
+        blue, f"insert into t values (1, {rows})", "create publication p for table t"
+    )
+    place.run(green, f"alter table t {change}")
+    with place.connect(blue) as one, place.connect(green) as two:
+        sender, receiver = read_snapshot(one), read_snapshot(two)
+        way = Channel(Direction.FORWARD, sender, receiver, sender.publications["p"])
+        asked = {p: count_broken(one, p) for p in predicates(way)}
+        counts = {p: n for p, n in asked.items() if n is not None}
+        answer = worst(settle(judge(way), counts))
+    assert answer is (Answer.BREAK if broken else Answer.OK)

@@ -1,0 +1,52 @@
+"""Small catalogs to judge, written by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bluegreen.lint.compat.catalog import (
+    Catalog,
+    Column,
+    Index,
+    Name,
+    Publication,
+    Published,
+    Relation,
+)
+from bluegreen.lint.compat.channel import Channel
+from bluegreen.lint.compat.verdict import Direction
+
+ORDERS: Name = ("shop", "Order Lines")
+KEY = Index("orders_pkey", ("id",), unique=True, primary=True)
+
+
+def column(name: str, type_: str = "integer", **more: Any) -> Column:
+    full = more.pop("full_type", type_)
+    return Column(name=name, type=type_, full_type=full, **more)
+
+
+def table(*columns: Column, **more: Any) -> Relation:
+    more.setdefault("indexes", (KEY,))
+    more.setdefault("name", ORDERS)
+    return Relation(oid=more.pop("oid", 1), columns=columns, **more)
+
+
+def catalog(*relations: Relation, **more: Any) -> Catalog:
+    named = {relation.name: relation for relation in relations}
+    return Catalog(major=more.pop("major", 16), relations=named, **more)
+
+
+def publish(sender: Catalog, **more: Any) -> Publication:
+    listed = {
+        name: Published(name, tuple(c.name for c in r.columns if not c.generated))
+        for name, r in sender.relations.items()
+        if r.kind == "r"
+    }
+    return replace(Publication("p", relations=listed), **more)
+
+
+def channel(sender: Catalog, receiver: Catalog, **more: Any) -> Channel:
+    more.setdefault("direction", Direction.FORWARD)
+    more.setdefault("publication", publish(sender))
+    return Channel(sender=sender, receiver=receiver, **more)

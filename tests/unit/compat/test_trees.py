@@ -1,0 +1,68 @@
+"""The tier that has the text only."""
+
+from __future__ import annotations
+
+import pytest
+
+from bluegreen.lint.compat.trees import judge_trees
+from bluegreen.lint.compat.verdict import Answer, Direction, worst
+
+ALL = "create publication p for all tables"
+
+
+def answers(*texts: str, **more: str) -> tuple[Answer, Answer]:
+    found = judge_trees(texts, forward=ALL, reverse=more.get("reverse", ALL))
+    forward = worst(v for v in found if v.direction is Direction.FORWARD)
+    reverse = worst(v for v in found if v.direction is Direction.REVERSE)
+    return forward, reverse
+
+
+@pytest.mark.parametrize(
+    ("text", "forward", "reverse"),
+    [
+        ('alter table "Shop"."T" add note text', Answer.OK, Answer.BREAK),
+        ("alter table t add c int not null", Answer.BREAK, Answer.BREAK),
+        ("alter table t drop c", Answer.BREAK, Answer.OK_IF),
+        ("alter table t rename a to b", Answer.BREAK, Answer.BREAK),
+        ("alter table t set schema s", Answer.BREAK, Answer.BREAK),
+        ("alter table t set unlogged", Answer.OK, Answer.SILENT),
+        ("alter table t alter c set default 1", Answer.OK, Answer.OK),
+        ("alter table t alter c type bigint", Answer.UNKNOWN, Answer.UNKNOWN),
+        ("alter table t add foreign key (a) references u", Answer.SILENT, Answer.OK),
+        ("alter table t replica identity nothing", Answer.OK, Answer.APP),
+        ("alter type e add value 'x'", Answer.OK, Answer.OK_IF),
+        ("alter type e rename value 'x' to 'y'", Answer.BREAK, Answer.BREAK),
+        ("create index on t(a)", Answer.OK, Answer.OK),
+        ("create unique index on t(a)", Answer.OK_IF, Answer.OK),
+        ("create table n(id int)", Answer.OK, Answer.BREAK),
+        ("update t set a = 1", Answer.SILENT, Answer.SILENT),
+        ("delete from t", Answer.SILENT, Answer.SILENT),
+        ("do $$ begin execute 'x'; end $$", Answer.UNKNOWN, Answer.UNKNOWN),
+        ("select f()", Answer.UNKNOWN, Answer.UNKNOWN),
+        ("not sql at all", Answer.UNKNOWN, Answer.UNKNOWN),
+    ],
+)
+def test_one_statement(text: str, forward: Answer, reverse: Answer) -> None:
+    assert answers(text) == (forward, reverse)
+
+
+def test_a_table_of_the_same_set_is_nobody_elses_business() -> None:
+    own = (
+        "create table n(id int)",
+        "insert into n values (1)",
+        "alter table n drop id",
+    )
+    reverse = "create publication p for table t"
+    assert answers(*own, reverse=reverse) == (Answer.OK, Answer.LOSSY)
+
+
+def test_a_backfill_is_stale_without_an_always_trigger() -> None:
+    added = ("alter table t add b text", "update t set b = lower(a)")
+    assert answers(*added)[0] is Answer.SILENT
+    assert answers("alter table t enable always trigger x", *added)[0] is Answer.UNKNOWN
+
+
+def test_a_swap_is_silent_until_refresh() -> None:
+    texts = ("create table tn(id int)", "drop table t", "alter table tn rename to t")
+    found = judge_trees(texts, forward=ALL, reverse=ALL)
+    assert any(v.rule == "table-replaced" and v.answer is Answer.SILENT for v in found)

@@ -1,0 +1,46 @@
+"""What the lint tests share."""
+
+from __future__ import annotations
+
+import re
+
+from bluegreen.lint.config import Config
+from bluegreen.lint.engine import Report, check
+from bluegreen.lint.knowledge import Knowledge
+from bluegreen.lint.rule import Rule
+from bluegreen.lint.source import Source, read
+from bluegreen.lint.track import know
+
+QUIET = {"lock_timeout": "2s", "statement_timeout": "5s"}
+
+
+def files(text: str) -> list[Source]:
+    """Part an example at its `-- file:` lines."""
+    parts = re.split(r"^-- file: (\S+)\n", text, flags=re.M)
+    named = [("1.sql", parts[0]), *zip(parts[1::2], parts[2::2], strict=True)]
+    return [read(name, sql) for name, sql in named]
+
+
+def known(sql: str, **more: object) -> Knowledge:
+    return know([read("schema.sql", sql)], **more)  # type: ignore[arg-type]
+
+
+def lint(sql: str, schema: str = "", **config: object) -> Report:
+    config.setdefault("settings", QUIET)
+    return check(files(sql), Config(**config), known(schema))  # type: ignore[arg-type]
+
+
+def fired(sql: str, schema: str = "", **config: object) -> list[str]:
+    return [finding.rule for finding in lint(sql, schema, **config).findings]
+
+
+def example(rule: Rule, sql: str) -> list[str]:
+    """The rules that an example of a rule breaks."""
+    return fired(
+        sql,
+        rule.known,
+        transaction=rule.transaction,
+        enable=(rule.id,) if rule.off else (),
+        settings=QUIET if rule.timeouts else {},
+        target_version=rule.target or None,
+    )

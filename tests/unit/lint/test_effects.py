@@ -1,0 +1,61 @@
+"""The lock table, row by row, as it was measured on PostgreSQL 13 to 18."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bluegreen.lint.effects import Lock, effect
+from bluegreen.lint.reading import ops
+from bluegreen.lint.source import read
+from bluegreen.lint.track import State, Versions
+from tests.unit.lint.kit import known
+
+CASES = json.loads(
+    (Path(__file__).parents[2] / "cases" / "lint" / "effects.json").read_text("utf-8")
+)
+SHORT = {
+    "AX": Lock.ACCESS_EXCLUSIVE,
+    "X": Lock.EXCLUSIVE,
+    "SRX": Lock.SHARE_ROW_EXCLUSIVE,
+    "S": Lock.SHARE,
+    "SUX": Lock.SHARE_UPDATE_EXCLUSIVE,
+    "RX": Lock.ROW_EXCLUSIVE,
+    "RS": Lock.ROW_SHARE,
+}
+
+
+def seen(sql: str, version: int, timezone: str = "") -> dict[str, object]:
+    """The effects of one statement, its parts put together."""
+    state = State(known(CASES["schema"], timezone=timezone), Versions(version, version))
+    (statement,) = read("x", sql).statements
+    state.siblings = ops(statement)
+    locks: dict[str, Lock] = {}
+    rewrite, scan = 0, set()
+    for op in state.siblings:
+        found = effect(op, state)
+        for name, lock in found.locks:
+            locks[str(name)] = max(lock, locks.get(str(name), lock))
+        rewrite = max(rewrite, found.rewrite)
+        scan |= {str(name) for name in found.scan}
+    return {"locks": locks, "rewrite": rewrite, "scan": scan}
+
+
+@pytest.mark.parametrize("case", CASES["cases"], ids=lambda case: case["sql"])
+def test_a_statement_does_what_was_measured(case: dict[str, object]) -> None:
+    versions = case.get("versions", [13, 18])
+    assert isinstance(versions, list)
+    locks = {
+        name: SHORT[short]
+        for name, short in (part.split(":") for part in str(case["locks"]).split())
+    }
+    wanted = {
+        "locks": locks,
+        "rewrite": ["none", "indexes", "heap"].index(str(case.get("rewrite", "none"))),
+        "scan": set(str(case.get("scan", "")).split()),
+    }
+    for version in versions:
+        zone = str(case.get("timezone", ""))
+        assert seen(str(case["sql"]), version, zone) == wanted, version

@@ -1,0 +1,238 @@
+"""What carries over: tables, transactions, timeouts, proofs, sizes, and where the field
+is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from bluegreen.lint.config import Config
+from bluegreen.lint.engine import check
+from bluegreen.lint.ops import Name
+from bluegreen.lint.rule import Level
+from bluegreen.lint.source import read
+from bluegreen.lint.strategy import Strategy
+from tests.unit.lint.kit import QUIET, fired, known, lint
+
+MADE = "CREATE TABLE fresh (id int PRIMARY KEY, a text);\n-- file: 2.sql\n"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE INDEX i ON fresh (a);",
+        "ALTER TABLE fresh ADD COLUMN n bigserial;",
+        "ALTER TABLE fresh ALTER COLUMN id TYPE bigint;",
+        "ALTER TABLE fresh ADD CHECK (id > 0);",
+        "ALTER TABLE fresh ALTER COLUMN a SET NOT NULL;",
+        "ALTER TABLE public.fresh RENAME TO other;\nDROP TABLE other;",
+        "ALTER TABLE fresh DROP COLUMN a;",
+        "DELETE FROM fresh;",
+        "CREATE INDEX i ON fresh (a);\nDROP INDEX i;",
+    ],
+)
+def test_a_table_made_in_the_set_is_exempt(sql: str) -> None:
+    assert fired(MADE + sql) == []
+    assert fired(sql) != []
+
+
+def test_only_the_filled_side_of_a_foreign_key_counts() -> None:
+    sql = "ALTER TABLE fresh ADD FOREIGN KEY (id) REFERENCES old (id);"
+    assert fired(MADE + sql, settings={}) == ["missing-lock-timeout"]
+
+
+def test_a_timeout_set_in_one_file_holds_in_the_next() -> None:
+    add = "ALTER TABLE note ADD COLUMN a int;"
+    after = "SET lock_timeout = '2s';\n-- file: 2.sql\n"
+    assert fired(after + add, settings={}) == []
+    assert fired(after + "RESET lock_timeout;\n" + add, settings={}) == [
+        "missing-lock-timeout"
+    ]
+
+
+def test_a_local_timeout_ends_with_its_transaction() -> None:
+    sql = (
+        "BEGIN;\nSET LOCAL lock_timeout = '2s';\nALTER TABLE n ADD COLUMN a int;\n"
+        "COMMIT;\n-- file: 2.sql\nALTER TABLE n ADD COLUMN b int;"
+    )
+    report = lint(sql, settings={})
+    assert [(f.file, f.rule) for f in report.findings] == [
+        ("2.sql", "missing-lock-timeout")
+    ]
+
+
+def test_a_transaction_goes_on_in_the_next_file() -> None:
+    sql = "BEGIN;\n-- file: 2.sql\nCREATE INDEX CONCURRENTLY i ON n (a);\nCOMMIT;"
+    assert fired(sql) == ["unfinished-transaction", "concurrently-in-transaction"]
+
+
+def test_the_transaction_of_the_tool() -> None:
+    sql = "CREATE INDEX CONCURRENTLY i ON n (a);"
+    assert fired(sql) == []
+    assert fired(sql, transaction="file") == ["concurrently-in-transaction"]
+    assert fired("-- +goose NO TRANSACTION\n" + sql, transaction="file") == []
+
+
+def test_the_way_down_is_not_judged() -> None:
+    sql = "CREATE VIEW v AS SELECT 1;\n-- migrate:down\nDROP TABLE note;"
+    assert fired(sql) == []
+
+
+def test_a_proof_from_the_schema_counts() -> None:
+    schema = "CREATE TABLE n (a int, CONSTRAINT p CHECK (a IS NOT NULL AND a > 1));"
+    sql = "ALTER TABLE n ALTER COLUMN a SET NOT NULL;"
+    assert fired(sql, schema) == []
+    assert fired(sql, schema.replace("AND", "OR")) == ["set-not-null"]
+
+
+def test_a_proof_that_is_not_valid_does_not_count() -> None:
+    sql = (
+        "ALTER TABLE n ADD CONSTRAINT p CHECK (a IS NOT NULL) NOT VALID;\n"
+        "ALTER TABLE n ALTER COLUMN a SET NOT NULL;"
+    )
+    assert fired(sql) == ["set-not-null"]
+
+
+def test_a_known_size_decides_the_level() -> None:
+    sources = [read("1.sql", "ALTER TABLE n ALTER COLUMN a SET NOT NULL;")]
+    for rows, level in [(10, Level.INFO), (10**5, Level.ERROR), (10**9, Level.ERROR)]:
+        knowledge = known("CREATE TABLE n (a int);", rows={Name("", "n").key: rows})
+        report = check(sources, Config(settings=QUIET), knowledge)
+        assert [f.level for f in report.findings] == [level]
+
+
+def test_a_large_table_makes_a_warning_an_error() -> None:
+    sources = [read("1.sql", "ALTER TABLE n ALTER COLUMN a TYPE citext;")]
+    for rows, level in [(10**5, Level.WARNING), (10**9, Level.ERROR)]:
+        knowledge = known("CREATE TABLE n (a text);", rows={("public", "n"): rows})
+        report = check(sources, Config(settings=QUIET), knowledge)
+        assert [f.level for f in report.findings] == [level]
+
+
+def test_static_sql_of_a_do_block_is_judged_where_it_stands() -> None:
+    sql = "DO $$\nBEGIN\n  DROP TABLE note;\nEND $$;"
+    (finding,) = lint(sql).findings
+    assert (finding.rule, finding.line, finding.column) == ("drop-table", 3, 3)
+
+
+WIDE = [
+    ("a varchar(10)", "varchar(20)"),
+    ("a varchar(10)", "varchar"),
+    ("a varchar(10)", "text"),
+    ("a text", "varchar"),
+    ("a numeric(10,2)", "numeric(12,2)"),
+    ("a numeric(10,2)", "numeric"),
+    ("a time(3)", "time(6)"),
+    ("a interval(3)", "interval(6)"),
+    ("a timestamp(3)", "timestamp(6)"),
+    ("a cidr", "inet"),
+    ("a varbit(4)", "varbit(9)"),
+    ("a varbit(4)", "varbit"),
+    ("a int", "plain"),
+]
+
+
+@pytest.mark.parametrize(("column", "to"), WIDE)
+def test_a_change_that_rewrites_nothing_is_not_flagged(column: str, to: str) -> None:
+    schema = f"CREATE DOMAIN plain AS int;\nCREATE TABLE n ({column});"
+    assert fired(f"ALTER TABLE n ALTER COLUMN a TYPE {to};", schema) == []
+
+
+@pytest.mark.parametrize(("column", "to"), WIDE)
+@pytest.mark.parametrize(
+    "more",
+    [
+        "ALTER TABLE n ADD CHECK (a IS DISTINCT FROM NULL)",
+        "CREATE INDEX i ON n ((a IS NULL))",
+        "CREATE INDEX i ON n (b) WHERE a IS NULL",
+    ],
+)
+def test_it_is_flagged_when_something_mentions_the_column(
+    column: str, to: str, more: str
+) -> None:
+    schema = f"CREATE DOMAIN plain AS int;\nCREATE TABLE n ({column}, b int);{more};"
+    sql = f"ALTER TABLE n ALTER COLUMN a TYPE {to};"
+    assert fired(sql, schema) == ["type-change-rescans"]
+
+
+def test_the_zone_decides() -> None:
+    old, new = "timestamp", "timestamptz"
+    for one, other in [(old, new), (new, old)]:
+        schema = f"CREATE TABLE n (a {one});"
+        sql = f"ALTER TABLE n ALTER COLUMN a TYPE {other};"
+        assert fired(sql, schema) == ["type-change-time-zone"]
+        assert fired(sql, schema, timezone="UTC") == []
+        assert fired(f"SET TIME ZONE 'UTC';\n{sql}", schema) == []
+        indexed = schema + "CREATE INDEX i ON n (a);"
+        assert fired(sql, indexed, timezone="UTC") == ["type-change-rescans"]
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "timestamptz NOT NULL DEFAULT now()",
+        "date DEFAULT current_date",
+        "timestamp DEFAULT localtimestamp",
+        "text DEFAULT current_user",
+        "text DEFAULT lower('A')",
+        "int DEFAULT coalesce(1, 2)",
+        "int GENERATED ALWAYS AS (1) VIRTUAL",
+        "int CHECK (x > 0) NOT ENFORCED",
+    ],
+)
+def test_what_others_flag_without_need(definition: str) -> None:
+    assert fired(f"ALTER TABLE n ADD COLUMN x {definition};") == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ("ALTER TABLE n ADD COLUMN x serial;", "add-serial-column"),
+        ("ALTER TABLE n ADD COLUMN x int CHECK (x > 0);", "inline-check"),
+        ("ALTER TABLE n ADD COLUMN x short;", "add-constrained-domain"),
+        ("ALTER TABLE p ATTACH PARTITION c DEFAULT;", "attach-partition-unproven"),
+        ("ALTER TABLE n SET UNLOGGED;", "set-logged"),
+        ("TRUNCATE n;", "truncate"),
+        ("REFRESH MATERIALIZED VIEW m;", "refresh-not-concurrent"),
+        ("DO $$ BEGIN CREATE INDEX i ON n (a); END $$;", "index-not-concurrent"),
+        ("SET session_replication_role = 'replica';", "constraints-switched-off"),
+        (
+            "SELECT set_config('session_replication_role', 'replica', false);",
+            "constraints-switched-off",
+        ),
+        ("WITH x AS (DELETE FROM n RETURNING *) SELECT * FROM x;", "unbatched-change"),
+        ("UPDATE n SET a = 1 WHERE 1 = 1 OR a = 2;", "unbatched-change"),
+    ],
+)
+def test_what_others_miss(sql: str, rule: str) -> None:
+    schema = "CREATE DOMAIN short AS text CHECK (length(VALUE) < 9);"
+    assert fired(sql, schema) == [rule]
+
+
+@pytest.mark.parametrize(
+    ("sql", "strategy"),
+    [
+        ("ALTER TABLE n ADD COLUMN a int;", Strategy.ADDITIVE),
+        ("CREATE TABLE x (a int); UPDATE x SET a = 1;", Strategy.ADDITIVE),
+        ("ALTER TABLE n DROP COLUMN a;", Strategy.EXPAND_CONTRACT),
+        (
+            (
+                "ALTER TABLE n ADD COLUMN a int; CREATE TRIGGER t BEFORE UPDATE ON n "
+                "FOR EACH ROW EXECUTE FUNCTION f();"
+            ),
+            Strategy.PARALLEL,
+        ),
+        ("ALTER TABLE n ADD CHECK (a > 1) NOT VALID;", Strategy.LAZY),
+        ("UPDATE n SET a = 1 WHERE id BETWEEN 1 AND 9;", Strategy.LAZY),
+        ("ALTER TABLE n RENAME a TO b;", Strategy.BIG_BANG),
+        ("ALTER TABLE n ADD COLUMN a serial;", Strategy.BIG_BANG),
+        ("UPDATE n SET a = 1;", Strategy.BIG_BANG),
+    ],
+)
+def test_the_strategy_of_a_file(sql: str, strategy: Strategy) -> None:
+    assert lint(sql).files[0].strategy is strategy
+
+
+def test_a_version_decides_about_syntax() -> None:
+    sql = "ALTER TABLE n ADD COLUMN a int GENERATED ALWAYS AS (1) VIRTUAL;"
+    assert fired(sql, target_version=17) == ["syntax-too-new"]
+    assert fired(sql, target_version=18) == []
