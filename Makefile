@@ -6,6 +6,9 @@ BIN := .venv/bin
 TIERS_ALONE := tests/unit tests/integration
 TIERS_TOGETHER := tests/e2e tests/fault
 
+# Tests start many short Python processes; without byte code each compiles anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help install pgbouncer servers demo test check lock
 
 help:

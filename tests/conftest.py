@@ -117,3 +117,21 @@ def arena(
             return stack.enter_context(open_arena(pair, pooler))
 
         yield make
+
+
+@pytest.fixture
+def arena_on_one_server(
+    servers: Callable[..., Server], pooler: Callable[..., Pooler]
+) -> Iterator[Callable[[int], Arena]]:
+    """`arena_on_one_server(16)`: blue and green are two databases of one server."""
+    made: list[Database] = []
+    with ExitStack() as stack:
+        stack.callback(lambda: drop_databases(*made))
+
+        def make(major: int) -> Arena:
+            server = servers(major)
+            made.append(create_database(server, "blue"))
+            made.append(create_database(server, "green"))
+            return stack.enter_context(open_arena(DatabasePair(*made[-2:]), pooler))
+
+        yield make

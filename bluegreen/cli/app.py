@@ -33,6 +33,7 @@ VERBS: Mapping[str, str] = {
     "rollback": "Send traffic back to blue without losing a write.",
     "status": "Tell which side serves, and what could not be seen.",
     "journal": "Tell the story of what was done.",
+    "verify": "Say whether the certificate of a move holds.",
     "decommission": "Let blue go once the window is over.",
     "demo": "Show a cutover, a rollback and the end of blue on throw-away servers.",
 }

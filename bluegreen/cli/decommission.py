@@ -46,13 +46,16 @@ def decommission(
         opened(playbook, "decommission", teller) as open_,
     ):
         step = _step(open_)
-        waiting = _not_due(open_, step)
-        if waiting and if_due:
-            _tell_waiting(waiting, as_json=json_)
-            return
-        if waiting:
+        if _is_over(open_, step):
+            _tell_over(if_due=if_due, as_json=json_)
+        elif _is_cut_short(open_, step):
+            _finish(open_, step, teller, as_json=json_)
+        elif not (waiting := _not_due(open_, step)):
+            _let_go(open_, step, teller, as_json=json_)
+        elif not if_due:
             raise _refusal(waiting)
-        _let_go(open_, step, teller, as_json=json_)
+        elif json_:
+            _tell_waiting(waiting)
 
 
 def _step(open_: Opened) -> Decommission:
@@ -70,36 +73,58 @@ def _step(open_: Opened) -> Decommission:
     )
 
 
+def _is_over(open_: Opened, step: Decommission) -> bool:
+    """By what green tells alone: blue may be gone."""
+    from bluegreen.model.history import fold
+    from bluegreen.postgres.fence import read_fence
+    from bluegreen.postgres.journal_table import read_records
+
+    green = open_.world.green
+    return step.is_over(fold(read_records(green)), read_fence(green))
+
+
+def _is_cut_short(open_: Opened, step: Decommission) -> bool:
+    """The command was begun, was not seen to end well, and blue does not answer."""
+    if not step.command:
+        return False
+    facts = step.last_action.observe(open_.world)
+    return facts.released and facts.begun and facts.says is None
+
+
 def _not_due(open_: Opened, step: Decommission) -> str:
-    """Why it is not time; asked without lease or journal, as a timer asks often."""
-    from bluegreen.model.verdict import NotYet
+    """Why it is not time; asked without lease or record, as a timer asks often.
+
+    Raises:
+        BluegreenError: 7002, something else than time speaks against it.
+    """
+    from bluegreen.engine.plan import refusal_error
+    from bluegreen.engine.traffic import traffic_line
+    from bluegreen.model.verdict import NotYet, Refused
     from bluegreen.postgres.house import is_built
 
     if not is_built(open_.world.green):
         return "no cutover was made: green has no journal"
-    if _is_done(open_, step):
-        return "it was done before: blue is released"
     first = step.actions()[0]
     verdict = first.judge(first.observe(open_.world))
+    if isinstance(verdict, Refused):
+        error = refusal_error(verdict)
+        error.traffic = traffic_line(open_.world)
+        raise error
     return verdict.why if isinstance(verdict, NotYet) else ""
 
 
-def _is_done(open_: Opened, step: Decommission) -> bool:
-    """By green's journal alone: blue may be gone."""
-    from bluegreen.model.history import fold
-    from bluegreen.postgres.journal_table import read_records
+def _tell_waiting(why: str) -> None:
+    import json
 
-    state = fold(read_records(open_.world.green))
-    return state.released and all(
-        action.id in state.results for action in step.actions()[1:]
-    )
+    typer.echo(json.dumps({"due": False, "why": why}))
 
 
-def _tell_waiting(why: str, *, as_json: bool) -> None:
+def _tell_over(*, if_due: bool, as_json: bool) -> None:
+    why = "blue was let go before; nothing is left to do"
     if as_json:
-        import json
-
-        typer.echo(json.dumps({"due": False, "why": why}))
+        _tell_waiting(why)
+    elif not if_due:
+        typer.echo(why)
 
 
 def _refusal(why: str) -> Exception:
@@ -132,4 +157,23 @@ def _let_go(
         )
         about = {"verb": "decommission", **open_.about}
         ended = runner.run((step,), about=about)
+    show(ended, as_json=as_json)
+
+
+def _finish(
+    open_: Opened, step: Decommission, teller: Teller, *, as_json: bool
+) -> None:
+    """Run the command again, as nobody saw it end; blue itself is gone."""
+    from bluegreen.cli.opened import engaged_without_blue
+    from bluegreen.engine.interrupt import Interrupt
+    from bluegreen.engine.runner import Runner
+    from bluegreen.report.results import show
+
+    allow = open_.loaded.playbook.allow
+    with engaged_without_blue(open_) as world, Interrupt() as interrupt:
+        runner = Runner(
+            world, run=open_.run, allow=allow, interrupt=interrupt, tell=teller
+        )
+        about = {"verb": "decommission", "playbook": open_.loaded.playbook.name}
+        ended = runner.run((), before=(step.last_action,), about=about)
     show(ended, as_json=as_json)

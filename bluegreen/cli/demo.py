@@ -67,15 +67,15 @@ def demo(
 
 def _play(stage: Stage) -> list[dict[str, Any]]:
     """Run the acts; the longest wait of a client at each move, in milliseconds."""
-    from bluegreen.lab.demo import playbook, wait_out_window
+    from bluegreen.lab.demo import wait_out_window
 
     moves = []
     for move, words, what in ACTS:
         if not move:
             wait_out_window()
-        _say(f"\n{what}\n$ bluegreen {' '.join(words)} {playbook().name}")
+        _say(f"\n{what}\n$ bluegreen {' '.join(words)} {stage.playbook.name}")
         mark = stage.clients.mark()
-        _act(stage, [*words, str(playbook())])
+        _act(stage, [*words, str(stage.playbook)])
         if move:
             gap_ms = round(stage.clients.gap_since(mark) * 1000)
             moves.append({"move": move, "pause_ms": gap_ms})

@@ -16,7 +16,7 @@ from pathlib import Path
 from bluegreen.engine.crash import points
 from bluegreen.engine.guard import guarded
 from bluegreen.engine.journal import TwinJournal, new_run_id
-from bluegreen.engine.session import engage
+from bluegreen.engine.session import engage, engage_green
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
@@ -100,19 +100,21 @@ def opened_by_dsns(
         starts = [r.body for r in records if r.kind is Kind.RUN_STARTED]
         told = [body for body in starts if "text" in body]
         if not told:
-            raise _no_journal(*sides)
+            raise no_journal(*sides)
         path, text = Path(told[-1]["file"]), str(told[-1]["text"])
         loaded = loaded_from(text.encode(), path, os.environ)
         yield stack.enter_context(_held(loaded, *sides, tell))
 
 
-def _no_journal(blue: Database, green: Database) -> ServerRefused:
+def no_journal(blue: Database, green: Database) -> ServerRefused:
+    """The refusal where nothing of ours was ever done."""
     return ServerRefused(
         3002,
         "the journal tells of no run of a playbook",
         seen=f"{blue.describe()} and {green.describe()}",
         wanted="the two databases of a cutover",
-        hint="are these the right databases? With the playbook at hand, name it",
+        hint="are these the right databases? Look at both addresses, in the playbook "
+        "or in the call",
     )
 
 
@@ -154,3 +156,16 @@ def engaged(open_: Opened) -> Iterator[World]:
             world, journal=held.journal, require_lease=held.lease.require_held
         )
         yield replace(armed, guard=partial(guarded, armed, open_.run))
+
+
+@contextmanager
+def engaged_without_blue(open_: Opened) -> Iterator[World]:
+    """Take the lease on green alone: blue was released and does not answer.
+
+    Raises:
+        LeaseRefused: 8001.
+    """
+    world = open_.world
+    with engage_green(world.blue, world.green, open_.run) as held:
+        require = held.lease.require_held
+        yield replace(world, journal=held.journal, require_lease=require)

@@ -20,9 +20,11 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
     from bluegreen.cli.order import before_steps, steps_of_run
     from bluegreen.engine import plan as planning
     from bluegreen.model.history import fold
+    from bluegreen.postgres.identity import require_own_sides
     from bluegreen.report.results import PlanResult, show
 
     with opened(playbook, "plan") as open_:
+        require_own_sides(open_.world.blue, open_.world.green)
         made = planning.plan(
             steps_of_run(open_.loaded),
             open_.world,

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bluegreen.cli.opened import Opened
+    from bluegreen.model.history import State
     from bluegreen.report.teller import Teller
+    from bluegreen.steps.world import World
 
 EXAMPLE = (
     "Examples: bluegreen rollback shop.yml --check"
@@ -82,16 +84,54 @@ def _opened(
 def _check(open_: Opened, *, as_json: bool) -> int:
     from bluegreen.engine.plan import plan
     from bluegreen.model.hazard import Hazard
-    from bluegreen.model.history import fold
     from bluegreen.report.results import RollbackResult, show
     from bluegreen.steps.rollback import actions_of_rollback
 
-    state = fold(open_.world.journal.records())
+    state = _told(open_.world)
     actions = actions_of_rollback(open_.cutover, state)
     made = plan((), open_.world, before=actions, allow=Hazard)
     result = RollbackResult(made, state.serving)
     show(result, as_json=as_json)
     return result.exit_status
+
+
+def _told(world: World) -> State:
+    """What the journal tells.
+
+    Raises:
+        ServerRefused: 3002, it tells of no run, for which our schema is not built, or
+            the sides are exchanged.
+    """
+    from bluegreen.cli.opened import no_journal
+    from bluegreen.model.history import fold
+    from bluegreen.postgres.identity import require_own_sides
+
+    state = fold(world.journal.records())
+    if state.released:
+        return state  # Blue may be gone; nothing but the refusal follows.
+    require_own_sides(world.blue, world.green)
+    if not state.seq:
+        raise no_journal(world.blue, world.green)
+    return state
+
+
+def _refuse_released(open_: Opened, state: State) -> None:
+    """Without the lease: blue may be gone.
+
+    Raises:
+        WayBackRefused: 6002.
+    """
+    from bluegreen.engine.plan import plan
+    from bluegreen.engine.traffic import traffic_line
+    from bluegreen.model.errors import BluegreenError
+    from bluegreen.steps.rollback import actions_of_rollback
+
+    actions = actions_of_rollback(open_.cutover, state)
+    try:
+        plan((), open_.world, before=actions).require_possible()
+    except BluegreenError as error:
+        error.traffic = traffic_line(open_.world)
+        raise
 
 
 def _roll_back(open_: Opened, teller: Teller, *, as_json: bool) -> None:
@@ -103,6 +143,8 @@ def _roll_back(open_: Opened, teller: Teller, *, as_json: bool) -> None:
     from bluegreen.report.results import show
     from bluegreen.steps.rollback import actions_of_rollback
 
+    if (told := _told(open_.world)).released:
+        _refuse_released(open_, told)
     with engaged(open_) as world, Interrupt() as interrupt:
         # Whoever asks for a rollback has allowed what it does.
         runner = Runner(

@@ -14,10 +14,14 @@ import typer
 from bluegreen.cli.words import AsJson, Log, LogForm, PlaybookFile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bluegreen.cli.opened import Opened
     from bluegreen.engine.events import RunEnded
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.report.teller import Teller
+    from bluegreen.steps.contract import Step
+    from bluegreen.steps.world import World
 
 EXAMPLE = "Example: bluegreen run shop.yml --plan 3f9a12bc0d11"
 
@@ -72,8 +76,11 @@ def _run(
     steps = steps_of_run(loaded)
     allow, digest = loaded.playbook.allow, loaded.digest
     # Before our schema is built: a playbook that must be mended touches nothing.
-    _, ahead = divide(expand(steps), fold(open_.world.journal.records()))
+    state = fold(open_.world.journal.records())
+    _, ahead = divide(expand(steps), state)
     require_allowed(ahead, allow)
+    if not state.seq:
+        _look_first(open_.world, steps[:1])
     with engaged(open_) as world:
         state = fold(world.journal.records())
         before = before_steps(with_green(state, identity_of(world.green)))
@@ -87,6 +94,36 @@ def _run(
         )
         about = {"verb": "run", "plan": wanted, **open_.about}
         return runner.run(steps, before=before, about=about)
+
+
+def _look_first(world: World, steps: Sequence[Step]) -> None:
+    """Stop a first run that would stop at once, before our schema is built.
+
+    Raises:
+        BluegreenError: what the run would stop at.
+    """
+    from dataclasses import replace
+
+    from bluegreen.cli.order import before_steps
+    from bluegreen.engine.plan import plan
+    from bluegreen.engine.traffic import traffic_line
+    from bluegreen.model.errors import BluegreenError
+    from bluegreen.model.history import State
+    from bluegreen.model.progress import Progress
+    from bluegreen.postgres.identity import require_own_sides
+    from bluegreen.steps.check import Check
+
+    told: list[Progress] = []
+    checks = [step for step in steps if isinstance(step, Check)]
+    quiet = replace(world, tell=told.append)
+    try:
+        require_own_sides(world.blue, world.green)
+        plan(checks, quiet, before=before_steps(State())).require_possible()
+    except BluegreenError as error:
+        for one in told:
+            world.tell(one)
+        error.traffic = error.traffic or traffic_line(world)
+        raise
 
 
 def _notice() -> None:

@@ -3,7 +3,8 @@
 Owns arming them, by environment only. Where they stand is up to whoever calls
 `world.point(name)`; unarmed, that is an empty function.
 
-`BLUEGREEN_FAULT=point:kind:seed`, e.g. `cutover/move/before_act:kill:1`. The seed is
+`BLUEGREEN_FAULT=point:kind:seed`, e.g. `cutover/move/before_act:kill:1`; several
+points have commas between them, and the first that is passed strikes. The seed is
 the how-manieth passing of that point strikes; with `sleep` it is seconds.
 `BLUEGREEN_FAULT_LOG=path` appends the name of every point passed.
 """
@@ -28,7 +29,7 @@ class Fault:
     """What strikes where.
 
     Attributes:
-        point: the name of the point.
+        point: the name of the point, or several with commas between them.
         kind: `kill` (SIGKILL), `stop` (SIGSTOP), `error` (StepError), `sleep`.
         seed: which passing strikes, from 1; seconds for `sleep`.
     """
@@ -69,7 +70,7 @@ def points(environ: Mapping[str, str]) -> Point:
         if log:
             _append(Path(log), name)
         passed[name] = passed.get(name, 0) + 1
-        if fault is not None and fault.point == name:
+        if fault is not None and name in fault.point.split(","):
             _strike(fault, passed[name])
 
     return point

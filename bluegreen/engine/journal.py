@@ -19,7 +19,7 @@ from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres import house
 from bluegreen.postgres.database import Database, ServerGoneError, SqlError
-from bluegreen.postgres.identity import require_pair
+from bluegreen.postgres.identity import require_own_sides, require_pair
 from bluegreen.postgres.journal_table import add_record, read_records, server_time
 
 WITHOUT_LEASE = frozenset({Kind.APPROVED, Kind.NOTE})
@@ -171,13 +171,17 @@ def open_journal(
     Call it with the lease held. The sides tell the same story when it returns.
 
     Raises:
-        ServerRefused: 3002; the two are no pair.
+        ServerRefused: 3002 the two are no pair, or exchanged; 3008 a right is missing.
+            Nothing was touched then.
         LeaseRefused: 8002; they tell two stories.
     """
     require_pair(blue, green)
-    for database in (blue, green):
-        if not house.is_built(database):
-            house.build(database, playbook)
+    require_own_sides(blue, green)
+    missing = [side for side in (blue, green) if not house.is_built(side)]
+    for database in missing:
+        house.require_right(database)
+    for database in missing:
+        house.build(database, playbook)
     journal = TwinJournal(blue, green, run, writer)
     journal.reconcile()
     return journal

@@ -24,14 +24,15 @@ pause, and far above a round trip."""
 class Lease:
     """Held from `with` to its end, or until a session of it is lost.
 
-    Blue is always taken first, so that two operators never hold one side each.
+    Blue is always taken first, so that two operators never hold one side each; green
+    alone once blue was released and is gone.
 
     Raises:
         LeaseRefused: 8001; another holds it, with name, address and age.
     """
 
-    def __init__(self, blue: Database, green: Database) -> None:
-        self._databases = (blue, green)
+    def __init__(self, *databases: Database) -> None:
+        self._databases = databases
         self._sessions: list[LockSession] = []
         self._open = ExitStack()
 

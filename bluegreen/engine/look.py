@@ -71,6 +71,7 @@ def _side(database: Database) -> SideStatus:
         database.side,
         database.address,
         identity=identity.id,
+        says=identity.side,
         now=now,
         tables=fence.tables,
         fence=say_fence(fence),

@@ -11,7 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bluegreen.model.errors import PlaybookRefused, StepError
+from bluegreen.model.errors import (
+    BluegreenError,
+    PlaybookRefused,
+    StepError,
+    error_for,
+)
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
@@ -81,6 +86,16 @@ class Plan:
         refused = (one for one in self.actions if isinstance(one.verdict, Refused))
         return next(refused, None)
 
+    def require_possible(self) -> None:
+        """Stop where a run would stop.
+
+        Raises:
+            BluegreenError: of the first refusal.
+        """
+        refused = self.refused
+        if refused is not None and isinstance(refused.verdict, Refused):
+            raise refusal_error(refused.verdict)
+
     def require_digest(self, wanted: str) -> None:
         """Stop unless this is the plan that was looked at.
 
@@ -129,6 +144,11 @@ def plan(
         digest_of(playbook_digest, planned),
         missing_hazards((*before, *ahead), allow),
     )
+
+
+def refusal_error(no: Refused) -> BluegreenError:
+    """The error that a run ends with at this refusal."""
+    return error_for(no.code, no.why, seen=no.seen, wanted=no.wanted, hint=no.hint)
 
 
 def missing_hazards(

@@ -22,14 +22,13 @@ from bluegreen.engine.events import (
     Tell,
 )
 from bluegreen.engine.interrupt import Interrupt
-from bluegreen.engine.plan import divide, expand, require_allowed
+from bluegreen.engine.plan import divide, expand, refusal_error, require_allowed
 from bluegreen.engine.traffic import traffic_line
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import (
     BluegreenError,
     BudgetError,
     StepError,
-    error_for,
 )
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
@@ -150,7 +149,7 @@ class Runner:
                     self._tell_satisfied(action, verdict.why, acted, started)
                     return ""
                 case Refused():
-                    raise _refusal(verdict)
+                    raise refusal_error(verdict)
                 case NotYet():
                     if getattr(action, "waits_for_timer", False):
                         return verdict.why
@@ -253,16 +252,6 @@ def crash_text(action: Action[Any]) -> str:
     """What the action's docstring says under `Crash:`, on one line."""
     _, found, text = (inspect.getdoc(type(action)) or "").partition("Crash:")
     return " ".join(text.split()) if found else "it says nothing of a stop half way"
-
-
-def _refusal(verdict: Refused) -> BluegreenError:
-    return error_for(
-        verdict.code,
-        verdict.why,
-        seen=verdict.seen,
-        wanted=verdict.wanted,
-        hint=verdict.hint,
-    )
 
 
 def _not_reached(action: Action[Any], verdict: Needed) -> StepError:

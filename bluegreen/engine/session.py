@@ -38,3 +38,15 @@ def engage(
     require_pair(blue, green)
     with Lease(blue, green) as lease:
         yield Engaged(lease, open_journal(blue, green, playbook, run))
+
+
+@contextmanager
+def engage_green(blue: Database, green: Database, run: str) -> Iterator[Engaged]:
+    """Hold green alone, for the end of a blue that was released and is gone.
+
+    Raises:
+        ServerRefused: 3001.
+        LeaseRefused: 8001 another operator holds the lease.
+    """
+    with Lease(green) as lease:
+        yield Engaged(lease, TwinJournal(blue, green, run))

@@ -26,6 +26,7 @@ class SideStatus:
         address: host, port and database.
         problem: why it could not be seen; empty when it was.
         identity: its random identity row; empty before the first run.
+        says: the side that it says it is; empty before the first run.
         now: its clock.
         tables: how many tables ought to be fenced.
         fence: `none`, `open`, `closed` or `half closed`; empty when not seen.
@@ -36,6 +37,7 @@ class SideStatus:
     address: str
     problem: str = ""
     identity: str = ""
+    says: str = ""
     now: datetime | None = None
     tables: int = 0
     fence: str = ""
@@ -155,8 +157,18 @@ def doubts_of(
 ) -> tuple[str, ...]:
     """Everything that keeps us from saying which side serves. Pure."""
     serving = state.serving
-    doubts = [f"{one.side}: {one.problem}" for one in sides if one.problem]
-    if journal.problem:
+    gone = _may_be_gone(state)
+    doubts = [
+        f"{one.side}: {one.problem}"
+        for one in sides
+        if one.problem and one.side is not gone
+    ]
+    doubts += [
+        f"the database given as {one.side} says that it is {one.says}"
+        for one in sides
+        if one.says not in {"", str(one.side)}
+    ]
+    if journal.problem and not (gone and journal.green and journal.blue is None):
         doubts.append(journal.problem)
     if state.open_move is not None:
         doubts.append(f"a move to {state.open_move.to} was begun and has not ended")
@@ -173,6 +185,11 @@ def doubts_of(
     for one in sides:
         doubts += _doubt_of_fence(one, one.side is serving, state.epoch)
     return tuple(doubts)
+
+
+def _may_be_gone(state: State) -> Side | None:
+    """Blue, once it was released: its absence is what was meant."""
+    return Side.BLUE if state.released and state.serving is Side.GREEN else None
 
 
 def _doubt_of_fence(side: SideStatus, serves: bool, epoch: int) -> list[str]:

@@ -32,6 +32,7 @@ class Stage:
     """Everything that runs for a demo.
 
     Attributes:
+        playbook: a copy, so that what the verbs leave beside it goes with the rest.
         rows: how many rows the shop holds at the start.
         environ: what the demo's playbook refers to.
     """
@@ -40,6 +41,7 @@ class Stage:
     green: Server
     pooler: Pooler
     clients: LedgerClients
+    playbook: Path
     rows: int
     environ: Mapping[str, str]
 
@@ -78,7 +80,9 @@ def set_stage(*, orders: int) -> Iterator[Stage]:
         stack.enter_context(clients)
         clients.start()
         environ = _environ(blue, green, pooler, folder)
-        yield Stage(blue, green, pooler, clients, rows, environ)
+        told = folder / "playbooks" / playbook().name
+        shutil.copytree(playbook().parent, told.parent)
+        yield Stage(blue, green, pooler, clients, told, rows, environ)
 
 
 def _environ(

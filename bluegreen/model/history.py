@@ -79,6 +79,7 @@ class State:
         failures: all failures, oldest first.
         runs: ids of all runs, oldest first.
         green: green's identity in the last run that told it.
+        certificates: the record that holds the certificate, by the move's epoch.
     """
 
     seq: int = 0
@@ -94,6 +95,7 @@ class State:
     failures: tuple[Failure, ...] = ()
     runs: tuple[str, ...] = ()
     green: str = ""
+    certificates: Mapping[int, Record] = field(default_factory=dict)
 
     @property
     def unfinished_move(self) -> Move | None:
@@ -206,6 +208,11 @@ def _on_last_move(state: State, change: Callable[[Move], Move]) -> State:
     return state if last is None else replace(state, last_move=change(last))
 
 
+def _certified(state: State, record: Record) -> State:
+    held = {**state.certificates, int(record.body.get("epoch", 0)): record}
+    return replace(state, certificates=held)
+
+
 def _window_opened(state: State, record: Record) -> State:
     return replace(state, window_end=datetime.fromisoformat(record.body["until"]))
 
@@ -229,6 +236,7 @@ _WAYS: Mapping[Kind, Callable[[State, Record], State]] = {
     Kind.BACKED_OUT: _backed_out,
     Kind.MOVED: _moved,
     Kind.WAY_BACK_OPEN: _way_back_open,
+    Kind.CERTIFIED: _certified,
     Kind.WINDOW_OPENED: _window_opened,
     Kind.RELEASED: _released,
     Kind.NOTE: _note,

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     BACKED_OUT = "backed_out"
     MOVED = "moved"
     WAY_BACK_OPEN = "way_back_open"
+    CERTIFIED = "certified"
     WINDOW_OPENED = "window_opened"
     RELEASED = "released"
     NOTE = "note"

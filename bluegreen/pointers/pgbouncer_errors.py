@@ -122,8 +122,8 @@ def as_finding(where: str, error: BluegreenError) -> Finding:
     return Finding(
         id=f"pooler-{error.code}",
         where=where,
-        seen=error.seen or error.problem,
-        why=error.problem,
+        seen="\n".join(filter(None, (error.problem, error.seen))),
+        why="what cannot be seen before a move would stop it in its middle",
         mend=error.hint,
         blocks=True,
     )

@@ -15,6 +15,8 @@ from psycopg import sql
 
 from bluegreen.model.errors import ServerRefused
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.identity import other_side
+from bluegreen.postgres.quoting import quote_name
 
 VERSION = 1
 """Raised whenever a statement below changes what an installed schema holds."""
@@ -170,6 +172,30 @@ def is_built(database: Database) -> bool:
     return found == [(VERSION,)]
 
 
+def require_right(database: Database) -> None:
+    """Refuse a role that could not make our schema, before a part of it is made.
+
+    Raises:
+        ServerRefused: 3008.
+    """
+    name, role, may = database.rows(
+        sql.SQL(
+            "SELECT current_database(), current_user,"
+            " has_database_privilege(current_database(), 'CREATE')"
+        )
+    )[0]
+    if not may:
+        role, name = quote_name(role), quote_name(name)
+        raise ServerRefused(
+            3008,
+            f"our schema cannot be made on {database.side}",
+            seen=f"role {role} lacks CREATE on database {name} of {database.address}",
+            wanted="a schema `bluegreen` for the journal, the identity and the fence",
+            hint=f"GRANT CREATE ON DATABASE {name} TO {role}; `bluegreen check` names "
+            "the other rights that are missing",
+        )
+
+
 def build(database: Database, playbook: str) -> None:
     """Make our schema, or bring it to this version. Repeating it changes nothing.
 
@@ -214,10 +240,4 @@ def _refuse_other_side(database: Database) -> None:
         sql.SQL("SELECT side, playbook FROM bluegreen.identity")
     )[0]
     if side != database.side:
-        raise ServerRefused(
-            3002,
-            f"the database given as {database.side} says that it is {side}",
-            seen=f"{database.address} was set up as {side} by playbook {playbook!r}",
-            wanted=f"a database that is {database.side}, or was never set up",
-            hint="are `blue` and `green` exchanged in the playbook?",
-        )
+        raise other_side(database, side, playbook)

@@ -62,6 +62,11 @@ def identity_of(database: Database) -> str:
     return str(database.value(sql.SQL("SELECT id::text FROM bluegreen.identity")))
 
 
+def version_of(database: Database) -> str:
+    """The server's version as it says it, e.g. `18.4 (Debian 18.4-1)`."""
+    return str(database.value(sql.SQL("SELECT current_setting('server_version')")))
+
+
 def require_pair(blue: Database, green: Database) -> None:
     """Refuse two names for one database.
 
@@ -80,6 +85,33 @@ def require_pair(blue: Database, green: Database) -> None:
             hint="give green a server or a database of its own in the playbook; "
             "was green made by a physical copy of blue? Then make it anew with initdb",
         )
+
+
+def require_own_sides(*databases: Database) -> None:
+    """Refuse a database that was set up as the other side.
+
+    Everything here acts on a side by its name: with the two addresses exchanged, blue's
+    fence would be opened in the place of green's.
+
+    Raises:
+        ServerRefused: 3002.
+    """
+    for database in databases:
+        identity = read_identity(database)
+        if identity.side not in {"", str(database.side)}:
+            raise other_side(database, identity.side, identity.playbook)
+
+
+def other_side(database: Database, side: str, playbook: str) -> ServerRefused:
+    """The refusal of a database that says that it is the other side."""
+    return ServerRefused(
+        3002,
+        f"the database given as {database.side} says that it is {side}",
+        seen=f"{database.address} was set up as {side} by playbook {playbook!r}",
+        wanted=f"a database that is {database.side}, or was never set up",
+        hint="are `blue` and `green` exchanged in the playbook or the call? "
+        "Nothing was touched",
+    )
 
 
 def issue_pass(database: Database) -> Secret:

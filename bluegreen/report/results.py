@@ -95,6 +95,31 @@ class Looked:
         return tuple(f for f in self.findings if f.blocks and f.id not in self.accept)
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A certificate that holds.
+
+    Attributes:
+        file: its name.
+        kind: `cutover` or `rollback`.
+        playbook: the playbook's name.
+        epoch: the epoch that the move made.
+        to: the side that traffic went to.
+        committed: when.
+        hash: its hash.
+        held_against: sides whose journal and identity it was held against.
+    """
+
+    file: str
+    kind: str
+    playbook: str
+    epoch: int
+    to: Side
+    committed: datetime
+    hash: str
+    held_against: tuple[Side, ...] = ()
+
+
 def show(result: object, *, as_json: bool) -> None:
     """Print a result to stdout, as text or as one line of JSON."""
     if as_json:

@@ -23,6 +23,7 @@ from bluegreen.report.results import (
     PlanResult,
     RollbackResult,
     Story,
+    Verified,
 )
 
 SIGNS = {
@@ -163,6 +164,22 @@ def _approved(yes: Approved) -> str:
 
 
 @text_of.register
+def _verified(held: Verified) -> str:
+    """What it was not held against is said too: a hash alone proves little."""
+    if len(held.held_against) == len(Side):
+        against = "both journals and both servers say the same"
+    elif held.held_against:
+        against = f"{held.held_against[0]} says the same; blue was released and is gone"
+    else:
+        against = "the journals were not asked; name the playbook too"
+    return (
+        f"{held.file} holds: {held.kind} of {held.playbook} to {held.to}, epoch "
+        f"{held.epoch}, {held.committed:%Y-%m-%d %H:%M:%S} UTC\n"
+        f"its hash {held.hash[:12]} fits its content; {against}"
+    )
+
+
+@text_of.register
 def _looked(looked: Looked) -> str:
     if not looked.findings:
         return "nothing was found"
@@ -221,6 +238,8 @@ def say_body(record: Record) -> str:
             return f"{body.get('verb', 'run')} {file}, by {record.writer}"
         case Kind.APPROVED:
             return f"{body.get('step')}, by {body.get('by')}"
+        case Kind.CERTIFIED:
+            return f"{body.get('kind')}, hash {str(body.get('hash'))[:12]}"
         case _:
             told = ", ".join(f"{k} {v}" for k, v in body.items() if v not in (None, ""))
             said = " ".join(told.split())

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
-from bluegreen.model.record import Kind
 from bluegreen.model.verdict import Finding, Refused, Satisfied, Verdict
 from bluegreen.postgres.identity import require_pair
 from bluegreen.postgres.server_facts import read_server_facts
@@ -160,11 +160,11 @@ def find(
 
 
 def _is_copied(world: World) -> bool:
-    # The identity row says nothing of it: a run writes that before any step.
-    return any(
-        record.kind is Kind.RESULT and record.action.endswith(f"/{CopySchema.name()}")
-        for record in world.journal.records()
-    )
+    # The identity row says nothing of it: a run writes that before any step. An intent
+    # counts, as a kill may have come between the act and the record of its result.
+    state = fold(world.journal.records())
+    begun = {**state.intents, **state.results}
+    return any(action.endswith(f"/{CopySchema.name()}") for action in begun)
 
 
 def refuse(findings: Sequence[Finding]) -> Refused:

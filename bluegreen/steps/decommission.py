@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from bluegreen.model.history import State
+from bluegreen.postgres.fence import FenceFacts
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.release.due import AwaitWindowEnd
 from bluegreen.steps.release.end import (
@@ -30,10 +32,28 @@ class Decommission(Step):
     """A program that takes blue down, without a shell; it must bear being run twice.
     Nothing is run where it is left out."""
 
+    @property
+    def last_action(self) -> TakeBlueDown:
+        """The one that runs the command."""
+        return TakeBlueDown(self.key, self.command)
+
+    def is_over(self, state: State, green: FenceFacts) -> bool:
+        """Whether nothing is left to do, by what green tells alone: blue may be gone.
+
+        A kill between an act and its result leaves no result, but for the command and
+        the backup, which are then done again.
+        """
+        if not state.released:
+            return False
+        if self.command:
+            return self.last_action.id in state.results
+        backup = TakeFinalBackup(self.key, self.final_backup).id
+        return backup in state.results and green.missing == green.tables
+
     def actions(self) -> tuple[Action[Any], ...]:
         """What the engine runs, in order."""
         key = self.key
-        last = (TakeBlueDown(key, self.command),) if self.command else ()
+        last = (self.last_action,) if self.command else ()
         return (
             AwaitWindowEnd(key),
             EndWayBack(key),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from bluegreen.model.duration import format_duration
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused, Satisfied, Verdict
@@ -20,10 +21,12 @@ from bluegreen.postgres.channel import (
     read_slot,
     read_subscription,
 )
+from bluegreen.postgres.following import Following, look_at_following
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.move.plan_of_move import (
     actions_of_move,
+    actions_that_confirm,
     actions_that_finish,
 )
 from bluegreen.steps.move.settle import SettleTraffic
@@ -36,14 +39,18 @@ KEY = "rollback"
 def actions_of_rollback(limits: Cutover, state: State) -> tuple[Action[Any], ...]:
     """Finish what was cut short, prove the way back, move to blue.
 
-    Where blue serves, only what was cut short is left to do.
+    Where blue serves, only what was cut short is left to do. Once it was released it
+    may be gone, so only the refusal is left.
     """
+    if state.released:
+        return (CheckWayBack(KEY),)
     if state.serving is Side.BLUE:
         return (SettleTraffic(KEY), *actions_that_finish(KEY, state))
     return (
         SettleTraffic(KEY),
         CheckWayBack(KEY),
-        # Its id is its own: the same action ends the movement to blue.
+        # Their ids are their own: the same actions make the movement to blue.
+        *actions_that_confirm(f"{KEY}-first", state),
         OpenWayBack(f"{KEY}-first", Side.GREEN),
         *actions_of_move(KEY, limits.movement(Side.BLUE)),
     )
@@ -57,11 +64,13 @@ class WayBackHealth:
         state: what the journal tells.
         subscription: blue's subscription to green.
         slot: the slot on green that feeds it.
+        following: how blue keeps up; None where the stream is not on.
     """
 
     state: State
-    subscription: SubscriptionFacts | None
-    slot: SlotFacts | None
+    subscription: SubscriptionFacts | None = None
+    slot: SlotFacts | None = None
+    following: Following | None = None
 
 
 class CheckWayBack(Action[WayBackHealth]):
@@ -75,18 +84,20 @@ class CheckWayBack(Action[WayBackHealth]):
     patience = timedelta(seconds=30)
 
     def observe(self, world: World) -> WayBackHealth:
-        """Journal, subscription and slot."""
+        """Journal, subscription and slot, and for some seconds how blue keeps up."""
+        state = fold(world.journal.records())
+        if state.released or state.serving is Side.BLUE:
+            return WayBackHealth(state)
         name = Channel(world.name, Side.GREEN).name
-        return WayBackHealth(
-            fold(world.journal.records()),
-            read_subscription(world.blue, name),
-            read_slot(world.green, name),
-        )
+        subscription = read_subscription(world.blue, name)
+        slot = read_slot(world.green, name)
+        following = None
+        if slot is not None and subscription is not None and subscription.enabled:
+            following = look_at_following(world.green, world.blue, name, world.clock)
+        return WayBackHealth(state, subscription, slot, following)
 
     def judge(self, facts: WayBackHealth) -> Verdict:
         """No data may stay behind: a broken stream refuses."""
-        if facts.state.serving is Side.BLUE:
-            return Satisfied("blue serves")
         if facts.state.released:
             return Refused(
                 6002,
@@ -95,6 +106,8 @@ class CheckWayBack(Action[WayBackHealth]):
                 wanted="a rollback before `bluegreen decommission`",
                 hint="restore the final backup, or move forward on green",
             )
+        if facts.state.serving is Side.BLUE:
+            return Satisfied("blue serves")
         if facts.subscription is None or facts.slot is None:
             gone = "subscription on blue" if facts.slot else "slot on green"
             return Refused(
@@ -112,20 +125,28 @@ class CheckWayBack(Action[WayBackHealth]):
                 wanted="a slot that kept everything since the cutover",
                 hint="blue must be made anew; raise max_slot_wal_keep_size on green",
             )
-        return _alive(facts.subscription)
+        return _keeps_up(facts.following)
 
     def act(self, world: World, facts: WayBackHealth) -> Result:
         """Nothing to do but wait."""
         return {}
 
 
-def _alive(subscription: SubscriptionFacts) -> Verdict:
-    if not subscription.enabled:
+def _keeps_up(following: Following | None) -> Verdict:
+    if following is None:
         return Satisfied("blue's subscription waits to be enabled")
-    if subscription.apply_pid is None:
-        return NotYet(
-            "the apply worker on blue is not running"
-            + (f"; {subscription.errors} errors" if subscription.errors else "")
-            + "; its reason is in blue's log"
-        )
-    return Satisfied("blue follows green")
+    if following.caught_up:
+        return Satisfied("blue follows green")
+    if following.stayed_up and not following.errors:
+        return NotYet("blue has not applied all of green's changes yet")
+    errors = f", {following.errors} errors" if following.errors else ""
+    return Refused(
+        6001,
+        "blue does not hold what was written on green",
+        seen="the apply worker on blue does not stay up: "
+        f"{format_duration(following.seconds)} looked at{errors}",
+        wanted="every change on green applied on blue",
+        hint="its reason is the last ERROR of a logical replication worker in blue's "
+        "log; was a row written on blue by hand? Mend that, then run "
+        "`bluegreen rollback --check`",
+    )

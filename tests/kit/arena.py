@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bluegreen.engine.guard import guarded
@@ -76,6 +78,9 @@ class Arena:
         """A world of a new run, our schema built."""
         blue, green = self.database(Side.BLUE), self.database(Side.GREEN)
         journal = open_journal(blue, green, self.name, new_run_id())
+        if "home" not in words:
+            folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+            words["home"] = Path(folder)
         return World(self.name, blue, green, (self.pointer(),), journal, **words)
 
     def guarded_world(self, **words: Any) -> World:

@@ -40,7 +40,8 @@ class Ended:
 
     def require(self, status: int = 0) -> Ended:
         """Fail with all that was said unless it ended so."""
-        assert self.status == status, f"{self.status}\n{self.out}\n{self.err}"
+        last = "\n".join(self.err.splitlines()[-12:])
+        assert self.status == status, f"{self.status}\n{self.out}\n{last}"
         return self
 
 
@@ -48,17 +49,27 @@ def call(
     *words: str | Path,
     environ: Mapping[str, str] | None = None,
     deadline_s: float = 240,
+    cwd: Path | None = None,
 ) -> Ended:
     """Run `bluegreen WORDS` to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bluegreen", *map(str, words)],
+    words_ = [sys.executable, "-m", "bluegreen", *map(str, words)]
+    with subprocess.Popen(
+        words_,
         env={**os.environ, **(environ or {})},
-        capture_output=True,
-        text=True,
-        timeout=deadline_s,
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=deadline_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            last = "\n".join(err.splitlines()[-12:])
+            raise AssertionError(f"no end within {deadline_s} s:\n{last}") from None
+    return Ended(process.returncode, out, err)
 
 
 def write_playbook(

@@ -74,16 +74,20 @@ class Budget:
         seconds = self.span.total_seconds() - self.spent_s
         return timedelta(seconds=max(seconds, 0.001))
 
+    def mark(self, part: str) -> None:
+        """A part behind the commit point has ended; the budget is not asked there."""
+        now = self.clock.monotonic()
+        self.parts_s[part] = now - self._mark
+        self._mark = now
+
     def done(self, part: str) -> None:
-        """A part has ended.
+        """A part before the commit point has ended.
 
         Raises:
             BudgetError: 5001, the budget is used up.
         """
-        now = self.clock.monotonic()
-        self.parts_s[part] = now - self._mark
-        self._mark = now
-        if now - self.started > self.span.total_seconds():
+        self.mark(part)
+        if self._mark - self.started > self.span.total_seconds():
             took = ", ".join(f"{k} {v * 1000:.0f} ms" for k, v in self.parts_s.items())
             raise BudgetError(
                 5001,

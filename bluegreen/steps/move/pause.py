@@ -27,7 +27,11 @@ from bluegreen.postgres.marker import (
     sweep_markers,
     write_marker,
 )
-from bluegreen.postgres.sequences import read_sequences, set_sequences
+from bluegreen.postgres.sequences import (
+    SequenceValue,
+    read_sequences,
+    set_sequences,
+)
 from bluegreen.steps.move.movement import Budget, Movement
 from bluegreen.steps.world import World
 
@@ -50,11 +54,13 @@ class Committed:
         origin: where the counter-stream starts.
         marker: the marker row that proved the stream complete.
         sequences: how many were set.
+        values: what they were set to; those that only the side that was left has too.
     """
 
     origin: Lsn
     marker: Marker
     sequences: int
+    values: tuple[SequenceValue, ...]
 
 
 @contextmanager
@@ -121,7 +127,8 @@ def go_through(
     stop_stream(ready.to, stream, clock=clock, deadline=budget.left)
     budget.done("stop_stream")
     point("move/stream_stopped")
-    record = replace(draft, body={**draft.body, "fence_position": str(marker.position)})
-    origin = commit_move(ready.to, record)
+    proof = {"fence_position": str(marker.position), "marker": str(marker.id)}
+    origin = commit_move(ready.to, replace(draft, body={**draft.body, **proof}))
+    budget.mark("commit")
     point("move/committed")
-    return Committed(origin, marker, sequences)
+    return Committed(origin, marker, sequences, values)

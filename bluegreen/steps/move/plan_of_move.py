@@ -12,9 +12,22 @@ from bluegreen.steps.move.arm import (
     CreateCounterSubscription,
     CreateFence,
 )
+from bluegreen.steps.move.certify import WriteCertificate
 from bluegreen.steps.move.movement import Movement
 from bluegreen.steps.move.traffic import MoveTraffic
 from bluegreen.steps.move.way_back import OpenWayBack, RetireSpentStream
+
+
+def actions_that_confirm(step_id: str, state: State) -> tuple[Action[Any], ...]:
+    """What a move needs first that was cut short right behind its commit point.
+
+    The guard lets clients in and says no more; that every pointer leads to the side
+    that serves is not in the journal yet, and the way back waits for it.
+    """
+    last = state.last_move
+    if last is None or last.moved:
+        return ()
+    return (MoveTraffic(step_id, Movement(last.to)),)
 
 
 def actions_that_finish(step_id: str, state: State) -> tuple[Action[Any], ...]:
@@ -26,11 +39,16 @@ def actions_that_finish(step_id: str, state: State) -> tuple[Action[Any], ...]:
     if state.last_move is None:
         return ()
     to = state.last_move.to
-    return (OpenWayBack(step_id, to), RetireSpentStream(step_id, to))
+    return (
+        *actions_that_confirm(step_id, state),
+        OpenWayBack(step_id, to),
+        RetireSpentStream(step_id, to),
+        WriteCertificate(step_id, to),
+    )
 
 
 def actions_of_move(step_id: str, movement: Movement) -> tuple[Action[Any], ...]:
-    """Arm, move, open the way back, retire what is spent."""
+    """Arm, move, open the way back, retire what is spent, certify."""
     to = movement.to
     return (
         CreateFence(step_id, movement.left, "open"),
@@ -41,4 +59,5 @@ def actions_of_move(step_id: str, movement: Movement) -> tuple[Action[Any], ...]
         MoveTraffic(step_id, movement),
         OpenWayBack(step_id, to),
         RetireSpentStream(step_id, to),
+        WriteCertificate(step_id, to),
     )

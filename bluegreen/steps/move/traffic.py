@@ -18,6 +18,7 @@ from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
 from bluegreen.pointers.all_poolers import move_all, resume_all
 from bluegreen.pointers.client_probe import ClientProbe
 from bluegreen.postgres.identity import read_identity
+from bluegreen.postgres.sequences import read_sequences
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.move.movement import Movement
 from bluegreen.steps.move.pause import Committed, Ready, go_through, made_ready
@@ -91,7 +92,7 @@ class MoveTraffic(Action[TrafficFacts]):
         if felt is not None:
             body["longest_gap_ms"] = round(felt.longest_gap_s * 1000, 1)
             body["client_errors"] = list(felt.errors)[:20]
-        return self._confirm(world, body)
+        return self._confirm(world, body, committed)
 
     def _through(self, world: World, ready: Ready) -> Committed | None:
         """Go through the pause; None when only the commit record is known."""
@@ -106,6 +107,7 @@ class MoveTraffic(Action[TrafficFacts]):
         except BluegreenError as error:
             claim_back_out(world)
             if read_state(world).serving is self.movement.to:
+                ready.budget.mark("commit")
                 return None
             settle(world)
             error.traffic = f"{self.movement.left} (backed out, nothing has moved)"
@@ -113,10 +115,11 @@ class MoveTraffic(Action[TrafficFacts]):
 
     def _let_clients_in(self, world: World, ready: Ready) -> None:
         move_all(world.pointers, self.movement.to)
+        ready.budget.mark("pointer")
         world.point("move/pointed")
         resume_all(world.pointers)
+        ready.budget.mark("resume")
         world.point("move/resumed")
-        ready.budget.parts_s["total"] = ready.budget.spent_s
 
     def _probe(self, world: World) -> AbstractContextManager[ClientProbe | None]:
         clients = [pointer.client for pointer in world.pointers if pointer.client]
@@ -124,7 +127,9 @@ class MoveTraffic(Action[TrafficFacts]):
             return nullcontext()
         return ClientProbe.running(clients[0])
 
-    def _confirm(self, world: World, body: dict[str, Any]) -> Result:
+    def _confirm(
+        self, world: World, body: dict[str, Any], committed: Committed | None = None
+    ) -> Result:
         """See through every pointer that the wanted side answers."""
         world.journal.reconcile()
         wanted = read_identity(world.on(self.movement.to)).id
@@ -140,16 +145,29 @@ class MoveTraffic(Action[TrafficFacts]):
                     traffic=f"{self.movement.to}, by the commit record",
                     hint="look at the pooler's SHOW DATABASES and SHOW SERVERS",
                 )
-        world.journal.append(
-            Kind.MOVED, action=self.id, body={"to": str(self.movement.to), **body}
-        )
+        told = {
+            "to": str(self.movement.to),
+            **body,
+            "pointers": [pointer.id for pointer in world.pointers],
+        }
+        if committed is not None:
+            told["sequence_values"] = _values_set(world, self.movement.to, committed)
+        world.journal.append(Kind.MOVED, action=self.id, body=told)
         world.tell(_moved(self.movement.to, body))
         return body
 
 
+def _values_set(world: World, to: Side, committed: Committed) -> list[list[Any]]:
+    """Without those that only the side that was left has."""
+    there = {(one.schema, one.name) for one in read_sequences(world.on(to))}
+    values = [v for v in committed.values if (v.schema, v.name) in there]
+    return [[v.schema, v.name, v.last, v.called] for v in values]
+
+
 def _timings(ready: Ready, committed: Committed | None) -> dict[str, Any]:
     parts = {k: round(v * 1000, 1) for k, v in ready.budget.parts_s.items()}
-    body: dict[str, Any] = {"pause_ms": parts.pop("total", None), "parts_ms": parts}
+    total = round(sum(parts.values()), 1)
+    body: dict[str, Any] = {"pause_ms": total, "parts_ms": parts}
     if committed is not None:
         body["sequences"] = committed.sequences
         body["origin"] = str(committed.origin)

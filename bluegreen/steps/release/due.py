@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bluegreen.backups.pg_dump import find_fault
 from bluegreen.backups.proof import BackupProof
@@ -26,6 +26,10 @@ from bluegreen.postgres.journal_table import server_time
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 
+CLOCKS_APART = timedelta(minutes=1)
+"""NTP keeps hosts within milliseconds; a clock that is further off than the other
+server's may have jumped past the window's end."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFacts:
@@ -34,6 +38,7 @@ class ReleaseFacts:
     Attributes:
         state: what the journal tells.
         now: green's clock.
+        blue_now: blue's clock, a second witness of the time.
         blue: who the database given as blue says it is.
         green: who the database given as green says it is.
         known: identities by side, as the commit record of the cutover has them.
@@ -49,6 +54,7 @@ class ReleaseFacts:
 
     state: State
     now: datetime
+    blue_now: datetime
     blue: Identity
     green: Identity
     known: dict[str, str]
@@ -69,9 +75,10 @@ def read_release(world: World) -> ReleaseFacts:
     return ReleaseFacts(
         state=state,
         now=now,
+        blue_now=server_time(world.blue),
         blue=read_identity(world.blue),
         green=read_identity(world.green),
-        known=_known_identities(records),
+        known=known_identities(records),
         pointers={pointer.id: pointer.observe() for pointer in world.pointers},
         reached={pointer.id: pointer.probe() for pointer in world.pointers},
         fence=read_fence(world.blue),
@@ -99,7 +106,8 @@ def _newest_backup(records: Sequence[Record]) -> BackupProof | None:
     return None
 
 
-def _known_identities(records: Sequence[Record]) -> dict[str, str]:
+def known_identities(records: Sequence[Record]) -> dict[str, str]:
+    """Identities by side, as the newest commit record of a move has them."""
     commits = [r for r in records if r.kind is Kind.COMMITTED]
     return dict(commits[-1].body.get("identities", {})) if commits else {}
 
@@ -176,6 +184,13 @@ def _not_moved(facts: ReleaseFacts) -> Verdict | None:
             "a finished cutover",
             "run `bluegreen run` again; it finishes or backs out",
         )
+    if facts.state.unfinished_move is not None:
+        return _no(
+            "the last move of traffic is not confirmed",
+            "the journal does not tell that every pointer was seen to follow",
+            "a finished cutover",
+            "run `bluegreen run` again; it finishes the move",
+        )
     if facts.state.serving is not Side.GREEN:
         return NotYet("blue serves")
     return None
@@ -208,6 +223,15 @@ def _not_due(facts: ReleaseFacts) -> Verdict | None:
     if facts.now < end:
         left = format_duration(end - facts.now)
         return NotYet(f"the window ends at {end:%Y-%m-%d %H:%M:%S} UTC, in {left}")
+    apart = abs(facts.now - facts.blue_now)
+    if apart > CLOCKS_APART:
+        return _no(
+            f"the clocks of blue and green are {format_duration(apart)} apart",
+            f"blue says {facts.blue_now:%Y-%m-%d %H:%M:%S}, "
+            f"green {facts.now:%Y-%m-%d %H:%M:%S} UTC",
+            "two servers that agree that the window is over",
+            "set the wrong clock right, then try again",
+        )
     return None
 
 
@@ -237,7 +261,9 @@ def _still_needed(facts: ReleaseFacts) -> Verdict | None:
 
 
 def _no_backup(facts: ReleaseFacts) -> Verdict | None:
-    if facts.backup is None or facts.fault:
+    backup = facts.backup
+    whole = backup is not None and backup.side is Side.BLUE and not backup.tables
+    if not whole or facts.fault:
         return _no(
             "there is no proved backup of blue",
             facts.fault or "the journal tells of none that holds the whole database",

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from bluegreen.backups.pg_dump import find_fault, take_backup
 from bluegreen.backups.proof import BackupProof
-from bluegreen.model.errors import StepError
+from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
+from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
 from bluegreen.postgres.channel import (
     Channel,
     SlotFacts,
@@ -27,10 +27,13 @@ from bluegreen.postgres.channel import (
     read_slot,
     read_subscription,
 )
+from bluegreen.postgres.clients import ClientSession, read_clients
+from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.fence import FenceFacts, drop_fence, read_fence
 from bluegreen.postgres.identity import read_identity
 from bluegreen.postgres.published import drop_publication
 from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.release.due import known_identities
 from bluegreen.steps.world import World
 
 OUTPUT_LINES = 20
@@ -162,17 +165,31 @@ class TakeFinalBackup(Action[FinalBackupFacts]):
 
 @dataclass(frozen=True, slots=True)
 class CommandFacts:
-    """What the journal tells of the command."""
+    """What the journal tells of the command, and blue of itself.
+
+    Attributes:
+        released: whether blue was released.
+        done: whether the command ended well.
+        begun: whether it was ever begun, after blue had proved itself.
+        known: blue's identity by the commit record of the cutover.
+        says: the identity that blue tells; None when it does not answer.
+        clients: sessions on blue that are not ours.
+    """
 
     released: bool
     done: bool
+    begun: bool = False
+    known: str = ""
+    says: str | None = None
+    clients: tuple[ClientSession, ...] = ()
 
 
 class TakeBlueDown(Action[CommandFacts]):
     """The playbook's command to take blue down has ended well.
 
     Crash: it is not known whether the command ended; the next run runs it again, so it
-    must be one that can be repeated.
+    must be one that can be repeated. Blue may be gone by then: it had proved who it is
+    before the command was first begun.
     """
 
     title = "blue is taken down by the playbook's command"
@@ -186,16 +203,42 @@ class TakeBlueDown(Action[CommandFacts]):
         self.command = command
 
     def observe(self, world: World) -> CommandFacts:
-        """The journal only: blue may be gone."""
-        state = fold(world.journal.records())
-        return CommandFacts(state.released, self.id in state.results)
+        """The journal, and blue as long as it answers."""
+        records = world.journal.records()
+        state = fold(records)
+        begun = any(r.kind is Kind.INTENT and r.action == self.id for r in records)
+        facts = CommandFacts(
+            state.released,
+            self.id in state.results,
+            begun,
+            known_identities(records).get(str(Side.BLUE), ""),
+        )
+        if facts.done:
+            return facts
+        try:
+            says = read_identity(world.blue).id
+            return replace(facts, says=says, clients=read_clients(world.blue))
+        except (ServerGoneError, ServerRefused):
+            return facts
 
     def judge(self, facts: CommandFacts) -> Verdict:
-        """Once, and only after the release."""
+        """Once, after the release, and while nobody is on a blue that is blue."""
         if not facts.released:
             return NotYet("blue is not released yet")
         if facts.done:
             return Satisfied("the command ended well before")
+        if facts.says is None and not facts.begun:
+            return _unproved("it does not answer", facts.known)
+        if not facts.known or facts.says not in {None, facts.known}:
+            return _unproved(f"it says: identity {facts.says or '(none)'}", facts.known)
+        if facts.clients:
+            return Refused(
+                7002,
+                f"{len(facts.clients)} clients are connected to blue",
+                seen="\n".join(map(str, facts.clients[:10])),
+                wanted="nobody but bluegreen",
+                hint="end their sessions, then run `bluegreen decommission` again",
+            )
         return Needed(f"{self.command[0]} is to be run")
 
     def act(self, world: World, facts: CommandFacts) -> Result:
@@ -203,7 +246,7 @@ class TakeBlueDown(Action[CommandFacts]):
         environment = {
             "BLUEGREEN_SIDE": "blue",
             "BLUEGREEN_DATABASE": world.blue.address,
-            "BLUEGREEN_IDENTITY": read_identity(world.blue).id,
+            "BLUEGREEN_IDENTITY": facts.known,
         }
         done = subprocess.run(
             self.command,
@@ -226,3 +269,13 @@ class TakeBlueDown(Action[CommandFacts]):
                 "command, then run `bluegreen decommission` again",
             )
         return {"status": 0}
+
+
+def _unproved(seen: str, known: str) -> Refused:
+    return Refused(
+        7002,
+        "the database given as blue is not proved to be blue",
+        seen=seen,
+        wanted=f"identity {known or '(no cutover is recorded)'}",
+        hint="is the playbook's address right? The command was not run",
+    )
