@@ -26,22 +26,22 @@ class SideStatus:
         address: host, port and database.
         problem: why it could not be seen; empty when it was.
         identity: its random identity row; empty before the first run.
-        says: the side that it says it is; empty before the first run.
         now: its clock.
         tables: how many tables ought to be fenced.
         fence: `none`, `open`, `closed` or `half closed`; empty when not seen.
         lease: who holds the lease there; empty for nobody.
+        says: the side that it says it is; empty before the first run.
     """
 
     side: Side
     address: str
     problem: str = ""
     identity: str = ""
-    says: str = ""
     now: datetime | None = None
     tables: int = 0
     fence: str = ""
     lease: str = ""
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,7 +269,7 @@ def test_killed_at_each_point_and_started_again_it_ends_the_same(
             assert ended.status == -signal.SIGKILL, (point, ended)
         call("decommission", "--if-due", one.playbook).require()
         assert one.server.pid is None
-        assert_over(one)
+    assert_over(one)
 
 
 def test_killed_without_a_command_it_is_over_and_blue_may_go(

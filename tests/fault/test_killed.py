@@ -65,7 +65,8 @@ def test_killed_at_every_point_and_started_again_it_reaches_the_same_end(
     points = points_of(("run",), prepare(calm, calm_folder), tmp_path / "points")
     # What an action did before a kill inside it is found done, and not passed again:
     # so a kill after the act has a test of its own.
-    wanted = [p for p in points if p.endswith(ends)]
+    # Autovacuum may have analyzed green by itself before we come to it.
+    wanted = [p for p in points if p.endswith(ends) and "analyze_green" not in p]
     assert len(wanted) > 20 * len(ends)
 
     here = arena(16, 18)
