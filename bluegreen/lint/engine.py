@@ -169,12 +169,13 @@ class Run:
         """Whether a rule that fires once has not fired yet where it counts."""
         if not rule.once:
             return True
-        scopes: dict[str, object] = {
-            "file": self.state.file.source.name,
-            "transaction": id(self.state.transaction),
-            "set": None,
-        }
-        key = (rule.id, scopes[rule.once])
+        if rule.once == "transaction" and self.state.transaction is not None:
+            told = self.state.transaction.told
+            fresh = rule.id not in told
+            told.add(rule.id)
+            return fresh
+        name = None if rule.once == "set" else self.state.file.source.name
+        key = (rule.id, name)
         if key in self.seen:
             return False
         self.seen.add(key)

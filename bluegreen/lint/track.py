@@ -43,6 +43,7 @@ class Transaction:
         local: settings that end with it.
         values: enum values it added.
         unproved: constraints it added NOT VALID, as (table, name).
+        told: rules that speak once a transaction and have spoken.
     """
 
     explicit: bool
@@ -51,6 +52,7 @@ class Transaction:
     values: set[str] = field(default_factory=set)
     unproved: set[tuple[Key, str]] = field(default_factory=set)
     fresh: set[Key] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
     @property
     def strongest(self) -> Lock | None:
