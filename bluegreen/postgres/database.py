@@ -27,6 +27,9 @@ Row = tuple[Any, ...]
 CONNECT_TIMEOUT_S = 5
 """A server that has not answered a connect after this is treated as away."""
 
+IDLE_TIMEOUT_SINCE = 140_000
+"""A role may have idle_session_timeout; our sessions wait for hours in a copy."""
+
 UNACKNOWLEDGED_MS = 10_000
 """The kernel gives a connection up when sent data is not acknowledged for this long;
 psycopg alone waits for ever on a server whose packets vanish."""
@@ -199,7 +202,10 @@ class Database:
         if self._password:
             params["password"] = self._password.reveal()
         try:
-            return psycopg.connect(**params, autocommit=True, prepare_threshold=2)
+            session = psycopg.connect(**params, autocommit=True, prepare_threshold=2)
+            # Known since 14 only, so not among the start-up options.
+            if session.info.server_version >= IDLE_TIMEOUT_SINCE:
+                session.execute(sql.SQL("SET idle_session_timeout = 0"))
         except psycopg.Error as error:
             raise ServerRefused(
                 3001,
@@ -209,6 +215,7 @@ class Database:
                 hint="try the same with psql; is the address right, the server up, "
                 "the password given by ${env:…}, ${file:…} or pgpass?",
             ) from None
+        return session
 
     @property
     def session(self) -> psycopg.Connection[Row]:

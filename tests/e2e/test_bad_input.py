@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,18 +12,13 @@ from typing import Any
 
 import pytest
 
-from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.processes import free_port
 from bluegreen.lab.server import Server
-from tests.kit.arena import ENTRY, Arena, open_arena
+from tests.kit.arena import ENTRY, Arena
 from tests.kit.cli import Ended, call, write_playbook
-from tests.kit.databases import (
-    Database,
-    DatabasePair,
-    create_database,
-    drop_databases,
-)
+from tests.kit.databases import Database
 from tests.kit.fingerprint import fingerprint
+from tests.kit.shared_arena import shared_arena
 
 STEPS = ({"step": "check"}, {"step": "replicate"}, {"step": "cutover"})
 CLOSED = free_port()
@@ -38,22 +32,12 @@ PSQL = (
 @pytest.fixture(scope="module")
 def here(servers: Callable[..., Server], lab_root: Path) -> Iterator[Arena]:
     """One arena for all cases, as none of them may change it."""
-    with ExitStack() as stack:
-
-        def pooler(databases: Any, **words: Any) -> Pooler:
-            folder = Path(tempfile.mkdtemp(dir=lab_root))
-            folder.chmod(0o755)
-            return stack.enter_context(Pooler.start(folder, databases, **words))
-
-        pair = DatabasePair(
-            create_database(servers(16), "blue"), create_database(servers(18), "green")
-        )
-        stack.callback(drop_databases, pair.blue, pair.green)
-        pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)", *_keyed(pair.blue))
-        for side in (pair.blue, pair.green):
+    with shared_arena(servers, lab_root) as arena, ExitStack() as stack:
+        arena.pair.blue.run(*_keyed(arena.pair.blue))
+        for side in (arena.pair.blue, arena.pair.green):
             side.run(f"CREATE ROLE {PLAIN} LOGIN")
             stack.callback(side.run, f"DROP ROLE {PLAIN}")
-        yield stack.enter_context(open_arena(pair, pooler))
+        yield arena
 
 
 def _keyed(blue: Database) -> tuple[str, ...]:

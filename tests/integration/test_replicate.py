@@ -11,13 +11,15 @@ import pytest
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import create_slot, create_subscription
+from bluegreen.postgres.channel import create_slot, create_subscription, drop_slot
 from bluegreen.postgres.database import Database as Handle
 from bluegreen.postgres.published import PublishedTable, publish
 from bluegreen.postgres.schema_copy import missing_after_rows
 from bluegreen.steps.replicate import Replicate
 from tests.kit.arena import Arena, bring_about, replicate
+from tests.kit.cli import call, write_playbook
 from tests.kit.counts import counts
+from tests.kit.databases import make_anew
 from tests.kit.wait import wait_until
 
 RICH = Path(__file__).parents[1] / "cases" / "schemas" / "rich.sql"
@@ -157,3 +159,34 @@ def test_no_password_reaches_the_server_log(
     log = here.pair.green.server.log_text()
     assert "CREATE TABLE t" in log
     assert "c4nary-p4ss" not in log
+
+
+def test_a_new_slot_is_not_made_under_an_old_stream(
+    arena: Callable[..., Arena],
+) -> None:
+    here = arena(16, 18)
+    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+    world = here.world()
+    replicate(world)
+    drop_slot(world.blue, f"bluegreen_{here.name}_from_blue", world.clock)
+    here.pair.blue.run("INSERT INTO t VALUES (1)")
+    with pytest.raises(ServerRefused) as caught:
+        replicate(world)
+    assert caught.value.problem == "the slot on blue has lost what green still needs"
+    assert caught.value.seen == "green has its subscription, and the slot is gone"
+
+
+def test_a_green_that_was_made_anew_is_filled_anew(
+    arena: Callable[..., Arena], tmp_path: Path
+) -> None:
+    here = arena(16, 18)
+    here.pair.blue.run(
+        "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)"
+    )
+    playbook = write_playbook(here, tmp_path, [{"step": "replicate"}])
+    call("run", playbook).require()
+    green = here.pair.green
+    make_anew(green)
+    here.pair.blue.run("INSERT INTO t VALUES (2)")
+    call("run", playbook).require()
+    assert green.rows("SELECT id FROM t ORDER BY id") == [(1,), (2,)]

@@ -155,3 +155,13 @@ def _drop_origins(server: Server) -> None:
             " (SELECT FROM pg_catalog.pg_subscription AS s"
             "  WHERE o.roname = 'pg_' || s.oid::pg_catalog.text)"
         )
+
+
+def make_anew(database: Database) -> None:
+    """Drop a database with its subscriptions and make an empty one in its place."""
+    _drop_subscriptions(database)
+    with database.server.connect() as session:
+        name = sql.Identifier(database.name)
+        session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+    _drop_origins(database.server)
