@@ -26,6 +26,9 @@ Check = Callable[[str], str]
 """Takes an answer and gives it back, or raises PlaybookRefused."""
 
 
+EXAMPLE = "Example: bluegreen init --name shop --output shop.yml"
+
+
 def init(
     blue: Annotated[
         str | None, typer.Option(help="DSN of the database that serves today.")

@@ -34,6 +34,9 @@ class Format(StrEnum):
     JUNIT = "junit"
 
 
+EXAMPLE = "Example: bluegreen lint migrations/*.sql --target-version 16"
+
+
 def lint(
     paths: Annotated[
         list[str] | None,

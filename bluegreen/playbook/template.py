@@ -116,5 +116,5 @@ steps:
   - step: decommission
 
 # The hazards that `run` may bring about without asking; `plan` says which there are.
-# allow: [LOADS_BLUE, RETAINS_WAL_ON_BLUE, STOPS_WRITES, MOVES_TRAFFIC]
+# allow: [LOADS_BLUE, RETAINS_WAL_ON_BLUE, STOPS_WRITES, MOVES_TRAFFIC, ENDS_ROLLBACK]
 """

@@ -115,3 +115,10 @@ def test_a_terminal_without_signs_still_gets_the_text() -> None:
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
     )
     assert done.stdout.splitlines()[-1] == b"\\u2713 it holds"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_every_verb_ends_with_an_example(verb: str) -> None:
+    said = call(verb, "--help").stdout
+    assert "Example" in said
+    assert f"bluegreen {verb}" in said.split("Example", 1)[1]
