@@ -5,7 +5,7 @@ Files are for `store.py`, the value for `proof.py`, the snapshot for
 `postgres/exported_snapshot.py`.
 
 Proved means: written whole, every table of the snapshot listed with its rows, all of
-it unpacked once, and a checksum kept. It does not mean restored into a server.
+it unpacked once, and a checksum kept. Restored into a server is for `restore.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from bluegreen.model.errors import StepError
 from bluegreen.model.progress import Progress
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.exported_snapshot import Snapshot, exported_snapshot
+from bluegreen.postgres.table_plans import RECORD_HASH_SINCE
+from bluegreen.postgres.table_sums import TableSums, sum_tables
 from bluegreen.postgres.tools import Ended, Tool, find_tool, read_tool, run_tool
 
 LOCK_WAIT = "60s"
@@ -39,6 +41,7 @@ def take_backup(
     *,
     tables: Sequence[str] = (),
     workers: int = 1,
+    sum_rows: bool = False,
     tell: Tell = lambda _: None,
 ) -> BackupProof:
     """Dump a side, prove the archive, and give it its name.
@@ -52,6 +55,8 @@ def take_backup(
         stem: start of the name, e.g. `shop-blue`.
         tables: only these and their partitions, `schema.table`; all where empty.
         workers: 1 writes one custom-format file, more a folder, so many tables at once.
+        sum_rows: read every table once more for the checksum that a restore is
+            compared with.
         tell: hears of bytes written, twice a second.
 
     Raises:
@@ -66,11 +71,12 @@ def take_backup(
             tool = find_tool("pg_dump", at_least=snapshot.major)
             words = dump_words(draft, snapshot, bool(tables), workers)
             _dump(database, tool, words, draft, lock, tell)
+            contents = _sum(database, snapshot, workers, tell) if sum_rows else {}
         listing = _read_whole(draft)
         _require_rows(snapshot.tables, listing)
         suffix = ".dir" if draft.is_dir() else ".dump"
         final = folder / f"{stem}-{snapshot.stamp}{suffix}"
-        return _keep(draft, final, listing, database, snapshot, tool, tables)
+        return _keep(draft, final, listing, database, snapshot, tool, tables, contents)
 
 
 def verify_backup(proof: BackupProof) -> None:
@@ -176,6 +182,21 @@ def _dump(
         )
 
 
+def _sum(database: Database, snapshot: Snapshot, workers: int, tell: Tell) -> TableSums:
+    """What each table held in the snapshot that pg_dump read."""
+
+    def done(table: str) -> None:
+        tell(Progress("backup_summed", f"{table} is summed"))
+
+    return sum_tables(
+        database,
+        record=snapshot.major >= RECORD_HASH_SINCE,
+        snapshot=snapshot.id,
+        workers=workers,
+        tell=done,
+    )
+
+
 def _read_whole(path: Path) -> str:
     """List an archive and unpack it once; returns the list."""
     tool = find_tool("pg_restore")
@@ -210,6 +231,7 @@ def _keep(
     snapshot: Snapshot,
     tool: Tool,
     tables: Sequence[str],
+    contents: TableSums,
 ) -> BackupProof:
     """Name the archive and leave its checksums and restore list beside it."""
     lines = store.checksums(draft).replace(f"  {draft.name}\n", f"  {final.name}\n")
@@ -229,6 +251,7 @@ def _keep(
         taken_at=snapshot.taken_at,
         server=snapshot.server,
         tool=tool.version,
+        contents=contents,
     )
 
 

@@ -6,13 +6,15 @@ Owns the fields and their JSON form. Taking one is for `pg_dump.py`, its files f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
+from bluegreen.postgres.table_plans import RECORD_HASH_SINCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class BackupProof:
         taken_at: time of that snapshot by the server's clock, ISO 8601.
         server: the server's version.
         tool: pg_dump's version.
+        contents: `rows:checksum` of each table in that snapshot; empty unless it was
+            asked for, as a restore needs it to be compared with.
     """
 
     path: Path
@@ -44,6 +48,13 @@ class BackupProof:
     taken_at: str
     server: str
     tool: str
+    contents: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hashes_records(self) -> bool:
+        """Which of the two forms of checksum `contents` has: the server decides."""
+        major = re.match(r"\d+", self.server)
+        return major is not None and int(major[0]) >= RECORD_HASH_SINCE
 
     def as_result(self) -> dict[str, Any]:
         """The proof as JSON values."""
@@ -65,7 +76,12 @@ class BackupProof:
         try:
             return cls(
                 **{
-                    **{field.name: body[field.name] for field in fields(cls)},
+                    **{
+                        one.name: body[one.name]
+                        for one in fields(cls)
+                        if one.name != "contents"
+                    },
+                    "contents": dict(body.get("contents", {})),
                     "path": Path(body["path"]),
                     "toc": Path(body["toc"]),
                     "side": Side(body["side"]),

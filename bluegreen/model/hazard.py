@@ -12,6 +12,7 @@ class Hazard(StrEnum):
     MOVES_TRAFFIC = "MOVES_TRAFFIC"
     RETAINS_WAL_ON_BLUE = "RETAINS_WAL_ON_BLUE"
     LOADS_BLUE = "LOADS_BLUE"
+    LOADS_GREEN = "LOADS_GREEN"
     CHANGES_GREEN_SCHEMA = "CHANGES_GREEN_SCHEMA"
     RUNS_A_COMMAND = "RUNS_A_COMMAND"
     DELETES_DATA = "DELETES_DATA"
@@ -28,6 +29,7 @@ _MEANINGS = {
     Hazard.MOVES_TRAFFIC: "clients are sent to the other side",
     Hazard.RETAINS_WAL_ON_BLUE: "a slot keeps WAL on blue until green has it",
     Hazard.LOADS_BLUE: "blue is read from end to end",
+    Hazard.LOADS_GREEN: "a whole copy of blue is written and read beside green",
     Hazard.CHANGES_GREEN_SCHEMA: "green's schema changes",
     Hazard.RUNS_A_COMMAND: "a program named by the playbook runs here",
     Hazard.DELETES_DATA: "data is deleted for good",

@@ -138,6 +138,21 @@ class Database:
             label=spec["label"],
         )
 
+    def beside(self, dbname: str) -> Database:
+        """Another database of the same server, reached the same way."""
+        return Database(
+            self.side,
+            make_conninfo("", **{**self._params, "dbname": dbname}),
+            password=self._password,
+            label=self.label,
+        )
+
+    @property
+    def major(self) -> int:
+        """The server's major version, 13 to 18."""
+        with self.translated():
+            return self.session.info.server_version // 10_000
+
     @property
     def dbname(self) -> str:
         """The database's name as the server tells it."""
@@ -146,9 +161,12 @@ class Database:
     @property
     def address(self) -> str:
         """Host, port and database, for messages."""
-        get = self._params.get
-        host = get("host") or get("hostaddr") or get("service") or "local socket"
-        return f"{host}:{get('port') or 5432}/{get('dbname') or ''}"
+        return _address(self._params)
+
+    @property
+    def address_for_peer(self) -> str:
+        """The same as the other side's server reaches it."""
+        return _address({**self._params, **self._peer})
 
     def describe(self) -> str:
         """`blue (10.0.0.5:5432/app)`."""
@@ -291,6 +309,12 @@ class Database:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def _address(params: Mapping[str, Any]) -> str:
+    get = params.get
+    host = get("host") or get("hostaddr") or get("service") or "local socket"
+    return f"{host}:{get('port') or 5432}/{get('dbname') or ''}"
 
 
 def holder(label: str) -> str:

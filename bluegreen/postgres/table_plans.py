@@ -15,7 +15,9 @@ from bluegreen.postgres.checksum import ColumnType, SharedColumn, TablePlan
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.relations import Relation, read_relations
 
-_RECORD_HASH_SINCE = 140_000
+RECORD_HASH_SINCE = 14
+"""The first major version that can hash a record."""
+
 Types = Mapping[int, Mapping[str, ColumnType]]
 
 
@@ -32,8 +34,14 @@ def read_plans(
         (read_relations(blue), _read_types(blue)),
         (read_relations(green), _read_types(green)),
         only=fed,
-        record=min(_version(blue), _version(green)) >= _RECORD_HASH_SINCE,
+        record=min(blue.major, green.major) >= RECORD_HASH_SINCE,
     )
+
+
+def plan_single(database: Database, *, record: bool) -> tuple[TablePlan, ...]:
+    """Plans for all tables of one database, with all their columns."""
+    here = (read_relations(database), _read_types(database))
+    return plan_tables(here, here, only=None, record=record)
 
 
 def plan_tables(
@@ -107,12 +115,6 @@ def _key(relation: Relation, shared: Collection[str]) -> tuple[str, ...]:
         if set(index.columns) <= set(shared):
             return index.columns
     return ()
-
-
-def _version(database: Database) -> int:
-    return int(
-        database.value(sql.SQL("SELECT current_setting('server_version_num')::int"))
-    )
 
 
 def _read_types(database: Database) -> Types:

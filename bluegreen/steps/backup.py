@@ -6,9 +6,9 @@ Owns when a backup counts as taken and proved; dumping is for `backups/`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bluegreen.backups.pg_dump import find_fault, take_backup
 from bluegreen.backups.proof import BackupProof
@@ -17,6 +17,7 @@ from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.steps.contract import Action, Result, Step
+from bluegreen.steps.restore_backup import Proof, RestoreBackup
 from bluegreen.steps.world import World
 
 
@@ -47,11 +48,9 @@ class TakeBackup(Action[BackupFacts]):
     hazards = frozenset({Hazard.LOADS_BLUE})
     title = "a proved backup of blue is written"
 
-    def __init__(self, step_id: str, to: str, tables: tuple[str, ...], workers: int):
-        super().__init__(step_id)
-        self.to = to
-        self.tables = tables
-        self.workers = workers
+    def __init__(self, backup: Backup) -> None:
+        super().__init__(backup.key)
+        self._backup = backup
 
     def observe(self, world: World) -> BackupFacts:
         """Find the backup of this epoch in the journal and check its files."""
@@ -60,10 +59,12 @@ class TakeBackup(Action[BackupFacts]):
         if result is None or result.epoch != state.epoch:
             return BackupFacts(None)
         proof = BackupProof.from_result(result.body)
-        if proof.tables != self.tables:
+        if proof.tables != self._backup.tables:
             return BackupFacts(
                 proof, "it holds other tables than the playbook asks for"
             )
+        if self._backup.proof == "restore" and not proof.contents:
+            return BackupFacts(proof, "its rows were not summed for a restore")
         return BackupFacts(proof, find_fault(proof))
 
     def judge(self, facts: BackupFacts) -> Verdict:
@@ -81,10 +82,11 @@ class TakeBackup(Action[BackupFacts]):
         """Dump blue and prove the archive."""
         return take_backup(
             world.blue,
-            world.home / self.to,
+            world.home / self._backup.to,
             f"{world.name}-blue",
-            tables=self.tables,
-            workers=self.workers,
+            tables=self._backup.tables,
+            workers=self._backup.workers,
+            sum_rows=self._backup.proof == "restore",
             tell=world.tell,
         ).as_result()
 
@@ -94,7 +96,7 @@ class TakeBackup(Action[BackupFacts]):
 
 
 class Backup(Step):
-    """Take a pg_dump of blue, prove that it can be listed, record its checksum."""
+    """Take a pg_dump of blue and prove it: read it whole, or restore and compare it."""
 
     step: Literal["backup"] = "backup"
 
@@ -107,6 +109,21 @@ class Backup(Step):
     workers: int = Field(default=2, ge=1, le=64)
     """How many tables are dumped at once (1 writes a single custom-format file)."""
 
+    proof: Proof = "read"
+    """`read` unpacks it once. `restore` also restores it into a database of its own on
+    green's server, compares every row with blue's snapshot, and drops it again."""
+
+    @model_validator(mode="after")
+    def _restore_needs_all(self) -> Self:
+        if self.proof == "restore" and self.tables:
+            raise ValueError(
+                "`proof: restore` needs a backup of all tables; leave out `tables`"
+            )
+        return self
+
     def actions(self) -> tuple[Action[Any], ...]:
-        """One action: the dump, proved."""
-        return (TakeBackup(self.key, self.to, self.tables, self.workers),)
+        """The dump, read; and the trial where one is asked for."""
+        taken = TakeBackup(self)
+        if self.proof == "read":
+            return (taken,)
+        return (taken, RestoreBackup(self.key, taken.id, self.workers))

@@ -18,6 +18,7 @@ from bluegreen.steps.release.end import (
     TakeBlueDown,
     TakeFinalBackup,
 )
+from bluegreen.steps.restore_backup import Proof, RestoreBackup
 
 
 class Decommission(Step):
@@ -27,6 +28,10 @@ class Decommission(Step):
 
     final_backup: str = "backups"
     """Folder for the last dump of blue; relative to the playbook."""
+
+    final_proof: Proof = "read"
+    """`read` unpacks the last dump once; `restore` also restores it into a database of
+    its own on green's server, compares every row, and drops it again."""
 
     command: tuple[str, ...] = ()
     """A program that takes blue down, without a shell; it must bear being run twice.
@@ -47,8 +52,14 @@ class Decommission(Step):
             return False
         if self.command:
             return self.last_action.id in state.results
-        backup = TakeFinalBackup(self.key, self.final_backup).id
-        return backup in state.results and green.missing == green.tables
+        proved = all(action.id in state.results for action in self._backup)
+        return proved and green.missing == green.tables
+
+    @property
+    def _backup(self) -> tuple[Action[Any], ...]:
+        restore = self.final_proof == "restore"
+        taken = TakeFinalBackup(self.key, self.final_backup, sum_rows=restore)
+        return (taken, RestoreBackup(self.key, taken.id)) if restore else (taken,)
 
     def actions(self) -> tuple[Action[Any], ...]:
         """What the engine runs, in order."""
@@ -57,7 +68,7 @@ class Decommission(Step):
         return (
             AwaitWindowEnd(key),
             EndWayBack(key),
-            TakeFinalBackup(key, self.final_backup),
+            *self._backup,
             RemoveGreenFence(key),
             *last,
         )

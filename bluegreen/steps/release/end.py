@@ -132,18 +132,20 @@ class TakeFinalBackup(Action[FinalBackupFacts]):
     hazards: ClassVar[frozenset[Hazard]] = frozenset({Hazard.LOADS_BLUE})
     no_undo = "a backup changes nothing"
 
-    def __init__(self, step_id: str, to: str) -> None:
+    def __init__(self, step_id: str, to: str, *, sum_rows: bool = False) -> None:
         super().__init__(step_id)
         self.to = to
+        self._sum_rows = sum_rows
 
     def observe(self, world: World) -> FinalBackupFacts:
         """The final backup in the journal, and its files."""
         state = fold(world.journal.records())
         result = state.results.get(self.id)
         proof = BackupProof.from_result(result.body) if result else None
-        return FinalBackupFacts(
-            state.released, proof, find_fault(proof) if proof else ""
-        )
+        fault = find_fault(proof) if proof else ""
+        if proof and self._sum_rows and not proof.contents:
+            fault = "its rows were not summed for a restore"
+        return FinalBackupFacts(state.released, proof, fault)
 
     def judge(self, facts: FinalBackupFacts) -> Verdict:
         """Taken after the release, and unchanged."""
@@ -159,6 +161,7 @@ class TakeFinalBackup(Action[FinalBackupFacts]):
             world.blue,
             world.home / self.to,
             f"{world.name}-blue-final",
+            sum_rows=self._sum_rows,
             tell=world.tell,
         ).as_result()
 
