@@ -1,66 +1,16 @@
 """Questions about an expression's tree: which functions, which columns, how volatile.
 
-Owns the list of PostgreSQL's volatile functions, as in `pg_proc.provolatile` of 13 to
-18. What follows for a lock or a rewrite is for `effects.py`.
+Which functions are volatile is in `builtin_functions.py`; what follows for a lock or a
+rewrite is for `effects.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
+from bluegreen.lint.builtin_functions import CALM, VOLATILE
 from bluegreen.lint.source import Tree
-
-# `pg_proc.provolatile = 'v'`, as far as a default may call it. `now()` and its
-# relatives are stable: evaluated once, so a new column needs no rewrite.
-VOLATILE = frozenset(
-    {
-        *("clock_timestamp", "timeofday", "random", "random_normal", "setseed"),
-        *("gen_random_uuid", "uuidv4", "uuidv7", "gen_random_bytes"),
-        *("uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v4", "gen_salt"),
-        *("nextval", "currval", "lastval", "setval", "pg_sleep", "set_config"),
-        *("txid_current", "pg_current_xact_id", "pg_current_wal_lsn"),
-        *("pg_advisory_lock", "pg_advisory_xact_lock", "query_to_xml"),
-    }
-)
-# Functions of PostgreSQL that are immutable or stable and that defaults do call.
-_CALM = frozenset(
-    {
-        *("now", "transaction_timestamp", "statement_timestamp", "timezone", "to_char"),
-        *(
-            "lower",
-            "upper",
-            "md5",
-            "coalesce",
-            "concat",
-            "concat_ws",
-            "format",
-            "length",
-        ),
-        *("to_timestamp", "to_date", "to_number", "date_trunc", "date_part", "extract"),
-        *("jsonb_build_object", "jsonb_build_array", "json_build_object", "to_json"),
-        *("json_build_array", "to_jsonb", "array_to_json", "array_fill", "replace"),
-        *("current_setting", "current_user", "current_database", "current_schema"),
-        *("make_interval", "make_date", "make_time", "make_timestamp", "age", "round"),
-        *(
-            "make_timestamptz",
-            "floor",
-            "ceil",
-            "abs",
-            "trim",
-            "btrim",
-            "ltrim",
-            "rtrim",
-        ),
-        *("substring", "substr", "left", "right", "lpad", "rpad", "repeat", "encode"),
-        *("decode", "digest", "to_tsvector", "hashtext", "uuid_nil", "version"),
-        *("int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"),
-        *("string_to_array", "array_append", "array_length", "cardinality", "greatest"),
-        *("convert_to", "convert_from", "sha256", "sha512", "sha224", "sha384"),
-        *("txid_current_if_assigned", "pg_typeof", "nullif", "chr", "ascii", "point"),
-    }
-)
-
 
 _EMPTY: Tree = {}
 
@@ -100,12 +50,20 @@ def columns(tree: Tree | None) -> frozenset[str]:
     return frozenset(strings(node.get("fields"))[-1] for node in refs)
 
 
-def volatility(tree: Tree | None) -> str:
-    """`volatile`, `unknown` (a function we cannot know) or `calm`."""
+def volatility(
+    tree: Tree | None, calm: Set[str] = frozenset(), wild: Set[str] = frozenset()
+) -> str:
+    """`volatile`, `unknown` (a function we cannot know) or `calm`.
+
+    Args:
+        tree: the expression.
+        calm: functions that are known besides, and are not volatile.
+        wild: functions that are known besides, and are.
+    """
     called = functions(tree)
-    if called & VOLATILE:
+    if called & VOLATILE or called & wild:
         return "volatile"
-    return "unknown" if called - _CALM else "calm"
+    return "unknown" if called - CALM - calm else "calm"
 
 
 def is_null(tree: Tree | None) -> bool:

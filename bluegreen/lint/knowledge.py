@@ -23,6 +23,8 @@ class Index(NamedTuple):
     Attributes:
         names: plain columns, those of INCLUDE among them.
         mentions: columns within its expressions and its predicate.
+        included: how many of `names`, the last ones, are those of INCLUDE.
+        computed: whether it has an expression or a predicate.
     """
 
     name: str
@@ -30,6 +32,13 @@ class Index(NamedTuple):
     mentions: frozenset[str] = frozenset()
     unique: bool = False
     valid: bool = True
+    included: int = 0
+    computed: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that it is ordered by."""
+        return self.names[: len(self.names) - self.included]
 
 
 class Table(NamedTuple):
@@ -40,6 +49,8 @@ class Table(NamedTuple):
         rows: estimate; None where nobody counted.
         default_partition: of a partitioned table.
         parent: of a partition.
+        logged: false when it is unlogged, None when that is not known.
+        writes: rows written a second; None where nobody counted.
     """
 
     name: Name
@@ -51,6 +62,8 @@ class Table(NamedTuple):
     default_partition: Name | None = None
     parent: Name | None = None
     partitioned: bool = False
+    logged: bool | None = None
+    writes: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,8 @@ class Knowledge:
 
     Attributes:
         tables: by schema and name.
+        calm: functions that are known not to be volatile.
+        wild: functions that are known to be.
         whole: whether tables that are not in here do not exist.
         timezone: the TimeZone that migrations run with; empty when unknown.
     """
@@ -74,6 +89,8 @@ class Knowledge:
     tables: Mapping[Key, Table] = field(default_factory=dict)
     domains: Mapping[Key, Domain] = field(default_factory=dict)
     enums: frozenset[Key] = frozenset()
+    calm: frozenset[str] = frozenset()
+    wild: frozenset[str] = frozenset()
     whole: bool = False
     timezone: str = ""
 

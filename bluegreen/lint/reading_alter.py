@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bluegreen.lint.expressions import strings
 from bluegreen.lint.ops import Kind, Op
-from bluegreen.lint.reading_parts import column, constraint, relation, sort_of, type_of
+from bluegreen.lint.reading_parts import (
+    column,
+    constraint,
+    only,
+    relation,
+    sort_of,
+    type_of,
+)
 from bluegreen.lint.source import Statement, Tree
 
 _PLAIN = {
@@ -54,7 +62,8 @@ def alter_table(statement: Statement, tree: Tree) -> Iterator[Op]:
     """One op per subcommand; `what` is the sort of relation, `table` for most."""
     table = relation(tree["relation"])
     what = sort_of(tree["objtype"])
-    always = {"if_exists"} if tree.get("missing_ok") else set()
+    always = set(only(tree["relation"]))
+    always |= {"if_exists"} if tree.get("missing_ok") else set()
     for item in tree.get("cmds", ()):
         command = item["AlterTableCmd"]
         flags = set(always)
@@ -84,7 +93,7 @@ def moved(op: Op, at: int) -> Op:
 def _subcommand(statement: Statement, base: Op, subtype: str, command: Tree) -> Op:
     node = command.get("def", {})
     if subtype in _PLAIN:
-        return base._replace(kind=_PLAIN[subtype])
+        return _plain(base, subtype, node)
     if subtype in _TRIGGERS:
         state, group = _TRIGGERS[subtype]
         name = base.name or group
@@ -94,6 +103,16 @@ def _subcommand(statement: Statement, base: Op, subtype: str, command: Tree) -> 
     if subtype in ("AT_AttachPartition", "AT_DetachPartition"):
         return _partition(base, subtype, node["PartitionCmd"])
     return _with_definition(statement, base, subtype, node, command)
+
+
+def _plain(base: Op, subtype: str, node: Tree) -> Op:
+    kind = _PLAIN[subtype]
+    if kind is not Kind.TABLE_SETTING:
+        return base._replace(kind=kind)
+    items = node.get("List", {}).get("items", ())
+    names = tuple(item.get("DefElem", {}).get("defname", "") for item in items)
+    value = "statistics" if subtype == "AT_SetStatistics" else ""
+    return base._replace(kind=kind, names=names, value=value)
 
 
 def _partition(base: Op, subtype: str, node: Tree) -> Op:
@@ -122,13 +141,13 @@ def _with_definition(
             return base._replace(kind=kind, at=at, name=made.name, column=made)
         case "AT_AlterColumnType":
             definition = node["ColumnDef"]
-            collation = "collate" if "collClause" in definition else ""
+            collation = definition.get("collClause", {}).get("collname")
             return base._replace(
                 kind=Kind.ALTER_TYPE,
                 at=statement.offset(definition.get("location")),
                 type=type_of(definition["typeName"]),
                 expr=definition.get("raw_default"),
-                value=collation,
+                value=".".join(strings(collation)),
             )
         case "AT_ColumnDefault":
             kind = Kind.SET_DEFAULT if node else Kind.DROP_DEFAULT

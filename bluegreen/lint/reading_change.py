@@ -15,6 +15,7 @@ from bluegreen.lint.reading_parts import (
     from_parts,
     named,
     object_name,
+    only,
     options,
     relation,
     sort_of,
@@ -149,11 +150,27 @@ def refresh(statement: Statement, tree: Tree) -> Iterator[Op]:
     yield Op(Kind.REFRESH, statement.at, relation(tree["relation"]), flags=flags)
 
 
+_COMMENTED = frozenset({"table", "view", "materialized view", "foreign table"})
+
+
+def comment(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`COMMENT`; the table is set where one is locked."""
+    what = sort_of(tree["objtype"])
+    parts = object_name(tree["object"]) if "object" in tree else ()
+    table = None
+    if what in _COMMENTED:
+        table = from_parts(parts)
+    elif what == "column":
+        table = from_parts(parts[:-1])
+    yield Op(Kind.COMMENT, statement.at, table, what=what)
+
+
 def truncate(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`TRUNCATE`, an op for each table."""
     for item in tree["relations"]:
         table = relation(item["RangeVar"])
-        yield Op(Kind.TRUNCATE, statement.at, table=table, flags=cascade(tree))
+        flags = cascade(tree) | only(item["RangeVar"])
+        yield Op(Kind.TRUNCATE, statement.at, table=table, flags=flags)
 
 
 def lock(statement: Statement, tree: Tree) -> Iterator[Op]:

@@ -10,12 +10,15 @@ from bluegreen.lint.reading_parts import (
     column,
     constraint,
     named,
+    only,
     relation,
     sort_of,
     type_of,
     words,
 )
 from bluegreen.lint.source import Statement, Tree
+
+_EMPTY: Tree = {}
 
 
 def create_table(statement: Statement, tree: Tree) -> Iterator[Op]:
@@ -78,7 +81,9 @@ def create_index(statement: Statement, tree: Tree) -> Iterator[Op]:
         names=tuple(element.get("name", "") for element in elements),
         mentions=mentions,
         expr=tree.get("whereClause"),
-        flags=words(
+        value=str(len(tree.get("indexIncludingParams", ()))),
+        flags=only(tree["relation"])
+        | words(
             tree,
             concurrently="concurrent",
             unique="unique",
@@ -101,7 +106,26 @@ def create_function(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`CREATE FUNCTION` and `PROCEDURE`."""
     name = ".".join(strings(tree["funcname"]))
     flags = words(tree, replace="replace")
-    yield Op(Kind.CREATE_FUNCTION, statement.at, name=name, flags=flags)
+    said = {
+        option["DefElem"]["defname"]: option["DefElem"]
+        .get("arg", _EMPTY)
+        .get("String", _EMPTY)
+        .get("sval", "")
+        for option in tree.get("options", ())
+    }
+    value = said.get("volatility", "volatile")
+    language = said.get("language", "sql").lower()
+    at = statement.at
+    yield Op(
+        Kind.CREATE_FUNCTION, at, name=name, value=value, what=language, flags=flags
+    )
+
+
+def create_statistics(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE STATISTICS`."""
+    first = tree["relations"][0].get("RangeVar")
+    table = relation(first) if first else None
+    yield Op(Kind.CREATE_STATISTICS, statement.at, table)
 
 
 def create_view(statement: Statement, tree: Tree) -> Iterator[Op]:

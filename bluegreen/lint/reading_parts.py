@@ -24,6 +24,11 @@ def relation(tree: Tree) -> Name:
     return Name(tree.get("schemaname", ""), tree.get("relname", ""))
 
 
+def only(tree: Tree) -> frozenset[str]:
+    """The flag of `ONLY` before the name in a `RangeVar`."""
+    return frozenset() if tree.get("inh") else frozenset({"only"})
+
+
 def named(items: list[Tree]) -> Name:
     """The name in a list of strings."""
     parts = strings(items)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from bluegreen.lint import track_tables
-from bluegreen.lint.effects import Effect, Lock, effect
+from bluegreen.lint import expressions, track_tables
+from bluegreen.lint.deciders import effect
+from bluegreen.lint.effects import Effect, Lock
 from bluegreen.lint.expressions import proves_not_null
 from bluegreen.lint.knowledge import NOTHING, Domain, Key, Knowledge, Table
 from bluegreen.lint.ops import DATA, SCHEMA, Constraint, Kind, Name, Op, Type
 from bluegreen.lint.reading import ops
-from bluegreen.lint.source import Source, Statement
+from bluegreen.lint.source import Source, Statement, Tree
 
 FIRST_VERSION, LAST_VERSION = 13, 18
 
@@ -98,6 +99,8 @@ class State:
         self.tables: dict[Key, Table] = dict(knowledge.tables)
         self.domains: dict[Key, Domain] = dict(knowledge.domains)
         self.enums: set[Key] = set(knowledge.enums)
+        self.calm: set[str] = set(knowledge.calm)
+        self.wild: set[str] = set(knowledge.wild)
         self.fresh: set[Key] = set()
         self.session: dict[str, str] = dict(settings or {})
         self.transaction: Transaction | None = None
@@ -123,7 +126,7 @@ class State:
 
     def domain(self, of: Type) -> Domain | None:
         """The domain of that name, where one is known."""
-        return self.domains.get(of.key)
+        return None if of.array else self.domains.get(of.key)
 
     def constraint(self, table: Name, name: str) -> Constraint | None:
         """A constraint by name, where it is known."""
@@ -140,6 +143,54 @@ class State:
         """Columns of the table that are NOT NULL, as far as it is known."""
         found = {c.name for c in table.columns.values() if c.not_null}
         return frozenset(found | self.made_not_null.get(table.name.key, set()))
+
+    def has_column(self, op: Op) -> bool:
+        """Whether an ADD COLUMN IF NOT EXISTS has nothing to do."""
+        known = self.table(op.table) if op.table else None
+        return bool("missing_ok" in op.flags and known and op.name in known.columns)
+
+    def volatility(self, tree: Tree | None) -> str:
+        """How an expression behaves, functions of the files included."""
+        return expressions.volatility(tree, self.calm, self.wild)
+
+    def partitions(self, parent: Name) -> Iterator[Table]:
+        """All partitions below, as far as they are known."""
+        for table in list(self.tables.values()):
+            if table.parent and table.parent.key == parent.key:
+                yield table
+                if table.partitioned:
+                    yield from self.partitions(table.name)
+
+    def partners(self, table: Name, column: str) -> list[Name]:
+        """Tables at the other ends of foreign keys that this column is part of."""
+        known = self.table(table)
+        keys = known.constraints if known else ()
+        own = {c.references for c in keys if c.references and column in c.columns}
+        primary = {n for c in keys if c.kind == "primary" for n in c.columns}
+        for other in self.tables.values():
+            for key in other.constraints:
+                if key.references is None or key.references.key != table.key:
+                    continue
+                if column in key.ref_columns or (
+                    not key.ref_columns and column in primary
+                ):
+                    own.add(other.name)
+        return sorted(name for name in own if name)
+
+    def emptied_with(self, table: Name) -> list[Name]:
+        """Tables that a TRUNCATE … CASCADE of this one empties too."""
+        found = [table]
+        for name in found:
+            found += [
+                other.name
+                for other in self.tables.values()
+                if other.name not in found
+                and any(
+                    k.references and k.references.key == name.key
+                    for k in other.constraints
+                )
+            ]
+        return found[1:]
 
     def default_partition(self, parent: Name) -> Name | None:
         """The default partition, where one is known."""
@@ -160,6 +211,12 @@ class State:
             if any(known.name == index.name for known in table.indexes):
                 return table.name
         return None
+
+    def index_columns(self, table: Name, index: str) -> tuple[str, ...]:
+        """The columns that an index is ordered by, where it is known."""
+        known = self.table(table)
+        found = known.indexes if known else ()
+        return next((i.keys for i in found if i.name == index), ())
 
     def tables_using(self, domain: Name) -> Iterator[Name]:
         """Tables with a column of the domain."""
@@ -305,4 +362,12 @@ def know(
         key: table._replace(rows=(rows or {}).get(key))
         for key, table in state.tables.items()
     }
-    return Knowledge(counted, state.domains, frozenset(state.enums), whole, timezone)
+    return Knowledge(
+        counted,
+        state.domains,
+        frozenset(state.enums),
+        frozenset(state.calm),
+        frozenset(state.wild),
+        whole,
+        timezone,
+    )

@@ -50,7 +50,10 @@ def _create_table(state: State, op: Op) -> None:
         complete=not op.other,
         parent=op.other if partition else None,
         partitioned="partitioned" in op.flags,
+        logged="unlogged" not in op.flags,
     )
+    if partition and op.other and (parent := state.table(op.other)):
+        table = table._replace(columns={**parent.columns, **table.columns})
     _put(state, table)
     state.fresh.add(op.table.key)
     if op.other and partition and "default" in op.flags:
@@ -95,13 +98,46 @@ def _create_index(state: State, op: Op) -> None:
     table = _at(state, op.table)
     name = op.name or "_".join((op.table.name, *op.names, "idx"))
     unique = "unique" in op.flags
-    index = Index(name, op.names, op.mentions, unique=unique)
+    index = Index(
+        name,
+        op.names,
+        op.mentions,
+        unique=unique,
+        included=int(op.value or 0),
+        computed="partial" in op.flags or "" in op.names,
+    )
     _put(state, table._replace(indexes=(*table.indexes, index)))
+
+
+def _create_view(state: State, op: Op) -> None:
+    assert op.table is not None
+    if op.table.key not in state.tables:
+        _put(state, Table(op.table))
+        state.fresh.add(op.table.key)
+
+
+def _create_function(state: State, op: Op) -> None:
+    name = op.name.rpartition(".")[2]
+    state.calm.discard(name)
+    state.wild.discard(name)
+    if op.value != "volatile":
+        state.calm.add(name)
+    elif op.what != "sql":
+        # A volatile function in SQL may be inlined, and then nothing is known of it.
+        state.wild.add(name)
+
+
+def _set_logged(state: State, op: Op) -> None:
+    assert op.table is not None
+    logged = op.kind is Kind.SET_LOGGED
+    _put(state, _at(state, op.table)._replace(logged=logged))
 
 
 def _add_column(state: State, op: Op) -> None:
     assert op.table is not None
     assert op.column is not None
+    if state.has_column(op):
+        return
     table = _at(state, op.table)
     made = tuple(_named(op.table, c) for c in op.column.constraints)
     indexes = tuple(_key_index(c) for c in made if c.kind in _KEYS)
@@ -124,7 +160,9 @@ def _drop_column(state: State, op: Op) -> None:
 
 
 _COLUMN_CHANGES: dict[Kind, Callable[[Column, Op], Column]] = {
-    Kind.ALTER_TYPE: lambda column, op: column._replace(type=op.type or column.type),
+    Kind.ALTER_TYPE: lambda column, op: column._replace(
+        type=op.type or column.type, collation=op.value
+    ),
     Kind.SET_NOT_NULL: lambda column, _: column._replace(not_null=True),
     Kind.DROP_NOT_NULL: lambda column, _: column._replace(not_null=False),
     Kind.SET_DEFAULT: lambda column, op: column._replace(default=op.expr),
@@ -191,7 +229,7 @@ def _drop_constraint(state: State, op: Op) -> None:
 
 def _drop(state: State, op: Op) -> None:
     assert op.table is not None
-    if op.what in ("table", "materialized view"):
+    if op.what in ("table", "materialized view", "view", "foreign table"):
         state.tables.pop(op.table.key, None)
         state.fresh.discard(op.table.key)
     elif op.what == "index" and (owner := state.table_of_index(op.table)):
@@ -240,6 +278,8 @@ def _set_schema(state: State, op: Op) -> None:
 
 def _attach(state: State, op: Op) -> None:
     assert op.table is not None
+    assert op.other is not None
+    _put(state, _at(state, op.other)._replace(parent=op.table))
     if "default" in op.flags:
         _put(state, _at(state, op.table)._replace(default_partition=op.other))
 
@@ -248,6 +288,8 @@ def _detach(state: State, op: Op) -> None:
     assert op.table is not None
     parent = _at(state, op.table)
     default = parent.default_partition
+    if op.other and (child := state.table(op.other)):
+        _put(state, child._replace(parent=None))
     if default and op.other and default.key == op.other.key:
         _put(state, parent._replace(default_partition=None))
 
@@ -292,6 +334,10 @@ _APPLIERS: dict[Kind, Callable[[State, Op], None]] = {
     Kind.CREATE_TABLE: _create_table,
     Kind.CREATE_TABLE_AS: _create_table_as,
     Kind.CREATE_INDEX: _create_index,
+    Kind.CREATE_VIEW: _create_view,
+    Kind.CREATE_FUNCTION: _create_function,
+    Kind.SET_LOGGED: _set_logged,
+    Kind.SET_UNLOGGED: _set_logged,
     Kind.ADD_COLUMN: _add_column,
     Kind.DROP_COLUMN: _drop_column,
     Kind.ADD_CONSTRAINT: _add_constraint,

@@ -6,12 +6,14 @@ functions, and were measured form by form on PostgreSQL 13 to 18.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bluegreen.lint.expressions import columns, strings
 from bluegreen.lint.knowledge import Table
-from bluegreen.lint.ops import Op, Type
+from bluegreen.lint.ops import Column, Op, Type
 from bluegreen.lint.reading_parts import type_of
 from bluegreen.lint.source import Tree
 
@@ -42,12 +44,19 @@ _NONE, _INDEXES, _HEAP = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`rewrite` is a number of `effects.Rewrite`; `scan` reads the table besides."""
+    """What a change of type does.
+
+    Attributes:
+        rewrite: a number of `effects.Rewrite`.
+        scan: whether the table is read besides.
+        renames: whether it becomes another type, not the same with another length.
+    """
 
     rewrite: int = _NONE
     scan: bool = False
     sure: bool = True
     why: str = ""
+    renames: bool = False
 
 
 def decide(op: Op, state: State) -> Change:
@@ -56,14 +65,27 @@ def decide(op: Op, state: State) -> Change:
     assert op.table is not None
     known = state.table(op.table)
     column = known.columns.get(op.name) if known else None
-    if op.expr is not None and not _casts_only(op.expr, op.name, op.type):
+    casts = _casts(op.expr, op.name)
+    if casts is None:
         return Change(_HEAP, True, why="USING computes a new value for each row")
-    if column is None:
+    if column is None or known is None:
         return _unknown_column(op.type, state)
-    change = _between(column.type, op.type, state)
-    if change.rewrite or not known:
-        return change
-    return _rebuilds(op, known, change, column.type != op.type)
+    change = _through([column.type, *casts, op.type], state)
+    renames = column.type.name != op.type.name
+    if change.rewrite:
+        return replace(change, renames=renames)
+    return replace(_rebuilds(op, column, known, change), renames=renames)
+
+
+def _through(types: Sequence[Type], state: State) -> Change:
+    """From the first type to the last, cast by cast."""
+    whole = Change()
+    for old, new in pairwise(types):
+        change = _between(old, new, state)
+        if change.rewrite:
+            return change
+        whole = change if change.why else whole
+    return whole
 
 
 def _unknown_column(new: Type, state: State) -> Change:
@@ -76,27 +98,40 @@ def _unknown_column(new: Type, state: State) -> Change:
     return Change(_HEAP, True, sure=False, why="the column's present type is not known")
 
 
-def _rebuilds(op: Op, table: Table, change: Change, changed: bool) -> Change:
-    """Indexes and checks that are made anew though the rows stay as they are."""
-    if op.value == "collate":
-        on = any(op.name in index.names for index in table.indexes)
-        keys = any(op.name in key.columns for key in table.constraints)
-        if on or keys:
-            return Change(_INDEXES, why="a collation orders every index on the column")
-        return change
-    if not changed:
-        return change
+def _rebuilds(op: Op, column: Column, table: Table, change: Change) -> Change:
+    """Indexes and checks that are made anew though the rows stay as they are.
+
+    PostgreSQL drops and makes again all that hangs on the column, be the type the same
+    or not. A plain index keeps its files where order and operators stay; one with an
+    expression or predicate, and a valid CHECK, never do.
+    """
+    assert op.type is not None
+    if _plain_collation(op.value) != _plain_collation(column.collation):
+        change = replace(change, why="a collation orders every index on the column")
+    elif (column.type.name, op.type.name) in _OTHER_ORDER:
+        change = replace(change, why=f"{op.type} is ordered by other operators")
     for index in table.indexes:
-        if op.name in index.mentions:
-            why = f"index {index.name} mentions it in an expression or predicate"
+        if index.computed and op.name in (index.mentions | set(index.names)):
+            why = f"index {index.name} has an expression or predicate"
             return Change(_INDEXES, True, why=why)
-        if op.name in index.names and change.why:
+        if op.name in index.keys and change.why:
             return Change(_INDEXES, True, why=f"index {index.name} is built anew")
     for constraint in table.constraints:
-        if constraint.kind == "check" and op.name in columns(constraint.expr):
+        mentioned = constraint.kind == "check" and op.name in columns(constraint.expr)
+        if mentioned and constraint.valid:
             name = constraint.name or "on the column"
             return Change(_NONE, True, why=f"the CHECK {name} is tested on every row")
     return change
+
+
+def _plain_collation(name: str) -> str:
+    """A collation's name; empty where it is the database's own."""
+    plain = name.removeprefix("pg_catalog.")
+    return "" if plain == "default" else plain
+
+
+# No rewrite, but an index on the column has other operators afterwards.
+_OTHER_ORDER = frozenset({("int4", "oid"), ("oid", "int4"), ("bit", "varbit")})
 
 
 def _between(old: Type, new: Type, state: State) -> Change:
@@ -122,13 +157,11 @@ def _between(old: Type, new: Type, state: State) -> Change:
 
 
 def _array(old: Type, new: Type) -> Change:
-    free = old.array and new.array and _free(_element(old), _element(new))
-    why = f"{old} to {new} writes every row anew"
-    return Change(_HEAP, True, sure=not free, why=why)
-
-
-def _element(of: Type) -> Type:
-    return of._replace(array=False)
+    # Elements are cast one by one unless the type is the same and no length is asked
+    # for: measured, varchar(10)[] to varchar(20)[] and to text[] rewrite.
+    if old.array and new.array and old.name == new.name and not new.mods:
+        return Change()
+    return Change(_HEAP, True, why=f"{old} to {new} writes every row anew")
 
 
 def _time_zone(old: Type, new: Type, state: State) -> Change:
@@ -182,11 +215,12 @@ def _finer(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
     return new[-1] >= (old[-1] if old else _FULL_PRECISION)
 
 
-def _casts_only(using: Tree, name: str, new: Type) -> bool:
-    """Whether USING is the column itself, at most cast to the very type it gets."""
+def _casts(using: Tree | None, name: str) -> list[Type] | None:
+    """The types that USING casts the column to in turn; None where it computes."""
+    if using is None:
+        return []
     if cast := using.get("TypeCast"):
-        if type_of(cast["typeName"]).name != new.name:
-            return False
-        using = cast["arg"]
-    reference = using.get("ColumnRef", {})
-    return strings(reference.get("fields"))[-1:] == (name,)
+        inner = _casts(cast["arg"], name)
+        return None if inner is None else [*inner, type_of(cast["typeName"])]
+    fields = using.get("ColumnRef", {}).get("fields")
+    return [] if strings(fields)[-1:] == (name,) else None

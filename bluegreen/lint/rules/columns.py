@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.expressions import is_null, volatility
+from bluegreen.lint.expressions import is_null
 from bluegreen.lint.ops import Column, Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.safe_forms import default_after
@@ -10,14 +10,16 @@ from bluegreen.lint.track import State
 
 
 def _added(op: Op, state: State) -> Column | None:
-    return op.column if state.filled(op.table) else None
+    if not state.filled(op.table) or state.has_column(op):
+        return None
+    return op.column
 
 
 def _volatile(op: Op, state: State) -> str | None:
     column = _added(op, state)
     if column is None or column.serial or column.identity or column.generated:
         return None
-    calls = volatility(column.default)
+    calls = state.volatility(column.default)
     if calls == "volatile":
         return f"the volatile default of {column.name} rewrites {op.table}"
     if calls == "unknown":
@@ -38,6 +40,12 @@ def _stored(op: Op, state: State) -> str | None:
     if column is None or column.generated != "s":
         return None
     return f"{column.name} is computed and stored for every row of {op.table}"
+
+
+def _new_expression(op: Op, state: State) -> str | None:
+    if not state.filled(op.table):
+        return None
+    return f"{op.name} is computed anew and stored for every row of {op.table}"
 
 
 def _domain(op: Op, state: State) -> str | None:
@@ -130,6 +138,19 @@ RULES = (
         bad="ALTER TABLE note ADD COLUMN size int GENERATED ALWAYS AS (length(body)) "
         "STORED;",
         good="ALTER TABLE note ADD COLUMN size int;",
+        sized=True,
+    ),
+    Rule(
+        id="set-expression",
+        name="The expression of a stored generated column changes",
+        level=Level.ERROR,
+        kinds=on(Kind.SET_EXPRESSION),
+        condition=_new_expression,
+        effect=f"{_REWRITE}, 17 and later.",
+        why="Reads and writes wait until the value is computed for every row.",
+        workaround="A new column beside the old one, kept by a trigger.",
+        bad="ALTER TABLE note ALTER COLUMN size SET EXPRESSION AS (length(body) + 1);",
+        good="ALTER TABLE note ADD COLUMN size_next int;",
         sized=True,
     ),
     Rule(

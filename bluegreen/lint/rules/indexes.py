@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bluegreen.lint.ops import Kind, Op
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Level, Rule, SafeForm, on
 from bluegreen.lint.safe_forms import with_word
 from bluegreen.lint.track import State
 
+_INDEX = r"create\s+(unique\s+)?index"
 # Corrupt concurrent builds were mended in 14.4.
 _CORRUPTING_MAJOR = 14
 
@@ -14,6 +15,10 @@ _CORRUPTING_MAJOR = 14
 def _plain_build(op: Op, state: State) -> str | None:
     if "concurrently" in op.flags or not state.filled(op.table):
         return None
+    if not state.effect.scan:
+        return None
+    if _partitioned(op, state):
+        return f"CREATE INDEX blocks writes to {op.table} and all its partitions"
     return f"CREATE INDEX blocks writes to {op.table} while it builds"
 
 
@@ -33,6 +38,23 @@ def _in_transaction(op: Op, state: State) -> str | None:
         return None
     opened = "is open" if state.transaction.explicit else "is opened by the tool"
     return f"CONCURRENTLY cannot run in a transaction, and one {opened} here"
+
+
+def _partitioned(op: Op, state: State) -> bool:
+    known = state.table(op.table) if op.table else None
+    return known is not None and known.partitioned
+
+
+def _refused_there(op: Op, state: State) -> str | None:
+    if "concurrently" not in op.flags or not _partitioned(op, state):
+        return None
+    return f"{op.table} is partitioned, and CONCURRENTLY cannot be used on it"
+
+
+def _concurrently(op: Op, state: State) -> SafeForm | None:
+    if _partitioned(op, state):
+        return None
+    return with_word(_INDEX, "CONCURRENTLY")(op, state)
 
 
 def _adopts_invalid(op: Op, _state: State) -> str | None:
@@ -64,8 +86,6 @@ def _many_columns(op: Op, state: State) -> str | None:
     return f"unique index {op.name} refuses rows that clients write today"
 
 
-_INDEX = r"create\s+(unique\s+)?index"
-
 RULES = (
     Rule(
         id="index-not-concurrent",
@@ -78,8 +98,22 @@ RULES = (
         workaround="CREATE INDEX CONCURRENTLY, alone in a file without a transaction.",
         bad="CREATE INDEX note_body ON note (body);",
         good="CREATE INDEX CONCURRENTLY note_body ON note (body);",
-        fix=with_word(_INDEX, "CONCURRENTLY"),
+        fix=_concurrently,
         sized=True,
+    ),
+    Rule(
+        id="concurrently-on-partitioned",
+        name="CONCURRENTLY on a partitioned table",
+        level=Level.ERROR,
+        kinds=on(Kind.CREATE_INDEX),
+        condition=_refused_there,
+        effect="None: PostgreSQL refuses it with SQLSTATE 0A000, all versions.",
+        why="The migration fails at this statement.",
+        workaround="CREATE INDEX … ON ONLY the parent, CREATE INDEX CONCURRENTLY on "
+        "each partition, then ALTER INDEX … ATTACH PARTITION.",
+        known="CREATE TABLE sale (day int) PARTITION BY RANGE (day);",
+        bad="CREATE INDEX CONCURRENTLY sale_day ON sale (day);",
+        good="CREATE INDEX sale_day ON ONLY sale (day);",
     ),
     Rule(
         id="drop-index-not-concurrent",

@@ -9,7 +9,7 @@ from bluegreen.lint.track import State
 
 
 def _logged(op: Op, state: State) -> str | None:
-    if not state.filled(op.table):
+    if not state.filled(op.table) or not state.effect.rewrite:
         return None
     word = "LOGGED" if op.kind is Kind.SET_LOGGED else "UNLOGGED"
     return f"SET {word} rewrites {op.table}"

@@ -47,12 +47,16 @@ def _disable_trigger(op: Op, _state: State) -> str | None:
 def _domain(op: Op, state: State) -> str | None:
     if op.constraint is None or not op.constraint.valid:
         return None
+    if state.knowledge.whole and not state.effect.scan:
+        return None
     users = ", ".join(map(str, state.effect.scan))
     return f"every table with the domain is read under SHARE: {users or 'not known'}"
 
 
-def _domain_not_null(op: Op, _state: State) -> str | None:
+def _domain_not_null(op: Op, state: State) -> str | None:
     if op.what != "set not null":
+        return None
+    if state.knowledge.whole and not state.effect.scan:
         return None
     return f"every table with {op.table} is read under SHARE"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from bluegreen.lint.config import Config
 from bluegreen.lint.engine import Report, check
@@ -28,6 +29,18 @@ def known(sql: str, **more: object) -> Knowledge:
 def lint(sql: str, schema: str = "", **config: object) -> Report:
     config.setdefault("settings", QUIET)
     return check(files(sql), Config(**config), known(schema))  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4)
+def all_there_is(schema: str) -> Knowledge:
+    return known(schema, whole=True)
+
+
+def lint_whole(sql: str, schema: str, **config: object) -> Report:
+    """The same where the schema is all that there is."""
+    config.setdefault("settings", QUIET)
+    knowledge = all_there_is(schema)
+    return check(files(sql), Config(**config), knowledge)  # type: ignore[arg-type]
 
 
 def fired(sql: str, schema: str = "", **config: object) -> list[str]:

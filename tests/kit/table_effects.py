@@ -1,0 +1,152 @@
+"""What a statement does to tables, measured on a real server.
+
+Owns the measuring: locks from `pg_locks` within the open transaction, rewrites from
+file nodes before and after, scans from the counters of the session's own transaction.
+What the linter thinks is for the tests that compare.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from bluegreen.lint.effects import Lock
+from tests.kit.databases import Database
+from tests.kit.wait import wait_until
+
+_LOCKS = {
+    mode: lock
+    for lock in Lock
+    for mode in ["".join(w.title() for w in lock.name.split("_")) + "Lock"]
+}
+# Tables as they are called before the statement, which may rename them.
+_TABLES = """
+    SELECT c.oid::bigint, c.relname::text, pg_catalog.pg_relation_filenode(c.oid)
+    FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'm', 'v')
+        AND c.relnamespace = 'public'::pg_catalog.regnamespace
+"""
+_INDEXES = """
+    SELECT i.relname::text, x.indrelid::bigint, pg_catalog.pg_relation_filenode(i.oid)
+    FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+    WHERE i.relkind = 'i' AND i.relnamespace = 'public'::pg_catalog.regnamespace
+"""
+_SCANS = """
+    SELECT c.oid::bigint, pg_catalog.pg_stat_get_xact_numscans(c.oid)
+        + coalesce((SELECT sum(pg_catalog.pg_stat_get_xact_numscans(x.indexrelid))
+            FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid), 0)
+    FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'm')
+        AND c.relnamespace = 'public'::pg_catalog.regnamespace
+"""
+_HELD = """
+    SELECT relation::bigint, mode FROM pg_catalog.pg_locks
+    WHERE pid = %s AND locktype = 'relation' AND database = (
+        SELECT oid FROM pg_catalog.pg_database
+        WHERE datname = pg_catalog.current_database())
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was seen; tables by their names before the statement."""
+
+    locks: dict[str, Lock]
+    rewrite: int
+    scan: set[str]
+
+
+class _Shape:
+    """Tables, indexes and scan counters at one moment."""
+
+    def __init__(self, session: psycopg.Connection) -> None:
+        tables = session.execute(_TABLES).fetchall()
+        self.names = {oid: name for oid, name, _ in tables}
+        self.nodes = {oid: node for oid, _, node in tables}
+        self.indexes = {
+            (table, name): node
+            for name, table, node in session.execute(_INDEXES).fetchall()
+        }
+        self.scans = dict(session.execute(_SCANS).fetchall())
+
+
+def measure(session: psycopg.Connection, statement: str, timezone: str) -> Measured:
+    """Run a statement in a transaction that is rolled back, and look at what it did."""
+    with session.transaction(force_rollback=True):
+        session.execute("SELECT set_config('timezone', %s, true)", [timezone])
+        before = _Shape(session)
+        held = _held(session, session.info.backend_pid)
+        session.execute(statement.encode())
+        locks = _stronger(held, _held(session, session.info.backend_pid))
+        after = _Shape(session)
+    return _compared(before, after, locks)
+
+
+def measure_alone(
+    database: Database, statement: str, table: str, mode: str
+) -> Measured:
+    """The same for what cannot run in a transaction; it does happen.
+
+    A lock held on `table` in `mode` stops it there, and shows what it holds and waits
+    for. File nodes show what it wrote anew. Its scans cannot be told from others'.
+    """
+    hold = sql.SQL("LOCK TABLE {} IN {} MODE").format(
+        sql.Identifier(table), sql.SQL(mode)
+    )
+    with (
+        database.connect() as looker,
+        database.connect() as holder,
+        database.connect() as session,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        before = _Shape(looker)
+        pid = session.info.backend_pid
+        with holder.transaction():
+            holder.execute(hold)
+            running = pool.submit(session.execute, statement.encode())
+            locks = wait_until(
+                lambda: _held(looker, pid) if _waits(looker, pid) else None,
+                f"{statement} to wait for {table}",
+            )
+        running.result(timeout=30)
+        after = _Shape(looker)
+    return _compared(before, after, locks)
+
+
+def _waits(looker: psycopg.Connection, pid: int) -> bool:
+    query = "SELECT FROM pg_catalog.pg_locks WHERE pid = %s AND NOT granted"
+    return bool(looker.execute(query, [pid]).fetchall())
+
+
+def _held(session: psycopg.Connection, pid: int) -> dict[int, Lock]:
+    found: dict[int, Lock] = {}
+    for oid, mode in session.execute(_HELD, [pid]).fetchall():
+        found[oid] = max(found.get(oid, Lock.ACCESS_SHARE), _LOCKS[mode])
+    return found
+
+
+def _stronger(before: dict[int, Lock], after: dict[int, Lock]) -> dict[int, Lock]:
+    return {oid: lock for oid, lock in after.items() if before.get(oid) != lock}
+
+
+def _compared(before: _Shape, after: _Shape, locks: dict[int, Lock]) -> Measured:
+    felt = {
+        before.names[oid]: lock
+        for oid, lock in locks.items()
+        if oid in before.names and lock > Lock.ACCESS_SHARE
+    }
+    heap = any(
+        after.nodes.get(oid, node) != node
+        for oid, node in before.nodes.items()
+        if before.names[oid] in felt
+    )
+    indexes = any(
+        after.indexes.get(key, node) != node for key, node in before.indexes.items()
+    )
+    scan = {
+        before.names[oid]
+        for oid, count in after.scans.items()
+        if oid in before.names and count > before.scans.get(oid, 0)
+    }
+    return Measured(felt, 2 if heap else int(indexes), scan)
