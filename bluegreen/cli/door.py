@@ -5,20 +5,26 @@ Owns that and nothing else does. What an error says is in `model/errors.py`.
 
 from __future__ import annotations
 
+import errno
 import functools
+import gc
 import os
 import re
+import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from bluegreen.model.errors import BluegreenError, StepError
+from bluegreen.model.secret import Secret
 
 _SECRET_NAME = re.compile("pass|secret|token|key|credential", re.IGNORECASE)
-_SECRET_WORD = re.compile(r"(password\s*=\s*)('[^']*'|\S+)|(//[^:/@\s]+:)[^@\s]+(?=@)")
+_SECRET_WORD = re.compile(
+    r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(//[^:/@\s]+:)[^@\s]+(?=@)"
+)
 _SHORTEST_SECRET = 4
 """Shorter values are words such as `no`, which would blot out half the text."""
 
@@ -76,7 +82,8 @@ def bug_report(bug: Exception, environ: Mapping[str, str]) -> BluegreenError:
     import traceback
     from datetime import UTC, datetime
 
-    text = redact("".join(traceback.format_exception(bug)), environ)
+    told = "".join(traceback.format_exception(bug))
+    text = redact(told, environ, _secrets_in_memory())
     name = f"bug-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
     try:
         where = f"the traceback is in {_keep(state_folder(environ), name, text)}"
@@ -96,20 +103,60 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     return Path(home) / "bluegreen"
 
 
-def redact(text: str, environ: Mapping[str, str]) -> str:
-    """Blot out what looks like a secret, by value and by form."""
-    for name, value in environ.items():
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value, "***")
+def redact(text: str, environ: Mapping[str, str], known: Iterable[str] = ()) -> str:
+    """Blot out secrets: those that are known, and what looks like one.
+
+    A value is found in each spelling that a repr, JSON, SQL, a connection string or a
+    URL gives it.
+    """
+    named = [value for name, value in environ.items() if _SECRET_NAME.search(name)]
+    for value in sorted({*known, *named}, key=len, reverse=True):
+        if len(value) >= _SHORTEST_SECRET:
+            text = _spelt(value).sub("***", text)
     return _SECRET_WORD.sub(r"\1\3***", text)
 
 
+def _spelt(secret: str) -> re.Pattern[str]:
+    return re.compile("".join(map(_spellings, secret)))
+
+
+def _spellings(char: str) -> str:
+    if char.isascii() and char.isalnum():
+        return char
+    in_url = "".join(f"%{byte:02X}" for byte in char.encode(errors="surrogatepass"))
+    units = memoryview(char.encode("utf-16-le", "surrogatepass")).cast("H")
+    in_json = "".join(rf"\\{{1,8}}u{unit:04x}" for unit in units)
+    named = re.escape(repr(char)[1:-1].lstrip("\\"))
+    return (
+        rf"(?:[\\']{{0,8}}{re.escape(char)}|\\{{1,8}}{named}|(?i:{in_url}|{in_json}))"
+    )
+
+
+def _secrets_in_memory() -> list[str]:
+    """All that a playbook's references brought along, wherever it is held now."""
+    return [found.reveal() for found in gc.get_objects() if type(found) is Secret]
+
+
 def _keep(folder: Path, name: str, text: str) -> Path:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(folder)
     path = folder / name
     path.touch(mode=0o600, exist_ok=False)
     path.write_text(text)
     return path
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder ours alone.
+
+    Raises:
+        PermissionError: others than we can write there, or it is not ours.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    seen = folder.lstat()
+    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, f"{folder} is no folder of ours")
+    if seen.st_mode & 0o022:
+        raise PermissionError(errno.EPERM, f"others can write in {folder}")
 
 
 def _interrupted() -> StepError:

@@ -87,12 +87,16 @@ def read_pairs(value: str) -> list[Pair]:
     Raises:
         IniError: PgBouncer would refuse it, or read it in a surprising way.
     """
-    pairs = []
+    pairs: list[Pair] = []
     at = len(value) - len(value.lstrip(" "))
     while at < len(value):
         match = _PAIR.match(value, at)
         if not match or match.group(2) == "''":
-            raise IniError(f"not a connection string from {value[at : at + 20]!r} on")
+            # Not the text itself: it may be a password.
+            behind = f", behind {pairs[-1].key}=" if pairs else ""
+            raise IniError(
+                f"not a connection string from character {at + 1} on{behind}"
+            )
         pairs.append(
             Pair(
                 match.group(1),

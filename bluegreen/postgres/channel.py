@@ -19,6 +19,7 @@ from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.quiet_subscription import create_quietly
 
 WORKER_POLL_S = 0.002
 """A terminated apply worker is gone after 2 to 20 ms."""
@@ -26,16 +27,6 @@ WORKER_POLL_S = 0.002
 SLOT_WAIT = "30s"
 """A slot needs every open write transaction to end: 3 to 120 ms when quiet, for ever
 when one stays open."""
-
-# CREATE SUBSCRIPTION carries a password in its text; these keep it out of the
-# server's log and of pg_stat_statements.
-_SILENCE = {
-    "log_statement": "none",
-    "log_min_error_statement": "panic",
-    "log_min_duration_statement": "-1",
-    "pg_stat_statements.track_utility": "off",
-}
-
 
 # Subscriptions and their statistics are seen from every database of a cluster.
 _HERE = sql.SQL("(SELECT oid FROM pg_database WHERE datname = current_database())")
@@ -202,34 +193,12 @@ def create_subscription(
     The slot is made before, so that this touches one system and works where both
     databases are on one server. Not `connect = false`: that would need a REFRESH,
     which is refused on a disabled subscription (55000).
+
+    Raises:
+        ServerRefused: 3001, the taker's server cannot reach the giver.
+        SqlError: the server refused it.
     """
-    with taker.connect() as own, taker.translated():
-        _silence(own)
-        own.execute(
-            sql.SQL(
-                "CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH"
-                " (create_slot = false, slot_name = {}, copy_data = {}, enabled = {})"
-            ).format(
-                sql.Identifier(name),
-                sql.Literal(giver.conninfo_for_peer().reveal()),
-                sql.Identifier(name),
-                sql.Literal(name),
-                sql.Literal(copy_data),
-                sql.Literal(enabled),
-            )
-        )
-
-
-def _silence(own: object) -> None:
-    """Keep the next statement's text out of logs, as far as our rights go."""
-    from psycopg import Connection, errors
-
-    assert isinstance(own, Connection)
-    for name, value in _SILENCE.items():
-        try:
-            own.execute(sql.SQL("SELECT set_config(%s, %s, false)"), (name, value))
-        except errors.InsufficientPrivilege:
-            continue
+    create_quietly(taker, giver, name, copy_data=copy_data, enabled=enabled)
 
 
 def drop_subscription(database: Database, name: str, clock: Clock) -> None:

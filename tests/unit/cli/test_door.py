@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
+import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from bluegreen.cli.door import bug_report, redact, reported
 from bluegreen.model.errors import BluegreenError, StepError
+from bluegreen.model.secret import Secret
 
 ERROR = StepError(4004, "a migration failed", seen="line 3", hint="mend it")
 
@@ -103,6 +109,60 @@ def test_a_bug_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
     error = bug_report(ValueError("x"), {"XDG_STATE_HOME": str(tmp_path)})
     assert isinstance(error, BluegreenError)
     assert error.seen == "ValueError; the traceback could not be kept: file exists"
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_a_state_folder_that_others_can_write_in_keeps_nothing(
+    tmp_path: Path, mode: int
+) -> None:
+    folder = tmp_path / "bluegreen"
+    folder.mkdir()
+    folder.chmod(mode)
+    error = bug_report(ValueError("x"), {"XDG_STATE_HOME": str(tmp_path)})
+    told = f"the traceback could not be kept: others can write in {folder}"
+    assert error.seen == f"ValueError; {told}"
+    assert list(folder.iterdir()) == []
+
+
+def test_a_state_folder_that_is_a_link_keeps_nothing(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "bluegreen").symlink_to(tmp_path / "elsewhere")
+    error = bug_report(ValueError("x"), {"XDG_STATE_HOME": str(tmp_path)})
+    assert error.seen.endswith(f"{tmp_path / 'bluegreen'} is no folder of ours")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+SECRETS = ["a 'b\\@/:%7B{}é\n\"x", "plain-enough", "ü€\t'\\\\", "\U0001f40d snakes"]
+SPELLINGS: list[Callable[[str], str]] = [
+    str,
+    repr,
+    json.dumps,
+    lambda secret: make_conninfo("", password=secret, host="h"),
+    lambda secret: repr(make_conninfo("", password=secret, host="h")),
+    lambda secret: sql.Literal(secret).as_string(None),
+    lambda secret: urllib.parse.quote(secret, safe=""),
+    lambda secret: repr({"inner": repr(secret)}),
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("spell", SPELLINGS)
+def test_a_secret_is_blotted_out_in_every_spelling(
+    secret: str, spell: Callable[[str], str]
+) -> None:
+    clean = redact(f"before {spell(secret)} after", {}, [secret])
+    assert "***" in clean
+    assert clean.startswith("before ")
+    pieces = [piece for piece in re.findall(r"\w{4,}", secret) if piece in clean]
+    assert pieces == []
+
+
+def test_a_bug_report_knows_the_secrets_that_are_held_anywhere(tmp_path: Path) -> None:
+    held = {"deep": [Secret("from-a-file-not-the-environment")]}
+    bug = ValueError(f"told {held['deep'][0].reveal()!r}")
+    bug_report(bug, {"XDG_STATE_HOME": str(tmp_path)})
+    [file] = (tmp_path / "bluegreen").iterdir()
+    assert "ValueError: told '***'" in file.read_text()
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,14 @@ def test_a_connection_string_that_would_surprise_is_refused(value: str) -> None:
         read_pairs(value)
 
 
+def test_a_password_that_breaks_the_string_is_not_told() -> None:
+    with pytest.raises(IniError) as caught:
+        read_pairs("host=h port=1 password=x'hunter2 y")
+    assert str(caught.value) == (
+        "not a connection string from character 34 on, behind password="
+    )
+
+
 def test_only_the_named_pairs_change() -> None:
     text = (
         "[databases]\nother = host=a port=1\n"
