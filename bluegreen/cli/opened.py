@@ -26,6 +26,7 @@ from bluegreen.playbook.resolve import (
     open_databases,
     open_pointers,
 )
+from bluegreen.playbook.rules import unverified_connections
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.identity import identity_of
 from bluegreen.steps.cutover import Cutover
@@ -60,7 +61,7 @@ class Opened:
 
         A playbook holds no secret, only references to them.
         """
-        return {
+        told = {
             "playbook": self.loaded.playbook.name,
             "digest": self.loaded.digest[:12],
             "file": str(self.loaded.path.absolute()),
@@ -68,6 +69,21 @@ class Opened:
             "blue": identity_of(self.world.blue),
             "green": identity_of(self.world.green),
         }
+        if self.unverified:
+            told["unverified_tls"] = "; ".join(self.unverified)
+        return told
+
+    @property
+    def unverified(self) -> list[str]:
+        """Connections that may reach another server than they mean, in words."""
+        sides = [*self.world.blue.unverified, *self.world.green.unverified]
+        playbook = self.loaded.playbook
+        pointers = [
+            f"{path[2]} of pointer {playbook.pointers[int(path[1])].id}: {said}"
+            for path, said in unverified_connections(playbook)
+            if path[0] == "pointers"
+        ]
+        return [*sides, *pointers]
 
 
 @contextmanager
@@ -139,7 +155,10 @@ def _held(
             point=points(os.environ),
             tell=tell,
         )
-        yield Opened(loaded, world, run)
+        open_ = Opened(loaded, world, run)
+        for told in open_.unverified:
+            tell(Progress("tls_unverified", f"TLS is not verified: {told}"))
+        yield open_
 
 
 @contextmanager

@@ -17,6 +17,7 @@ class Hazard(StrEnum):
     RUNS_A_COMMAND = "RUNS_A_COMMAND"
     DELETES_DATA = "DELETES_DATA"
     ENDS_ROLLBACK = "ENDS_ROLLBACK"
+    UNVERIFIED_TLS = "UNVERIFIED_TLS"
 
     @property
     def meaning(self) -> str:
@@ -34,4 +35,5 @@ _MEANINGS = {
     Hazard.RUNS_A_COMMAND: "a program named by the playbook runs here",
     Hazard.DELETES_DATA: "data is deleted for good",
     Hazard.ENDS_ROLLBACK: "the way back to blue closes",
+    Hazard.UNVERIFIED_TLS: "a server on the network need not prove who it is",
 }

@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterator
 
 from bluegreen.model.duration import format_duration
+from bluegreen.model.hazard import Hazard
 from bluegreen.playbook.models import PgBouncerConfig, Playbook
 from bluegreen.playbook.refusal import Wrong
 from bluegreen.playbook.tree import Path
+from bluegreen.postgres.tls import weakness
 from bluegreen.steps.cutover import Cutover
 
 Broken = tuple[Path, Wrong]
@@ -45,6 +47,40 @@ def broken_rules(playbook: Playbook) -> Iterator[Broken]:
     yield from _pause(playbook)
     yield from _sides(playbook)
     yield from _pointers(playbook)
+    yield from _tls(playbook)
+
+
+def unverified_connections(playbook: Playbook) -> Iterator[tuple[Path, str]]:
+    """Where a playbook asks for less than a verified server, and by which word."""
+    for side in ("blue", "green"):
+        config = getattr(playbook, side)
+        words = dict(config.dsn.words)
+        if said := weakness(words):
+            yield (side, "dsn"), said
+        if said := weakness({**words, **config.seen_from_peer}):
+            yield (side, "seen_from_peer" if config.seen_from_peer else "dsn"), said
+    for index, pointer in enumerate(playbook.pointers):
+        for key in ("console", "client"):
+            dsn = getattr(pointer, key)
+            if dsn and (said := weakness(dsn.words)):
+                yield ("pointers", index, key), said
+
+
+def _tls(playbook: Playbook) -> Iterator[Broken]:
+    if Hazard.UNVERIFIED_TLS in playbook.allow:
+        return
+    for path, said in dict.fromkeys(unverified_connections(playbook)):
+        yield (
+            path,
+            Wrong(
+                "{subject} lets a server on the network go unverified",
+                code=2006,
+                seen=said,
+                wanted="sslmode=verify-full, which stands where nothing is said",
+                hint=f"where it is meant, allow it by name: "
+                f"allow: [{Hazard.UNVERIFIED_TLS}]",
+            ),
+        )
 
 
 def _ids(playbook: Playbook) -> Iterator[Broken]:

@@ -50,6 +50,8 @@ name: {name}
 # that may create publications and replication slots.
 blue:
   dsn: {blue}
+  # What leaves this machine is held to sslmode=verify-full: sslrootcert=FILE (or
+  # sslrootcert=system) names the authority. Less must be allowed by name.
   # Never a password in the dsn. ~/.pgpass and libpq service files are read; or:
   # password: ${{env:BLUE_PASSWORD}}
   # password: ${{file:secrets/blue}}       (mode 0600, relative to this file)

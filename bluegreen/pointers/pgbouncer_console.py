@@ -19,6 +19,7 @@ from bluegreen.pointers.simple_query import (
     SessionTimeoutError,
     SimpleSession,
 )
+from bluegreen.postgres.tls import advice, pinned
 
 OPEN_S = 2.0
 """A console that has not let us in after this is treated as away."""
@@ -236,5 +237,5 @@ class Console:
             seen=str(error),
             wanted=f"a session on {get('host') or 'the local socket'}:{port}",
             hint="try the same with psql; is PgBouncer up, and is the user one of its "
-            "admin_users?",
+            "admin_users?" + advice(pinned(self._params, pooled=True)),
         )

@@ -20,6 +20,8 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
+from bluegreen.postgres.tls import pinned
+
 Row = dict[str, str | None]
 
 _SLICE_S = 0.05  # how soon a session notices that it should give up
@@ -68,7 +70,8 @@ class SimpleSession:
         """Connect.
 
         Args:
-            params: libpq key words, the password included.
+            params: libpq key words, the password included; what leaves this machine
+                is held to TLS as `postgres/tls.py` says.
             within_s: seconds until it is given up. Looking up a host name is done by
                 libpq beforehand and is not covered.
             give_up: when set, every wait ends with SessionTimeoutError.
@@ -77,7 +80,8 @@ class SimpleSession:
             SessionBrokenError: refused; libpq gives no SQLSTATE here.
             SessionTimeoutError: no answer in time.
         """
-        pgconn = pq.PGconn.connect_start(make_conninfo("", **params).encode())
+        conninfo = make_conninfo("", **pinned(params, pooled=True))
+        pgconn = pq.PGconn.connect_start(conninfo.encode())
         session = cls(pgconn, give_up)
         deadline = time.monotonic() + within_s
         if pgconn.status == pq.ConnStatus.BAD:

@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
+from bluegreen.postgres import tls
 
 Query = sql.SQL | sql.Composed
 Row = tuple[Any, ...]
@@ -109,7 +110,8 @@ class Database:
         self.label = label
         self._password = password
         self._peer = dict(seen_from_peer or {})
-        self._params: dict[str, Any] = conninfo_to_dict(dsn)
+        self._given: dict[str, Any] = conninfo_to_dict(dsn)
+        self._params = tls.pinned(self._given, password=password is not None)
         self._dsn = dsn
         self._session: psycopg.Connection[Row] | None = None
 
@@ -168,6 +170,16 @@ class Database:
         """The same as the other side's server reaches it."""
         return _address({**self._params, **self._peer})
 
+    @property
+    def unverified(self) -> list[str]:
+        """Where less than a verified server was asked for: `blue: sslmode=require`."""
+        ways = {
+            str(self.side): self._given,
+            f"{self.side} seen from {self.side.other}": {**self._given, **self._peer},
+        }
+        found = {way: tls.weakness(words) for way, words in ways.items()}
+        return [f"{way}: {said}" for way, said in found.items() if said]
+
     def describe(self) -> str:
         """`blue (10.0.0.5:5432/app)`."""
         return f"{self.side} ({self.address})"
@@ -182,8 +194,10 @@ class Database:
 
     def conninfo_for_peer(self) -> Secret:
         """What the other side's server puts into its subscription."""
-        params = {**self._params, **self._peer}
-        if self._password and "passfile" not in params:
+        params = {**self._given, **self._peer}
+        with_password = self._password is not None and "passfile" not in params
+        params = tls.pinned(params, password=with_password)
+        if self._password and with_password:
             params["password"] = self._password.reveal()
         return Secret(make_conninfo("", **params))
 
@@ -231,7 +245,8 @@ class Database:
                 seen=str(error).strip(),
                 wanted=f"a session on {self.address}",
                 hint="try the same with psql; is the address right, the server up, "
-                "the password given by ${env:…}, ${file:…} or pgpass?",
+                "the password given by ${env:…}, ${file:…} or pgpass?"
+                + tls.advice(self._params),
             ) from None
         return session
 

@@ -82,7 +82,12 @@ def test_databases_of_a_call_take_references_for_passwords() -> None:
         environ=ENVIRON,
     )
     dsn, env = blue.conninfo_for_tools()
-    assert conninfo_to_dict(dsn) == {"host": "a", "dbname": "x"}
+    assert conninfo_to_dict(dsn) == {
+        "host": "a",
+        "dbname": "x",
+        "sslmode": "verify-full",
+        "channel_binding": "require",
+    }
     assert env == {"PGPASSWORD": "b1"}
     assert green.describe() == "green (b:5432/y)"
 
