@@ -26,6 +26,7 @@ from bluegreen.cli.door import reported
 VERBS: Mapping[str, str] = {
     "init": "Write a commented playbook to start from.",
     "lint": "Judge migration files before they run.",
+    "judge": "Say whether rows keep flowing both ways across a schema change.",
     "check": "Look at both sides and the pointers for whatever would hurt later.",
     "plan": "Show what `run` would do, and change nothing.",
     "run": "Do what the playbook says; started again, go on where it stopped.",

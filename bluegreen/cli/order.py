@@ -10,6 +10,8 @@ from bluegreen.playbook.load import Loaded
 from bluegreen.steps.check import Check
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.decommission import Decommission
+from bluegreen.steps.judge import Judge
+from bluegreen.steps.judging.order import judge_of, with_judge
 from bluegreen.steps.move.plan_of_move import actions_that_finish
 from bluegreen.steps.move.settle import SettleTraffic
 from bluegreen.steps.replicate import Replicate
@@ -24,10 +26,16 @@ def steps_of_run(loaded: Loaded) -> Sequence[Step]:
     """All but what takes blue down, which has its own verb and its own timer."""
     steps = [s for s in loaded.playbook.steps if not isinstance(s, Decommission)]
     copying = next((s for s in steps if isinstance(s, Replicate)), None)
-    return [s.beside(copying) if isinstance(s, Check) else s for s in steps]
+    checked = [s.beside(copying) if isinstance(s, Check) else s for s in steps]
+    return with_judge(checked)
 
 
 def check_of(loaded: Loaded) -> Check:
     """The playbook's first check as a run does it, or one with the defaults."""
     found = (step for step in steps_of_run(loaded) if isinstance(step, Check))
     return next(found, Check())
+
+
+def judge_of_run(loaded: Loaded) -> Judge:
+    """The judge as a run asks it, whether or not the playbook names it."""
+    return judge_of(loaded.playbook.steps)

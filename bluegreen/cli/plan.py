@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bluegreen.cli.words import AsJson, PlaybookFile
+
+if TYPE_CHECKING:
+    from bluegreen.model.progress import Progress
 
 EXAMPLE = "Example: bluegreen plan shop.yml"
 
@@ -22,8 +27,10 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
     from bluegreen.model.history import fold
     from bluegreen.postgres.identity import require_own_sides
     from bluegreen.report.results import PlanResult, show
+    from bluegreen.steps.judging.rows import SEEN, row_of
 
-    with opened(playbook, "plan") as open_:
+    told: list[Progress] = []
+    with opened(playbook, "plan", told.append) as open_:
         require_own_sides(open_.world.blue, open_.world.green)
         made = planning.plan(
             steps_of_run(open_.loaded),
@@ -32,6 +39,8 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
             playbook_digest=open_.loaded.digest,
             allow=open_.loaded.playbook.allow,
         )
-    result = PlanResult(str(playbook), made, tuple(open_.loaded.playbook.allow))
+    allow = tuple(open_.loaded.playbook.allow)
+    rows = dict.fromkeys(row_of(one) for one in told if one.what == SEEN)
+    result = PlanResult(str(playbook), made, allow, tuple(rows))
     show(result, as_json=json_)
     return result.exit_status

@@ -37,6 +37,7 @@ CODES: dict[int, str] = {
     3006: "a needed program is missing",
     3007: "a pointer does not name what the playbook says",
     3008: "a right is missing",
+    3009: "rows would not flow both ways",
     # 4: run again
     4001: "a step did not reach its wanted state",
     4002: "a backup could not be taken or proved",

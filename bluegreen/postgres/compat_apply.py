@@ -195,7 +195,11 @@ class Applier:
         assert change.old is not None
         image = self._image(decided)
         self._put(image, decided.columns, change.new)
-        names = [c for c in decided.columns if not _not_resent(change, c)]
+        names = [
+            c
+            for c in decided.columns
+            if not _not_resent(change, c) and not _kept_identity(decided, change, c)
+        ]
         sets = [
             sql.SQL("{name} = i.{name}").format(name=sql.Identifier(name))
             for name in names
@@ -298,6 +302,15 @@ def _not_resent(change: Change, column: str) -> bool:
     value = change.new.get(column)
     same = value is not None and value == change.old.get(column)
     return same and len(value or "") > _TOASTED_BYTES
+
+
+def _kept_identity(decided: laws.Writes, change: Change, column: str) -> bool:
+    """An identity ALWAYS that keeps its value: apply may set it, SQL may not."""
+    assert change.old is not None
+    assert change.new is not None
+    found = decided.target.column(column)
+    always = found is not None and found.identity == "a"
+    return always and change.new.get(column) == change.old.get(column)
 
 
 _RULES = {

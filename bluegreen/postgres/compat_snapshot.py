@@ -36,7 +36,11 @@ SELECT c.oid::bigint AS oid, n.nspname, c.relname, c.relkind::text,
        c.relforcerowsecurity, c.relispartition
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_'
-   AND n.nspname NOT IN ('information_schema', 'bluegreen')"""
+   AND n.nspname NOT IN ('information_schema', 'bluegreen')
+   AND NOT EXISTS (
+     SELECT FROM pg_catalog.pg_depend d
+      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e')"""
 
 _ANCESTORS = """
 SELECT i.inhrelid::bigint AS child, i.inhparent::bigint AS parent
@@ -97,7 +101,8 @@ SELECT t.tgrelid::bigint AS oid, t.tgname, t.tgenabled::text,
        n.nspname || '.' || p.proname AS function, p.prosrc
   FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
   JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
- WHERE NOT t.tgisinternal AND t.tgrelid = ANY(%(oids)s::oid[]) ORDER BY t.tgname"""
+ WHERE NOT t.tgisinternal AND t.tgrelid = ANY(%(oids)s::oid[])
+   AND n.nspname <> 'bluegreen' ORDER BY t.tgname"""
 
 _TYPES = """
 SELECT pg_catalog.format_type(t.oid, NULL) AS name, t.typtype::text, t.typnotnull,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from bluegreen.engine.plan import Plan
 from bluegreen.model.hazard import Hazard
@@ -16,14 +17,18 @@ from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding, Refused
 
+if TYPE_CHECKING:
+    from bluegreen.steps.judging.rows import Row
+
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """A plan, the file it is of, and what that file allows."""
+    """A plan, the file it is of, what that file allows, and the judge's verdicts."""
 
     playbook: str
     plan: Plan
     allow: tuple[Hazard, ...] = ()
+    verdicts: tuple[Row, ...] = ()
 
     @property
     def exit_status(self) -> int:

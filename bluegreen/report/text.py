@@ -79,8 +79,17 @@ def _plan(result: PlanResult) -> str:
     kinds = dict.fromkeys(one.kind for one in made.actions)
     legend = "   ".join(f"{SIGNS[kind]} {_LEGEND[kind]}" for kind in kinds)
     lines = [f"plan {made.digest} of {result.playbook}", "", *columns(rows)]
-    lines += ["", f"  {legend}", "", *_hazards(result), *_ending(result)]
+    lines += ["", f"  {legend}", "", *_verdicts(result)]
+    lines += [*_hazards(result), *_ending(result)]
     return "\n".join(lines)
+
+
+def _verdicts(result: PlanResult) -> list[str]:
+    if not result.verdicts:
+        return []
+    from bluegreen.report.judgement import table_of
+
+    return ["what the judge says", "", *table_of(result.verdicts)]
 
 
 def _planned(one: PlannedAction) -> tuple[str, str, str]:

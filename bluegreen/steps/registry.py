@@ -9,6 +9,7 @@ from bluegreen.steps.contract import Step
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.hold import Hold
+from bluegreen.steps.judge import Judge
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.validate import Validate
@@ -18,6 +19,7 @@ STEPS: tuple[type[Step], ...] = (
     Backup,
     Replicate,
     Migrate,
+    Judge,
     Validate,
     Approve,
     Cutover,

@@ -96,7 +96,8 @@ def _constraints(
         where = f"{shown(decided.target.name)}.{constraint.name}"
         if constraint.kind == "f":
             text = f"apply does not look at foreign key {constraint.name}"
-            yield _say(channel, Answer.SILENT, "foreign-key", where, text)
+            needs = "no row that is sent lacks its parent"
+            yield _say(channel, Answer.OK_IF, "foreign-key", where, text, needs)
         elif constraint.kind == "c":
             text = f"check {constraint.name} is on the receiving side only"
             needs = f"every row fits {constraint.definition}"

@@ -7,11 +7,11 @@ decide, probes do; where nothing was probed, the answer stays OK_IF.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from bluegreen.lint.compat import apply as laws
 from bluegreen.lint.compat.catalog import Name, Published, Relation, shown
-from bluegreen.lint.compat.channel import Channel
+from bluegreen.lint.compat.channel import Channel, sent_key
 from bluegreen.lint.compat.conditions import conditions
 from bluegreen.lint.compat.rules import RULES
 from bluegreen.lint.compat.seen import Difference, Seen
@@ -34,7 +34,10 @@ BOOKKEEPING = frozenset(
 
 
 def judge(
-    channel: Channel, seen: Seen | None = None, read: Sequence[Verdict] = ()
+    channel: Channel,
+    seen: Seen | None = None,
+    read: Sequence[Verdict] = (),
+    declared: Collection[Name] = (),
 ) -> list[Verdict]:
     """Say what stands against this channel, worst first.
 
@@ -43,12 +46,14 @@ def judge(
         seen: what a rehearsal on data brought up; None leaves conditions open.
         read: what the migration's text said. Catalogs overrule it, but for data:
             that it changes rows shows in no catalog, only in its text or in rows.
+        declared: tables that a person has left out.
     """
     if channel.publication is None:
         text = "the sending server refuses the publication"
         return [_verdict(channel, Answer.BREAK, "publication-refused", "", text)]
-    found = [*_at_subscribing(channel), *_relations(channel, seen)]
+    found = [*_at_subscribing(channel), *_relations(channel, seen, declared)]
     if seen is None:
+        found += _refused_writes(channel)
         found += conditions(channel)
         found += (v for v in read if _of_data(channel, v))
     else:
@@ -92,13 +97,37 @@ def _stop(channel: Channel, stop: laws.Stops, name: Name) -> Verdict:
     return _verdict(channel, Answer.BREAK, stop.rule, shown(name), stop.why)
 
 
-def _relations(channel: Channel, seen: Seen | None) -> Iterator[Verdict]:
+def _relations(
+    channel: Channel, seen: Seen | None, declared: Collection[Name]
+) -> Iterator[Verdict]:
     for sent in _published(channel):
         if _busy(channel, sent.name, seen):
             yield from _one_published(channel, sent, seen)
     for relation in channel.sender.relations.values():
         if relation.kind == "r" and channel.published_as(relation) is None:
-            yield from _unpublished(channel, relation, seen)
+            yield from _unpublished(channel, relation, seen, declared)
+
+
+def _refused_writes(channel: Channel) -> Iterator[Verdict]:
+    """Law 10: the sender's own UPDATE and DELETE of a table without a usable key."""
+    if channel.publication is None:
+        return
+    if not channel.publication.actions & {"update", "delete"}:
+        return
+    for relation in channel.sender.relations.values():
+        sent = channel.published_as(relation)
+        if sent is None or relation.kind != "r":
+            continue
+        where = shown(relation.name)
+        key = sent_key(relation)
+        stored = {c.name for c in relation.columns if not c.generated}
+        wanted = stored if key is None else key
+        if key is not None and not key:
+            text = f"UPDATE and DELETE of {where} fail: it has no replica identity"
+            yield _verdict(channel, Answer.APP, "refused-write", where, text)
+        elif not wanted <= set(sent.columns) and sent.name == relation.name:
+            text = f"UPDATE and DELETE of {where} fail: a column of its key is not sent"
+            yield _verdict(channel, Answer.APP, "refused-write", where, text)
 
 
 def _busy(channel: Channel, name: Name, seen: Seen | None) -> bool:
@@ -154,12 +183,19 @@ def _left_out(channel: Channel, sent: Published) -> Iterator[Verdict]:
 
 
 def _unpublished(
-    channel: Channel, relation: Relation, seen: Seen | None
+    channel: Channel,
+    relation: Relation,
+    seen: Seen | None,
+    declared: Collection[Name],
 ) -> Iterator[Verdict]:
-    if relation.name[1] in BOOKKEEPING:
+    if relation.name[1] in BOOKKEEPING or relation.name in declared:
         return
     where = shown(relation.name)
-    if relation.name not in channel.receiver.relations:
+    twin = channel.receiver.relations.get(relation.name)
+    if twin is not None and relation.persistence == twin.persistence == "u":
+        text = f"{where} is unlogged on both sides, so its rows stay where they are"
+        yield _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
+    elif twin is None:
         text = f"{where} is not published, so its rows stay where they are written"
         yield _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
     elif seen is None or relation.name in seen.touched:

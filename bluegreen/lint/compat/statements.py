@@ -13,7 +13,7 @@ from typing import Any
 
 from pglast import ast, parse_plpgsql, parse_sql
 from pglast.enums import AlterSubscriptionType, TransactionStmtKind
-from pglast.parser import ParseError
+from pglast.parser import ParseError, scan
 from pglast.stream import RawStream
 from pglast.visitors import Visitor
 
@@ -83,6 +83,15 @@ def parsed(text: str) -> list[Any] | None:
         return [raw.stmt for raw in parse_sql(text)]
     except ParseError:
         return None
+
+
+def check_of_column(check: str, column: str) -> str:
+    """A domain's `CHECK (...)` with a column in the place of VALUE."""
+    name = _sql(ast.ColumnRef(fields=(ast.String(column),)))
+    spots = [(t.start, t.end) for t in scan(check) if t.name == "VALUE_P"]
+    for start, end in reversed(spots):
+        check = f"{check[:start]}{name}{check[end + 1 :]}"
+    return check
 
 
 def one_transaction(text: str) -> str:

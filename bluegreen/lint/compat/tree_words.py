@@ -22,11 +22,13 @@ class Read:
         forward: whether blue publishes all tables; None when it is not known.
         reverse: the same for green.
         generated: whether green may send stored generated columns (18).
+        lists: whether what only green has is left out of what it sends back.
     """
 
     forward: bool | None = None
     reverse: bool | None = None
     generated: bool = False
+    lists: bool = False
     tables: set[str] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
     dropped: set[tuple[str, str]] = field(default_factory=set)

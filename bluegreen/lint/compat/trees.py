@@ -27,6 +27,7 @@ def judge_trees(
     forward: str = "",
     reverse: str = "",
     on_blue: Sequence[str] = (),
+    lists: bool = False,
 ) -> list[Verdict]:
     """Judge each statement of a migration by its text.
 
@@ -35,9 +36,10 @@ def judge_trees(
         forward: blue's CREATE PUBLICATION, if it is known.
         reverse: green's.
         on_blue: statements that change blue's schema while it streams.
+        lists: green's publication leaves out columns that blue lacks.
     """
     generated = "publish_generated_columns" in reverse.lower()
-    read = Read(_all_tables(forward), _all_tables(reverse), generated)
+    read = Read(_all_tables(forward), _all_tables(reverse), generated, lists)
     found: list[Verdict] = []
     if any(text.strip() for text in on_blue):
         why = "blue's schema changes while it streams"
@@ -47,12 +49,30 @@ def judge_trees(
         if trees is None:
             trees = [None]
         for tree in trees:
+            where = subject_of(tree)
             for ways, answer, rule, why in _statement(tree, read):
                 found += [
-                    Verdict(answer, way, rule, "", why, RULES[rule].mend, number)
+                    Verdict(answer, way, rule, where, why, RULES[rule].mend, number)
                     for way in ways
                 ]
     return sorted(set(found), key=lambda v: (v.statement or 0, -v.answer.rank, v.rule))
+
+
+def subject_of(tree: Any) -> str:
+    """What a statement is about, as it names it; empty where that is nothing."""
+    if isinstance(tree, ast.DropStmt):
+        named = [o for o in tree.objects or () if isinstance(o, tuple)]
+        return ", ".join(".".join(part.sval for part in one) for one in named)
+    if isinstance(tree, ast.AlterEnumStmt):
+        return ".".join(part.sval for part in tree.typeName or ())
+    relation = getattr(tree, "relation", None)
+    if relation is None:
+        into = getattr(tree, "into", None)
+        relation = getattr(into, "rel", None)
+    if not isinstance(relation, ast.RangeVar):
+        return ""
+    schema, name = table_of(relation)
+    return f"{schema}.{name}" if schema else str(name)
 
 
 def _all_tables(text: str) -> bool | None:

@@ -51,7 +51,10 @@ def _add_column(table: str, command: Any, read: Read) -> Said:
         if read.generated:
             yield REVERSE, Answer.NEEDS, "column-missing", f"blue has no {where}"
         return
-    yield REVERSE, _missing(read), "column-missing", f"blue has no {where}"
+    if read.lists:
+        yield REVERSE, Answer.LOSSY, "column-left-out", f"{where} is not sent back"
+    else:
+        yield REVERSE, _missing(read), "column-missing", f"blue has no {where}"
     filled = {ConstrType.CONSTR_DEFAULT, ConstrType.CONSTR_IDENTITY} & kinds
     fills = bool(filled) or _serial(column)
     if ConstrType.CONSTR_NOTNULL in kinds and not fills:
@@ -104,7 +107,7 @@ def _add_constraint(table: str, command: Any, read: Read) -> Said:
     kind = ConstrType(command.def_.contype)
     if kind is ConstrType.CONSTR_FOREIGN:
         why = f"apply does not look at the foreign key of {table}"
-        yield FORWARD, Answer.SILENT, "foreign-key", why
+        yield FORWARD, Answer.OK_IF, "foreign-key", why
     elif kind is ConstrType.CONSTR_PRIMARY:
         why = f"{table} is looked up by another key"
         yield BOTH, Answer.OK_IF, "key-not-sent", why

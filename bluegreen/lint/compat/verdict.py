@@ -50,6 +50,7 @@ class Verdict:
         why: one sentence.
         needs: what makes it compatible; for OK_IF the predicate in words.
         statement: index of the migration's statement that brought it, if one is known.
+        found: what a look at data said of an OK_IF; empty where none was had.
     """
 
     answer: Answer
@@ -59,6 +60,12 @@ class Verdict:
     why: str
     needs: str = ""
     statement: int | None = None
+    found: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a playbook accepts it by: `reverse/LOSSY/table-left-out/shop.notes`."""
+        return f"{self.direction}/{self.answer}/{self.rule}/{self.where}"
 
 
 def worst(verdicts: Iterable[Verdict]) -> Answer:

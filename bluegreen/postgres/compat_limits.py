@@ -1,0 +1,25 @@
+"""How much a look at live data may cost. Owns the value, apart from what reads SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a look may cost.
+
+    Attributes:
+        each: the longest that one question may take.
+        canaries: whether rows are tried on the receiver, rolled back.
+        samples: whether rows are compared; only where both sides are in step.
+    """
+
+    each: timedelta = timedelta(seconds=30)
+    canaries: bool = True
+    samples: bool = True
+
+    def questions_only(self) -> Limits:
+        """The same without samples and canaries."""
+        return replace(self, samples=False, canaries=False)

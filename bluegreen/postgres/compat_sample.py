@@ -1,0 +1,204 @@
+"""Holds some rows of each table against the other side's, on live servers.
+
+Owns which rows are taken and what keeps a row in flight from counting as different. A
+sample never proves that tables are alike (the step `validate` does); it shows at once
+that a migration changed rows, or that a name means another column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+
+from bluegreen.lint.compat.catalog import Name, Relation
+from bluegreen.lint.compat.channel import Channel
+from bluegreen.lint.compat.same import Pair, same
+from bluegreen.lint.compat.seen import Difference, Image
+from bluegreen.postgres.compat_capture import row_image
+from bluegreen.postgres.compat_compare import compared_columns
+
+EACH_END = 50
+"""Rows from either end of a table by its key: old ones and new ones."""
+
+Rows = dict[tuple[str, ...], Image]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Rows of one table on the side that sends.
+
+    Attributes:
+        table: as the sender's catalog has it.
+        columns: those that must agree on both sides.
+        key: the columns that find a row again; empty where there is no such key.
+        rows: by the key's values, as texts.
+    """
+
+    table: Relation
+    columns: tuple[str, ...]
+    key: tuple[str, ...] = ()
+    rows: Rows = field(default_factory=dict)
+
+    @property
+    def name(self) -> Name:
+        """The table's name, the same on both sides."""
+        return self.table.name
+
+
+def take_sample(sender: psycopg.Connection, channel: Channel) -> list[Sampled]:
+    """Read some rows of every table that is sent, the sessions' zone being UTC.
+
+    Raises:
+        psycopg.Error: a table could not be read in time.
+    """
+    taken = []
+    for relation in channel.sender.relations.values():
+        target = channel.receiver.relations.get(relation.name)
+        sent = channel.published_as(relation)
+        if sent is None or target is None or relation.kind != "r":
+            continue
+        if not target.takes_rows:
+            continue
+        columns = compared_columns(channel, relation, target)
+        key = _key(relation, target, columns)
+        rows = _ends(sender, relation, columns, key) if key else {}
+        taken.append(Sampled(relation, columns, key, rows))
+    return taken
+
+
+def differences(
+    sender: psycopg.Connection,
+    receiver: psycopg.Connection,
+    channel: Channel,
+    sample: Sampled,
+) -> list[Difference]:
+    """What is not the same, after the receiver has confirmed what was sent.
+
+    A row that changes on the sender meanwhile says nothing and is left out.
+    """
+    target = channel.receiver.relations[sample.name]
+    there = read_again(receiver, target, sample.columns, sample.key, sample.rows)
+    apart = [
+        k
+        for k, row in sample.rows.items()
+        if _apart(channel, sample, row, there.get(k))
+    ]
+    now = read_again(sender, sample.table, sample.columns, sample.key, apart)
+    stable = [key for key in apart if now.get(key) == sample.rows[key]]
+    found: list[Difference] = []
+    for key in stable:
+        found += _of_row(channel, sample, sample.rows[key], there.get(key))
+    return found
+
+
+def read_again(
+    session: psycopg.Connection,
+    table: Relation,
+    columns: Sequence[str],
+    key: Sequence[str],
+    keys: Sequence[tuple[str, ...]] | Rows,
+) -> Rows:
+    """Rows of these keys, found by the table's own index."""
+    wanted = list(keys)
+    if not wanted:
+        return {}
+    query = sql.SQL("SELECT {} FROM {} t WHERE ({}) IN ({})").format(
+        row_image(sql.SQL("t"), columns),
+        _only(table),
+        sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(k)) for k in key),
+        sql.SQL(", ").join(
+            sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, values)))
+            for values in wanted
+        ),
+    )
+    return _by_key(session, query, columns, key)
+
+
+def _ends(
+    session: psycopg.Connection,
+    table: Relation,
+    columns: Sequence[str],
+    key: Sequence[str],
+) -> Rows:
+    query = sql.SQL("SELECT {} FROM {} t ORDER BY {} LIMIT {}")
+    found: Rows = {}
+    for way in ("ASC", "DESC"):
+        order = [
+            sql.SQL("t.{} {}").format(sql.Identifier(k), sql.SQL(way)) for k in key
+        ]
+        found |= _by_key(
+            session,
+            query.format(
+                row_image(sql.SQL("t"), columns),
+                _only(table),
+                sql.SQL(", ").join(order),
+                EACH_END,
+            ),
+            columns,
+            key,
+        )
+    return found
+
+
+def _by_key(
+    session: psycopg.Connection,
+    query: sql.Composed,
+    columns: Sequence[str],
+    key: Sequence[str],
+) -> Rows:
+    found: Rows = {}
+    for (texts,) in session.execute(query).fetchall():
+        row = dict(zip(columns, texts, strict=True))
+        found[tuple(row[k] or "" for k in key)] = row
+    return found
+
+
+def _key(
+    sender: Relation, receiver: Relation, columns: Sequence[str]
+) -> tuple[str, ...]:
+    """The sender's primary key, where the receiver has an index on it too."""
+    primary = sender.primary
+    if primary is None or None in primary.columns:
+        return ()
+    key = tuple(c for c in primary.columns if c)
+    indexed = any(set(key) <= set(index.columns) for index in receiver.indexes)
+    return key if indexed and set(key) <= set(columns) else ()
+
+
+def _pairs(channel: Channel, sample: Sampled) -> Mapping[str, Pair]:
+    target = channel.receiver.relations[sample.name]
+    pairs = {}
+    for name in sample.columns:
+        one, two = sample.table.column(name), target.column(name)
+        if one is not None and two is not None:
+            pairs[name] = Pair(
+                channel.sender.base_type(one.type),
+                channel.receiver.base_type(two.type),
+                channel.zone_of(sample.name, name),
+            )
+    return pairs
+
+
+def _apart(channel: Channel, sample: Sampled, row: Image, other: Image | None) -> bool:
+    return bool(_of_row(channel, sample, row, other))
+
+
+def _of_row(
+    channel: Channel, sample: Sampled, row: Image, other: Image | None
+) -> list[Difference]:
+    label = ", ".join(f"{c}={row[c]}" for c in sample.key)
+    if other is None:
+        return [Difference(sample.name, "", label, "a row", None)]
+    return [
+        Difference(sample.name, name, label, row[name], other[name])
+        for name, pair in _pairs(channel, sample).items()
+        if not same(pair, row[name], other[name])
+    ]
+
+
+def _only(table: Relation) -> sql.Composable:
+    name = sql.Identifier(*table.name)
+    return name if table.kind == "p" else sql.SQL("ONLY {}").format(name)

@@ -1,0 +1,66 @@
+"""Where in a run the judge is asked. Pure.
+
+Owns putting the looks before and after the migrations and right before the cutover, so
+that no playbook goes without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bluegreen.steps.contract import Step
+from bluegreen.steps.cutover import Cutover
+from bluegreen.steps.judge import Judge, JudgeFirst
+from bluegreen.steps.migrate import Migrate
+from bluegreen.steps.replicate import Replicate
+
+
+def judge_of(steps: Sequence[Step]) -> Judge:
+    """One judge that knows what all steps of a playbook say to it."""
+    judges = [step for step in steps if isinstance(step, Judge)]
+    first = judges[0] if judges else Judge()
+    files = [*first.files]
+    for step in steps:
+        if isinstance(step, Migrate):
+            files += [name for name in step.files if name not in files]
+    exclude = [*first.exclude]
+    for step in steps:
+        if isinstance(step, Replicate):
+            exclude += step.exclude
+    accept = {name: why for step in judges for name, why in step.accept.items()}
+    return first.model_copy(
+        update={"files": tuple(files), "exclude": tuple(exclude), "accept": accept}
+    )
+
+
+def with_judge(steps: Sequence[Step]) -> list[Step]:
+    """The steps with the judge where a run asks it.
+
+    Before the first cutover only: what comes later moves no traffic.
+    """
+    cutovers = [n for n, step in enumerate(steps) if isinstance(step, Cutover)]
+    last = cutovers[0] if cutovers else len(steps)
+    return [
+        *_before(steps[:last], judge_of(steps), moves=bool(cutovers)),
+        *steps[last:],
+    ]
+
+
+def _before(steps: Sequence[Step], judge: Judge, *, moves: bool) -> Iterator[Step]:
+    plain = judge.model_copy(update={"travel": ()})
+    migrations = [n for n, step in enumerate(steps) if isinstance(step, Migrate)]
+    text = {"step": "judge", "id": "judge-text"}
+    for number, step in enumerate(steps):
+        if migrations and number == migrations[0]:
+            yield JudgeFirst.model_validate({**plain.model_dump(), **text})
+        if isinstance(step, Judge):
+            own = {"files": judge.files, "exclude": judge.exclude}
+            yield step.model_copy(update={**own, "accept": judge.accept})
+        else:
+            yield step
+        follows = steps[number + 1 : number + 2]
+        asked = any(isinstance(one, Judge) for one in follows)
+        if migrations and number == migrations[-1] and not asked:
+            yield plain.model_copy(update={"id": "judge-migrated"})
+    if moves and not (steps and isinstance(steps[-1], Judge)):
+        yield plain.model_copy(update={"id": "judge-last"})

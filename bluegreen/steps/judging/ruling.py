@@ -1,0 +1,77 @@
+"""What a ruling of the judge says to a run. Pure.
+
+Owns the words of the refusal and the names to write into the playbook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bluegreen.lint.compat.gate import Ruling
+from bluegreen.lint.compat.rules import RULES
+from bluegreen.lint.compat.verdict import Verdict
+from bluegreen.model import verdict as model
+
+CODE = 3009
+
+_MOST_TOLD = 12
+
+
+def judged(ruling: Ruling, *, whole: bool) -> model.Verdict:
+    """Satisfied, or the refusal that names everything in the way.
+
+    Args:
+        ruling: verdicts and what the playbook accepts of them.
+        whole: all tiers were looked at, so that an `accept` which fits nothing shows.
+    """
+    if ruling.stopping:
+        return _refused(ruling.stopping)
+    if whole and ruling.unused:
+        names = "\n".join(ruling.unused)
+        return model.Refused(
+            CODE,
+            "the playbook accepts what the judge does not find",
+            seen=names,
+            wanted="every name in the step's `accept` fits a verdict",
+            hint="take these lines out, or copy the names anew from `bluegreen judge`",
+        )
+    count = len(ruling.passing) + len(ruling.accepted)
+    said = (
+        "nothing stands against it" if not count else f"verdicts: {count}, none stops"
+    )
+    if ruling.accepted:
+        said += f"; accepted: {', '.join(v.name for v, _ in ruling.accepted)}"
+    return model.Satisfied(said)
+
+
+def _refused(stopping: Sequence[Verdict]) -> model.Refused:
+    told = stopping[:_MOST_TOLD]
+    rest = len(stopping) - len(told)
+    more = [f"… and {rest} more, see `bluegreen judge`"] if rest else []
+    worst = stopping[0]
+    count = (
+        "1 verdict stops" if len(stopping) == 1 else f"{len(stopping)} verdicts stop"
+    )
+    return model.Refused(
+        CODE,
+        f"blue and green would not stay alike: {count} the run",
+        seen="\n".join([*map(_line, told), *more]),
+        wanted="rows that flow both ways until blue is released",
+        hint="\n".join(
+            [
+                *dict.fromkeys(f"{v.where or 'it'}: {mend_of(v)}" for v in told),
+                "or accept it by its name, with a reason, in the step `judge`:",
+                f"  accept: {{ {worst.name}: why it may be }}",
+            ]
+        ),
+    )
+
+
+def mend_of(verdict: Verdict) -> str:
+    """What makes it compatible, in words."""
+    return RULES[verdict.rule].mend or verdict.needs
+
+
+def _line(verdict: Verdict) -> str:
+    found = f" ({verdict.found})" if verdict.found else ""
+    return f"{verdict.name}: {verdict.why}{found}"
