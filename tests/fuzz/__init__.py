@@ -1,0 +1,1 @@
+"""Fuzzers that run as programs, for as long as they are given."""
