@@ -154,6 +154,7 @@ def _held(
             home=loaded.home,
             point=points(os.environ),
             tell=tell,
+            limits=loaded.playbook.watch.limits(),
         )
         open_ = Opened(loaded, world, run)
         for told in open_.unverified:

@@ -50,10 +50,10 @@ def run(
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.playbook.load import require_files
     from bluegreen.report.results import show
-    from bluegreen.report.teller import make_teller
+    from bluegreen.report.teller import InTurn, make_teller
 
     with (
-        make_teller(str(log)) as teller,
+        InTurn(make_teller(str(log))) as teller,
         Interrupt(_notice) as interrupt,
         opened(playbook, "run", teller) as open_,
     ):
@@ -67,6 +67,7 @@ def _run(
 ) -> RunEnded:
     from bluegreen.cli.opened import engaged
     from bluegreen.cli.order import before_steps, steps_of_run
+    from bluegreen.cli.watching import watching
     from bluegreen.engine.plan import divide, expand, plan, require_allowed
     from bluegreen.engine.runner import Runner
     from bluegreen.model.history import fold, with_green
@@ -81,7 +82,7 @@ def _run(
     require_allowed(ahead, allow)
     if not state.seq:
         _look_first(open_.world, steps[:1])
-    with engaged(open_) as world:
+    with engaged(open_) as world, watching(world, teller, allow) as watchman:
         state = fold(world.journal.records())
         before = before_steps(with_green(state, identity_of(world.green)))
         if wanted is not None:
@@ -90,7 +91,12 @@ def _run(
             )
             made.require_digest(wanted)
         runner = Runner(
-            world, run=open_.run, allow=allow, interrupt=interrupt, tell=teller
+            world,
+            run=open_.run,
+            allow=allow,
+            interrupt=interrupt,
+            tell=teller,
+            require_fit=watchman.require_fit,
         )
         about = {"verb": "run", "plan": wanted, **open_.about}
         return runner.run(steps, before=before, about=about)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bluegreen.cli.words import AsJson, PlaybookFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bluegreen.engine.status import Status
+    from bluegreen.model.errors import PlaybookRefused
 
 EXAMPLE = "Example: bluegreen status shop.yml --watch"
 
@@ -20,27 +26,55 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again every two seconds.")
     ] = False,
+    prometheus: Annotated[
+        bool,
+        typer.Option("--prometheus", help="Print metrics for Prometheus' collectors."),
+    ] = False,
     json_: AsJson = False,
 ) -> int:
     """Tell which side serves, how both sides, pointers and streams stand.
 
-    Everything is asked of the servers now. What cannot be confirmed is said, and the
+    Everything is asked of the servers now, and every watch looks; a heartbeat is sent
+    along the stream to see that it lives. What cannot be confirmed is said, and the
     exit status is then 7: stop and look.
 
     Raises:
-        PlaybookRefused: 2001 to 2005.
+        PlaybookRefused: 2001 to 2005, 2008.
     """
+    if prometheus and (watch or json_):
+        raise _two_forms()
+    show = _shower(prometheus=prometheus, json_=json_)
     from bluegreen.cli.opened import opened
     from bluegreen.engine.look import look
-    from bluegreen.report.results import show
     from bluegreen.report.screen import clear
 
     with opened(playbook, "status") as open_:
         while True:
-            seen = look(open_.world)
+            seen = look(open_.world, beat=True)
             if watch and not json_:
                 clear()
-            show(seen, as_json=json_)
+            show(seen)
             if not watch:
                 return 7 if seen.doubts else 0
             time.sleep(LOOK_EVERY_S)
+
+
+def _shower(*, prometheus: bool, json_: bool) -> Callable[[Status], None]:
+    if prometheus:
+        from bluegreen.report.prometheus import show_metrics
+
+        return show_metrics
+    from bluegreen.report.results import show
+
+    return lambda seen: show(seen, as_json=json_)
+
+
+def _two_forms() -> PlaybookRefused:
+    from bluegreen.model.errors import PlaybookRefused
+
+    return PlaybookRefused(
+        2008,
+        "--prometheus stands alone",
+        wanted="`bluegreen status PLAYBOOK --prometheus`, without --watch and --json",
+        hint="for a collector, start it again and again from a timer",
+    )

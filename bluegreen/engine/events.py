@@ -77,6 +77,29 @@ class ActionWaits:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchChanged:
+    """A watch sees something else than before.
+
+    Attributes:
+        watch: its id.
+        where: the side or the direction.
+        standing: `good`, `odd`, `unknown` or `bad`.
+        was: the same before.
+        says: in plain words.
+        do: what a person does now; may be empty.
+        stops: `nothing`, `move` or `run`.
+    """
+
+    watch: str
+    where: str
+    standing: str
+    was: str
+    says: str
+    do: str
+    stops: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """Ctrl-C or SIGTERM came; the run stops at the next safe point."""
 
@@ -104,6 +127,7 @@ Event = (
     | ActionStarted
     | ActionDone
     | ActionWaits
+    | WatchChanged
     | StopAsked
     | RunEnded
     | Progress

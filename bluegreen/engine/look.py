@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from bluegreen.engine.heart import await_heartbeat, write_heartbeat
 from bluegreen.engine.journal import agree
 from bluegreen.engine.lease import describe_holder
 from bluegreen.engine.status import (
@@ -21,7 +22,7 @@ from bluegreen.engine.status import (
     say_way_back,
 )
 from bluegreen.model.errors import BluegreenError
-from bluegreen.model.history import State, fold
+from bluegreen.model.history import fold
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.pointers.pointer import Pointer
@@ -32,21 +33,32 @@ from bluegreen.postgres.identity import read_identity
 from bluegreen.postgres.journal_table import read_records, server_time
 from bluegreen.postgres.lag import read_lag
 from bluegreen.postgres.lease import read_holder
+from bluegreen.steps.watches.every import look_round, scene_of
+from bluegreen.steps.watches.watch import Scene, Watched
 from bluegreen.steps.world import World
+
+HEARTBEAT_WITHIN_S = 1.0
+"""A heartbeat arrives within milliseconds; longer than this would make status slow."""
 
 TAIL = 5
 """Records at the end of the journal that status shows."""
 
 
-def look(world: World) -> Status:
-    """Ask both sides and every pointer. Changes nothing and raises nothing."""
+def look(world: World, *, beat: bool = False) -> Status:
+    """Ask both sides and every pointer. Raises nothing.
+
+    Changes nothing, but for one row with `beat`: a heartbeat, which shows now whether
+    the stream lives.
+    """
     sides = tuple(_side(world.on(side)) for side in Side)
     # A side that is away is asked once: each try may take the connect timeout.
     away = {one.side for one in sides if one.problem}
-    journal, state = _journal(world, away)
+    journal, story = _journal(world, away)
+    state = fold(story)
     pointers = tuple(_pointer(pointer) for pointer in world.pointers)
     streams = _streams(world, away)
     doubts = doubts_of(state, sides, pointers, journal)
+    watches = _watches(scene_of(world, story, state, away), beat=beat)
     return Status(
         name=world.name,
         serving=None if doubts else state.serving,
@@ -56,7 +68,9 @@ def look(world: World) -> Status:
         streams=streams,
         journal=journal,
         state=state,
-        way_back=say_way_back(state, sides[1].now, streams),
+        way_back=say_way_back(state, sides[1].now, streams, watches),
+        watches=watches,
+        at=sides[1].now or sides[0].now,
     )
 
 
@@ -118,14 +132,23 @@ def _stream(world: World, channel: Channel) -> StreamStatus | None:
     )
 
 
-def _journal(world: World, away: Collection[Side]) -> tuple[JournalStatus, State]:
+def _watches(scene: Scene, *, beat: bool) -> tuple[Watched, ...]:
+    """A round of all watches, behind a heartbeat that had time to arrive."""
+    if beat and write_heartbeat(scene):
+        await_heartbeat(scene, HEARTBEAT_WITHIN_S)
+    return look_round(scene)
+
+
+def _journal(
+    world: World, away: Collection[Side]
+) -> tuple[JournalStatus, Sequence[Record]]:
     """The one story; where one side is not seen, what the other tells of it."""
     blue, green = (None if side in away else _told(world.on(side)) for side in Side)
     story, problem = _one_story(blue, green)
     count_blue = None if blue is None else len(blue)
     count_green = None if green is None else len(green)
     tail = tuple(story[-TAIL:])
-    return JournalStatus(count_blue, count_green, problem, tail), fold(story)
+    return JournalStatus(count_blue, count_green, problem, tail), story
 
 
 def _one_story(

@@ -8,7 +8,7 @@ run may be stopped. What an action does is in `steps/`; what a run tells is show
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bluegreen.engine.events import (
@@ -50,6 +50,10 @@ def _ignore(_: object) -> None:
     return None
 
 
+def _nothing() -> None:
+    return None
+
+
 class Runner:
     """Runs actions one by one, for one run.
 
@@ -60,6 +64,8 @@ class Runner:
         allow: hazards that the playbook allows.
         interrupt: whether a stop was asked for.
         tell: takes events for whoever watches.
+        require_fit: raises when the run's end is lost already; called before each step
+            and in waits, never while a move that was cut short is ended.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class Runner:
         allow: Iterable[Hazard] = (),
         interrupt: Interrupt | None = None,
         tell: Tell = _ignore,
+        require_fit: Callable[[], None] = _nothing,
     ) -> None:
         self._world = world
         self._run = run
@@ -77,6 +84,8 @@ class Runner:
         self._interrupt = interrupt or Interrupt()
         self._tell = tell
         self._acted: list[str] = []
+        self._require_fit: Callable[[], None] = require_fit
+        self._step = ""
 
     def run(
         self,
@@ -122,15 +131,21 @@ class Runner:
         waiting = self._run_some(before)
         if not waiting:
             _, ahead = divide(actions, fold(self._world.journal.records()))
-            waiting = self._run_some(ahead)
+            waiting = self._run_some(ahead, watched=True)
         took = self._world.clock.monotonic() - started
         ended = RunEnded(self._run, took, tuple(self._acted), waiting)
         self._tell(ended)
         return ended
 
-    def _run_some(self, actions: Sequence[Action[Any]]) -> str:
+    def _run_some(
+        self, actions: Sequence[Action[Any]], *, watched: bool = False
+    ) -> str:
         """In order; returns at once with what a timer waits for."""
         for action in actions:
+            step = action.id.partition("/")[0]
+            if watched and step != self._step:
+                self._require_fit()
+                self._step = step
             self._stop_if_asked(f"before {action.title or action.id}")
             if waiting := self._bring_about(action):
                 return waiting
@@ -210,6 +225,8 @@ class Runner:
         if patience is not None and waited >= patience:
             raise _out_of_patience(action, verdict, waited)
         self._stop_if_asked(f"while waiting for: {action.title or action.id}")
+        if self._step:
+            self._require_fit()
         clock.sleep(wait.next_look())
 
     def _tell_satisfied(

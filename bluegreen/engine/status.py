@@ -15,6 +15,7 @@ from bluegreen.model.history import State
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.fence import FenceFacts
+from bluegreen.steps.watches.watch import Stops, Watched, direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ class Status:
         doubts: why it cannot; empty when it can.
         state: what the journal tells; of the side that was seen when only one was.
         way_back: in words, whether rollback is open and until when.
+        watches: what each watch says, worst first.
+        at: when it was seen, by green's clock, or blue's where green was not seen.
     """
 
     name: str
@@ -130,6 +133,8 @@ class Status:
     journal: JournalStatus
     state: State
     way_back: str
+    watches: tuple[Watched, ...] = ()
+    at: datetime | None = None
 
     def require_known(self) -> None:
         """Stop when it cannot be confirmed which side serves.
@@ -204,7 +209,10 @@ def _doubt_of_fence(side: SideStatus, serves: bool, epoch: int) -> list[str]:
 
 
 def say_way_back(
-    state: State, now: datetime | None, streams: Sequence[StreamStatus]
+    state: State,
+    now: datetime | None,
+    streams: Sequence[StreamStatus],
+    watches: Sequence[Watched] = (),
 ) -> str:
     """Whether rollback is open, in words. Pure."""
     move = state.last_move
@@ -214,15 +222,29 @@ def say_way_back(
         return "closed: blue was released"
     if not move.way_back_open:
         return "not open: no marker has come back from green to blue yet"
+    back = direction(Side.GREEN)
+    for one in watches:
+        if one.stops is Stops.RUN and one.where == back:
+            return f"LOST: {one.says}"
     stream = next((one for one in streams if one.giver is Side.GREEN), None)
     if stream is None or stream.problem or not stream.running:
         return "in doubt: nothing is seen to stream from green to blue"
+    doubt = _doubt_of_way_back(watches)
+    if doubt:
+        return f"in doubt: {doubt}"
     if state.window_end is None:
         return "open; no window was promised yet"
     end = f"{state.window_end:%Y-%m-%d %H:%M:%S} UTC"
     if now is not None and now > state.window_end:
         return f"the window ended at {end}; blue was not released yet"
     return f"open until {end}"
+
+
+def _doubt_of_way_back(watches: Sequence[Watched]) -> str:
+    """The worst thing that would stop a move back; empty for none."""
+    stopping = (one for one in watches if one.stops is not Stops.NOTHING)
+    worst = next(stopping, None)
+    return f"{worst.watch}, {worst.where}: {worst.says}" if worst else ""
 
 
 def say_fence(fence: FenceFacts) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -13,6 +14,36 @@ _LONGEST_TEXT = 40
 
 _LONGEST_S = 3650 * 86400.0
 """Added to today, more would leave the years that a date can hold."""
+
+
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?(B|kB|MB|GB|TB)")
+_SIZE_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Size:
+    """A number of bytes, written with its unit."""
+
+    bytes: int
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """Read `64kB`, `512MB`, `1.5GB` as PostgreSQL does: 1024 to the next unit.
+
+        Raises:
+            ValueError: no unit, or an unknown one.
+        """
+        found = _SIZE.fullmatch(text.strip())
+        if found is None:
+            raise ValueError("a size with its unit: 512MB, 20GB, 1.5TB")
+        factor = 1024 ** _SIZE_UNITS.index(found[2])
+        return cls(int(float(found[1]) * factor))
+
+    def __str__(self) -> str:
+        for power, unit in reversed(list(enumerate(_SIZE_UNITS))):
+            if self.bytes and self.bytes % 1024**power == 0:
+                return f"{self.bytes // 1024**power}{unit}"
+        return f"{self.bytes}B"
 
 
 def parse_duration(text: str) -> timedelta:

@@ -49,6 +49,7 @@ CODES: dict[int, str] = {
     4008: "the certificate does not hold",
     4009: "a pooler did not do what it was told",
     4010: "a server refused a statement",
+    4011: "a watch says that traffic must not move",
     # 5: out of time, backed out
     5001: "the pause ran over its budget",
     5002: "a wait ran over its deadline",

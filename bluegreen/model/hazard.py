@@ -14,10 +14,12 @@ class Hazard(StrEnum):
     LOADS_BLUE = "LOADS_BLUE"
     LOADS_GREEN = "LOADS_GREEN"
     CHANGES_GREEN_SCHEMA = "CHANGES_GREEN_SCHEMA"
+    CHANGES_BLUE_SCHEMA = "CHANGES_BLUE_SCHEMA"
     RUNS_A_COMMAND = "RUNS_A_COMMAND"
     DELETES_DATA = "DELETES_DATA"
     ENDS_ROLLBACK = "ENDS_ROLLBACK"
     UNVERIFIED_TLS = "UNVERIFIED_TLS"
+    ABANDONS_GREEN = "ABANDONS_GREEN"
 
     @property
     def meaning(self) -> str:
@@ -32,8 +34,11 @@ _MEANINGS = {
     Hazard.LOADS_BLUE: "blue is read from end to end",
     Hazard.LOADS_GREEN: "a whole copy of blue is written and read beside green",
     Hazard.CHANGES_GREEN_SCHEMA: "green's schema changes",
+    Hazard.CHANGES_BLUE_SCHEMA: "blue's schema changes while it serves",
     Hazard.RUNS_A_COMMAND: "a program named by the playbook runs here",
     Hazard.DELETES_DATA: "data is deleted for good",
     Hazard.ENDS_ROLLBACK: "the way back to blue closes",
     Hazard.UNVERIFIED_TLS: "a server on the network need not prove who it is",
+    Hazard.ABANDONS_GREEN: "green's slot goes when it keeps too much WAL on blue; "
+    "green must be made anew then",
 }

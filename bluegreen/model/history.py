@@ -68,11 +68,14 @@ class State:
         seq: number of the last record, 0 where there is none.
         epoch: how many moves were committed.
         serving: the side of the last commit point; blue before the first.
+        pauses: how many pauses were announced, those that were backed out included.
         open_move: a move whose pause was announced and that neither committed nor
             backed out.
         last_move: the last move that committed.
         window_end: until when rollback is promised; None where no window is open.
         released: whether blue was given up as a way back.
+        abandoned: whether the slot that fed the side that does not serve was dropped on
+            purpose; that side lacks rows from then on.
         approvals: by step id; only those of this epoch.
         results: the last RESULT of each action.
         intents: intents that have neither a result nor a failure yet.
@@ -85,10 +88,12 @@ class State:
     seq: int = 0
     epoch: int = 0
     serving: Side = Side.BLUE
+    pauses: int = 0
     open_move: Move | None = None
     last_move: Move | None = None
     window_end: datetime | None = None
     released: bool = False
+    abandoned: bool = False
     approvals: Mapping[str, Approval] = field(default_factory=dict)
     results: Mapping[str, Record] = field(default_factory=dict)
     intents: Mapping[str, Record] = field(default_factory=dict)
@@ -112,10 +117,10 @@ def fold(records: Iterable[Record], start: State | None = None) -> State:
     Folding a story in two parts gives the same as folding it whole. A record of a
     move that does not say where to is an error (KeyError, ValueError), never a guess.
     """
-    state = start or State()
-    for record in records:
-        state = _WAYS[record.kind](_numbered(state, record), record)
-    return state
+    state, last = start or State(), None
+    for last in records:
+        state = _WAYS[last.kind](_in_epoch(state, last.epoch), last)
+    return state if last is None else replace(state, seq=last.seq)
 
 
 def with_green(state: State, green: str) -> State:
@@ -125,16 +130,22 @@ def with_green(state: State, green: str) -> State:
     """
     if state.green and green != state.green:
         state = replace(
-            state, results={}, intents={}, approvals={}, last_move=None, window_end=None
+            state,
+            results={},
+            intents={},
+            approvals={},
+            last_move=None,
+            window_end=None,
+            abandoned=False,
         )
     return replace(state, green=green)
 
 
-def _numbered(state: State, record: Record) -> State:
+def _in_epoch(state: State, epoch: int) -> State:
     """An approval is for the next move only, so a new epoch ends all of them."""
-    if record.epoch <= state.epoch:
-        return replace(state, seq=record.seq)
-    return replace(state, seq=record.seq, epoch=record.epoch, approvals={})
+    if epoch <= state.epoch:
+        return state
+    return replace(state, epoch=epoch, approvals={})
 
 
 def _run_started(state: State, record: Record) -> State:
@@ -177,7 +188,7 @@ def _approved(state: State, record: Record) -> State:
 
 
 def _pausing(state: State, record: Record) -> State:
-    return replace(state, open_move=_begun(record))
+    return replace(state, pauses=state.pauses + 1, open_move=_begun(record))
 
 
 def _committed(state: State, record: Record) -> State:
@@ -221,6 +232,10 @@ def _released(state: State, _: Record) -> State:
     return replace(state, released=True)
 
 
+def _abandoned(state: State, _: Record) -> State:
+    return replace(state, abandoned=True)
+
+
 def _note(state: State, _: Record) -> State:
     return state
 
@@ -239,5 +254,7 @@ _WAYS: Mapping[Kind, Callable[[State, Record], State]] = {
     Kind.CERTIFIED: _certified,
     Kind.WINDOW_OPENED: _window_opened,
     Kind.RELEASED: _released,
+    Kind.ABANDONED: _abandoned,
+    Kind.WATCHED: _note,
     Kind.NOTE: _note,
 }

@@ -29,6 +29,8 @@ class Kind(StrEnum):
     CERTIFIED = "certified"
     WINDOW_OPENED = "window_opened"
     RELEASED = "released"
+    ABANDONED = "abandoned"
+    WATCHED = "watched"
     NOTE = "note"
 
 

@@ -8,6 +8,7 @@ and the editors' schema. Reading files is for `load.py`, a step's parameters are
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import (
@@ -21,13 +22,16 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from bluegreen.model.duration import Size
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
 from bluegreen.playbook import dsn as dsns
 from bluegreen.playbook.references import Text
 from bluegreen.playbook.refusal import Wrong
 from bluegreen.steps.contract import Step
+from bluegreen.steps.fields import Duration, SizeText
 from bluegreen.steps.registry import STEPS
+from bluegreen.steps.watches.limits import WAL_LIMIT, Limits
 
 if TYPE_CHECKING:
     AnyStep = Step
@@ -201,6 +205,33 @@ class PgBouncerConfig(_Part):
     """That application's password by reference."""
 
 
+class WatchConfig(_Part):
+    """How much is too much for the watches, and what they let pass."""
+
+    wal_limit: SizeText = Size(WAL_LIMIT)
+    """How much WAL a slot of ours may keep on a server: less than its free disk, which
+    SQL cannot see. A lower `max_slot_wal_keep_size` of the server counts instead. With
+    ABANDONS_GREEN in `allow`, blue's slot is dropped when it keeps more."""
+
+    max_lag: Duration = timedelta(minutes=1)
+    """A heartbeat that is on its way for longer is told."""
+
+    long_transaction: Duration = timedelta(minutes=5)
+    """A transaction that is open for longer is told."""
+
+    accept: tuple[Literal["servers", "schema-drift", "kept-wal"], ...] = ()
+    """Watches whose findings do not stop a move. Lost rows cannot be accepted."""
+
+    def limits(self) -> Limits:
+        """The same as the watches take it."""
+        return Limits(
+            self.wal_limit.bytes,
+            self.max_lag,
+            self.long_transaction,
+            frozenset(self.accept),
+        )
+
+
 class Playbook(_Part):
     """One move of one database from blue to green, and what may happen on the way."""
 
@@ -222,6 +253,9 @@ class Playbook(_Part):
     steps: tuple[AnyStep, ...] = Field(min_length=1)
     """What is done, in order."""
 
+    watch: WatchConfig = WatchConfig()
+    """Limits of the watches, which look as long as a run goes on and in `status`."""
+
     allow: tuple[Hazard, ...] = ()
     """The hazards that may come about without asking; `bluegreen plan` names them."""
 
@@ -236,6 +270,8 @@ def model_at(path: tuple[str | int, ...], step: str = "") -> type[BaseModel] | N
             return Playbook
         case ("blue" | "green",):
             return SideConfig
+        case ("watch",):
+            return WatchConfig
         case ("pointers", int()):
             return PgBouncerConfig
         case ("pointers", int(), "blue" | "green"):

@@ -16,10 +16,17 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from bluegreen.model.duration import Size
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.dsn import Dsn
-from bluegreen.playbook.models import Address, PgBouncerConfig, Playbook, SideConfig
+from bluegreen.playbook.models import (
+    Address,
+    PgBouncerConfig,
+    Playbook,
+    SideConfig,
+    WatchConfig,
+)
 from bluegreen.steps.registry import STEPS
 
 PAGE = Path("docs/playbook-reference.md")
@@ -109,6 +116,7 @@ def _page() -> Iterator[str]:
     yield from _section("## A side: `blue`, `green`", SideConfig)
     yield from _section("## A pointer: `pgbouncer`", PgBouncerConfig)
     yield from _section("## An address: a pointer's `blue` and `green`", Address)
+    yield from _section("## The watches: `watch`", WatchConfig)
     yield "## Steps\n"
     yield _ORDER
     for step in STEPS:
@@ -139,6 +147,8 @@ def _default(info: FieldInfo) -> str:
     assert value is not PydanticUndefined
     if value is None or value in ("", (), {}) or isinstance(value, BaseModel):
         return ""
+    if isinstance(value, Size):
+        return f"`{value}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{_short(value) if isinstance(value, timedelta) else value}`"
@@ -165,6 +175,8 @@ _NAMES: dict[object, str] = {
     SideConfig: "side",
     Address: "address",
     PgBouncerConfig: "pointer",
+    Size: "size",
+    WatchConfig: "limits",
 }
 
 

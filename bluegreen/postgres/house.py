@@ -2,7 +2,8 @@
 
 Owns the tables `identity`, `journal`, `marker` and the functions of fence and commit
 point. Reading and writing the journal is in `journal_table.py`, the fence in
-`fence.py`, the commit point in `commit_point.py`.
+`fence.py`, the commit point in `commit_point.py`, markers in `marker.py` and
+`heartbeat.py`.
 
 Nothing here is published (but `marker`), dumped or compared. The schema must not be
 named like a login role: `"$user"` in the default search_path would send the role's
@@ -18,7 +19,7 @@ from bluegreen.postgres.database import Database
 from bluegreen.postgres.identity import other_side
 from bluegreen.postgres.quoting import quote_name
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a statement below changes what an installed schema holds."""
 
 _TABLES = """
@@ -53,8 +54,18 @@ CREATE TABLE IF NOT EXISTS bluegreen.marker (
     giver text NOT NULL,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
+ALTER TABLE bluegreen.marker
+    ADD COLUMN IF NOT EXISTS epoch integer,
+    ADD COLUMN IF NOT EXISTS number bigint,
+    ADD COLUMN IF NOT EXISTS position pg_catalog.pg_lsn,
+    ADD COLUMN IF NOT EXISTS kept bigint,
+    ADD COLUMN IF NOT EXISTS decoded bigint,
+    ADD COLUMN IF NOT EXISTS counted_since text;
+CREATE UNIQUE INDEX IF NOT EXISTS marker_heartbeat
+    ON bluegreen.marker (giver, epoch, number);
 COMMENT ON TABLE bluegreen.marker IS
-    'Rows that travel with the stream to prove how far it has come.';
+    'Rows that travel with the stream to prove how far it has come; those with a '
+    'number are heartbeats, which prove that nothing is missing.';
 """
 
 _ROUTINES = """

@@ -101,9 +101,15 @@ def send_marker(
 
 
 def sweep_markers(database: Database) -> None:
-    """Forget markers older than a day; the deletes travel along the stream."""
+    """Forget markers older than a day; the deletes travel along the stream.
+
+    Heartbeats are for `heartbeat.py` to forget.
+    """
     database.run(
-        sql.SQL("DELETE FROM bluegreen.marker WHERE at < now() - interval '1 day'")
+        sql.SQL(
+            "DELETE FROM bluegreen.marker"
+            " WHERE number IS NULL AND at < now() - interval '1 day'"
+        )
     )
 
 
@@ -115,7 +121,8 @@ def newest_marker_age_s(giver: Database, taker: Database) -> float | None:
     rows = giver.rows(
         sql.SQL(
             "SELECT id, extract(epoch FROM clock_timestamp() - at)::float8"
-            " FROM bluegreen.marker WHERE giver = %s ORDER BY at DESC LIMIT 1"
+            " FROM bluegreen.marker WHERE giver = %s AND number IS NULL"
+            " ORDER BY at DESC LIMIT 1"
         ),
         (str(giver.side),),
     )

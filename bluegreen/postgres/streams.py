@@ -67,7 +67,7 @@ def read_streams(database: Database) -> Streams:
     """Read it all. Counts of processes need pg_read_all_stats."""
     senders, standbys, origins, workers, processes = database.rows(_TAKEN)[0]
     return Streams(
-        slots=tuple(Slot(*row) for row in database.rows(_SLOTS)),
+        slots=read_slots(database),
         publications=tuple(name for (name,) in database.rows(_PUBLICATIONS)),
         subscriptions=tuple(
             Subscription(*row) for row in database.rows(_SUBSCRIPTIONS)
@@ -77,8 +77,13 @@ def read_streams(database: Database) -> Streams:
         origins=origins,
         logical_workers=workers,
         worker_processes=processes,
-        wal_bytes=_wal_bytes(database),
+        wal_bytes=read_wal_bytes(database),
     )
+
+
+def read_slots(database: Database) -> tuple[Slot, ...]:
+    """All slots of the server, by name."""
+    return tuple(Slot(*row) for row in database.rows(_SLOTS))
 
 
 _SLOTS = sql.SQL(
@@ -127,7 +132,8 @@ _TAKEN = sql.SQL(
 )
 
 
-def _wal_bytes(database: Database) -> int | None:
+def read_wal_bytes(database: Database) -> int | None:
+    """Size of pg_wal; None when our role may not list it."""
     seen = database.value(
         sql.SQL(
             "SELECT pg_catalog.has_function_privilege("

@@ -13,6 +13,7 @@ from bluegreen.engine.events import (
     RunEnded,
     RunStarted,
     StopAsked,
+    WatchChanged,
 )
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.progress import Progress
@@ -63,6 +64,8 @@ def line_of(event: Event) -> str:
             return f"✓ {event.action}: {event.why} ({format_duration(event.seconds)})"
         case ActionWaits():
             return f"… {event.action}: {event.why}{_waited(event)}"
+        case WatchChanged():
+            return _watched(event)
         case StopAsked():
             return "stopping here, as asked"
         case RunEnded():
@@ -70,6 +73,13 @@ def line_of(event: Event) -> str:
         case Progress():
             figures = say_figures(event)
             return f"  {event.text}" + (f": {figures}" if figures else "")
+
+
+def _watched(event: WatchChanged) -> str:
+    sign = {"good": "✓", "odd": "!", "unknown": "?"}.get(event.standing, "✗")
+    stops = "" if event.stops == "nothing" else f" (stops the {event.stops})"
+    do = f". {event.do}" if event.do else ""
+    return f"{sign} watch {event.watch}, {event.where}: {event.says}{stops}{do}"
 
 
 def _waited(event: ActionWaits) -> str:

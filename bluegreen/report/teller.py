@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager
-from typing import Protocol
+from threading import Lock
+from typing import Any, Protocol, Self
 
 from bluegreen.engine.events import Event
 
@@ -34,3 +35,23 @@ def make_teller(form: str) -> Teller:
     from bluegreen.report.lines import Lines
 
     return Lines(sys.stderr)
+
+
+class InTurn:
+    """One event at a time: the watches tell from a thread of their own."""
+
+    def __init__(self, teller: Teller) -> None:
+        self._teller = teller
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        self._teller.__enter__()
+        return self
+
+    def __exit__(self, *told: Any) -> bool | None:
+        return self._teller.__exit__(*told)
+
+    def __call__(self, event: Event) -> None:
+        """Show one event when the one before has been shown."""
+        with self._lock:
+            self._teller(event)

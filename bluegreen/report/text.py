@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
+from bluegreen.engine.abandon import Abandoned
 from bluegreen.engine.events import RunEnded
 from bluegreen.engine.plan import PlannedAction, not_allowed
 from bluegreen.engine.status import PointerStatus, SideStatus, Status, StreamStatus
@@ -25,6 +26,7 @@ from bluegreen.report.results import (
     Story,
     Verified,
 )
+from bluegreen.steps.watches.watch import Standing, Stops, Watched
 
 SIGNS = {
     "satisfied": "✓",
@@ -214,6 +216,16 @@ def _finding(finding: Finding, *, accepted: bool) -> list[str]:
 
 
 @text_of.register
+def _abandoned(done: Abandoned) -> str:
+    if not done.slot:
+        return f"nothing was dropped: {done.why}"
+    return (
+        f"dropped slot {done.slot} on {done.serving}, which kept "
+        f"{format_bytes(done.kept)} of WAL; the next checkpoint frees it\n{done.why}"
+    )
+
+
+@text_of.register
 def _story(story: Story) -> str:
     if not story.total:
         return f"nothing was done yet for {story.name}"
@@ -262,6 +274,7 @@ def _status(seen: Status) -> str:
     lines += ["", *columns(_side(one) for one in seen.sides)]
     lines += columns(_pointer(one) for one in seen.pointers)
     lines += columns(_stream(one) for one in seen.streams)
+    lines += _watches(seen.watches)
     lines += ["", *_journal(seen)]
     return "\n".join(lines)
 
@@ -309,6 +322,36 @@ def _stream(one: StreamStatus) -> tuple[str, str]:
     if one.errors:
         parts.append(f"{one.errors} errors")
     return name, ", ".join(parts)
+
+
+def _watches(watches: Sequence[Watched]) -> list[str]:
+    """Worst first; what to do stands under what is wrong."""
+    if not watches:
+        return []
+    rows = columns(
+        (_STANDINGS[one.standing], one.watch, one.where, _said(one)) for one in watches
+    )
+    lines = ["", "watches"]
+    for one, row in zip(watches, rows, strict=True):
+        lines.append(row)
+        if one.do:
+            lines.append(f"      do: {one.do}")
+    return lines
+
+
+_STANDINGS = {
+    Standing.GOOD: "good",
+    Standing.ODD: "odd",
+    Standing.UNKNOWN: "UNKNOWN",
+    Standing.BAD: "BAD",
+}
+
+
+def _said(one: Watched) -> str:
+    if one.stops is Stops.NOTHING:
+        return one.says
+    what = "a move" if one.stops is Stops.MOVE else "a run, and any move"
+    return f"{one.says} [stops {what}]"
 
 
 def _journal(seen: Status) -> list[str]:

@@ -16,6 +16,7 @@ from bluegreen.steps.move.movement import Movement
 from bluegreen.steps.move.plan_of_move import actions_of_move
 from bluegreen.steps.replication.schema import AnalyzeGreen
 from bluegreen.steps.replication.views import RefreshViews
+from bluegreen.steps.watches.gate import gates_of
 
 
 class Cutover(Step):
@@ -55,5 +56,9 @@ class Cutover(Step):
         return (
             RefreshViews(self.key),
             AnalyzeGreen(self.key),
-            *actions_of_move(self.key, self.movement(Side.GREEN)),
+            *actions_of_move(
+                self.key,
+                self.movement(Side.GREEN),
+                gates_of(self.key, Side.GREEN),
+            ),
         )

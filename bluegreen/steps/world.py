@@ -18,6 +18,7 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres.database import Database
+from bluegreen.steps.watches.limits import Limits
 
 
 class Journal(Protocol):
@@ -68,6 +69,7 @@ class World:
             sides; called right before traffic moves.
         guard: starts the guard process for a pause of the given length and ends it;
             what it gives is called when the pause begins.
+        limits: what the playbook lets the watches pass.
     """
 
     name: str
@@ -81,6 +83,7 @@ class World:
     tell: Callable[[Progress], None] = _nothing
     require_lease: Callable[[], None] = _nothing
     guard: Callable[[timedelta], AbstractContextManager[Callable[[], None]]] = _no_guard
+    limits: Limits = field(default_factory=Limits)
 
     def on(self, side: Side) -> Database:
         """The database of a side."""

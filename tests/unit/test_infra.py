@@ -28,6 +28,51 @@ MANIFEST = INFRA / "kubernetes" / "decommission.yaml"
 WORDS = ["decommission", "--if-due", "/etc/bluegreen/playbook.yml"]
 
 
+METRICS_SERVICE = INFRA / "bluegreen-metrics.service"
+METRICS_TIMER = INFRA / "bluegreen-metrics.timer"
+METRICS_CRON = INFRA / "bluegreen-metrics.cron"
+RULES = INFRA / "prometheus" / "bluegreen-rules.yml"
+
+
+class TestMetrics:
+    def test_systemd_finds_no_fault(self, tmp_path: Path) -> None:
+        for unit in (METRICS_SERVICE, METRICS_TIMER):
+            text = unit.read_text().replace("/usr/local/bin/bluegreen", "/bin/true")
+            (tmp_path / unit.name).write_text(text)
+        done = _systemd(
+            "verify",
+            "--man=no",
+            str(tmp_path / METRICS_SERVICE.name),
+            str(tmp_path / METRICS_TIMER.name),
+        )
+        told = [line for line in done.stderr.splitlines() if "bluegreen" in line]
+        assert (done.returncode, told) == (0, [])
+
+    def test_a_status_that_is_in_doubt_is_no_failed_unit(self) -> None:
+        service = _unit(METRICS_SERVICE)["Service"]
+        assert service["SuccessExitStatus"] == "7"
+        assert "status --prometheus /etc/bluegreen/playbook.yml" in service["ExecStart"]
+
+    def test_cron_writes_the_same_file_as_systemd(self) -> None:
+        line = METRICS_CRON.read_text().splitlines()[-1]
+        assert line.startswith("* * * * * bluegreen ")
+        assert "%" not in line
+        assert "bluegreen.prom.new; mv" in line.replace(" 2>/dev/null", "").replace(
+            "$d/", ""
+        )
+
+    def test_every_alert_is_over_a_metric_that_exists(self) -> None:
+        page = (INFRA.parent / "docs" / "watches.md").read_text()
+        rules = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
+        assert rules
+        for rule in rules:
+            named = set(re.findall(r"bluegreen_[a-z_]+", rule["expr"]))
+            assert named, rule
+            assert not {name for name in named if f"`{name}`" not in page}, rule
+            assert rule["annotations"]["summary"]
+            assert rule["labels"]["severity"] in {"page", "warn"}
+
+
 class TestSystemd:
     def test_the_service_asks_whether_it_is_due(self) -> None:
         service = _unit(SERVICE)["Service"]

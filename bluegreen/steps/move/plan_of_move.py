@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bluegreen.model.history import State
@@ -47,8 +48,13 @@ def actions_that_finish(step_id: str, state: State) -> tuple[Action[Any], ...]:
     )
 
 
-def actions_of_move(step_id: str, movement: Movement) -> tuple[Action[Any], ...]:
-    """Arm, move, open the way back, retire what is spent, certify."""
+def actions_of_move(
+    step_id: str, movement: Movement, gates: Sequence[Action[Any]] = ()
+) -> tuple[Action[Any], ...]:
+    """Arm, move, open the way back, retire what is spent, certify.
+
+    `gates` come last before traffic moves.
+    """
     to = movement.to
     return (
         CreateFence(step_id, movement.left, "open"),
@@ -56,6 +62,7 @@ def actions_of_move(step_id: str, movement: Movement) -> tuple[Action[Any], ...]
         CreateCounterPublication(step_id, to),
         CreateCounterSlot(step_id, to),
         CreateCounterSubscription(step_id, to),
+        *gates,
         MoveTraffic(step_id, movement),
         OpenWayBack(step_id, to),
         RetireSpentStream(step_id, to),

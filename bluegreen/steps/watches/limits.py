@@ -1,0 +1,30 @@
+"""What the playbook's `watch` says, as a value. Owns the fields and their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+WAL_LIMIT = 10 * 1024**3
+"""Bytes. Free disk cannot be seen by SQL; ten times the default max_wal_size leaves
+room on most disks, and `check` prints it so that somebody looks."""
+
+NEVER_ACCEPTED = frozenset({"heartbeats", "stream"})
+"""What these find is lost data, which no word in a playbook brings back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is too much, and what may be found all the same.
+
+    Attributes:
+        wal_limit: bytes of WAL that a slot of ours may keep on a server.
+        max_lag: how long a heartbeat may be on its way before it is said.
+        long_transaction: how long a transaction may be open before it is said.
+        accept: ids of watches whose findings do not stop a move.
+    """
+
+    wal_limit: int = WAL_LIMIT
+    max_lag: timedelta = timedelta(minutes=1)
+    long_transaction: timedelta = timedelta(minutes=5)
+    accept: frozenset[str] = frozenset()

@@ -1,0 +1,169 @@
+"""Watch: are both servers the ones that they were, on the same timeline?
+
+Owns what a failover, a restore or an exchanged machine looks like, and remembering at
+first sight how both servers were. Reading is in `postgres/server_life.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
+from bluegreen.postgres.channel import Channel, read_slot, read_subscription
+from bluegreen.postgres.server_life import ServerLife, read_server_life
+from bluegreen.steps.watches.limits import Limits
+from bluegreen.steps.watches.watch import (
+    Figure,
+    Meaning,
+    Scene,
+    Standing,
+    Stops,
+    Watch,
+    Watched,
+)
+from bluegreen.steps.world import World
+
+ID = "servers"
+
+
+@dataclass(frozen=True, slots=True)
+class LifeFacts:
+    """A server as it is, and as it was at first sight.
+
+    Attributes:
+        then: None before it was remembered.
+    """
+
+    side: Side
+    now: ServerLife
+    then: ServerLife | None
+    serving: Side
+
+
+class WatchServers(Watch[LifeFacts]):
+    """Neither side failed over, was restored or exchanged since the stream was made."""
+
+    id: ClassVar[str] = ID
+    if_unknown: ClassVar[Stops] = Stops.MOVE
+
+    def places(self, scene: Scene) -> tuple[Side, ...]:
+        """Both; green alone once blue was released."""
+        return (Side.GREEN,) if scene.state.released else tuple(Side)
+
+    def observe(self, scene: Scene, side: Side) -> LifeFacts | None:
+        """The server's own words, and the journal's."""
+        now = read_server_life(scene.on(side))
+        then = remembered(scene.remembered).get(side)
+        return LifeFacts(side, now, then, scene.state.serving)
+
+    def judge(self, facts: LifeFacts, limits: Limits) -> Iterator[Watched]:
+        """Any change since then may have cost rows that nothing reports."""
+        figure = Figure(
+            "timeline",
+            facts.now.timeline,
+            "Timeline of the server's WAL.",
+            {"side": str(facts.side)},
+        )
+        yield self.say(str(facts.side), _meaning(facts), (figure,))
+
+
+def _meaning(facts: LifeFacts) -> Meaning:
+    if changes := _changes(facts):
+        return Meaning(Standing.BAD, "; ".join(changes), _do(facts), Stops.RUN)
+    words = f"the server that it was, timeline {facts.now.timeline}"
+    if facts.then is None:
+        words = "how it was at first is not in the journal yet"
+    return Meaning(Standing.GOOD, words)
+
+
+def _changes(facts: LifeFacts) -> list[str]:
+    now, then = facts.now, facts.then
+    found = []
+    if now.in_recovery:
+        found.append("it is a standby now and takes no writes")
+    if then is None:
+        return found
+    if now.system != then.system:
+        found.append(f"another cluster answers: {now.system}, it was {then.system}")
+    if now.identity != then.identity:
+        said = now.identity or "none"
+        found.append(f"another database answers: identity {said}, not {then.identity}")
+    if not now.in_recovery and now.timeline != then.timeline:
+        found.append(
+            f"timeline {now.timeline}, it was {then.timeline}: the server failed over "
+            "or was restored"
+        )
+    return found
+
+
+def _do(facts: LifeFacts) -> str:
+    side = facts.side
+    if facts.serving is Side.BLUE:
+        why = (
+            "the stream may have left out rows without an error"
+            if side is Side.BLUE
+            else "what it had not flushed may be missing"
+        )
+        return (
+            f"see that the address leads to the right {side}. After a failover make "
+            f"green anew: {why}. Where you know that the slot went along whole, "
+            "`accept: [servers]` under `watch` and a full `validate` let the move go on"
+        )
+    return (
+        f"see that the address leads to the right {side}. After a failover the way "
+        "back is in doubt: what blue did not receive before it is not there; check "
+        "with `bluegreen rollback PLAYBOOK --check` and tell everybody"
+    )
+
+
+def remembered(records: Sequence[Record]) -> Mapping[Side, ServerLife]:
+    """Both servers as the journal's newest record of them tells. Pure."""
+    told = [r for r in records if r.kind is Kind.WATCHED and r.body.get("watch") == ID]
+    if not told:
+        return {}
+    return {Side(side): _read(life) for side, life in told[-1].body["sides"].items()}
+
+
+def remember_servers(world: World) -> None:
+    """Write down how both servers are, where that is not known or not binding yet.
+
+    As long as nothing streams between them, a failover costs nothing, and the new life
+    is the one to hold on to. So it is for a green that was made anew.
+
+    Raises:
+        StepError: a side went away.
+    """
+    now = {side: read_server_life(world.on(side)) for side in Side}
+    then = remembered(world.journal.records())
+    if then == now:
+        return
+    anew = not then or then[Side.GREEN].identity != now[Side.GREEN].identity
+    if not anew and _streams(world):
+        return
+    body = {"watch": ID, "sides": {str(s): _told(life) for s, life in now.items()}}
+    world.journal.append(Kind.WATCHED, body=body)
+
+
+def _streams(world: World) -> bool:
+    names = [(giver, Channel(world.name, giver).name) for giver in Side]
+    return any(
+        read_slot(world.on(giver), name) is not None
+        or read_subscription(world.on(giver.other), name) is not None
+        for giver, name in names
+    )
+
+
+def _told(life: ServerLife) -> dict[str, Any]:
+    return {
+        # As text: JSON in other hands has no integers of 64 bits.
+        "system": str(life.system),
+        "timeline": life.timeline,
+        "identity": life.identity,
+    }
+
+
+def _read(told: Mapping[str, Any]) -> ServerLife:
+    return ServerLife(int(told["system"]), told["timeline"], told["identity"])

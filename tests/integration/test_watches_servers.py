@@ -1,0 +1,179 @@
+"""A server that failed over, was restored or exchanged is seen, and stops a move."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bluegreen.lab.pooler import Pooler
+from bluegreen.lab.server import Server
+from bluegreen.model.errors import StepError
+from bluegreen.model.record import Kind
+from bluegreen.model.side import Side
+from bluegreen.postgres.journal_table import read_records
+from bluegreen.postgres.server_life import read_server_life
+from bluegreen.steps.watches.every import look_round, scene_of
+from bluegreen.steps.watches.gate import PassWatches
+from bluegreen.steps.watches.servers import remember_servers
+from bluegreen.steps.watches.watch import Standing, Stops
+from bluegreen.steps.world import World
+from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
+from tests.kit.databases import DatabasePair, create_database, drop_databases
+from tests.kit.watching import beat, watched
+
+MAJOR = 18
+"""The lab has pg_basebackup for it."""
+
+
+@pytest.fixture
+def own_arena(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> Iterator[Callable[[], Arena]]:
+    """Two servers of one test."""
+    with contextmanager(_own_arena)(lab_folder, pooler) as here:
+        yield lambda: here
+
+
+def _own_arena(folder: Path, pooler: Callable[..., Pooler]) -> Iterator[Arena]:
+    roots = [Path(tempfile.mkdtemp(dir=folder)) for _ in range(2)]
+    for root in roots:
+        root.chmod(0o755)
+    with Server.start(MAJOR, roots[0]) as blue, Server.start(MAJOR, roots[1]) as green:
+        pair = DatabasePair(
+            create_database(blue, "blue"), create_database(green, "green")
+        )
+        pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+        with open_arena(pair, pooler) as here:
+            yield here
+        drop_databases(pair.blue, pair.green)
+
+
+def fail_over(server: Server) -> None:
+    """What a failover leaves: the same port, a standby's copy, the next timeline.
+
+    The copy is taken while it runs, without its slots, as a standby has none of them.
+    """
+    copy = server.folder / "copy"
+    copy.mkdir(mode=0o700)
+    server._who.own(copy)
+    programs = server._programs
+    done = subprocess.run(
+        [
+            programs / "pg_basebackup",
+            "--no-sync",
+            "--checkpoint=fast",
+            f"--dbname={server.conninfo()}",
+            f"--pgdata={copy}",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=server.folder,
+        **server._who.popen(),
+    )
+    assert done.returncode == 0, done.stderr
+    server.stop("immediate")
+    shutil.rmtree(server.data)
+    copy.rename(server.data)
+    (server.data / "recovery.signal").touch()
+    auto = server.data / "postgresql.auto.conf"
+    auto.write_text("restore_command = 'false'\nrecovery_target_timeline = 'latest'\n")
+    server._who.own(auto)
+    server._who.own(server.data / "recovery.signal")
+    server.start_again()
+
+
+def servers(world: World) -> dict[str, Standing]:
+    return {one.where: one.standing for one in watched(world, "servers")}
+
+
+def test_a_failover_of_blue_while_green_follows_stops_the_move(
+    own_arena: Callable[[], Arena],
+) -> None:
+    here = own_arena()
+    world = here.world()
+    replicate(world)
+    remember_servers(world)
+    beat(world)
+    assert set(servers(world).values()) == {Standing.GOOD}
+    world.blue.close()
+    before = read_server_life(world.green)
+    fail_over(here.pair.blue.server)
+    world = here.world()
+    found = {one.where: one for one in watched(world, "servers")}
+    assert found["green"].standing is Standing.GOOD
+    assert found["blue"].standing is Standing.BAD
+    assert found["blue"].stops is Stops.RUN
+    assert found["blue"].says == (
+        "timeline 2, it was 1: the server failed over or was restored"
+    )
+    assert "make green anew" in found["blue"].do
+    with pytest.raises(StepError) as caught:
+        bring_about(world, PassWatches("cutover", Side.GREEN))
+    assert caught.value.code == 4011
+    assert "timeline 2, it was 1" in caught.value.seen
+    # The standby had no slot: that is seen as well.
+    assert "the slot on blue that green counts on is gone" in caught.value.seen
+    remember_servers(world)
+    assert servers(world)["blue"] is Standing.BAD, "it is not forgotten by a new run"
+    assert read_server_life(world.green) == before
+
+
+def test_a_failover_of_green_in_the_window_closes_the_way_back(
+    own_arena: Callable[[], Arena],
+) -> None:
+    here = own_arena()
+    world = here.world()
+    replicate(world)
+    remember_servers(world)
+    move(world, Side.GREEN)
+    beat(world)
+    assert set(servers(world).values()) == {Standing.GOOD}
+    world.green.close()
+    fail_over(here.pair.green.server)
+    world = here.world()
+    found = {one.where: one for one in watched(world, "servers")}
+    assert found["green"].stops is Stops.RUN
+    assert "the way back is in doubt" in found["green"].do
+    (stream,) = watched(world, "stream")
+    assert stream.says == "the slot on green that blue counts on is gone"
+    assert stream.do.startswith("the way back is lost")
+
+
+def test_a_failover_before_anything_streams_costs_nothing(
+    own_arena: Callable[[], Arena],
+) -> None:
+    here = own_arena()
+    world = here.world()
+    remember_servers(world)
+    world.blue.close()
+    fail_over(here.pair.blue.server)
+    world = here.world()
+    assert servers(world)["blue"] is Standing.BAD
+    remember_servers(world)
+    assert set(servers(world).values()) == {Standing.GOOD}
+    told = [r for r in world.journal.records() if r.kind is Kind.WATCHED]
+    assert [r.body["sides"]["blue"]["timeline"] for r in told] == [1, 2]
+
+
+def test_a_server_that_is_away_is_unknown_and_stops_the_move(
+    own_arena: Callable[[], Arena],
+) -> None:
+    here = own_arena()
+    world = here.world()
+    replicate(world)
+    remember_servers(world)
+    here.pair.green.server.stop("immediate")
+    world.green.close()
+    scene = scene_of(world, read_records(world.blue), away=[Side.GREEN])
+    found = {(one.watch, one.where): one for one in look_round(scene)}
+    for key in (("servers", "green"), ("heartbeats", "blue → green")):
+        assert found[key].standing is Standing.UNKNOWN, key
+        assert found[key].stops is Stops.MOVE, key
+    assert found["kept-wal", "blue"].standing is Standing.GOOD
+    here.pair.green.server.start_again()
