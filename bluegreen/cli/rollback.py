@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bluegreen.cli.opened import Opened
     from bluegreen.model.history import State
+    from bluegreen.model.progress import Progress
     from bluegreen.report.teller import Teller
     from bluegreen.steps.world import World
 
@@ -82,15 +83,21 @@ def _opened(
 
 
 def _check(open_: Opened, *, as_json: bool) -> int:
+    from dataclasses import replace
+
     from bluegreen.engine.plan import plan
     from bluegreen.model.hazard import Hazard
     from bluegreen.report.results import RollbackResult, show
+    from bluegreen.steps.fit import SEEN
     from bluegreen.steps.rollback import actions_of_rollback
 
     state = _told(open_.world)
     actions = actions_of_rollback(open_.cutover, state)
-    made = plan((), open_.world, before=actions, allow=Hazard)
-    result = RollbackResult(made, state.serving)
+    told: list[Progress] = []
+    world = replace(open_.world, tell=told.append)
+    made = plan((), world, before=actions, allow=Hazard)
+    fit = next((one.values for one in told if one.what == SEEN), None)
+    result = RollbackResult(made, state.serving, fit)
     show(result, as_json=as_json)
     return result.exit_status
 

@@ -7,9 +7,10 @@ JSON. stdout is the result and nothing else goes there.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bluegreen.engine.plan import Plan
 from bluegreen.model.hazard import Hazard
@@ -48,10 +49,12 @@ class RollbackResult:
     Attributes:
         plan: what it would do.
         serving: the side that serves, by the journal.
+        fit: what a look said of green's rows; None where blue serves.
     """
 
     plan: Plan
     serving: Side
+    fit: Mapping[str, Any] | None = None
 
     @property
     def exit_status(self) -> int:

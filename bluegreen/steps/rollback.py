@@ -24,6 +24,7 @@ from bluegreen.postgres.channel import (
 from bluegreen.postgres.following import Following, look_at_following
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.cutover import Cutover
+from bluegreen.steps.fit import CheckFit
 from bluegreen.steps.move.plan_of_move import (
     actions_of_move,
     actions_that_confirm,
@@ -48,6 +49,8 @@ def actions_of_rollback(limits: Cutover, state: State) -> tuple[Action[Any], ...
         return (SettleTraffic(KEY), *actions_that_finish(KEY, state))
     return (
         SettleTraffic(KEY),
+        # Before the stream's own health: the rows that hold it up say more.
+        CheckFit(KEY),
         CheckWayBack(KEY),
         # Their ids are their own: the same actions make the movement to blue.
         *actions_that_confirm(f"{KEY}-first", state),

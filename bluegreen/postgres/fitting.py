@@ -1,0 +1,142 @@
+"""Whether blue could take over now: what on green would not fit it, row by row.
+
+Owns the look. The stream from green to blue is itself the proof for every row that it
+has applied, so as long as blue keeps up only what the stream cannot tell is asked:
+parents that blue would miss, and what blue does not carry at all. Once it stands
+still, each condition is asked of green's rows, to name those that stopped it. What the
+answers mean is in `fitting_verdict.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+
+import psycopg
+from psycopg import sql
+
+from bluegreen.lint.compat.catalog import Relation, shown
+from bluegreen.lint.compat.channel import Channel as Way
+from bluegreen.lint.compat.judge import judge
+from bluegreen.lint.compat.predicates import Predicate, predicates
+from bluegreen.lint.compat.verdict import Answer, Verdict
+from bluegreen.model.side import Side
+from bluegreen.postgres.channel import Channel, read_subscription
+from bluegreen.postgres.compat_predicates import ask
+from bluegreen.postgres.compat_ways import read_ways
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.fitting_verdict import Fitting, Loss, Misfit, Stream
+
+MOST_COUNTED = 10_000
+"""Rows that stay behind are counted up to here: more says the same."""
+
+LONGEST = timedelta(seconds=2)
+"""One question may take this long; the answer is unknown then."""
+
+_SHAPE = {Answer.BREAK, Answer.SILENT, Answer.APP, Answer.UNKNOWN}
+
+
+def look_at_fit(
+    blue: Database, green: Database, name: str, *, longest: timedelta = LONGEST
+) -> Fitting:
+    """Look whether blue has and takes what was written on green. Changes nothing.
+
+    Costs both catalogs, and for each table or column that blue does not carry one
+    query that stops after 10,000 rows. While blue does not follow, each condition
+    reads a table of green, for at most `longest`.
+
+    Raises:
+        SqlError: a catalog could not be read.
+        ServerGoneError: a connection broke.
+    """
+    way = read_ways(blue, green, name).reverse
+    stream = read_stream(blue, green, name)
+    verdicts = judge(way)
+    with ExitStack() as stack:
+        limit = str(int(longest.total_seconds() * 1000))
+        own = stack.enter_context(green.connect(statement_timeout=limit))
+        stack.enter_context(green.translated())
+        misfits, unknown = _rows(own, way, stuck=stream.stuck)
+        losses = tuple(_losses(own, way, verdicts))
+    shape = tuple(v for v in verdicts if v.answer in _SHAPE)
+    return Fitting(stream, shape, misfits, losses, unknown)
+
+
+def read_stream(blue: Database, green: Database, name: str) -> Stream:
+    """How the stream from green to blue stands at this moment."""
+    ours = Channel(name, Side.GREEN).name
+    taken = read_subscription(blue, ours)
+    rows = green.rows(
+        sql.SQL(
+            "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), confirmed_flush_lsn)"
+            "::bigint FROM pg_replication_slots WHERE slot_name = %s"
+            " AND database = current_database()"
+        ),
+        (ours,),
+    )
+    if taken is None or not rows:
+        return Stream(present=False)
+    return Stream(
+        present=True,
+        enabled=taken.enabled,
+        runs=taken.apply_pid is not None,
+        behind_bytes=rows[0][0],
+        errors=taken.errors,
+    )
+
+
+def _rows(
+    own: psycopg.Connection, way: Way, *, stuck: bool
+) -> tuple[tuple[Misfit, ...], tuple[str, ...]]:
+    misfits, unknown = [], []
+    for one in _questions(way, stuck=stuck):
+        answer = ask(own, one)
+        if answer.count is None:
+            unknown.append(f"{one.where}: {answer.why}")
+        elif answer.count:
+            misfits.append(Misfit(one.rule, one.where, answer.count, answer.rows))
+    return tuple(misfits), tuple(unknown)
+
+
+def _questions(way: Way, *, stuck: bool) -> Iterator[Predicate]:
+    """What the stream proves needs no question while it applies."""
+    for one in predicates(way):
+        if not one.of_receiver and (stuck or one.kind == "orphan"):
+            yield one
+
+
+def _losses(
+    own: psycopg.Connection, way: Way, verdicts: list[Verdict]
+) -> Iterator[Loss]:
+    """Tables and columns whose data blue does not carry, with rows that count."""
+    left_out = {v.where: v.rule for v in verdicts if v.answer is Answer.LOSSY}
+    for relation in way.sender.relations.values():
+        rule = left_out.get(shown(relation.name))
+        if rule == "table-left-out":
+            yield _count(own, relation, "", sql.SQL("true"))
+        elif rule == "column-left-out":
+            for column in _unsent(way, relation):
+                test = sql.SQL("{} IS NOT NULL").format(sql.Identifier(column))
+                yield _count(own, relation, column, test)
+
+
+def _unsent(way: Way, relation: Relation) -> list[str]:
+    sent = way.published_as(relation)
+    carried = sent.columns if sent else ()
+    stored = [c.name for c in relation.columns if not c.generated]
+    return [name for name in stored if name not in carried]
+
+
+def _count(
+    own: psycopg.Connection, relation: Relation, column: str, test: sql.Composable
+) -> Loss:
+    query = sql.SQL(
+        "SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY {} WHERE {} LIMIT {}) f"
+    ).format(sql.Identifier(*relation.name), test, MOST_COUNTED)
+    where = shown(relation.name)
+    try:
+        row = own.execute(query).fetchone()
+    except psycopg.errors.QueryCanceled:
+        return Loss(where, column, None)
+    return Loss(where, column, int(row[0]) if row else None)

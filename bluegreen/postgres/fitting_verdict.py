@@ -1,0 +1,180 @@
+"""What a look at the way back means: yes, no with the rows, or unknown. Pure.
+
+Owns the values and the words. Looking is for `fitting.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bluegreen.lint.compat.rules import RULES
+from bluegreen.lint.compat.verdict import Answer, Verdict
+from bluegreen.model.duration import format_bytes
+
+IN_STEP_BYTES = 1 << 20
+"""A stream that is less behind applies; what it has not applied comes with the next
+look."""
+
+
+class Fits(StrEnum):
+    """Whether a rollback would fit blue."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The stream from green to blue.
+
+    Attributes:
+        present: subscription and slot are there.
+        enabled: the subscription is meant to run.
+        runs: its apply worker lives at this moment.
+        behind_bytes: WAL of green that blue has not confirmed.
+        errors: failed applies since the server counts; None before 15.
+    """
+
+    present: bool
+    enabled: bool = False
+    runs: bool = False
+    behind_bytes: int | None = None
+    errors: int | None = None
+
+    @property
+    def in_step(self) -> bool:
+        """What was written on green, but for the last moment, has gone into blue."""
+        behind = self.behind_bytes
+        return self.runs and behind is not None and behind < IN_STEP_BYTES
+
+    @property
+    def stuck(self) -> bool:
+        """It does not get on: a worker that fails lives for a moment each time."""
+        return self.present and not self.in_step and not (self.runs and not self.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Rows on green that blue does not take, or takes and is broken by.
+
+    Attributes:
+        rule: the judge's rule.
+        where: table and column, constraint or index.
+        count: how many, up to 1,000.
+        rows: keys of some of them.
+    """
+
+    rule: str
+    where: str
+    count: int
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What blue does not carry: lost at a rollback, as was declared.
+
+    Attributes:
+        table: `schema.table`.
+        column: empty for all of the table.
+        rows: how many rows have something there, up to 10,000; None when the count
+            took too long.
+    """
+
+    table: str
+    column: str
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """All that one look brought up.
+
+    Attributes:
+        stream: how it stands.
+        shape: what the two schemas alone make impossible or silent.
+        misfits: rows on green that do not fit.
+        losses: what stays on green.
+        unknown: questions that had no answer, and why.
+    """
+
+    stream: Stream
+    shape: tuple[Verdict, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def answer(self) -> Fits:
+        """No as soon as one thing says no; yes only when everything could be seen."""
+        if self.misfits or not self.stream.present:
+            return Fits.NO
+        if any(v.answer in {Answer.BREAK, Answer.APP} for v in self.shape):
+            return Fits.NO
+        if not self.stream.in_step or self.unknown:
+            return Fits.UNKNOWN
+        return Fits.YES
+
+
+def say_fit(fitting: Fitting) -> str:
+    """One line: the answer and the first reason for it."""
+    match fitting.answer:
+        case Fits.NO:
+            return f"no: {reasons(fitting)[0]}"
+        case Fits.UNKNOWN:
+            return f"unknown: {reasons(fitting)[0]}"
+        case _:
+            left = say_losses(fitting)
+            return f"yes{'; ' + left if left else ''}"
+
+
+def reasons(fitting: Fitting) -> list[str]:
+    """Everything that speaks against it, rows included, worst first."""
+    stream = fitting.stream
+    found = [] if stream.present else ["the stream from green to blue is gone"]
+    for one in fitting.misfits:
+        rows = "1 row" if one.count == 1 else f"{one.count} rows"
+        some = f": {'; '.join(one.rows)}" if one.rows else ""
+        more = " …" if one.count > len(one.rows) else ""
+        found.append(f"{one.where}: {rows} on green do not fit blue{some}{more}")
+    found += [
+        f"{v.where}: {v.why}"
+        for v in fitting.shape
+        if v.answer in {Answer.BREAK, Answer.APP}
+    ]
+    if stream.present and not stream.in_step:
+        found.append(_say_stream(stream))
+    return found + [f"not known: {one}" for one in fitting.unknown]
+
+
+def _say_stream(stream: Stream) -> str:
+    if not stream.enabled:
+        return "blue's subscription to green is disabled"
+    behind = format_bytes(stream.behind_bytes or 0)
+    if not stream.runs:
+        errors = f", {stream.errors} errors so far" if stream.errors else ""
+        return f"blue's apply worker is down, {behind} behind{errors}"
+    return f"blue is {behind} behind green"
+
+
+def say_losses(fitting: Fitting) -> str:
+    """What a rollback leaves on green; empty when that is nothing."""
+    parts = [_say_loss(one) for one in fitting.losses if one.rows != 0]
+    return f"left on green: {', '.join(parts)}" if parts else ""
+
+
+def _say_loss(one: Loss) -> str:
+    what = f"{one.column} of {one.table}" if one.column else f"table {one.table}"
+    if one.rows is None:
+        return f"{what} (rows not counted)"
+    count = f"{one.rows:,}" + ("+" if one.rows >= 10_000 else "")
+    return f"{what} ({count} rows)"
+
+
+def mends(fitting: Fitting) -> list[str]:
+    """What makes it fit, one line for each rule that is hurt."""
+    rules = [m.rule for m in fitting.misfits]
+    rules += [v.rule for v in fitting.shape if v.answer in {Answer.BREAK, Answer.APP}]
+    return [RULES[rule].mend for rule in dict.fromkeys(rules)]

@@ -1,0 +1,98 @@
+"""The action that says before a rollback which rows of green would not fit blue.
+
+Owns where the look stands among a rollback's actions. Looking is in
+`postgres/fitting.py`, its meaning in `postgres/fitting_verdict.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from bluegreen.model.history import State, fold
+from bluegreen.model.progress import Progress
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Refused, Satisfied, Verdict
+from bluegreen.postgres.fitting_verdict import (
+    Fits,
+    mends,
+    reasons,
+    say_fit,
+    say_losses,
+)
+from bluegreen.steps.action import Action, Result
+from bluegreen.steps.world import World
+
+if TYPE_CHECKING:
+    from bluegreen.postgres.fitting_verdict import Fitting
+
+SEEN = "fit_seen"
+"""The progress that carries a look."""
+
+
+class CheckFit(Action["Fitting | None"]):
+    """No row on green is known that blue would not take.
+
+    Crash: nothing is changed.
+    """
+
+    title = "green's rows fit blue"
+    no_undo = "it only looks"
+
+    def observe(self, world: World) -> Fitting | None:
+        """Both catalogs, the stream, and where it stands still green's rows."""
+        # What reads SQL is heavy, and a rollback that is only finished needs none.
+        from bluegreen.postgres.fitting import look_at_fit
+
+        if not is_open(fold(world.journal.records())):
+            return None
+        found = look_at_fit(world.blue, world.green, world.name)
+        world.tell(progress_of(found))
+        return found
+
+    def judge(self, facts: Fitting | None) -> Verdict:
+        """Refuse with the rows. What is not known is for the stream to show."""
+        if facts is None:
+            return Satisfied("blue serves, or no way back is open yet")
+        if facts.answer is Fits.NO:
+            return Refused(
+                6001,
+                "blue does not take what was written on green",
+                seen="\n".join(reasons(facts)),
+                wanted="every row of green fits blue's types, constraints and labels",
+                hint="\n".join(
+                    [*mends(facts), "then `bluegreen rollback --check` once more"]
+                ),
+            )
+        said = "no row is known that does not fit"
+        if facts.answer is Fits.UNKNOWN:
+            said = f"{said}; {reasons(facts)[0]}"
+        left = say_losses(facts)
+        return Satisfied(f"{said}; {left}" if left else said)
+
+    def act(self, world: World, facts: Fitting | None) -> Result:
+        """Nothing to do but wait."""
+        return {}
+
+
+def progress_of(fitting: Fitting) -> Progress:
+    """The whole look for whoever watches."""
+    values: dict[str, object] = {
+        "answer": str(fitting.answer),
+        "reasons": reasons(fitting),
+        "misfits": [asdict(one) for one in fitting.misfits],
+        "losses": [asdict(one) for one in fitting.losses],
+        "unknown": list(fitting.unknown),
+    }
+    return Progress(SEEN, f"fits blue: {say_fit(fitting)}", values=values)
+
+
+def is_open(state: State) -> bool:
+    """Whether blue is a way back that was opened. Pure."""
+    last = state.last_move
+    return (
+        not state.released
+        and state.serving is Side.GREEN
+        and last is not None
+        and last.way_back_open
+    )

@@ -1,0 +1,112 @@
+"""Whether green's rows still fit blue: yes, or no with the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bluegreen.model.side import Side
+from bluegreen.postgres.fitting import look_at_fit, read_stream
+from bluegreen.postgres.fitting_verdict import Fits
+from tests.kit.arena import Arena
+from tests.kit.cli import call, write_playbook
+from tests.kit.wait import wait_until
+
+SCHEMA = """
+CREATE TYPE mood AS ENUM ('fine', 'sad');
+CREATE TABLE parent (id int PRIMARY KEY);
+CREATE TABLE "Big Order" (id int PRIMARY KEY, qty int, note varchar(5), mood mood,
+  parent int REFERENCES parent, price int CHECK (price > 0), code text UNIQUE);
+INSERT INTO parent VALUES (1), (2);
+INSERT INTO "Big Order" VALUES (1, 1, 'one', 'fine', 1, 1, 'a');
+"""
+CHANGE = """
+ALTER TABLE "Big Order" ALTER qty TYPE bigint;
+ALTER TABLE "Big Order" ALTER note TYPE text;
+ALTER TYPE mood ADD VALUE 'odd';
+ALTER TABLE "Big Order" DROP CONSTRAINT "Big Order_parent_fkey";
+ALTER TABLE "Big Order" DROP CONSTRAINT "Big Order_price_check";
+ALTER TABLE "Big Order" DROP CONSTRAINT "Big Order_code_key";
+ALTER TABLE "Big Order" ADD colour text;
+CREATE TABLE extra (id int PRIMARY KEY);
+"""
+
+
+@pytest.fixture
+def moved(arena: Callable[..., Arena], tmp_path: Path) -> tuple[Arena, Path]:
+    """A pair whose green serves with a wider schema than blue's."""
+    here = arena(16, 18)
+    here.pair.blue.run(SCHEMA)
+    (tmp_path / "1.sql").write_text(CHANGE)
+    steps = [
+        {"step": "replicate"},
+        {"step": "migrate", "files": ["1.sql"]},
+        {"step": "judge", "accept": {"reverse/LOSSY/*": "may be lost"}},
+        {"step": "cutover", "probe": False},
+    ]
+    playbook = write_playbook(here, tmp_path, steps)
+    call("run", playbook).require()
+    return here, playbook
+
+
+def look(here: Arena) -> tuple[Fits, set[tuple[str, str, int]]]:
+    found = look_at_fit(here.database(Side.BLUE), here.database(Side.GREEN), here.name)
+    return found.answer, {(m.rule, m.where, m.count) for m in found.misfits}
+
+
+def test_what_fits_is_a_yes_with_the_declared_losses(
+    moved: tuple[Arena, Path],
+) -> None:
+    here, playbook = moved
+    here.pair.green.run(
+        "INSERT INTO \"Big Order\" VALUES (2, 2, 'two', 'sad', 2, 2, 'b', 'red')",
+        "INSERT INTO extra VALUES (1), (2)",
+    )
+    said = call("rollback", playbook, "--check").require().out
+    assert said.startswith("yes")
+    assert "colour of public.Big Order (1 rows)" in said
+    assert "table public.extra (2 rows)" in said
+
+
+@pytest.mark.parametrize(
+    ("write", "rule", "where"),
+    [
+        ("(7, 3000000000, 'x', 'fine', 1, 1, 'z')", "type-may-not-fit", ".qty"),
+        ("(7, 3, 'too long', 'fine', 1, 1, 'z')", "type-may-not-fit", ".note"),
+        ("(7, 3, 'x', 'odd', 1, 1, 'z')", "type-may-not-fit", ".mood"),
+        ("(7, 3, 'x', 'fine', 1, -1, 'z')", "constraint", ".Big Order_price_check"),
+        ("(7, 3, 'x', 'fine', 1, 1, 'a')", "constraint", ".Big Order_code_key"),
+    ],
+)
+def test_a_row_that_stops_blue_is_named(
+    moved: tuple[Arena, Path], write: str, rule: str, where: str
+) -> None:
+    here, playbook = moved
+    blue, green = here.database(Side.BLUE), here.database(Side.GREEN)
+    assert look(here) == (Fits.YES, set())
+    here.pair.green.run(f'INSERT INTO "Big Order" VALUES {write}')
+    wait_until(
+        lambda: read_stream(blue, green, here.name).stuck, "blue to refuse the row"
+    )
+    assert look(here) == (Fits.NO, {(rule, f"public.Big Order{where}", 1)})
+    refused = call("rollback", playbook, "--check", "--json").require(6).json
+    assert refused["fit"]["answer"] == "no"
+    assert "Big Order" in refused["fit"]["reasons"][0]
+    key = "code=a" if where.endswith("_code_key") else "id=7"
+    assert refused["fit"]["misfits"][0]["rows"] == [key]
+
+
+def test_a_parent_that_blue_misses_is_seen_though_the_stream_is_in_step(
+    moved: tuple[Arena, Path],
+) -> None:
+    here, playbook = moved
+    here.pair.green.run('UPDATE "Big Order" SET parent = 99 WHERE id = 1')
+    wait_until(
+        lambda: here.pair.blue.value('SELECT max(parent) FROM "Big Order"') == 99,
+        "blue to follow",
+    )
+    where = "public.Big Order.Big Order_parent_fkey"
+    assert look(here) == (Fits.NO, {("foreign-key", where, 1)})
+    call("rollback", playbook, "--check").require(6)
