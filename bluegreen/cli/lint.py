@@ -7,7 +7,7 @@ SQL is for `lint/`, how findings look for `report/lint_*.py`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,6 +71,13 @@ def lint(
         list[str] | None,
         typer.Option(help="A rule that is off by default, or all."),
     ] = None,
+    dsn: Annotated[
+        str | None,
+        typer.Option(
+            help="Server to ask for schema, sizes and rows that are in the way; it is "
+            "only read. Passwords as ${env:NAME} or from pgpass."
+        ),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what every statement locks.")
     ] = False,
@@ -94,10 +101,11 @@ def lint(
     }
     chosen = _config(config, given)
     texts = _texts(paths or ["."])
-    report = _report(texts, chosen, explain=explain)
+    judge = _judge(chosen, dsn, explain=explain)
+    report = judge(texts)
     if fix and _write(texts, report):
         texts = _texts(paths or ["."])
-        report = _report(texts, chosen, explain=explain)
+        report = judge(texts)
     sys.stdout.write(_printable(_render(report, format_, explain=explain)))
     raise typer.Exit(1 if report.fails(chosen.fail_level) else 0)
 
@@ -164,17 +172,32 @@ def _bytes(path: Path) -> bytes:
         ) from error
 
 
-def _report(texts: dict[str, bytes], chosen: Config, *, explain: bool) -> Report:
+def _judge(
+    chosen: Config, dsn: str | None, *, explain: bool
+) -> Callable[[dict[str, bytes]], Report]:
+    """What judges a set of files: by themselves, or beside a server."""
     import gc
 
+    # Trees are many small objects that die with their file: looking for cycles among
+    # them costs a quarter of the run and finds none.
+    gc.disable()
+    if dsn is not None:
+        from bluegreen.cli.lint_dsn import beside_a_server
+
+        return beside_a_server(dsn, chosen, explain=explain)
+
+    def judge(texts: dict[str, bytes]) -> Report:
+        return _report(texts, chosen, explain=explain)
+
+    return judge
+
+
+def _report(texts: dict[str, bytes], chosen: Config, *, explain: bool) -> Report:
     from bluegreen.lint.engine import check
     from bluegreen.lint.pool import read_all
     from bluegreen.lint.source import read
     from bluegreen.lint.track import know
 
-    # Trees are many small objects that die with their file: looking for cycles among
-    # them costs a quarter of the run and finds none.
-    gc.disable()
     before = _texts(list(chosen.schema))
     knowledge = know(read(name, text) for name, text in before.items())
     files = {name: text for name, text in texts.items() if name not in before}

@@ -22,6 +22,10 @@ OWN_FILE = ".bluegreen-lint.toml"
 SMALL_TABLE_ROWS = 10_000
 # From here on a scan takes seconds on any machine.
 LARGE_TABLE_ROWS = 1_000_000
+# Written so often, a table has clients waiting the moment that it is locked.
+BUSY_TABLE_WRITES = 10
+# As long as a person waits for an answer about one statement.
+PROBE_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,11 @@ class Config:
         settings: what the session has set before the files run, e.g. lock_timeout.
         schema: SQL files that ran before: a dump, the migrations already applied.
         timezone: TimeZone that migrations run with.
+        names: regular expressions that new names must match, by sort of object.
         small_table: rows below which what only hurts big tables is worth a note.
         large_table: rows from which a warning about a scan is an error.
+        busy_table: rows written a second from which a table counts as a large one.
+        probe_seconds: how long one look at rows may take, with `--dsn`.
     """
 
     target_version: int | None = None
@@ -58,8 +65,11 @@ class Config:
     settings: Mapping[str, str] = field(default_factory=dict)
     schema: tuple[str, ...] = ()
     timezone: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
     small_table: int = SMALL_TABLE_ROWS
     large_table: int = LARGE_TABLE_ROWS
+    busy_table: int = BUSY_TABLE_WRITES
+    probe_seconds: int = PROBE_SECONDS
 
     @property
     def versions(self) -> Versions:
@@ -120,6 +130,24 @@ def _settings(value: Any) -> dict[str, str]:
     return {name.lower(): str(setting) for name, setting in value.items()}
 
 
+NAMED = ("table", "column", "index", "constraint", "trigger", "view", "sequence")
+
+
+def _names(value: Any) -> dict[str, str]:
+    import re
+
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r} is not a table")  # noqa: TRY004
+    for sort, text in value.items():
+        if sort not in NAMED:
+            raise ValueError(f"{sort} is none of {', '.join(NAMED)}")
+        try:
+            re.compile(_text(text))
+        except re.error as error:
+            raise ValueError(f"{text!r} is no regular expression: {error}") from None
+    return dict(value)
+
+
 def _ignores(value: Any) -> tuple[Ignore, ...]:
     if not isinstance(value, list):
         raise ValueError(f"{value!r} is not a list of tables")  # noqa: TRY004
@@ -145,8 +173,11 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "settings": ("settings", _settings),
     "schema": ("schema", _texts),
     "timezone": ("timezone", _text),
+    "names": ("names", _names),
     "small-table": ("small_table", _number),
     "large-table": ("large_table", _number),
+    "busy-table": ("busy_table", _number),
+    "probe-seconds": ("probe_seconds", _number),
 }
 
 

@@ -11,8 +11,10 @@ from functools import lru_cache
 from bluegreen.lint import ignores as inline
 from bluegreen.lint.config import Config
 from bluegreen.lint.effects import NO_EFFECT, Effect
+from bluegreen.lint.homes import homed
 from bluegreen.lint.knowledge import NOTHING, Knowledge
 from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.questions import Question, questions
 from bluegreen.lint.reading import ops
 from bluegreen.lint.registry import RULES, by_kind
 from bluegreen.lint.rule import Finding, Level, Rule, SafeForm
@@ -56,9 +58,15 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found in all files."""
+    """What was found in all files.
+
+    Attributes:
+        files: in the order in which they run.
+        questions: what the statements ask of the rows that are there.
+    """
 
     files: tuple[FileReport, ...] = field(default_factory=tuple)
+    questions: tuple[Question, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -91,7 +99,8 @@ def check(
         explain: whether to report the effects of every statement.
     """
     run = Run(config or Config(), knowledge, explain)
-    return Report(tuple(run.file(source) for source in sources))
+    files = tuple(run.file(source) for source in sources)
+    return Report(files, tuple(run.asked))
 
 
 @lru_cache(maxsize=16)
@@ -112,9 +121,10 @@ class Run:
         self.explain = explain
         if config.timezone:
             knowledge = replace(knowledge, timezone=config.timezone)
-        self.state = State(knowledge, config.versions, config.settings)
+        self.state = State(knowledge, config.versions, config.settings, config.names)
         self.rules = _rules(config.enable)
         self.seen: set[tuple[str, object]] = set()
+        self.asked: dict[Question, None] = {}
 
     def file(self, source: Source) -> FileReport:
         """Lint one file."""
@@ -142,6 +152,8 @@ class Run:
         self, statement: Statement, page: _Page, signs: Signs
     ) -> list[Effect]:
         found = ops(statement)
+        if self.state.knowledge.whole:
+            found = [homed(op, self.state.knowledge.schema) for op in found]
         self.state.statement = statement
         return [self._op(op, found, page, statement, signs) for op in found]
 
@@ -155,12 +167,15 @@ class Run:
     ) -> Effect:
         state = self.state
         effect = state.look(op, siblings)
+        if state.knowledge.whole:
+            self.asked.update(dict.fromkeys(questions(op, state)))
         for rule in self.rules.get(op.kind, ()):
             message = rule.condition(op, state)
             if message and self._first(rule):
                 safe = rule.fix(op, state) if rule.fix else None
                 level = _sized(rule, op, state, self.config)
-                page.add(rule, level, message, op.at, statement, effect, safe)
+                size = _size(rule, op, state)
+                page.add(rule, level, message, op.at, statement, effect, safe, size)
         signs.note(op, state)
         state.apply(op)
         return effect
@@ -194,9 +209,20 @@ def _sized(rule: Rule, op: Op, state: State, config: Config) -> Level:
     known = state.table(op.table) if op.table else None
     if not rule.sized or known is None or known.rows is None:
         return rule.level
+    busy = known.writes is not None and known.writes >= config.busy_table
     if known.rows < config.small_table:
-        return Level.INFO
-    return Level.ERROR if known.rows >= config.large_table else rule.level
+        return min(rule.level, Level.WARNING) if busy else Level.INFO
+    return Level.ERROR if busy or known.rows >= config.large_table else rule.level
+
+
+def _size(rule: Rule, op: Op, state: State) -> str:
+    known = state.table(op.table) if op.table else None
+    if not rule.sized or known is None or known.rows is None:
+        return ""
+    rows = f"{op.table} has about {known.rows:,} row{'' if known.rows == 1 else 's'}"
+    if known.writes is None:
+        return rows
+    return f"{rows}, {known.writes:,.1f} are written a second"
 
 
 class _Page:
@@ -218,10 +244,12 @@ class _Page:
         statement: Statement | None,
         effect: Effect = NO_EFFECT,
         safe: SafeForm | None = None,
+        size: str = "",
     ) -> None:
         """Note a finding, or note that it is ignored."""
         finding = self._finding(rule, level, message, at, statement, effect)
-        finding = replace(finding, safe=safe) if safe else finding
+        if safe or size:
+            finding = replace(finding, safe=safe, size=size)
         index = statement.index if statement else -1
         ignore = inline.hiding(self.ignores, rule.id, index, _NEVER_IGNORED)
         if ignore:

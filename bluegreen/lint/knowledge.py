@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bluegreen.lint.ops import Column, Constraint, Name, Type
 
@@ -49,6 +49,8 @@ class Table(NamedTuple):
         rows: estimate; None where nobody counted.
         default_partition: of a partitioned table.
         parent: of a partition.
+        reads: tables that a view is made of.
+        mentions: columns that a view mentions; an empty name for all of them.
         logged: false when it is unlogged, None when that is not known.
         writes: rows written a second; None where nobody counted.
     """
@@ -62,6 +64,8 @@ class Table(NamedTuple):
     default_partition: Name | None = None
     parent: Name | None = None
     partitioned: bool = False
+    reads: tuple[Name, ...] = ()
+    mentions: frozenset[str] = frozenset()
     logged: bool | None = None
     writes: float | None = None
 
@@ -84,6 +88,8 @@ class Knowledge:
         wild: functions that are known to be.
         whole: whether tables that are not in here do not exist.
         timezone: the TimeZone that migrations run with; empty when unknown.
+        schema: where names without a schema go.
+        answers: what rows say, by `questions.Question`; empty before they were asked.
     """
 
     tables: Mapping[Key, Table] = field(default_factory=dict)
@@ -93,6 +99,8 @@ class Knowledge:
     wild: frozenset[str] = frozenset()
     whole: bool = False
     timezone: str = ""
+    schema: str = "public"
+    answers: Mapping[Any, Any] = field(default_factory=dict)
 
 
 NOTHING = Knowledge()

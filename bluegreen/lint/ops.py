@@ -223,6 +223,7 @@ class Op(NamedTuple):
         names: index columns (an expression is an empty name), dropped columns …
         mentions: columns that index expressions, predicates or views mention.
         flags: words of the statement, e.g. `concurrently`, `cascade`, `if_exists`.
+        reads: tables that a view is made of.
         inside: whether it stands in the body of a DO block.
     """
 
@@ -242,6 +243,7 @@ class Op(NamedTuple):
     names: tuple[str, ...] = ()
     mentions: frozenset[str] = frozenset()
     flags: frozenset[str] = frozenset()
+    reads: tuple[Name, ...] = ()
     inside: bool = False
 
 

@@ -52,6 +52,8 @@ def _page(rule: Rule) -> str:
         f"**Why.** {rule.why}",
         f"**Instead.** {rule.workaround}",
     ]
+    if rule.rows is not None:
+        parts.append("It speaks where a database is asked, with `--dsn`.")
     if rule.known:
         parts += ["Before it there is:", _sql(rule.known)]
     parts += ["Found:", _sql(rule.bad), "Not found:", _sql(rule.good)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bluegreen.lint.expressions import columns, strings
-from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.expressions import columns, strings, walk
+from bluegreen.lint.ops import Kind, Name, Op
 from bluegreen.lint.reading_parts import (
     column,
     constraint,
@@ -59,6 +59,8 @@ def create_table_as(statement: Statement, tree: Tree) -> Iterator[Op]:
         statement.at,
         table=relation(into),
         what=what,
+        mentions=columns(tree["query"]) if what != "table" else frozenset(),
+        reads=_tables(tree["query"]) if what != "table" else (),
         flags=frozenset(flags),
     )
 
@@ -132,8 +134,27 @@ def create_view(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`CREATE VIEW`."""
     flags = words(tree, replace="replace")
     view = relation(tree["view"])
-    mentions = columns(tree.get("query"))
-    yield Op(Kind.CREATE_VIEW, statement.at, view, flags=flags, mentions=mentions)
+    yield Op(
+        Kind.CREATE_VIEW,
+        statement.at,
+        view,
+        flags=flags,
+        mentions=columns(tree.get("query")),
+        reads=_tables(tree.get("query")),
+    )
+
+
+def _tables(query: Tree | None) -> tuple[Name, ...]:
+    """The tables that a query is made of, without those of its WITH."""
+    made = {
+        node.get("ctename", "") for _, node in walk({"": query}) if "ctename" in node
+    }
+    found = (
+        relation(node)
+        for name, node in walk({"": query})
+        if name == "RangeVar" and node.get("relname") not in made
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def create_rule(statement: Statement, tree: Tree) -> Iterator[Op]:

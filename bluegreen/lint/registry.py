@@ -21,6 +21,7 @@ from bluegreen.lint.rules import (
     maintenance,
     objects,
     partitions,
+    rows,
     sessions,
     types,
 )
@@ -37,6 +38,7 @@ SUBJECTS: dict[str, tuple[Rule, ...]] = {
     "Clients that still run": clients.RULES,
     "Other objects": objects.RULES,
     "Data": data.RULES,
+    "With a database at hand": rows.RULES,
     "Hygiene": hygiene.RULES,
 }
 RULES: dict[str, Rule] = {

@@ -6,7 +6,7 @@ fire on its own bad example cannot exist.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -88,6 +88,9 @@ class Rule:
         timeouts: whether the examples run in a session that sets its timeouts.
         known: schema that exists before the examples.
         target: major version that the examples are for; 0: all.
+        names: patterns of names that the examples must match.
+        rows: how many rows answer the questions of the examples, in a database that is
+            known whole; -1: it could not be seen, None: no database is asked.
     """
 
     id: str
@@ -109,6 +112,8 @@ class Rule:
     timeouts: bool = True
     known: str = ""
     target: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ class Finding:
         column: from 1, in characters.
         length: characters to underline on that line.
         source_line: the line as written.
+        size: how large and how busy the table is, where a server told.
         reason: why it is ignored; empty when it counts.
     """
 
@@ -136,6 +142,7 @@ class Finding:
     effect: Effect = field(default_factory=Effect)
     safe: SafeForm | None = None
     reason: str = ""
+    size: str = ""
 
 
 def on(*kinds: Kind) -> frozenset[Kind]:

@@ -6,6 +6,7 @@ It judges nothing: rules ask it questions before each op, then the op is applied
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,7 @@ from bluegreen.lint import expressions, track_tables
 from bluegreen.lint.deciders import effect
 from bluegreen.lint.effects import Effect, Lock
 from bluegreen.lint.expressions import proves_not_null
+from bluegreen.lint.homes import at_home, homed
 from bluegreen.lint.knowledge import NOTHING, Domain, Key, Knowledge, Table
 from bluegreen.lint.ops import DATA, SCHEMA, Constraint, Kind, Name, Op, Type
 from bluegreen.lint.reading import ops
@@ -71,6 +73,7 @@ class FileSoFar:
     kinds: set[Kind] = field(default_factory=set)
     changed: dict[Key, Op] = field(default_factory=dict)
     dropped_names: set[tuple[Key, str]] = field(default_factory=set)
+    dropped_tables: set[Key] = field(default_factory=set)
     bulk: dict[Key, Op] = field(default_factory=dict)
     scanned: dict[Key, Op] = field(default_factory=dict)
     changed_keys: set[Key] = field(default_factory=set)
@@ -93,6 +96,7 @@ class State:
         knowledge: Knowledge = NOTHING,
         versions: Versions | None = None,
         settings: Mapping[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.knowledge = knowledge
         self.versions = versions or Versions()
@@ -113,6 +117,12 @@ class State:
         self.added_columns: dict[Key, set[str]] = {}
         self.kept_by_trigger: set[Key] = set()
         self.built_indexes: dict[Key, str] = {}
+        self.check_texts: dict[tuple[Key, str], str] = {}
+        self.changed_rows: set[Key] = set()
+        self.opaque = False
+        self.dropped_ever: set[Key] = set()
+        self.views = {key for key, table in self.tables.items() if table.reads}
+        self.names = {sort: re.compile(text) for sort, text in (names or {}).items()}
 
     # What rules ask.
 
@@ -133,6 +143,16 @@ class State:
         known = self.table(table)
         found = known.constraints if known else ()
         return next((c for c in found if c.name == name), None)
+
+    def name_of(self, table: Name, constraint: Constraint) -> str:
+        """A constraint's name, or the one that PostgreSQL will choose."""
+        return constraint.name or track_tables.default_name(table, constraint)
+
+    def primary_key(self, table: Name) -> tuple[str, ...]:
+        """The columns of the primary key, where it is known."""
+        known = self.table(table)
+        found = known.constraints if known else ()
+        return next((c.columns for c in found if c.kind == "primary"), ())
 
     def proved_not_null(self, table: Name, name: str) -> frozenset[str]:
         """Columns that this CHECK shows to hold no NULL."""
@@ -176,6 +196,15 @@ class State:
                 ):
                     own.add(other.name)
         return sorted(name for name in own if name)
+
+    def views_on(self, table: Name, column: str = "") -> list[Name]:
+        """Views made of a table, or of this column of it, as far as they are known."""
+        return [
+            view.name
+            for view in (self.tables[key] for key in sorted(self.views))
+            if any(name.key == table.key for name in view.reads)
+            and (not column or {column, ""} & view.mentions)
+        ]
 
     def emptied_with(self, table: Name) -> list[Name]:
         """Tables that a TRUNCATE … CASCADE of this one empties too."""
@@ -279,8 +308,11 @@ class State:
     def _remember(self, op: Op) -> None:
         file = self.file
         file.kinds.add(op.kind)
+        self.opaque |= op.kind is Kind.DYNAMIC_SQL
         if op.kind in DATA:
             file.data = file.data or op
+            if op.table:
+                self.changed_rows.add(op.table.key)
         elif op.kind in SCHEMA:
             file.schema = file.schema or op
         if op.table is None:
@@ -339,27 +371,33 @@ def know(
     sources: Iterable[Source],
     *,
     rows: Mapping[Key, int] | None = None,
+    writes: Mapping[Key, float] | None = None,
     timezone: str = "",
     whole: bool = False,
+    schema: str = "public",
 ) -> Knowledge:
     """Learn a catalog from SQL: a schema dump, or the migrations already applied.
 
     Args:
         sources: files in the order in which they ran.
         rows: estimates by schema and table.
+        writes: rows written a second, by schema and table.
         timezone: what migrations run with, where it is known.
         whole: whether the files hold every table there is.
+        schema: where names without a schema go.
     """
     state = State()
     for source in sources:
         state.open_file(source, in_transaction=False)
         for statement in source.statements:
-            found = ops(statement)
-            for op in found:
-                state.look(op, found)
+            state.siblings = [homed(op, schema) for op in ops(statement)]
+            for op in state.siblings:
                 state.apply(op)
     counted = {
-        key: table._replace(rows=(rows or {}).get(key))
+        key: table._replace(
+            rows=(rows or {}).get(at_home(key, schema)),
+            writes=(writes or {}).get(at_home(key, schema)),
+        )
         for key, table in state.tables.items()
     }
     return Knowledge(
@@ -370,4 +408,5 @@ def know(
         frozenset(state.wild),
         whole,
         timezone,
+        schema,
     )

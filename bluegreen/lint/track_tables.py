@@ -62,8 +62,10 @@ def _create_table(state: State, op: Op) -> None:
 
 def _create_table_as(state: State, op: Op) -> None:
     assert op.table is not None
-    _put(state, Table(op.table))
+    _put(state, Table(op.table, reads=op.reads, mentions=op.mentions))
     state.fresh.add(op.table.key)
+    if op.reads:
+        state.views.add(op.table.key)
 
 
 _KEYS = frozenset({"primary", "unique"})
@@ -112,8 +114,9 @@ def _create_index(state: State, op: Op) -> None:
 def _create_view(state: State, op: Op) -> None:
     assert op.table is not None
     if op.table.key not in state.tables:
-        _put(state, Table(op.table))
         state.fresh.add(op.table.key)
+    _put(state, Table(op.table, reads=op.reads, mentions=op.mentions))
+    state.views.add(op.table.key)
 
 
 def _create_function(state: State, op: Op) -> None:
@@ -231,6 +234,10 @@ def _drop(state: State, op: Op) -> None:
     assert op.table is not None
     if op.what in ("table", "materialized view", "view", "foreign table"):
         state.tables.pop(op.table.key, None)
+        state.views.discard(op.table.key)
+        state.dropped_ever.add(op.table.key)
+        if state.filled(op.table):
+            state.file.dropped_tables.add(op.table.key)
         state.fresh.discard(op.table.key)
     elif op.what == "index" and (owner := state.table_of_index(op.table)):
         table = _at(state, owner)

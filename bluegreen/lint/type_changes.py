@@ -65,12 +65,12 @@ def decide(op: Op, state: State) -> Change:
     assert op.table is not None
     known = state.table(op.table)
     column = known.columns.get(op.name) if known else None
-    casts = _casts(op.expr, op.name)
-    if casts is None:
+    steps = casts(op.expr, op.name)
+    if steps is None:
         return Change(_HEAP, True, why="USING computes a new value for each row")
     if column is None or known is None:
         return _unknown_column(op.type, state)
-    change = _through([column.type, *casts, op.type], state)
+    change = _through([column.type, *steps, op.type], state)
     renames = column.type.name != op.type.name
     if change.rewrite:
         return replace(change, renames=renames)
@@ -215,12 +215,12 @@ def _finer(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
     return new[-1] >= (old[-1] if old else _FULL_PRECISION)
 
 
-def _casts(using: Tree | None, name: str) -> list[Type] | None:
+def casts(using: Tree | None, name: str) -> list[Type] | None:
     """The types that USING casts the column to in turn; None where it computes."""
     if using is None:
         return []
     if cast := using.get("TypeCast"):
-        inner = _casts(cast["arg"], name)
+        inner = casts(cast["arg"], name)
         return None if inner is None else [*inner, type_of(cast["typeName"])]
     fields = using.get("ColumnRef", {}).get("fields")
     return [] if strings(fields)[-1:] == (name,) else None

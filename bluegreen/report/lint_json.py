@@ -49,6 +49,7 @@ def finding(found: Finding) -> dict[str, Any]:
         "line": found.line,
         "column": found.column,
         "length": found.length,
+        "size": found.size,
         "why": found.why,
         "workaround": found.workaround,
         "effect": effect(found.effect),

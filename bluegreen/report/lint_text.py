@@ -30,6 +30,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield f"{' ' * len(gutter)} | {' ' * (finding.column - 1)}{mark}"
     if finding.effect.locks or finding.effect.scan:
         yield f"      takes: {finding.effect}"
+    if finding.size:
+        yield f"      size:  {finding.size}"
     yield f"      why:   {finding.why}"
     yield f"      safe:  {finding.workaround}"
     if finding.safe:

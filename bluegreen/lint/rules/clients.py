@@ -118,6 +118,19 @@ def _no_dual_write(op: Op, state: State) -> str | None:
     return f"{name} is filled, but no trigger keeps it while old clients write"
 
 
+def _used_before(op: Op, state: State) -> str | None:
+    if op.table is None or {"if_not_exists", "temporary"} & op.flags:
+        return None
+    if op.table.key in state.dropped_ever:
+        return None
+    files = state.touched.get(op.table.key)
+    return (
+        f"{sorted(files)[0]} changes {op.table} before it is made here"
+        if files
+        else None
+    )
+
+
 def _rebuilt(op: Op, state: State) -> str | None:
     if op.table is None or state.effect.rewrite is not Rewrite.HEAP:
         return None
@@ -324,6 +337,20 @@ RULES = (
         "EXECUTE FUNCTION write_both();\n-- file: 2.sql\n"
         "UPDATE note SET content = body WHERE id BETWEEN 1 AND 1000;",
         once="file",
+    ),
+    Rule(
+        id="used-before-made",
+        name="A table is changed by a file before the one that makes it",
+        level=Level.WARNING,
+        kinds=on(Kind.CREATE_TABLE),
+        condition=_used_before,
+        effect="None: the earlier file fails, or this statement does.",
+        why="Either the order of the files is wrong, or the table is there already.",
+        workaround="Put the file that makes the table first.",
+        bad="ALTER TABLE note ADD COLUMN title text;\n-- file: 2.sql\n"
+        "CREATE TABLE note (id bigint PRIMARY KEY);",
+        good="CREATE TABLE note (id bigint PRIMARY KEY);\n-- file: 2.sql\n"
+        "ALTER TABLE note ADD COLUMN title text;",
     ),
     Rule(
         id="index-built-then-rewritten",

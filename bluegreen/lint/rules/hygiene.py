@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from bluegreen.lint.ops import Column, Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
@@ -93,6 +93,75 @@ def _unindexed(_op: Op, state: State) -> str | None:
             if not any(index.names[:1] == first for index in table.indexes):
                 return f"no index on {table.name} begins with {', '.join(first)}"
     return None
+
+
+def _pattern(op: Op, state: State) -> str | None:
+    for sort, name in _new_names(op) if state.names else ():
+        wanted = state.names.get(sort)
+        if name and wanted and not wanted.search(name):
+            return f"{sort} {name} does not match {wanted.pattern}"
+    return None
+
+
+def _new_names(op: Op) -> Iterator[tuple[str, str]]:
+    """The names that an op gives, with their sorts."""
+    if op.kind in _NAMING and op.table:
+        yield _NAMING[op.kind], op.table.name
+    elif op.kind in _NAMING_BY_NAME:
+        yield _NAMING_BY_NAME[op.kind], op.name
+    elif op.kind is Kind.RENAME:
+        yield op.what, op.value
+    for column in _columns(op):
+        yield "column", column.name
+        yield from (("constraint", c.name) for c in column.constraints)
+    yield from (("constraint", c.name) for c in op.constraints)
+
+
+_NAMING = {
+    Kind.CREATE_TABLE: "table",
+    Kind.CREATE_TABLE_AS: "table",
+    Kind.CREATE_VIEW: "view",
+    Kind.CREATE_SEQUENCE: "sequence",
+}
+_NAMING_BY_NAME = {
+    Kind.CREATE_INDEX: "index",
+    Kind.CREATE_TRIGGER: "trigger",
+    Kind.ADD_CONSTRAINT: "constraint",
+}
+# Bytes and alignment of types of fixed size, from pg_type.
+_SIZES = {
+    **dict.fromkeys(("int8", "float8", "timestamp", "timestamptz", "time"), (8, 8)),
+    **dict.fromkeys(("money", "bigserial", "serial8", "xid8", "pg_lsn"), (8, 8)),
+    **dict.fromkeys(("int4", "float4", "date", "oid", "serial", "serial4"), (4, 4)),
+    **dict.fromkeys(("int2", "smallserial", "serial2"), (2, 2)),
+    "bool": (1, 1),
+    "char": (1, 1),
+    "uuid": (16, 1),
+    "interval": (16, 8),
+    "timetz": (12, 8),
+    "macaddr": (6, 4),
+    "point": (16, 8),
+}
+# Less than this is lost in the padding of the row itself.
+_WORTH_BYTES = 8
+
+
+def _padded(op: Op, _state: State) -> str | None:
+    sizes = [_SIZES.get(column.type.name) for column in op.columns]
+    fixed = [size for size in sizes if size]
+    if len(fixed) != len(sizes) and None in sizes[: len(fixed)]:
+        return None
+    lost = _length(fixed) - _length(sorted(fixed, key=lambda size: -size[1]))
+    if lost < _WORTH_BYTES:
+        return None
+    return f"{lost} bytes of every row of {op.table} are padding between columns"
+
+
+def _length(sizes: list[tuple[int, int]]) -> int:
+    end = 0
+    for size, align in sizes:
+        end += -end % align + size
+    return end
 
 
 _ALL_NAMES = on(
@@ -190,6 +259,32 @@ RULES = (
         workaround="IF [NOT] EXISTS, or a transaction.",
         bad="CREATE TABLE note (id bigint PRIMARY KEY);",
         good="CREATE TABLE IF NOT EXISTS note (id bigint PRIMARY KEY);",
+        off=True,
+    ),
+    Rule(
+        id="name-pattern",
+        name="A new name does not match the project's pattern",
+        level=Level.WARNING,
+        kinds=_ALL_NAMES | on(*_NAMING),
+        condition=_pattern,
+        effect=_NONE,
+        why="The project asks for it: `names` in the configuration.",
+        workaround="Another name.",
+        names={"index": "_idx$"},
+        bad="CREATE INDEX CONCURRENTLY note_body ON note (body);",
+        good="CREATE INDEX CONCURRENTLY note_body_idx ON note (body);",
+    ),
+    Rule(
+        id="column-padding",
+        name="The order of the columns wastes space in every row",
+        level=Level.INFO,
+        kinds=on(Kind.CREATE_TABLE),
+        condition=_padded,
+        effect="Larger rows: 8-byte values begin at multiples of 8.",
+        why="On a large table the padding is read and cached with the rows for ever.",
+        workaround="Wide columns of fixed size first, then narrow ones, then texts.",
+        bad="CREATE TABLE note (a bool, id bigint PRIMARY KEY, b bool, c bigint);",
+        good="CREATE TABLE note (id bigint PRIMARY KEY, c bigint, a bool, b bool);",
         off=True,
     ),
     Rule(

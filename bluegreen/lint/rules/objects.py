@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bluegreen.lint.builtin_functions import CALM, VOLATILE
+from bluegreen.lint.expressions import columns
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.track import State
@@ -66,6 +68,49 @@ def _replaced(op: Op, _state: State) -> str | None:
         return None
     sort = {Kind.CREATE_VIEW: "view", Kind.CREATE_TRIGGER: "trigger"}
     return f"both releases get the new {sort.get(op.kind, 'function')} at once"
+
+
+def _held_by_view(op: Op, state: State) -> str | None:
+    """A view or generated column for which PostgreSQL refuses the change."""
+    if op.table is None or "cascade" in op.flags:
+        return None
+    if op.kind is Kind.DROP:
+        views = state.views_on(op.table) if op.what in _DROPPED_UNDER else []
+        return f"view {views[0]} is made of {op.table}" if views else None
+    if views := state.views_on(op.table, op.name):
+        return f"view {views[0]} is made of {op.table}.{op.name}"
+    known = state.table(op.table)
+    for column in known.columns.values() if known else ():
+        if column.generated and op.name in columns(column.expr):
+            return f"generated column {column.name} is made of {op.name}"
+    return None
+
+
+_DROPPED_UNDER = frozenset({"table", "view", "materialized view", "foreign table"})
+
+
+def _calls(op: Op, state: State) -> str | None:
+    if op.kind is Kind.CALL:
+        return "what the procedure does is not read"
+    strange = set(op.names) - CALM - VOLATILE - _AGGREGATES - state.calm
+    if not strange:
+        return None
+    return f"what {sorted(strange)[0]}() does is not read"
+
+
+_AGGREGATES = frozenset(
+    {
+        *("count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and"),
+        *("bool_or", "json_agg", "jsonb_agg", "unnest", "generate_series"),
+        *("row_number", "rank", "dense_rank", "lag", "lead", "first_value"),
+    }
+)
+
+
+def _made_again(op: Op, state: State) -> str | None:
+    if op.table is None or op.table.key not in state.file.dropped_tables:
+        return None
+    return f"{op.table} is dropped and made again: its rows are lost"
 
 
 def _rights(op: Op, _state: State) -> str | None:
@@ -187,6 +232,47 @@ RULES = (
         workaround="A new name for new behaviour; drop the old one later.",
         bad="CREATE OR REPLACE VIEW note_count AS SELECT 1;",
         good="CREATE VIEW note_total AS SELECT 1;",
+        off=True,
+    ),
+    Rule(
+        id="held-by-view",
+        name="A view or generated column holds what is changed or dropped",
+        level=Level.ERROR,
+        kinds=on(Kind.ALTER_TYPE, Kind.DROP_COLUMN, Kind.DROP),
+        condition=_held_by_view,
+        effect="None: PostgreSQL refuses it with SQLSTATE 0A000 or 2BP01.",
+        why="The migration fails at this statement.",
+        workaround="Drop the view first and make it again afterwards, in one "
+        "transaction; or leave the column and add another.",
+        known="CREATE TABLE note (id bigint, slug varchar(20));\n"
+        "CREATE VIEW note_slug AS SELECT slug FROM note;",
+        bad="ALTER TABLE note ALTER COLUMN slug TYPE text;",
+        good="ALTER TABLE note ADD COLUMN slug_next text;",
+    ),
+    Rule(
+        id="table-made-again",
+        name="A table is dropped and made again under the same name",
+        level=Level.ERROR,
+        kinds=on(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS),
+        condition=_made_again,
+        effect="ACCESS EXCLUSIVE; the rows are gone.",
+        why="Every row is lost, and clients meet an empty table without an error.",
+        workaround="Change the table that is there, or take a new name.",
+        bad="DROP TABLE IF EXISTS note;\nCREATE TABLE note (id bigint PRIMARY KEY);",
+        good="CREATE TABLE IF NOT EXISTS note (id bigint PRIMARY KEY);",
+        also=frozenset({"drop-table"}),
+    ),
+    Rule(
+        id="opaque-call",
+        name="A function or procedure of your own is called",
+        level=Level.INFO,
+        kinds=on(Kind.CALL, Kind.SELECT),
+        condition=_calls,
+        effect="Unknown.",
+        why="It may lock, rewrite or delete anything, and the file does not show it.",
+        workaround="Write the statements out, or ignore this with what it does.",
+        bad="SELECT rebuild_everything();",
+        good="SELECT lower('A');",
         off=True,
     ),
     Rule(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 from bluegreen.lint.config import Config
 from bluegreen.lint.engine import Report, check
 from bluegreen.lint.knowledge import Knowledge
+from bluegreen.lint.questions import Answer
 from bluegreen.lint.rule import Rule
 from bluegreen.lint.source import Source, read
 from bluegreen.lint.track import know
@@ -47,8 +49,20 @@ def fired(sql: str, schema: str = "", **config: object) -> list[str]:
     return [finding.rule for finding in lint(sql, schema, **config).findings]
 
 
+def answered(rule: Rule, sql: str) -> list[str]:
+    """The same where a database is asked, and every answer is the rule's."""
+    whole = known(rule.known, whole=True)
+    asked = check(files(sql), Config(settings=QUIET), whole).questions
+    rows = None if rule.rows == -1 else rule.rows
+    answers = {question: Answer(rows, why="it took too long") for question in asked}
+    report = check(files(sql), Config(settings=QUIET), replace(whole, answers=answers))
+    return [finding.rule for finding in report.findings]
+
+
 def example(rule: Rule, sql: str) -> list[str]:
     """The rules that an example of a rule breaks."""
+    if rule.rows is not None:
+        return answered(rule, sql)
     return fired(
         sql,
         rule.known,
@@ -56,4 +70,5 @@ def example(rule: Rule, sql: str) -> list[str]:
         enable=(rule.id,) if rule.off else (),
         settings=QUIET if rule.timeouts else {},
         target_version=rule.target or None,
+        names=rule.names,
     )
