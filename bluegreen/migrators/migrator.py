@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bluegreen.model.errors import StepError
 from bluegreen.model.progress import Progress
 from bluegreen.postgres.database import Database
 
@@ -62,6 +63,10 @@ class Applied:
     digest: str
     seconds: float
     details: Mapping[str, Any]
+
+
+class LockNotFreeError(StepError):
+    """A statement waited in vain for a lock; it may be tried again."""
 
 
 class Migrator(Protocol):

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bluegreen.model.errors import PlaybookRefused
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 NO_TRANSACTION = "-- bluegreen: no-transaction"
 """A comment that asks for statement by statement, e.g. for a CALL that commits."""
+
+CONTRACT = "-- bluegreen: contract"
+"""A comment: what stands behind it in the file waits until blue is released."""
+
+Half = Literal["expand", "contract"]
+"""What runs before traffic moves, and what runs once blue is no way back any more."""
 
 # PreventInTransactionBlock() in PostgreSQL's utility.c and the commands it calls.
 _ALONE = frozenset(
@@ -82,7 +88,7 @@ class Script:
 
     Attributes:
         name: as messages call it, relative to the playbook.
-        digest: SHA-256 of the file's bytes.
+        digest: SHA-256 of the file's bytes, or of its half's.
         parts: its statements.
         together: all of them in one transaction of ours.
     """
@@ -98,8 +104,11 @@ class Script:
         return hashlib.sha256(texts.encode()).hexdigest()
 
 
-def read_script(path: Path, name: str) -> Script:
-    """Read and split a file.
+def read_script(path: Path, name: str, half: Half | None = "expand") -> Script:
+    """Read and split a file, and give what stands before or behind `CONTRACT`.
+
+    A file without that comment is all expand; its contract has no parts. None for the
+    half gives all of it.
 
     Raises:
         PlaybookRefused: 2009; it is not plain SQL, or leaves a transaction open.
@@ -118,15 +127,25 @@ def read_script(path: Path, name: str) -> Script:
     if unread is not None:
         line = source.place(unread)[0]
         raise _refused(name, line, f"syntax error near {source.text[unread:][:20]!r}")
-    parts = tuple(
-        part_of(one.kind, one.tree, one.text, one.line) for one in source.statements
-    )
+    start, end = _stretch(source, half)
+    taken = [one for one in source.statements if start <= one.at < end]
+    parts = tuple(part_of(one.kind, one.tree, one.text, one.line) for one in taken)
     _require_closed(name, parts)
     asked = any(c.text.strip() == NO_TRANSACTION for c in source.comments)
-    used = uses_new_label([(one.kind, one.tree, one.text) for one in source.statements])
+    used = uses_new_label([(one.kind, one.tree, one.text) for one in taken])
     apart = asked or used or any(part.alone or part.transaction for part in parts)
-    digest = hashlib.sha256(content).hexdigest()
-    return Script(name, digest, parts, together=not apart)
+    whole = (start, end) == (0, len(source.text))
+    told = content if whole else source.text[start:end].encode()
+    return Script(name, hashlib.sha256(told).hexdigest(), parts, together=not apart)
+
+
+def _stretch(source: Source, half: Half | None) -> tuple[int, int]:
+    marks = (c.at for c in source.comments if c.text.strip() == CONTRACT)
+    size = len(source.text)
+    if half is None:
+        return 0, size
+    mark = next(marks, size)
+    return (0, mark) if half == "expand" else (mark, size)
 
 
 def part_of(kind: str, tree: Tree, text: str, line: int) -> Part:

@@ -6,6 +6,9 @@ a file falls into statements for `script.py`, remembering for `postgres/applied.
 A file runs in one transaction. A file with statements that cannot, or with its own
 BEGIN, runs statement by statement, and a run that is cut off goes on behind the last
 statement that was done.
+
+What contracts the schema, by file or by comment, is remembered under names of its own,
+so that both halves of a file have their own story.
 """
 
 from __future__ import annotations
@@ -15,9 +18,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bluegreen.migrators.migrator import Applied, History, Pending
+from bluegreen.migrators.migrator import Applied, History, LockNotFreeError, Pending
 from bluegreen.migrators.order import compare, files_in_order
-from bluegreen.migrators.script import Part, Script, read_script
+from bluegreen.migrators.script import Half, Part, Script, read_script
 from bluegreen.model.clock import Clock, SystemClock
 from bluegreen.model.errors import StepError
 from bluegreen.model.progress import Progress
@@ -38,6 +41,13 @@ _MOST_TOLD = 200
 
 Tell = Callable[[Progress], None]
 
+_TRAFFIC: dict[Half, str] = {
+    "expand": "blue serves and nothing has moved",
+    "contract": "green serves, and blue was released",
+}
+
+_CONTRACT = " (contract)"
+
 
 class SqlFiles:
     """The files of one playbook.
@@ -46,6 +56,8 @@ class SqlFiles:
         home: the playbook's folder.
         patterns: files or patterns, in the order in which they apply; within one
             pattern files go by name, numbers by value.
+        contract: files or patterns of what waits until blue is released.
+        half: which half is meant.
         lock_timeout: how long a statement may wait for a lock.
         statement_timeout: how long it may run.
     """
@@ -55,22 +67,43 @@ class SqlFiles:
         home: Path,
         patterns: Sequence[str],
         *,
+        contract: Sequence[str] = (),
+        half: Half = "expand",
         lock_timeout: timedelta,
         statement_timeout: timedelta,
         clock: Clock | None = None,
     ) -> None:
         self._home = home
         self._patterns = patterns
+        self._contract = contract
+        self._half = half
         self._lock_timeout = lock_timeout
         self._statement_timeout = statement_timeout
         self._clock = clock or SystemClock()
 
     def look(self, database: Database) -> History:
         """Hold the files against what green remembers; change nothing."""
-        scripts = [
-            self._read(name) for name in files_in_order(self._home, self._patterns)
+        ours = self._half == "contract"
+        rows = [
+            row
+            for row in read_applied(database)
+            if row.name.endswith(_CONTRACT) == ours
         ]
-        return compare(scripts, read_applied(database))
+        return compare(self.scripts(), rows)
+
+    def scripts(self) -> list[Script]:
+        """What there is to run of this half, in order."""
+        later = dict.fromkeys(files_in_order(self._home, self._contract))
+        files = [
+            name
+            for name in files_in_order(self._home, self._patterns)
+            if name not in later
+        ]
+        if self._half == "expand":
+            scripts = map(self._read, files)
+            return [one for one in scripts if one.parts or not self._rest(one.name)]
+        rests = [name for name in files if self._rest(name)]
+        return [self._read(name + _CONTRACT) for name in (*rests, *later)]
 
     def preview(self, one: Pending) -> Sequence[str]:
         """The statements that are still to run."""
@@ -87,7 +120,7 @@ class SqlFiles:
             lock_timeout=self._lock_timeout,
             statement_timeout=self._statement_timeout,
         ) as session:
-            run = _Run(script, session, self._clock, tell)
+            run = _Run(script, session, self._clock, tell, _TRAFFIC[self._half])
             if script.together:
                 run.together()
             else:
@@ -95,16 +128,30 @@ class SqlFiles:
         seconds = self._clock.monotonic() - started
         return Applied(script.name, script.digest, round(seconds, 3), run.details())
 
+    def _rest(self, name: str) -> bool:
+        return bool(read_script(self._home / name, name, "contract").parts)
+
     def _read(self, name: str) -> Script:
-        return read_script(self._home / name, name)
+        """A half of a file, or a whole file of `contract`."""
+        if not name.endswith(_CONTRACT):
+            return read_script(self._home / name, name)
+        file = name.removesuffix(_CONTRACT)
+        later = file in files_in_order(self._home, self._contract)
+        return read_script(self._home / file, name, None if later else "contract")
 
 
 class _Run:
     """One file being run in one session."""
 
     def __init__(
-        self, script: Script, session: UserSession, clock: Clock, tell: Tell
+        self,
+        script: Script,
+        session: UserSession,
+        clock: Clock,
+        tell: Tell,
+        traffic: str,
     ) -> None:
+        self._traffic = traffic
         self._script = script
         self._session = session
         self._clock = clock
@@ -241,11 +288,12 @@ class _Run:
             hint += "raise `lock_timeout` of the step; then run again"
         elif part.alone:
             hint += "; if it was cut off before, it may be done: make it repeatable"
-        return StepError(
+        kind = LockNotFreeError if error.sqlstate == "55P03" else StepError
+        return kind(
             4004,
             f"a migration failed at {self._script.name}:{part.line_at(error.at)}",
             seen=error.message,
             wanted="every statement of the file done",
-            traffic=f"blue serves and nothing has moved; on green {undone}",
+            traffic=f"{self._traffic}; on green {undone}",
             hint=hint,
         )

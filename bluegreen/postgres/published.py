@@ -8,7 +8,7 @@ lists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -19,14 +19,22 @@ from bluegreen.postgres.relations import Column, Relation, is_named
 MARKER_TABLE = ("bluegreen", "marker")
 COLUMN_LISTS_SINCE = 15
 
+ColumnName = tuple[str, str, str]
+"""Schema, table and column."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class PublishedTable:
-    """A table in a publication; `columns` is None where all of them travel."""
+    """A table in a publication; `columns` is None where all of them travel.
+
+    `through_root` says that it is a partitioned table whose partitions travel under
+    its name.
+    """
 
     schema: str
     name: str
     columns: tuple[str, ...] | None = None
+    through_root: bool = False
 
 
 def choose_tables(
@@ -34,20 +42,53 @@ def choose_tables(
     taker: Iterable[Relation],
     *,
     exclude: Iterable[str] = (),
+    through_root: Iterable[str] = (),
+    kept_back: Collection[ColumnName] = frozenset(),
 ) -> tuple[PublishedTable, ...]:
     """The tables that both sides have, with a column list where the giver has more.
 
     Partitions are named one by one and their parents not at all, so that a column
-    list, a replica identity and a row's way are each table's own. Pure.
+    list, a replica identity and a row's way are each table's own. A partitioned table
+    whose twin is a plain one has no such twins for its partitions: those travel under
+    its name. Pure.
+
+    Args:
+        giver: all of its relations.
+        taker: all of its relations.
+        exclude: tables that stay behind, `schema.table`.
+        through_root: partitioned tables whose partitions travel under their name.
+        kept_back: columns of the giver that are not sent though the taker has them.
     """
-    there = {(r.schema, r.name): r for r in taker if r.holds_rows}
+    there = {(r.schema, r.name): r for r in taker}
+    named, spared = set(through_root), set(exclude)
     chosen = [PublishedTable(*MARKER_TABLE)]
+    roots = set()
+    others = []
     for relation in giver:
         twin = there.get((relation.schema, relation.name))
-        if twin is None or not travels(relation) or is_named(relation, exclude):
+        if twin is None or not _has_rows(twin) or is_named(relation, spared):
             continue
-        chosen.append(_published(relation, twin))
-    return tuple(sorted(chosen))
+        if relation.kind == "partitioned" and (
+            relation.full_name in named or twin.kind == "table"
+        ):
+            roots.add(relation.full_name)
+            chosen.append(_published(relation, twin, kept_back))
+        elif travels(relation):
+            others.append((relation, twin))
+    chosen += [
+        _published(relation, twin, kept_back)
+        for relation, twin in others
+        if not relation.is_partition or relation.root_name not in roots
+    ]
+    return tuple(sorted(chosen, key=_by_name))
+
+
+def _by_name(table: PublishedTable) -> tuple[str, str]:
+    return table.schema, table.name
+
+
+def _has_rows(relation: Relation) -> bool:
+    return relation.kind in {"table", "partitioned"}
 
 
 def travels(relation: Relation) -> bool:
@@ -57,12 +98,19 @@ def travels(relation: Relation) -> bool:
     )
 
 
-def _published(relation: Relation, twin: Relation) -> PublishedTable:
+def _published(
+    relation: Relation, twin: Relation, kept_back: Collection[ColumnName]
+) -> PublishedTable:
     takes = {column.name for column in twin.columns if not column.generated}
+    takes -= {c for s, t, c in kept_back if (s, t) == (relation.schema, relation.name)}
     sent = [column.name for column in relation.columns if not column.generated]
     common = tuple(name for name in sent if name in takes)
-    whole = len(common) == len(sent)
-    return PublishedTable(relation.schema, relation.name, None if whole else common)
+    return PublishedTable(
+        relation.schema,
+        relation.name,
+        None if len(common) == len(sent) else common,
+        through_root=relation.kind == "partitioned",
+    )
 
 
 def obstacles(
@@ -99,10 +147,11 @@ def _obstacles(
     ]
     if not giver.identity_columns:
         found.append(f"{giver.quoted} has no replica identity: UPDATE would fail")
-    if giver.replica_identity != "f" and not set(taker.identity_columns) <= set(
-        giver.identity_columns
-    ):
-        found.append(f"{taker.quoted} has a key that {giver.quoted} does not send")
+    if giver.replica_identity != "f" and giver.identity_columns:
+        if not taker.found_by:
+            found.append(f"{taker.quoted} has no key, and {giver.quoted} sends one")
+        elif not set(taker.found_by) <= set(giver.identity_columns):
+            found.append(f"{taker.quoted} has a key that {giver.quoted} does not send")
     if table.columns is None:
         return found
     extra = [c.name for c in giver.columns if not c.generated and c.name not in sent]
@@ -144,29 +193,48 @@ def read_publication(
     )
     rows = database.rows(
         sql.SQL(
-            "SELECT n.nspname, c.relname, {} FROM pg_publication_rel r"
+            "SELECT n.nspname, c.relname, {}, c.relkind = 'p' FROM pg_publication_rel r"
             " JOIN pg_publication p ON p.oid = r.prpubid"
             " JOIN pg_class c ON c.oid = r.prrelid"
             " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = %s"
         ).format(columns),
         (name,),
     )
-    return tuple(sorted(_read(*row) for row in rows))
+    return tuple(sorted((_read(*row) for row in rows), key=_by_name))
 
 
-def _read(schema: str, name: str, columns: list[str] | None) -> PublishedTable:
-    return PublishedTable(schema, name, tuple(columns) if columns else None)
+def _read(
+    schema: str, name: str, columns: list[str] | None, parted: bool
+) -> PublishedTable:
+    return PublishedTable(schema, name, tuple(columns) if columns else None, parted)
 
 
 def publish(database: Database, name: str, tables: tuple[PublishedTable, ...]) -> None:
-    """Make the publication, or bring its list of tables to what is wanted."""
+    """Make the publication, or bring its list of tables to what is wanted.
+
+    A partition that is listed by itself travels under its own name even with
+    publish_via_partition_root: only ancestors in the publication count
+    (get_rel_sync_entry() in PostgreSQL's pgoutput.c).
+    """
     listed = sql.SQL(", ").join(_listed(table) for table in tables)
-    verb = (
-        sql.SQL("CREATE PUBLICATION {} FOR TABLE {}")
-        if read_publication(database, name) is None
-        else sql.SQL("ALTER PUBLICATION {} SET TABLE {}")
-    )
-    database.run(verb.format(sql.Identifier(name), listed))
+    root = sql.Literal(any(table.through_root for table in tables))
+    own = sql.Identifier(name)
+    if read_publication(database, name) is None:
+        database.run(
+            sql.SQL(
+                "CREATE PUBLICATION {} FOR TABLE {}"
+                " WITH (publish_via_partition_root = {})"
+            ).format(own, listed, root)
+        )
+        return
+    with database.transaction() as session:
+        # PostgreSQL refuses a list with a partitioned table while the option is off.
+        off = sql.SQL("ALTER PUBLICATION {} SET (publish_via_partition_root = {})")
+        session.execute(off.format(own, sql.Literal(True)))
+        session.execute(
+            sql.SQL("ALTER PUBLICATION {} SET TABLE {}").format(own, listed)
+        )
+        session.execute(off.format(own, root))
 
 
 def drop_publication(database: Database, name: str) -> None:

@@ -143,6 +143,17 @@ class Relation:
         return next((i.columns for i in self.indexes if self._serves(i)), ())
 
     @property
+    def found_by(self) -> tuple[str, ...]:
+        """Columns by which apply looks for a row: the identity's index, or the key.
+
+        GetRelationIdentityOrPK() in PostgreSQL's execReplication.c. Empty where whole
+        rows are compared.
+        """
+        if self.replica_identity == "i":
+            return self.identity_columns
+        return next((i.columns for i in self.indexes if i.primary and i.usable), ())
+
+    @property
     def candidate(self) -> UniqueIndex | None:
         """The narrowest unique index that could be made the replica identity."""
         usable = [index for index in self.indexes if index.usable]

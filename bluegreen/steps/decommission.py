@@ -11,6 +11,7 @@ from typing import Any, Literal
 from bluegreen.model.history import State
 from bluegreen.postgres.fence import FenceFacts
 from bluegreen.steps.contract import Action, Step
+from bluegreen.steps.mitigation.contract import RemoveHelpers, RunContract
 from bluegreen.steps.release.due import AwaitWindowEnd
 from bluegreen.steps.release.end import (
     EndWayBack,
@@ -22,7 +23,7 @@ from bluegreen.steps.restore_backup import Proof, RestoreBackup
 
 
 class Decommission(Step):
-    """End the way back, take the final backup, and take blue down or stop there."""
+    """End the way back, back blue up, run what waited for that, take blue down."""
 
     step: Literal["decommission"] = "decommission"
 
@@ -69,6 +70,8 @@ class Decommission(Step):
             AwaitWindowEnd(key),
             EndWayBack(key),
             *self._backup,
+            RemoveHelpers(key),
+            RunContract(key),
             RemoveGreenFence(key),
             *last,
         )

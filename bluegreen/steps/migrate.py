@@ -1,52 +1,42 @@
-"""The step `migrate`: bring green's schema forward, blue untouched.
+"""The step `migrate`: bring green's schema forward, in a form that blue can live with.
 
-Owns when the stream stops and starts around migrations; the tools are for
-`migrators/`.
+Owns the parameters and the order; what makes a change compatible is in
+`steps/mitigation/`, the tools are in `migrators/`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from bluegreen.migrators.migrator import Applied, History, Migrator
+from pydantic import AfterValidator
+
+from bluegreen.migrators.forecast import Forecast, forecast
+from bluegreen.migrators.migrator import Applied, History
 from bluegreen.migrators.sql_files import SqlFiles
 from bluegreen.model.hazard import Hazard
-from bluegreen.model.record import Kind, Record
-from bluegreen.model.side import Side
+from bluegreen.model.record import Kind
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
-from bluegreen.postgres.channel import Channel, read_subscription, stop_stream
-from bluegreen.postgres.resubscribe import start_stream_over, subscribed_tables
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
+from bluegreen.steps.mitigation.contract import DeferContract
+from bluegreen.steps.mitigation.expand import ExpandBlue
+from bluegreen.steps.mitigation.identity import PinGreenIdentity
+from bluegreen.steps.mitigation.leave_out import LeaveOut
+from bluegreen.steps.mitigation.mapping import BackfillMapping, CreateMapping
+from bluegreen.steps.mitigation.old_names import KeepOldNames
+from bluegreen.steps.mitigation.rules import ColumnRule, require_columns
+from bluegreen.steps.mitigation.stream import (
+    StartStream,
+    StopStream,
+    started_on_failure,
+)
 from bluegreen.steps.world import World
 
-STREAM_STOPS = timedelta(seconds=30)
-"""The apply worker ends within 20 ms; half a minute means that green is in trouble."""
 
-
-@dataclass(frozen=True, slots=True)
-class MigrateFacts:
-    """Where green stands.
-
-    Attributes:
-        history: what is applied and what is pending.
-        stopped: tables of the stream that we stopped and did not start again; None
-            where it was not stopped by us.
-    """
-
-    history: History
-    stopped: frozenset[tuple[str, str]] | None = None
-
-
-class ApplyMigrations(Action[MigrateFacts]):
-    """Every migration file is applied to green, and green's stream runs again.
-
-    The stream from blue is stopped while DDL runs: an apply worker that waits behind
-    a long lock lets blue's wal_sender_timeout end the connection again and again.
+class ApplyMigrations(Action[History]):
+    """Every migration file is applied to green.
 
     Crash: a file in one transaction is applied whole or not at all; another goes on
     behind its last statement that was done. The stream may stay stopped, and blue keeps
@@ -64,99 +54,37 @@ class ApplyMigrations(Action[MigrateFacts]):
         super().__init__(step_id)
         self.step = step
 
-    def observe(self, world: World) -> MigrateFacts:
+    def observe(self, world: World) -> History:
         """Hold the files against what green remembers."""
-        history = self._migrator(world).look(world.green)
-        return MigrateFacts(history, stopped_by(self.id, world.journal.records()))
+        return self.step.migrator(world).look(world.green)
 
-    def judge(self, facts: MigrateFacts) -> Verdict:
-        """Satisfied when nothing is pending and the stream runs."""
-        history = facts.history
-        if history.fault:
-            fault = history.fault
+    def judge(self, facts: History) -> Verdict:
+        """Satisfied when nothing is pending."""
+        if facts.fault:
+            fault = facts.fault
             return Refused(4004, fault.problem, fault.seen, fault.wanted, fault.hint)
-        if history.pending:
-            names = ", ".join(one.name for one in history.pending)
-            return Needed(f"{len(history.pending)} to apply: {names}")
-        if facts.stopped is not None:
-            return Needed("the stream from blue was stopped for a migration")
-        return Satisfied(f"{len(history.applied)} migrations are applied")
+        if facts.pending:
+            names = ", ".join(one.name for one in facts.pending)
+            return Needed(f"{len(facts.pending)} to apply: {names}")
+        return Satisfied(f"{len(facts.applied)} migrations are applied")
 
-    def act(self, world: World, facts: MigrateFacts) -> Result:
-        """Apply what is pending, with the stream stopped."""
-        migrator = self._migrator(world)
-        done: list[Applied] = []
-        with self._stream_stopped(world, facts.stopped) as replaced:
-            for one in facts.history.pending:
+    def act(self, world: World, facts: History) -> Result:
+        """Apply what is pending."""
+        migrator = self.step.migrator(world)
+        done = []
+        with started_on_failure(world, self.step.key):
+            for one in facts.pending:
                 world.point(f"{self.id}/before_file")
                 applied = migrator.apply(world.green, one, world.tell)
                 world.point(f"{self.id}/after_file")
-                body = _told(applied)
+                body = told(applied)
                 world.journal.append(Kind.NOTE, action=self.id, body=body)
                 done.append(applied)
-        return {"migrations": [_told(one) for one in done], "replaced": replaced}
-
-    @contextmanager
-    def _stream_stopped(
-        self, world: World, left: frozenset[tuple[str, str]] | None
-    ) -> Iterator[list[str]]:
-        """Stop the stream and start it again, whatever happens in between.
-
-        Gives a list that holds the replaced tables once the stream runs again.
-        """
-        name = Channel(world.name, Side.BLUE).name
-        replaced: list[str] = []
-        before = left if left is not None else self._stop(world, name)
-        try:
-            yield replaced
-        finally:
-            if before is not None:
-                if read_subscription(world.green, name) is not None:
-                    replaced += start_stream_over(world.green, name, before)
-                self._note(world, {"stream": "started", "replaced": replaced})
-
-    def _stop(self, world: World, name: str) -> frozenset[tuple[str, str]] | None:
-        """Stop the stream if it runs; returns the tables that it feeds."""
-        facts = read_subscription(world.green, name)
-        if facts is None or not facts.enabled:
-            return None
-        tables = subscribed_tables(world.green, name)
-        listed = sorted(map(list, tables))
-        self._note(world, {"stream": "stopped", "tables": listed})
-        stop_stream(world.green, name, clock=world.clock, deadline=STREAM_STOPS)
-        return tables
-
-    def _note(self, world: World, body: dict[str, Any]) -> None:
-        world.journal.append(Kind.NOTE, action=self.id, body=body)
-
-    def _migrator(self, world: World) -> Migrator:
-        return SqlFiles(
-            world.home,
-            self.step.files,
-            lock_timeout=self.step.lock_timeout,
-            statement_timeout=self.step.statement_timeout,
-            clock=world.clock,
-        )
+        return {"migrations": [told(one) for one in done]}
 
 
-def stopped_by(
-    action: str, records: Sequence[Record]
-) -> frozenset[tuple[str, str]] | None:
-    """Tables of a stream that an action stopped and did not start again. Pure.
-
-    A move of traffic in between made the stream anew, so older notes count no more.
-    """
-    for record in reversed(records):
-        if record.kind is Kind.COMMITTED:
-            return None
-        if record.action == action and "stream" in record.body:
-            if record.body["stream"] == "started":
-                return None
-            return frozenset((schema, name) for schema, name in record.body["tables"])
-    return None
-
-
-def _told(one: Applied) -> dict[str, Any]:
+def told(one: Applied) -> dict[str, Any]:
+    """A migration as the journal tells of it."""
     return {
         "migration": one.name,
         "sha256": one.digest,
@@ -166,7 +94,7 @@ def _told(one: Applied) -> dict[str, Any]:
 
 
 class Migrate(Step):
-    """Apply schema migrations to green, file by file, statement by statement."""
+    """Apply schema migrations to green, and keep both sides compatible."""
 
     step: Literal["migrate"] = "migrate"
 
@@ -176,12 +104,75 @@ class Migrate(Step):
     files: tuple[str, ...]
     """Files or patterns, relative to the playbook, e.g. `migrations/*.sql`."""
 
+    contract: tuple[str, ...] = ()
+    """Files or patterns of what blue could not live with: they run at `decommission`,
+    once blue is released, and never before. What stands behind a line
+    `-- bluegreen: contract` in one of `files` waits as well."""
+
+    leave_out: tuple[str, ...] = ()
+    """Tables and columns that a migration takes away, as `schema.table` or
+    `schema.table.column`, where its text does not say so; blue stops sending them
+    before it runs."""
+
+    expand_blue: tuple[str, ...] = ()
+    """What blue may be given before the cutover, so that it can take back what green
+    will write: `schema.table` for an empty table, `schema.table.column` for a new, a
+    wider or a nullable column, `schema.type` for the labels of an enum,
+    `schema.table.constraint` for a constraint or unique index that is dropped."""
+
+    renamed: Annotated[Mapping[str, str], AfterValidator(require_columns)] = {}
+    """Tables that a migration renames, `old: new`, each as `schema.table`; blue's rows
+    come and go under the old name until blue is released."""
+
+    mapping: Mapping[str, ColumnRule] = {}
+    """Columns of green that follow from columns of blue, as `schema.table.column`, and
+    the way back: `forward` gives the column, `reverse` the columns that it comes from.
+    A trigger on green keeps them in step until blue is released."""
+
     lock_timeout: Duration = timedelta(seconds=5)
     """A statement that waits longer for a lock fails and the file is rolled back."""
 
     statement_timeout: Duration = timedelta(hours=6)
     """A statement that runs longer fails."""
 
+    def migrator(self, world: World) -> SqlFiles:
+        """The files that run before traffic moves."""
+        return SqlFiles(
+            world.home,
+            self.files,
+            contract=self.contract,
+            lock_timeout=self.lock_timeout,
+            statement_timeout=self.statement_timeout,
+            clock=world.clock,
+        )
+
+    def pending(self, world: World) -> int:
+        """How many files are left to apply."""
+        return len(self.migrator(world).look(world.green).pending)
+
+    def foresee(self, world: World) -> Forecast:
+        """What the files that are left will take away."""
+        migrator = self.migrator(world)
+        left = migrator.look(world.green).pending
+        return forecast([migrator.preview(one) for one in left])
+
     def actions(self) -> tuple[Action[Any], ...]:
-        """One action for the files that are not applied yet."""
-        return (ApplyMigrations(self.key, self),)
+        """Leave out, stop the stream, migrate, make fit, start, fill, expand blue."""
+        key, pending = self.key, self.pending
+        renamed = (KeepOldNames(key, self.renamed, pending),) if self.renamed else ()
+        mapping = (CreateMapping(key, self.mapping, pending),) if self.mapping else ()
+        filling = (BackfillMapping(key, self.mapping, pending),) if mapping else ()
+        names = self.expand_blue
+        expanding = (ExpandBlue(key, names, pending),) if names else ()
+        return (
+            DeferContract(key, self.files, self.contract),
+            LeaveOut(key, self.foresee, self.leave_out, names),
+            StopStream(key, pending),
+            ApplyMigrations(key, self),
+            *renamed,
+            PinGreenIdentity(key),
+            *mapping,
+            StartStream(key, pending),
+            *filling,
+            *expanding,
+        )

@@ -15,6 +15,7 @@ from bluegreen.model.side import Side
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
 from bluegreen.steps.move.arm import CreateFence
+from bluegreen.steps.replication.bookkeeping import CopyBookkeeping
 from bluegreen.steps.replication.schema import (
     AnalyzeGreen,
     CopySchema,
@@ -29,6 +30,8 @@ from bluegreen.steps.replication.stream import (
     FollowBlue,
     PinReplicaIdentity,
 )
+from bluegreen.steps.watches.drift import RememberSchema
+from bluegreen.steps.watches.servers import RememberServers
 
 
 class Replicate(Step):
@@ -41,11 +44,21 @@ class Replicate(Step):
     `max_sync_workers_per_subscription` is the other limit."""
 
     exclude: tuple[str, ...] = ()
-    """Tables whose rows stay behind, `schema.table`; a migration tool's own table
-    belongs here."""
+    """Tables whose rows stay behind, `schema.table`. The tables in which migration
+    tools remember what they ran are left out of the stream without being named; their
+    rows come to green once."""
 
     identity_full: tuple[str, ...] = ()
-    """Tables without a key that may get `REPLICA IDENTITY FULL` on blue."""
+    """Tables that may get `REPLICA IDENTITY FULL` on blue: those without a key, and
+    those that are partitioned on green by a column outside the key."""
+
+    identity_index: tuple[str, ...] = ()
+    """Unique indexes on blue, `schema.index`, that become their table's replica
+    identity; a table that gets a new key on green needs its old one here."""
+
+    through_root: tuple[str, ...] = ()
+    """Partitioned tables of blue whose partitions travel under the parent's name: those
+    that are partitioned otherwise on green, or not at all."""
 
     max_lag: Duration = timedelta(seconds=1)
     """A marker row must travel from blue to green within this time."""
@@ -57,11 +70,16 @@ class Replicate(Step):
         """What the engine runs, in order."""
         key = self.key
         return (
-            PinReplicaIdentity(key, self.identity_full, self.exclude),
+            PinReplicaIdentity(
+                key, self.identity_full, self.exclude, self.identity_index
+            ),
+            RememberServers(key),
+            RememberSchema(key, Side.BLUE),
             CopySchema(key),
             CreateKeys(key),
             CreateFence(key, Side.GREEN, "closed"),
-            CreatePublication(key, self.exclude),
+            CopyBookkeeping(key, self.exclude),
+            CreatePublication(key, self.exclude, self.through_root),
             CreateSlot(key),
             CreateSubscription(key),
             AwaitInitialCopy(key, self.deadline),

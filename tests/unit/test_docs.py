@@ -176,6 +176,9 @@ def _actions(name: str) -> tuple[Action[object], ...]:
         given["queries"] = {"nothing": "SELECT 1 WHERE false"}
     if issubclass(kind, Migrate):
         given["files"] = ("migrations/*.sql",)
+        given["expand_blue"] = ("public.orders.note",)
+        given["renamed"] = {"public.orders": "public.purchases"}
+        given["mapping"] = {"public.people.given": {"forward": "name"}}
     actions = kind.model_validate(given).actions()
     assert actions
     return actions

@@ -8,10 +8,12 @@ nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from bluegreen.model.hazard import Hazard
+from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
 from bluegreen.postgres.channel import (
@@ -34,6 +36,8 @@ from bluegreen.postgres.fence import (
 )
 from bluegreen.postgres.house import is_built
 from bluegreen.postgres.published import (
+    COLUMN_LISTS_SINCE,
+    ColumnName,
     PublishedTable,
     choose_tables,
     drop_publication,
@@ -45,6 +49,7 @@ from bluegreen.postgres.published import (
 )
 from bluegreen.postgres.relations import read_relations
 from bluegreen.steps.action import Action, Result
+from bluegreen.steps.mitigation.told import kept_back, shells
 from bluegreen.steps.world import World
 
 
@@ -120,13 +125,23 @@ class CreateCounterPublication(Action[PublicationFacts]):
         """Catalogs of both sides, and the tables that travel today."""
         to, left = world.on(self.to), world.on(self.to.other)
         stream = Channel(world.name, self.to.other).name
+        records = world.journal.records()
         carried = subscribed_tables(to, stream)
-        giver = [r for r in read_relations(to) if (r.schema, r.name) in carried]
+        fed = carried | shells(records)
+        giver = [r for r in read_relations(to) if (r.schema, r.name) in fed]
         taker = read_relations(left)
-        wanted = choose_tables(giver, taker) if carried else ()
+        kept = self._kept_back(world, records)
+        wanted = choose_tables(giver, taker, kept_back=kept) if carried else ()
         hindrances = obstacles(wanted, giver, taker, server_version(to))
         name = Channel(world.name, self.to).name
         return PublicationFacts(read_publication(to, name), wanted, tuple(hindrances))
+
+    def _kept_back(
+        self, world: World, records: Sequence[Record]
+    ) -> frozenset[ColumnName]:
+        """Columns that blue got for green's values are not sent from blue."""
+        lists = server_version(world.blue) >= COLUMN_LISTS_SINCE
+        return kept_back(records) if self.to is Side.BLUE and lists else frozenset()
 
     def judge(self, facts: PublicationFacts) -> Verdict:
         """What cannot be taken back closes the way back, so it refuses the move."""

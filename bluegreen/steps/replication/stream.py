@@ -14,6 +14,7 @@ from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
+from bluegreen.postgres.bookkeeping import names_of_bookkeeping
 from bluegreen.postgres.channel import (
     Channel,
     SlotFacts,
@@ -41,7 +42,11 @@ from bluegreen.postgres.relations import (
     read_relations,
     tables_without_identity,
 )
-from bluegreen.postgres.replica_identity import set_identity_default, set_identity_full
+from bluegreen.postgres.replica_identity import (
+    set_identity_default,
+    set_identity_full,
+    set_identity_index,
+)
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 
@@ -55,9 +60,18 @@ def _channel(world: World) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeylessFacts:
-    """Tables without a replica identity: those the playbook names, and the others."""
+    """What the playbook wants of blue's replica identities, and what lacks one.
 
-    named: tuple[Relation, ...]
+    Attributes:
+        full: tables that the playbook names and that have another identity.
+        indexes: named indexes that are not their table's identity yet.
+        unknown: named indexes that cannot be one.
+        others: tables without an identity that nothing names.
+    """
+
+    full: tuple[Relation, ...]
+    indexes: tuple[tuple[Relation, str], ...]
+    unknown: tuple[str, ...]
     others: tuple[Relation, ...]
 
 
@@ -70,21 +84,51 @@ class PinReplicaIdentity(Action[KeylessFacts]):
     title = "every table of blue can be replicated"
 
     def __init__(
-        self, step_id: str, full: tuple[str, ...], exclude: tuple[str, ...]
+        self,
+        step_id: str,
+        full: tuple[str, ...],
+        exclude: tuple[str, ...],
+        indexes: tuple[str, ...] = (),
     ) -> None:
         super().__init__(step_id)
-        self.full, self.exclude = full, exclude
+        self.full, self.exclude, self.indexes = full, exclude, indexes
 
     def observe(self, world: World) -> KeylessFacts:
-        """Tables of blue without a replica identity."""
-        found = tables_without_identity(
-            read_relations(world.blue), exclude=self.exclude
+        """Tables of blue, their keys and identities."""
+        relations = read_relations(world.blue)
+        spared = (*self.exclude, *names_of_bookkeeping(relations))
+        usable = {
+            f"{r.schema}.{index.name}": (r, index)
+            for r in relations
+            for index in r.indexes
+            if index.usable and r.holds_rows
+        }
+        wanted = [usable[name] for name in self.indexes if name in usable]
+        by_index = [r.full_name for r, _ in wanted]
+        keyless = tables_without_identity(relations, exclude=(*spared, *by_index))
+        return KeylessFacts(
+            tuple(
+                r
+                for r in relations
+                if is_named(r, self.full) and r.holds_rows and r.replica_identity != "f"
+            ),
+            tuple((r, i.name) for r, i in wanted if not i.chosen),
+            tuple(name for name in self.indexes if name not in usable),
+            tuple(r for r in keyless if not is_named(r, self.full)),
         )
-        named = tuple(r for r in found if is_named(r, self.full))
-        return KeylessFacts(named, tuple(r for r in found if r not in named))
 
     def judge(self, facts: KeylessFacts) -> Verdict:
         """A published table without one makes the application's own UPDATE fail."""
+        if facts.unknown:
+            return Refused(
+                3003,
+                f"{facts.unknown[0]} cannot be a replica identity on blue",
+                seen="no such unique index over NOT NULL columns, without a predicate "
+                "and not deferrable",
+                wanted="indexes of blue in `identity_index`, as `schema.index`",
+                hint="make it on blue with CREATE UNIQUE INDEX CONCURRENTLY, or mend "
+                "its name in the step replicate",
+            )
         if facts.others:
             names = ", ".join(r.quoted for r in facts.others[:5])
             return Refused(
@@ -95,20 +139,27 @@ class PinReplicaIdentity(Action[KeylessFacts]):
                 hint="name them in `identity_full` or `exclude` of the step "
                 "replicate; once published, UPDATE on them would fail on blue",
             )
-        if facts.named:
-            return Needed(f"{len(facts.named)} tables get REPLICA IDENTITY FULL")
+        if facts.full:
+            return Needed(f"{len(facts.full)} tables get REPLICA IDENTITY FULL")
+        if facts.indexes:
+            return Needed(f"{len(facts.indexes)} tables get an index as identity")
         return Satisfied("all have one")
 
     def act(self, world: World, facts: KeylessFacts) -> Result:
-        """Set REPLICA IDENTITY FULL on the tables that the playbook names."""
-        for relation in facts.named:
+        """Set the identities that the playbook names."""
+        for relation in facts.full:
             set_identity_full(world.blue, relation.schema, relation.name)
-        return {"tables": [r.full_name for r in facts.named]}
+        for relation, index in facts.indexes:
+            set_identity_index(world.blue, relation.schema, relation.name, index)
+        changed = (*facts.full, *(r for r, _ in facts.indexes))
+        return {"tables": [r.full_name for r in changed]}
 
     def undo(self, world: World, facts: KeylessFacts) -> None:
         """Back to the default identity."""
         for relation in read_relations(world.blue):
-            if is_named(relation, self.full) and relation.holds_rows:
+            names = {f"{relation.schema}.{i.name}" for i in relation.indexes}
+            named = is_named(relation, self.full) or names & set(self.indexes)
+            if named and relation.holds_rows:
                 set_identity_default(world.blue, relation.schema, relation.name)
 
 
@@ -129,16 +180,23 @@ class CreatePublication(Action[ForwardPublicationFacts]):
 
     title = "blue publishes its tables"
 
-    def __init__(self, step_id: str, exclude: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        step_id: str,
+        exclude: tuple[str, ...],
+        through_root: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(step_id)
-        self.exclude = exclude
+        self.exclude, self.through_root = exclude, through_root
 
     def observe(self, world: World) -> ForwardPublicationFacts:
         """The publication, and the tables that both sides have."""
+        blue = read_relations(world.blue)
         wanted = choose_tables(
-            read_relations(world.blue),
+            blue,
             read_relations(world.green),
-            exclude=self.exclude,
+            exclude=(*self.exclude, *names_of_bookkeeping(blue)),
+            through_root=self.through_root,
         )
         return ForwardPublicationFacts(
             read_publication(world.blue, _channel(world)),

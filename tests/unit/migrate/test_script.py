@@ -15,7 +15,7 @@ from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres.applied import AppliedRow
 from bluegreen.postgres.locks import taken_since
-from bluegreen.steps.migrate import stopped_by
+from bluegreen.steps.mitigation.stream import stopped_by
 
 
 def script(tmp_path: Path, text: str) -> Script:

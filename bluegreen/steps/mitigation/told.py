@@ -1,0 +1,63 @@
+"""What the journal tells of changes that were made to blue for green's sake. Pure.
+
+Owns reading the results of `ExpandBlue`. Whoever compares blue's schema with what it
+was, or chooses what travels, asks here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bluegreen.model.record import Kind, Record
+from bluegreen.postgres.quoting import quote_name
+
+EXPAND_BLUE = "/expand_blue"
+"""How the id of the action ends."""
+
+ColumnName = tuple[str, str, str]
+TableName = tuple[str, str]
+
+
+def expansions_told(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Every change to blue: its `name`, `kind` and `statement`, oldest first."""
+    return [
+        dict(one)
+        for record in records
+        if record.kind is Kind.NOTE and record.action.endswith(EXPAND_BLUE)
+        for one in record.body.get("expanded", ())
+    ]
+
+
+def kept_back(records: Sequence[Record]) -> frozenset[ColumnName]:
+    """Columns that blue got for green's values; blue's own are never sent."""
+    return frozenset(
+        (str(s), str(t), str(c))
+        for one in expansions_told(records)
+        if one["kind"] == "column"
+        for s, t, c in [one["parts"]]
+    )
+
+
+def shells(records: Sequence[Record]) -> frozenset[TableName]:
+    """Tables that blue got for green's rows."""
+    return frozenset(
+        (str(s), str(t))
+        for one in expansions_told(records)
+        if one["kind"] == "table"
+        for s, t in [one["parts"]]
+    )
+
+
+def ended_well(action: str, records: Sequence[Record]) -> bool:
+    """Whether an action was never begun, or its last act ended with a result. Pure."""
+    kinds = {Kind.INTENT, Kind.RESULT, Kind.FAILED}
+    told = [r.kind for r in records if r.action == action and r.kind in kinds]
+    return not told or told[-1] is Kind.RESULT
+
+
+def heads_of(expansion: Mapping[str, Any]) -> tuple[str, ...]:
+    """The things of blue's schema that it changes, as fingerprints call them. Pure."""
+    schema, name = expansion["parts"][:2]
+    kind = "enum" if expansion["kind"] == "label" else "table"
+    return (f"{kind} {schema}.{name}", f"{kind} {quote_name(schema, name)}")
