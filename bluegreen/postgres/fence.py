@@ -1,6 +1,7 @@
 """The fence: statement triggers that make a side refuse writes on its data.
 
-Owns making, closing, opening and reading it, and the drain that ends what holds it up.
+Owns making, closing, opening and reading it, the drain that ends what holds it up,
+and that only one session switches it.
 The trigger function and the procedure that switches one table at a time stand in
 `house.py`; opening green's fence together with the commit record is in
 `commit_point.py`.
@@ -43,6 +44,14 @@ transaction, and a person should know of it."""
 BLOCKER_LOOK_S = 0.02
 """How often the drain looks at who holds the fence up."""
 
+SWITCH = (7331, 2)
+"""The advisory lock of the session that switches the fence. Killing a client does not
+end its statement: a `set_fence(true)` that waited for a writer went on after the guard
+had opened the fence, and nobody was left to open it again."""
+
+SWITCH_WAIT = "2s"
+"""A session that was ended lets go within milliseconds."""
+
 _LOCKED = {"55P03", "57014", "40P01"}
 
 # Tables with rows of their own and partitioned parents; a partition written to
@@ -56,6 +65,11 @@ _FENCED_TABLES = """
                       AND d.objid = c.oid AND d.deptype = 'e')
 """
 _TRIGGERS = "SELECT tgrelid, tgenabled FROM pg_trigger WHERE tgname = 'bluegreen_fence'"
+_SWITCHES = sql.SQL(
+    "FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2"
+    " AND (l.classid, l.objid) = ({}::oid, {}::oid) AND l.database ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())"
+).format(*SWITCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +80,13 @@ class FenceFacts:
         tables: tables that ought to have a trigger.
         missing: those that have none.
         closed: those whose trigger is on.
+        switching: a session is about to switch them.
     """
 
     tables: int
     missing: int
     closed: int
+    switching: bool = False
 
     @property
     def is_made(self) -> bool:
@@ -84,8 +100,8 @@ class FenceFacts:
 
     @property
     def is_open(self) -> bool:
-        """No table refuses writes."""
-        return self.closed == 0
+        """No table refuses writes, and none is about to."""
+        return self.closed == 0 and not self.switching
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +141,13 @@ def read_fence(database: Database) -> FenceFacts:
     row = database.rows(
         sql.SQL(
             "SELECT count(*), count(*) FILTER (WHERE f.tgrelid IS NULL),"
-            " count(*) FILTER (WHERE f.tgenabled <> 'D')"
+            " count(*) FILTER (WHERE f.tgenabled <> 'D'), EXISTS ({})"
             " FROM ({}) t LEFT JOIN ({}) f ON f.tgrelid = t.oid"
-        ).format(sql.SQL(_FENCED_TABLES), sql.SQL(_TRIGGERS))
+        ).format(
+            sql.SQL("SELECT {}").format(_SWITCHES),
+            sql.SQL(_FENCED_TABLES),
+            sql.SQL(_TRIGGERS),
+        )
     )[0]
     return FenceFacts(*row)
 
@@ -257,9 +277,26 @@ def _switch(database: Database, call: sql.SQL) -> None:
     """
     settings = {"deadlock_timeout": DEADLOCK_TIMEOUT, "synchronous_commit": "off"}
     with database.connect(**settings) as own, database.translated():
+        _be_the_switch(own)
         own.execute(call)
         own.execute(sql.SQL("SET synchronous_commit = on"))
         own.execute(sql.SQL("SELECT pg_logical_emit_message(true, 'bluegreen', '')"))
+        # A closed session holds its locks a little longer.
+        own.execute(sql.SQL("SELECT pg_advisory_unlock_all()"))
+
+
+def _be_the_switch(own: Connection) -> None:
+    """Nobody else switches the fence from now on: who still does is ended.
+
+    That is a tool that died or was stopped in the middle of it; the lease and the guard
+    see to it that whoever comes later is right.
+    """
+    own.execute(
+        sql.SQL("SELECT count(pg_terminate_backend(l.pid)) {}").format(_SWITCHES)
+    )
+    own.execute(sql.SQL("SELECT set_config('lock_timeout', %s, false)"), (SWITCH_WAIT,))
+    own.execute(sql.SQL("SELECT pg_advisory_lock(%s, %s)"), SWITCH)
+    own.execute(sql.SQL("SET lock_timeout = 0"))
 
 
 class FenceCloser:
@@ -274,6 +311,8 @@ class FenceCloser:
             synchronous_commit="off", deadlock_timeout=DEADLOCK_TIMEOUT
         )
         self._watching = database.connect()
+        with database.translated():
+            _be_the_switch(self._closing)
         self._pid = self._closing.info.backend_pid
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fence")
 
@@ -320,7 +359,11 @@ class FenceCloser:
         )
 
     def _call(self) -> None:
-        self._run(self._closing, sql.SQL("CALL bluegreen.set_fence(true)"))
+        try:
+            self._run(self._closing, sql.SQL("CALL bluegreen.set_fence(true)"))
+        finally:
+            if not self._closing.broken:
+                self._run(self._closing, sql.SQL("SELECT pg_advisory_unlock_all()"))
 
     def _confirm(self, future: Future[None], seen: list[Blocker]) -> None:
         try:

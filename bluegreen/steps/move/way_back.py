@@ -69,8 +69,13 @@ class OpenWayBack(Action[WayBackFacts]):
         )
 
     def judge(self, facts: WayBackFacts) -> Verdict:
-        """Open once a marker came through since the move and the worker runs."""
+        """Open once a marker came through since the move and the worker runs.
+
+        Once blue was released nobody wants a way back, and its stream is gone.
+        """
         last = facts.state.last_move
+        if facts.state.released:
+            return Satisfied("blue was released")
         if facts.state.serving is not self.to or last is None or not last.moved:
             return NotYet(f"{self.to} does not serve yet")
         live = facts.subscription is not None and facts.subscription.enabled
