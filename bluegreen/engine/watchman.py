@@ -27,7 +27,6 @@ from bluegreen.postgres.journal_table import read_records
 from bluegreen.steps.watches.every import WATCHES, scene_of, worst_first
 from bluegreen.steps.watches.gate import stop_of_run
 from bluegreen.steps.watches.kept_wal import WatchKeptWal, is_over
-from bluegreen.steps.watches.servers import remember_servers
 from bluegreen.steps.watches.watch import (
     Scene,
     Standing,
@@ -81,9 +80,6 @@ class Watchman:
         tell: takes an event whenever a watch changes its mind.
         may_abandon: the playbook lets green's slot be dropped when it keeps too much.
         every_s: seconds between two heartbeats.
-
-    Raises:
-        BluegreenError: how both servers are could not be written down.
     """
 
     def __init__(
@@ -110,7 +106,6 @@ class Watchman:
         )
 
     def __enter__(self) -> Self:
-        remember_servers(self._world)
         self._thread.start()
         return self
 

@@ -148,6 +148,7 @@ def find(
         workers=workers,
         max_transaction_age=max_transaction_age,
         copied=_is_copied(world),
+        wal_limit=world.limits.wal_limit,
     )
     findings = look_at_servers(
         read_server_facts(world.blue),

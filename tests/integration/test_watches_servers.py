@@ -20,7 +20,7 @@ from bluegreen.postgres.journal_table import read_records
 from bluegreen.postgres.server_life import read_server_life
 from bluegreen.steps.watches.every import look_round, scene_of
 from bluegreen.steps.watches.gate import PassWatches
-from bluegreen.steps.watches.servers import remember_servers
+from bluegreen.steps.watches.servers import RememberServers
 from bluegreen.steps.watches.watch import Standing, Stops
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
@@ -98,7 +98,6 @@ def test_a_failover_of_blue_while_green_follows_stops_the_move(
     here = own_arena()
     world = here.world()
     replicate(world)
-    remember_servers(world)
     beat(world)
     assert set(servers(world).values()) == {Standing.GOOD}
     world.blue.close()
@@ -119,7 +118,7 @@ def test_a_failover_of_blue_while_green_follows_stops_the_move(
     assert "timeline 2, it was 1" in caught.value.seen
     # The standby had no slot: that is seen as well.
     assert "the slot on blue that green counts on is gone" in caught.value.seen
-    remember_servers(world)
+    bring_about(world, RememberServers("again"))
     assert servers(world)["blue"] is Standing.BAD, "it is not forgotten by a new run"
     assert read_server_life(world.green) == before
 
@@ -130,7 +129,6 @@ def test_a_failover_of_green_in_the_window_closes_the_way_back(
     here = own_arena()
     world = here.world()
     replicate(world)
-    remember_servers(world)
     move(world, Side.GREEN)
     beat(world)
     assert set(servers(world).values()) == {Standing.GOOD}
@@ -150,12 +148,12 @@ def test_a_failover_before_anything_streams_costs_nothing(
 ) -> None:
     here = own_arena()
     world = here.world()
-    remember_servers(world)
+    bring_about(world, RememberServers("again"))
     world.blue.close()
     fail_over(here.pair.blue.server)
     world = here.world()
     assert servers(world)["blue"] is Standing.BAD
-    remember_servers(world)
+    bring_about(world, RememberServers("again"))
     assert set(servers(world).values()) == {Standing.GOOD}
     told = [r for r in world.journal.records() if r.kind is Kind.WATCHED]
     assert [r.body["sides"]["blue"]["timeline"] for r in told] == [1, 2]
@@ -167,7 +165,6 @@ def test_a_server_that_is_away_is_unknown_and_stops_the_move(
     here = own_arena()
     world = here.world()
     replicate(world)
-    remember_servers(world)
     here.pair.green.server.stop("immediate")
     world.green.close()
     scene = scene_of(world, read_records(world.blue), away=[Side.GREEN])

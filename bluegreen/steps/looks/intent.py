@@ -13,6 +13,7 @@ from datetime import timedelta
 from bluegreen.model.side import Side
 from bluegreen.postgres.channel import Channel
 from bluegreen.postgres.server_facts import ServerFacts
+from bluegreen.steps.watches.limits import WAL_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Intent:
         workers: how many tables the initial copy takes at once.
         max_transaction_age: how long a writing transaction may be open.
         copied: green has blue's schema from us, so it may hold tables and rows.
+        wal_limit: bytes of WAL that a slot of ours may keep before the watch speaks.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Intent:
     workers: int = 4
     max_transaction_age: timedelta = timedelta(minutes=5)
     copied: bool = False
+    wal_limit: int = WAL_LIMIT
 
     def is_ours(self, object_name: str) -> bool:
         """Whether a slot, publication or subscription is of this playbook."""

@@ -19,15 +19,15 @@ _LEAST_SENDER_TIMEOUT_S = 30  # a lock on green holds the apply worker up
 
 
 def look_at_kept_wal(
-    blue: ServerFacts, green: ServerFacts, _: Intent
+    blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Limits by size and by time."""
     for facts in (blue, green):
-        yield from _look_at_size(facts)
+        yield from _look_at_size(facts, intent.wal_limit)
         yield from _look_at_time(facts)
 
 
-def _look_at_size(facts: ServerFacts) -> Iterator[Finding]:
+def _look_at_size(facts: ServerFacts, ours: int) -> Iterator[Finding]:
     limit = facts.settings.number("max_slot_wal_keep_size")
     if limit is None:
         return
@@ -38,10 +38,12 @@ def _look_at_size(facts: ServerFacts) -> Iterator[Finding]:
         yield Finding(
             "wal-unbounded",
             facts.side,
-            f"max_slot_wal_keep_size is -1, without a limit; {held}",
+            f"max_slot_wal_keep_size is -1, without a limit; {held}; the watch speaks "
+            f"when our slot keeps {format_bytes(ours)}",
             f"a stuck {other} can fill {facts.side}'s disk, and a full disk stops "
-            f"{facts.side}",
-            f"{advice} -- less than the free disk space",
+            f"{facts.side}; its free space cannot be seen by SQL",
+            f"{advice} -- less than the free disk space, and the same as `watch: "
+            "{wal_limit: …}` in the playbook",
         )
     elif limit < max(_LEAST_KEPT, facts.settings.number("max_wal_size") or 0):
         yield Finding(

@@ -19,11 +19,13 @@ from bluegreen.steps.watches.servers import WatchServers
 from bluegreen.steps.watches.stream import WatchStream
 from bluegreen.steps.watches.transactions import WatchTransactions
 from bluegreen.steps.watches.watch import Scene, Stops, Watch, Watched, look_through
+from bluegreen.steps.watches.way_back_fits import WatchWayBackFits
 from bluegreen.steps.world import World
 
 WATCHES: tuple[Watch[Any], ...] = (
     WatchHeartbeats(),
     WatchStream(),
+    WatchWayBackFits(),
     WatchServers(),
     WatchKeptWal(),
     WatchDrift(),

@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.postgres.channel import Channel, read_slot, read_subscription
 from bluegreen.postgres.server_life import ServerLife, read_server_life
+from bluegreen.steps.action import Action, Result
 from bluegreen.steps.watches.limits import Limits
 from bluegreen.steps.watches.watch import (
     Figure,
@@ -127,24 +129,51 @@ def remembered(records: Sequence[Record]) -> Mapping[Side, ServerLife]:
     return {Side(side): _read(life) for side, life in told[-1].body["sides"].items()}
 
 
-def remember_servers(world: World) -> None:
-    """Write down how both servers are, where that is not known or not binding yet.
+@dataclass(frozen=True, slots=True)
+class RememberedLives:
+    """Both servers as they are and as the journal tells; whether anything streams."""
 
-    As long as nothing streams between them, a failover costs nothing, and the new life
-    is the one to hold on to. So it is for a green that was made anew.
+    now: Mapping[Side, ServerLife]
+    then: Mapping[Side, ServerLife]
+    streams: bool
 
-    Raises:
-        StepError: a side went away.
+
+class RememberServers(Action[RememberedLives]):
+    """Which lives of both servers the stream is made between stands in the journal.
+
+    As long as nothing streams, a failover costs nothing, and the new life is the one to
+    hold on to. So it is for a green that was made anew.
+
+    Crash: the record is there or it is not.
     """
-    now = {side: read_server_life(world.on(side)) for side in Side}
-    then = remembered(world.journal.records())
-    if then == now:
-        return
-    anew = not then or then[Side.GREEN].identity != now[Side.GREEN].identity
-    if not anew and _streams(world):
-        return
-    body = {"watch": ID, "sides": {str(s): _told(life) for s, life in now.items()}}
-    world.journal.append(Kind.WATCHED, body=body)
+
+    title = "both servers are remembered as they are"
+    no_undo = "it changes nothing on either side"
+
+    def observe(self, world: World) -> RememberedLives:
+        """The servers, the journal, and the streams."""
+        return RememberedLives(
+            {side: read_server_life(world.on(side)) for side in Side},
+            remembered(world.journal.records()),
+            _streams(world),
+        )
+
+    def judge(self, facts: RememberedLives) -> Verdict:
+        """What a stream was made between is not replaced: the watch tells of it."""
+        if not facts.then:
+            return Needed("they do not stand in the journal yet")
+        if facts.then[Side.GREEN].identity != facts.now[Side.GREEN].identity:
+            return Needed("green was made anew")
+        if not facts.streams and facts.then != facts.now:
+            return Needed("a server has changed, and nothing streams yet")
+        return Satisfied("they stand in the journal")
+
+    def act(self, world: World, facts: RememberedLives) -> Result:
+        """Write them down."""
+        sides = {str(side): _told(life) for side, life in facts.now.items()}
+        body = {"watch": ID, "sides": sides}
+        world.journal.append(Kind.WATCHED, action=self.id, body=body)
+        return {}
 
 
 def _streams(world: World) -> bool:
