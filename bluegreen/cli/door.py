@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import gc
 import os
 import re
 import stat
@@ -19,14 +18,12 @@ from typing import Any
 import typer
 
 from bluegreen.model.errors import BluegreenError, StepError
-from bluegreen.model.secret import Secret
+from bluegreen.model.redact import Blotter, secrets_in_memory
 
 _SECRET_NAME = re.compile("pass|secret|token|key|credential", re.IGNORECASE)
 _SECRET_WORD = re.compile(
     r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(//[^:/@\s]+:)[^@\s]+(?=@)"
 )
-_SHORTEST_SECRET = 4
-"""Shorter values are words such as `no`, which would blot out half the text."""
 
 
 def reported(verb: Callable[..., int | None]) -> Callable[..., None]:
@@ -83,7 +80,7 @@ def bug_report(bug: Exception, environ: Mapping[str, str]) -> BluegreenError:
     from datetime import UTC, datetime
 
     told = "".join(traceback.format_exception(bug))
-    text = redact(told, environ, _secrets_in_memory())
+    text = redact(told, environ, secrets_in_memory())
     name = f"bug-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
     try:
         where = f"the traceback is in {_keep(state_folder(environ), name, text)}"
@@ -110,31 +107,8 @@ def redact(text: str, environ: Mapping[str, str], known: Iterable[str] = ()) -> 
     URL gives it.
     """
     named = [value for name, value in environ.items() if _SECRET_NAME.search(name)]
-    for value in sorted({*known, *named}, key=len, reverse=True):
-        if len(value) >= _SHORTEST_SECRET:
-            text = _spelt(value).sub("***", text)
+    text = Blotter([*known, *named]).text(text)
     return _SECRET_WORD.sub(r"\1\3***", text)
-
-
-def _spelt(secret: str) -> re.Pattern[str]:
-    return re.compile("".join(map(_spellings, secret)))
-
-
-def _spellings(char: str) -> str:
-    if char.isascii() and char.isalnum():
-        return char
-    in_url = "".join(f"%{byte:02X}" for byte in char.encode(errors="surrogatepass"))
-    units = memoryview(char.encode("utf-16-le", "surrogatepass")).cast("H")
-    in_json = "".join(rf"\\{{1,8}}u{unit:04x}" for unit in units)
-    named = re.escape(repr(char)[1:-1].lstrip("\\"))
-    return (
-        rf"(?:[\\']{{0,8}}{re.escape(char)}|\\{{1,8}}{named}|(?i:{in_url}|{in_json}))"
-    )
-
-
-def _secrets_in_memory() -> list[str]:
-    """All that a playbook's references brought along, wherever it is held now."""
-    return [found.reveal() for found in gc.get_objects() if type(found) is Secret]
 
 
 def _keep(folder: Path, name: str, text: str) -> Path:

@@ -13,6 +13,7 @@ import structlog
 
 from bluegreen.engine.events import ActionWaits, Event, RunStarted
 from bluegreen.model.progress import Progress
+from bluegreen.model.redact import Blotter, secrets_in_memory
 from bluegreen.report.pace import Pace
 
 NAMES = {
@@ -32,9 +33,11 @@ class EventLog:
 
     def __init__(self, stream: TextIO) -> None:
         self._pace = Pace()
+        self._blotter = Blotter(())
         self._log: Any = structlog.wrap_logger(
             structlog.PrintLogger(stream),
             processors=[
+                self._blot,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
@@ -49,6 +52,7 @@ class EventLog:
     def __call__(self, event: Event) -> None:
         """Write it, unless it repeats a wait that was told just now."""
         if isinstance(event, RunStarted):
+            self._blotter = Blotter(secrets_in_memory())
             self._log = self._log.bind(run=event.run)
         if not self._is_due(event):
             return
@@ -57,6 +61,11 @@ class EventLog:
         else:
             values = {k: v for k, v in asdict(event).items() if k != "run"}
             self._log.msg(NAMES[type(event).__name__], **values)
+
+    def _blot(self, _: object, __: str, values: Any) -> Any:
+        """No text of ours holds a secret; this is for the text of others."""
+        name = values.pop("event")
+        return {**self._blotter.value(values), "event": name}
 
     def _is_due(self, event: Event) -> bool:
         match event:

@@ -22,6 +22,7 @@ from bluegreen.engine.events import (
     StopAsked,
 )
 from bluegreen.model.progress import Progress
+from bluegreen.model.secret import Secret
 from bluegreen.report.events import EventLog
 from bluegreen.report.lines import Lines, line_of, say_figures
 from bluegreen.report.pace import Pace
@@ -51,6 +52,21 @@ ALL: list[tuple[Event, str]] = [
 @pytest.mark.parametrize(("event", "line"), ALL, ids=lambda x: type(x).__name__)
 def test_every_event_has_its_line(event: Event, line: str) -> None:
     assert line_of(event) == line
+
+
+def test_a_secret_in_the_words_of_others_is_blotted_out() -> None:
+    held, stream = Secret("it's/secret"), io.StringIO()
+    log = EventLog(stream)
+    log(RunStarted("r-1", "shop"))
+    said = f"FATAL: {held.reveal()!r} is wrong"
+    log(ActionSatisfied("a/b", "t", said))
+    log(Progress("note", said, values={"list": [said], "number": 1}))
+    first, *others = map(json.loads, stream.getvalue().splitlines())
+    assert first["event"] == "run_started"
+    assert others[0]["why"] == 'FATAL: "***" is wrong'
+    assert others[1]["list"] == ['FATAL: "***" is wrong']
+    assert others[1]["number"] == 1
+    assert "secret" not in stream.getvalue()
 
 
 def test_figures_are_for_people() -> None:
