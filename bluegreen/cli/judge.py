@@ -112,16 +112,17 @@ def _playbook(path: Path) -> JudgeResult:
     from bluegreen.cli.order import judge_of_run
     from bluegreen.model.errors import StepError
     from bluegreen.steps.judge import read_verdicts, require_migrated
-    from bluegreen.steps.judging.texts import read_texts
 
     with opened(path, "judge") as open_:
         step, world = judge_of_run(open_.loaded), open_.world
-        texts = read_texts(world.home, step.files)
+        texts = step.texts(world.home)
         try:
             require_migrated(world, texts)
         except StepError as error:
             note = f"catalogs and data are not asked yet: {error.problem}"
-            return _by_text(str(path), step, texts, read_verdicts(world, texts), note)
+            return _by_text(
+                str(path), step, texts, read_verdicts(world, step, texts), note
+            )
         return _by_pair(str(path), world, step, texts)
 
 
@@ -151,7 +152,7 @@ def _by_pair(name: str, world: World, step: Judge, texts: Texts) -> JudgeResult:
     from bluegreen.steps.judging.rows import rows_of
 
     found = look(world, step, texts)
-    ruling = rule(found.verdicts, step.accept, read_verdicts(world, texts))
+    ruling = rule(found.verdicts, step.accept, read_verdicts(world, step, texts))
     tiers = "the catalogs of both sides and questions to live data"
     note = f"rows were not compared: {found.unprobed}" if found.unprobed else ""
     rows = tuple(rows_of(ruling, texts))

@@ -165,6 +165,7 @@ def _planned(
 ) -> Publication:
     """The publication that a run would make; before 15 it can leave no column out."""
     listed: dict[Name, Published] = {}
+    tables = tuple(tables)
     for table in tables:
         relation = sender.relations.get((table.schema, table.name))
         if relation is None:
@@ -173,7 +174,8 @@ def _planned(
         lists = sender.major >= COLUMN_LISTS_SINCE and table.columns is not None
         columns = table.columns if lists and table.columns else stored
         listed[relation.name] = Published(relation.name, columns)
-    return Publication(name, relations=listed)
+    via_root = any(table.through_root for table in tables)
+    return Publication(name, via_root=via_root, relations=listed)
 
 
 def _subscription(database: Database, name: str) -> dict[str, str] | None:

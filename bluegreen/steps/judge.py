@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
@@ -72,6 +73,14 @@ class Judge(Step):
     """Tables that stay behind, `schema.table`; those of the step replicate are
     added."""
 
+    contract: tuple[str, ...] = ()
+    """Those of `files` that run at decommission; those of the steps migrate are
+    added."""
+
+    carried: tuple[str, ...] = ()
+    """Columns, `schema.table.column`, that triggers of yours keep in step with columns
+    that are sent; the keys of `mapping` of the steps migrate are added."""
+
     longest: Duration = timedelta(seconds=30)
     """One question to the data may take this long; then its answer is unknown."""
 
@@ -90,6 +99,14 @@ class Judge(Step):
             if not reason.strip():
                 raise ValueError(f"{name!r} is accepted without a reason")
         return accept
+
+    def texts(self, home: Path) -> Texts:
+        """The files that run before traffic moves.
+
+        Raises:
+            PlaybookRefused: 2009; a file is not plain SQL, or a pattern names none.
+        """
+        return read_texts(home, self.files, self.contract)
 
     @property
     def limits(self) -> Limits:
@@ -138,12 +155,14 @@ class JudgeText(Action[TextFacts]):
 
     def observe(self, world: World) -> TextFacts:
         """Read the files, and blue's names for what they leave out."""
-        texts = read_texts(world.home, self.step.files)
+        texts = self.step.texts(world.home)
         done = {row.name for row in read_applied(world.green) if row.finished}
         pending = {n for n, file in enumerate(texts.files) if file not in done}
         if not pending:
             return TextFacts(0, None)
-        found = [v for v in read_verdicts(world, texts) if v.statement in pending]
+        found = [
+            v for v in read_verdicts(world, self.step, texts) if v.statement in pending
+        ]
         ruling = rule_by_text(found, self.step)
         tell(world, ruling, texts)
         return TextFacts(len(pending), ruling)
@@ -174,10 +193,10 @@ class JudgeSides(Action[Ruling]):
 
     def observe(self, world: World) -> Ruling:
         """Catalogs of both sides, and what live data say."""
-        texts = read_texts(world.home, self.step.files)
+        texts = self.step.texts(world.home)
         require_migrated(world, texts)
         found = look(world, self.step, texts)
-        known = read_verdicts(world, texts) if self.step.accept else ()
+        known = read_verdicts(world, self.step, texts) if self.step.accept else ()
         ruling = rule(found.verdicts, self.step.accept, known)
         tell(world, ruling, texts)
         return ruling
@@ -191,12 +210,13 @@ class JudgeSides(Action[Ruling]):
         return {}
 
 
-def read_verdicts(world: World, texts: Texts) -> list[Verdict]:
+def read_verdicts(world: World, step: Judge, texts: Texts) -> list[Verdict]:
     """What the text alone says, with blue's full names."""
     lists = server_version(world.green) >= COLUMN_LISTS_SINCE
     relations = read_relations(world.blue, expressions=False)
     names = {(r.schema, r.name) for r in relations}
-    return with_full_names(judge_texts(texts, lists=lists), names)
+    found = judge_texts(texts, lists=lists, carried=step.carried)
+    return with_full_names(found, names)
 
 
 def look(world: World, step: Judge, texts: Texts) -> Judged:
@@ -204,7 +224,13 @@ def look(world: World, step: Judge, texts: Texts) -> Judged:
     # What reads SQL is heavy, and a rollback never needs it.
     from bluegreen.steps.judging.pair import judge_pair
 
-    return judge_pair(world, texts, exclude=step.exclude, limits=step.limits)
+    return judge_pair(
+        world,
+        texts,
+        exclude=step.exclude,
+        carried=step.carried,
+        limits=step.limits,
+    )
 
 
 def require_migrated(world: World, texts: Texts) -> None:
@@ -239,7 +265,8 @@ def rule_by_text(found: Iterable[Verdict], step: Judge) -> Ruling:
 
 
 def _mended(verdict: Verdict) -> Verdict:
-    if verdict.answer is Answer.BREAK and verdict.rule in MENDED_BY_MIGRATE:
+    certain = verdict.answer in {Answer.BREAK, Answer.SILENT}
+    if certain and verdict.rule in MENDED_BY_MIGRATE:
         return replace(verdict, answer=Answer.NEEDS)
     return verdict
 

@@ -110,3 +110,7 @@ def test_a_parent_that_blue_misses_is_seen_though_the_stream_is_in_step(
     where = "public.Big Order.Big Order_parent_fkey"
     assert look(here) == (Fits.NO, {("foreign-key", where, 1)})
     call("rollback", playbook, "--check").require(6)
+    status = call("status", playbook, "--json").json
+    (watch,) = [one for one in status["watches"] if one["watch"] == "way-back-fits"]
+    assert (watch["standing"], watch["where"]) == ("bad", "green → blue")
+    assert where in watch["says"]

@@ -38,6 +38,7 @@ def judge(
     seen: Seen | None = None,
     read: Sequence[Verdict] = (),
     declared: Collection[Name] = (),
+    carried: Collection[str] = (),
 ) -> list[Verdict]:
     """Say what stands against this channel, worst first.
 
@@ -47,18 +48,28 @@ def judge(
         read: what the migration's text said. Catalogs overrule it, but for data:
             that it changes rows shows in no catalog, only in its text or in rows.
         declared: tables that a person has left out.
+        carried: columns, `schema.table.column`, whose data other columns carry, by
+            triggers that keep both in step.
     """
     if channel.publication is None:
         text = "the sending server refuses the publication"
         return [_verdict(channel, Answer.BREAK, "publication-refused", "", text)]
-    found = [*_at_subscribing(channel), *_relations(channel, seen, declared)]
+    found = [
+        *_at_subscribing(channel),
+        *_relations(channel, seen, declared, carried),
+    ]
     if seen is None:
         found += _refused_writes(channel)
         found += conditions(channel)
         found += (v for v in read if _of_data(channel, v))
     else:
         found += _from_probes(channel, seen)
-    return sorted(set(found), key=lambda v: (-v.answer.rank, v.where, v.rule))
+    kept = {v for v in found if v.rule not in _KEPT or v.where not in carried}
+    return sorted(kept, key=lambda v: (-v.answer.rank, v.where, v.rule))
+
+
+_KEPT = {"derived-stale", "no-default"}
+"""What a trigger that carries a column sees to."""
 
 
 def _of_data(channel: Channel, verdict: Verdict) -> bool:
@@ -98,11 +109,15 @@ def _stop(channel: Channel, stop: laws.Stops, name: Name) -> Verdict:
 
 
 def _relations(
-    channel: Channel, seen: Seen | None, declared: Collection[Name]
+    channel: Channel,
+    seen: Seen | None,
+    declared: Collection[Name],
+    carried: Collection[str],
 ) -> Iterator[Verdict]:
     for sent in _published(channel):
         if _busy(channel, sent.name, seen):
             yield from _one_published(channel, sent, seen)
+            yield from _left_out(channel, sent, carried)
     for relation in channel.sender.relations.values():
         if relation.kind == "r" and channel.published_as(relation) is None:
             yield from _unpublished(channel, relation, seen, declared)
@@ -152,7 +167,6 @@ def _one_published(
         yield _verdict(channel, Answer.SILENT, decided.rule, where, decided.why)
     else:
         yield from _writes(channel, sent, decided, seen)
-    yield from _left_out(channel, sent)
 
 
 def _writes(
@@ -172,13 +186,19 @@ def _writes(
                 yield _verdict(channel, Answer.SILENT, rule, where, text)
 
 
-def _left_out(channel: Channel, sent: Published) -> Iterator[Verdict]:
+def _left_out(
+    channel: Channel, sent: Published, carried: Collection[str]
+) -> Iterator[Verdict]:
     source = channel.sender.relations.get(sent.name)
     stored = [c.name for c in source.columns if not c.generated] if source else []
-    missing = [name for name in stored if name not in sent.columns]
+    where = shown(sent.name)
+    missing = [
+        name
+        for name in stored
+        if name not in sent.columns and f"{where}.{name}" not in carried
+    ]
     if missing:
-        text = f"{', '.join(missing)} of {shown(sent.name)} is not sent"
-        where = shown(sent.name)
+        text = f"{', '.join(missing)} of {where} is not sent"
         yield _verdict(channel, Answer.LOSSY, "column-left-out", where, text)
 
 

@@ -240,9 +240,14 @@ def _of_constraints(source: Relation, decided: laws.Writes) -> Iterator[Predicat
 
 
 def _of_indexes(source: Relation, decided: laws.Writes) -> Iterator[Predicate]:
+    proved = [
+        set(i.columns) for i in source.indexes if i.unique and not i.partial and i.valid
+    ]
     for index in decided.target.indexes:
         names = tuple(c for c in index.columns if c)
         plain = len(names) == len(index.columns) and not index.partial
+        if any(one <= set(names) for one in proved):
+            continue
         if index.unique and plain and _alike_typed(source, decided, names):
             where = f"{shown(decided.target.name)}.{index.name}"
             yield Predicate("alike", "constraint", where, source.name, names)

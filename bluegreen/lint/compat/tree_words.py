@@ -23,6 +23,7 @@ class Read:
         reverse: the same for green.
         generated: whether green may send stored generated columns (18).
         lists: whether what only green has is left out of what it sends back.
+        carried: tables and columns that triggers keep in step with others.
     """
 
     forward: bool | None = None
@@ -33,3 +34,4 @@ class Read:
     columns: set[tuple[str, str]] = field(default_factory=set)
     dropped: set[tuple[str, str]] = field(default_factory=set)
     always: bool = False
+    carried: frozenset[tuple[str, str]] = frozenset()

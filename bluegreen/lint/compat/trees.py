@@ -7,7 +7,7 @@ UNKNOWN here; catalogs and probes overrule it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from pglast import ast
@@ -28,6 +28,7 @@ def judge_trees(
     reverse: str = "",
     on_blue: Sequence[str] = (),
     lists: bool = False,
+    carried: Collection[str] = (),
 ) -> list[Verdict]:
     """Judge each statement of a migration by its text.
 
@@ -37,9 +38,12 @@ def judge_trees(
         reverse: green's.
         on_blue: statements that change blue's schema while it streams.
         lists: green's publication leaves out columns that blue lacks.
+        carried: columns, `schema.table.column`, that triggers keep in step.
     """
     generated = "publish_generated_columns" in reverse.lower()
     read = Read(_all_tables(forward), _all_tables(reverse), generated, lists)
+    parts = [name.split(".") for name in carried]
+    read.carried = frozenset((one[-2], one[-1]) for one in parts if len(one) > 1)
     found: list[Verdict] = []
     if any(text.strip() for text in on_blue):
         why = "blue's schema changes while it streams"
@@ -233,6 +237,8 @@ def _update(tree: Any, read: Read) -> Said:
     if table in read.tables:
         return
     for target in tree.targetList:
+        if (table, target.name) in read.carried:
+            continue
         where = f"{target.name} of {table}"
         if (table, target.name) not in read.columns:
             yield BOTH, Answer.SILENT, "rows-differ", f"{where} differs from blue's"

@@ -51,6 +51,8 @@ def _add_column(table: str, command: Any, read: Read) -> Said:
         if read.generated:
             yield REVERSE, Answer.NEEDS, "column-missing", f"blue has no {where}"
         return
+    if (table, column.colname) in read.carried:
+        return
     if read.lists:
         yield REVERSE, Answer.LOSSY, "column-left-out", f"{where} is not sent back"
     else:

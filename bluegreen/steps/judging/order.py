@@ -19,18 +19,20 @@ def judge_of(steps: Sequence[Step]) -> Judge:
     """One judge that knows what all steps of a playbook say to it."""
     judges = [step for step in steps if isinstance(step, Judge)]
     first = judges[0] if judges else Judge()
-    files = [*first.files]
-    for step in steps:
-        if isinstance(step, Migrate):
-            files += [name for name in step.files if name not in files]
-    exclude = [*first.exclude]
-    for step in steps:
-        if isinstance(step, Replicate):
-            exclude += step.exclude
+    migrates = [step for step in steps if isinstance(step, Migrate)]
+    copies = [step for step in steps if isinstance(step, Replicate)]
+    known = {
+        "files": (first.files, *(step.files for step in migrates)),
+        "contract": (first.contract, *(step.contract for step in migrates)),
+        "carried": (first.carried, *(step.mapping for step in migrates)),
+        "exclude": (first.exclude, *(step.exclude for step in copies)),
+    }
     accept = {name: why for step in judges for name, why in step.accept.items()}
-    return first.model_copy(
-        update={"files": tuple(files), "exclude": tuple(exclude), "accept": accept}
-    )
+    update: dict[str, object] = {
+        key: tuple(dict.fromkeys(name for names in several for name in names))
+        for key, several in known.items()
+    }
+    return first.model_copy(update={**update, "accept": accept})
 
 
 def with_judge(steps: Sequence[Step]) -> list[Step]:
@@ -54,8 +56,9 @@ def _before(steps: Sequence[Step], judge: Judge, *, moves: bool) -> Iterator[Ste
         if migrations and number == migrations[0]:
             yield JudgeFirst.model_validate({**plain.model_dump(), **text})
         if isinstance(step, Judge):
-            own = {"files": judge.files, "exclude": judge.exclude}
-            yield step.model_copy(update={**own, "accept": judge.accept})
+            keys = ("files", "contract", "carried", "exclude", "accept")
+            own = {key: getattr(judge, key) for key in keys}
+            yield step.model_copy(update=own)
         else:
             yield step
         follows = steps[number + 1 : number + 2]

@@ -38,7 +38,12 @@ class Judged:
 
 
 def judge_pair(
-    world: World, texts: Texts, *, exclude: Collection[str] = (), limits: Limits
+    world: World,
+    texts: Texts,
+    *,
+    exclude: Collection[str] = (),
+    carried: Collection[str] = (),
+    limits: Limits,
 ) -> Judged:
     """Judge both directions by catalogs and data. Changes nothing.
 
@@ -52,12 +57,16 @@ def judge_pair(
         world.blue, world.green, world.name, exclude=exclude, planned=planned
     )
     ways = ways.with_zones(_zones(told, ways))
-    read = with_full_names(judge_texts(texts), ways.blue.relations)
+    read = with_full_names(judge_texts(texts, carried=carried), ways.blue.relations)
+    before = {
+        way.direction: judge(way, read=read, declared=ways.declared, carried=carried)
+        for way in (ways.forward, ways.reverse)
+    }
     following = _following(world)
     unprobed = _why_unprobed(following)
     verdicts = [
-        *_forward(world, ways, read, told, limits, unprobed),
-        *_reverse(world, ways, read, limits),
+        *_forward(world, ways, before[Direction.FORWARD], told, limits, unprobed),
+        *_reverse(world, ways, before[Direction.REVERSE], limits),
         *_stream(following),
     ]
     ordered = sorted(verdicts, key=lambda v: (-v.answer.rank, v.direction, v.where))
@@ -67,26 +76,24 @@ def judge_pair(
 def _forward(
     world: World,
     ways: Ways,
-    read: Sequence[Verdict],
+    before: Sequence[Verdict],
     told: Told,
     limits: Limits,
     unprobed: str,
 ) -> list[Verdict]:
-    verdicts = judge(ways.forward, read=read, declared=ways.declared)
-    verdicts += _opaque(told)
+    verdicts = [*before, *_opaque(told)]
     within = limits if not unprobed else limits.questions_only()
     looked = look_at_data(world.blue, world.green, ways.forward, within)
     return weigh(ways.forward, verdicts, looked)
 
 
 def _reverse(
-    world: World, ways: Ways, read: Sequence[Verdict], limits: Limits
+    world: World, ways: Ways, before: Sequence[Verdict], limits: Limits
 ) -> list[Verdict]:
     """Before the cutover green's rows are blue's: questions say what stands now."""
-    verdicts = judge(ways.reverse, read=read, declared=ways.declared)
     within = limits.questions_only()
     looked = look_at_data(world.green, world.blue, ways.reverse, within)
-    return weigh(ways.reverse, verdicts, looked)
+    return weigh(ways.reverse, before, looked)
 
 
 def _opaque(told: Told) -> list[Verdict]:

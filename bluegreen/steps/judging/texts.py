@@ -38,14 +38,19 @@ class Texts:
     files: tuple[str, ...] = ()
 
 
-def read_texts(home: Path, patterns: Sequence[str]) -> Texts:
+def read_texts(
+    home: Path, patterns: Sequence[str], contract: Sequence[str] = ()
+) -> Texts:
     """Read what runs before traffic moves, in the order in which it does.
 
     Raises:
         PlaybookRefused: 2009; a file is not plain SQL, or a pattern names none.
     """
     statements, places, files = [], [], []
+    later = files_in_order(home, contract)
     for name in files_in_order(home, patterns):
+        if name in later:
+            continue
         for part in read_script(home / name, name).parts:
             statements.append(part.text)
             places.append(f"{name}:{part.line}")
@@ -53,17 +58,24 @@ def read_texts(home: Path, patterns: Sequence[str]) -> Texts:
     return Texts(tuple(statements), tuple(places), tuple(files))
 
 
-def judge_texts(texts: Texts, *, lists: bool = True) -> list[Verdict]:
+def judge_texts(
+    texts: Texts, *, lists: bool = True, carried: Collection[str] = ()
+) -> list[Verdict]:
     """Judge the text alone, as our own publications would carry it. Pure.
 
     Args:
         texts: the files.
         lists: green is of 15 or later and can leave columns out.
+        carried: columns that triggers keep in step.
     """
     from bluegreen.lint.compat.trees import judge_trees
 
     return judge_trees(
-        texts.statements, forward=_FORWARD, reverse=_REVERSE, lists=lists
+        texts.statements,
+        forward=_FORWARD,
+        reverse=_REVERSE,
+        lists=lists,
+        carried=carried,
     )
 
 

@@ -1,0 +1,65 @@
+"""No playbook goes without the judge."""
+
+from __future__ import annotations
+
+from bluegreen.steps.contract import Step
+from bluegreen.steps.cutover import Cutover
+from bluegreen.steps.hold import Hold
+from bluegreen.steps.judge import Judge, JudgeFirst
+from bluegreen.steps.judging.order import judge_of, with_judge
+from bluegreen.steps.migrate import Migrate
+from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.validate import Validate
+
+MIGRATE = Migrate(files=("m/*.sql",), contract=("m/later.sql",))
+COPY = Replicate(exclude=("public.log",))
+
+
+def kinds(*steps: Step) -> list[str]:
+    return [step.key for step in with_judge(steps)]
+
+
+def test_it_is_asked_before_and_behind_the_migrations_and_before_the_cutover() -> None:
+    assert kinds(COPY, MIGRATE, Validate(), Cutover(), Hold()) == [
+        "replicate",
+        "judge-text",
+        "migrate",
+        "judge-migrated",
+        "validate",
+        "judge-last",
+        "cutover",
+        "hold",
+    ]
+
+
+def test_a_judge_of_the_playbook_stands_where_it_stands() -> None:
+    own = Judge(id="mine", accept={"*": "all"}, travel=("*",))
+    assert kinds(COPY, MIGRATE, own, Validate(), Cutover()) == [
+        "replicate",
+        "judge-text",
+        "migrate",
+        "mine",
+        "validate",
+        "judge-last",
+        "cutover",
+    ]
+    assert kinds(MIGRATE, own, Cutover())[-2:] == ["mine", "cutover"]
+
+
+def test_every_look_knows_what_all_steps_say() -> None:
+    own = Judge(accept={"x": "why"}, travel=("*",))
+    steps = with_judge([COPY, MIGRATE, own, Validate(), Cutover()])
+    judges = [step for step in steps if isinstance(step, Judge)]
+    assert len(judges) == 3
+    assert {judge.files for judge in judges} == {("m/*.sql",)}
+    assert {judge.contract for judge in judges} == {("m/later.sql",)}
+    assert {judge.exclude for judge in judges} == {("public.log",)}
+    assert [judge.accept for judge in judges] == [{"x": "why"}] * 3
+    assert [bool(judge.travel) for judge in judges] == [False, True, False]
+    assert isinstance(judges[0], JudgeFirst)
+
+
+def test_without_migrations_the_cutover_is_judged_all_the_same() -> None:
+    assert kinds(COPY, Cutover()) == ["replicate", "judge-last", "cutover"]
+    assert kinds(COPY) == ["replicate"]
+    assert judge_of([COPY]).exclude == ("public.log",)

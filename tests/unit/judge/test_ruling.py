@@ -1,0 +1,76 @@
+"""The words in which a run stops at a verdict."""
+
+from __future__ import annotations
+
+from bluegreen.engine.plan import refusal_error
+from bluegreen.lint.compat.gate import Ruling, rule
+from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
+from bluegreen.model.verdict import Refused, Satisfied
+from bluegreen.steps.judging.rows import progress_of, row_of, rows_of
+from bluegreen.steps.judging.ruling import judged
+from bluegreen.steps.judging.texts import Texts
+
+SILENT = Verdict(
+    Answer.SILENT,
+    Direction.FORWARD,
+    "rows-differ",
+    "shop.orders",
+    "qty of orders differs from blue's",
+    statement=0,
+)
+SHORT = Verdict(
+    Answer.BREAK,
+    Direction.FORWARD,
+    "type-may-not-fit",
+    "shop.orders.note",
+    "text arrives in character varying(3)",
+    "no value is longer than 3",
+    found="2 rows break it",
+)
+
+
+def test_every_verdict_that_stops_is_named_with_what_mends_it() -> None:
+    verdict = judged(rule([SHORT, SILENT], {}), whole=True)
+    assert isinstance(verdict, Refused)
+    assert str(refusal_error(verdict)) == (
+        "error BG-3009: blue and green would not stay alike: 2 verdicts stop the run\n"
+        "  seen:    forward/BREAK/type-may-not-fit/shop.orders.note: text arrives in "
+        "character varying(3) (2 rows break it)\n"
+        "           forward/SILENT/rows-differ/shop.orders: qty of orders differs from "
+        "blue's\n"
+        "  wanted:  rows that flow both ways until blue is released\n"
+        "  hint:    shop.orders.note: widen the other side first\n"
+        "           shop.orders: make the same change on the other side, or after the "
+        "flip\n"
+        "           or accept it by its name, with a reason, in the step `judge`:\n"
+        "             accept: { forward/BREAK/type-may-not-fit/shop.orders.note: why "
+        "it may be }"
+    )
+
+
+def test_a_name_for_nothing_is_refused_once_everything_was_seen() -> None:
+    ruling = Ruling(unused=("reverse/LOSSY/x/y",))
+    assert isinstance(judged(ruling, whole=False), Satisfied)
+    verdict = judged(ruling, whole=True)
+    assert isinstance(verdict, Refused)
+    assert str(refusal_error(verdict)) == (
+        "error BG-3009: the playbook accepts what the judge does not find\n"
+        "  seen:    reverse/LOSSY/x/y\n"
+        "  wanted:  every name in the step's `accept` fits a verdict\n"
+        "  hint:    take these lines out, or copy the names anew from "
+        "`bluegreen judge`"
+    )
+
+
+def test_what_is_accepted_is_told() -> None:
+    verdict = judged(rule([SILENT], {SILENT.name: "rows of today only"}), whole=True)
+    assert isinstance(verdict, Satisfied)
+    assert SILENT.name in verdict.why
+
+
+def test_a_row_reaches_whoever_watches_whole() -> None:
+    texts = Texts(("UPDATE …",), ("1.sql:7",), ("1.sql",))
+    (row,) = rows_of(rule([SILENT], {SILENT.name: "meant"}), texts)
+    assert (row.weight, row.place, row.reason) == ("accepted", "1.sql:7", "meant")
+    assert row.law == 7
+    assert row_of(progress_of(row)) == row
