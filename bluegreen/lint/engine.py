@@ -104,12 +104,18 @@ def check(
 
 
 @lru_cache(maxsize=16)
-def _rules(enabled: tuple[str, ...]) -> Mapping[Kind, tuple[Rule, ...]]:
+def _rules(
+    enabled: tuple[str, ...], *, whole: bool, named: bool, chosen: bool
+) -> Mapping[Kind, tuple[Rule, ...]]:
+    """The rules that can speak: some need a database, patterns or a target version."""
     everything = "all" in enabled
     return by_kind(
         rule
         for rule in RULES.values()
-        if everything or not rule.off or rule.id in enabled
+        if (everything or not rule.off or rule.id in enabled)
+        and (whole or rule.rows is None)
+        and (named or not rule.names)
+        and (chosen or not rule.target)
     )
 
 
@@ -122,7 +128,12 @@ class Run:
         if config.timezone:
             knowledge = replace(knowledge, timezone=config.timezone)
         self.state = State(knowledge, config.versions, config.settings, config.names)
-        self.rules = _rules(config.enable)
+        self.rules = _rules(
+            config.enable,
+            whole=knowledge.whole,
+            named=bool(config.names),
+            chosen=config.versions.chosen,
+        )
         self.seen: set[tuple[str, object]] = set()
         self.asked: dict[Question, None] = {}
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from pglast import parser
-
 from bluegreen.lint import reading_alter, reading_change, reading_create, reading_data
 from bluegreen.lint.expressions import walk
 from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.parsing import parser
 from bluegreen.lint.reading_parts import Reader, options, relation, words
 from bluegreen.lint.source import Statement, Tree, read
 

@@ -22,7 +22,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal
 
-from pglast import parser
+from bluegreen.lint.parsing import parser
 
 Tree = dict[str, Any]
 Fault = Literal["syntax-error", "psql-meta-command", "not-utf8", "copy-data"]

@@ -166,8 +166,10 @@ class State:
 
     def has_column(self, op: Op) -> bool:
         """Whether an ADD COLUMN IF NOT EXISTS has nothing to do."""
-        known = self.table(op.table) if op.table else None
-        return bool("missing_ok" in op.flags and known and op.name in known.columns)
+        if "missing_ok" not in op.flags or op.table is None:
+            return False
+        known = self.table(op.table)
+        return known is not None and op.name in known.columns
 
     def volatility(self, tree: Tree | None) -> str:
         """How an expression behaves, functions of the files included."""

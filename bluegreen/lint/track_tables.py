@@ -37,7 +37,9 @@ def _create_table(state: State, op: Op) -> None:
         made += [_named(op.table, c) for c in column.constraints]
     keys = {name for c in made if c.kind == "primary" for name in c.columns}
     columns = {
-        column.name: column._replace(not_null=column.not_null or column.name in keys)
+        column.name: column._replace(not_null=True)
+        if column.name in keys and not column.not_null
+        else column
         for column in op.columns
     }
     indexes = tuple(_key_index(c) for c in made if c.kind in _KEYS)

@@ -11,6 +11,8 @@ from bluegreen.lint.track import State
 
 # NAMEDATALEN - 1: PostgreSQL cuts longer names without an error.
 LONGEST_NAME_BYTES = 63
+# No character takes more than four bytes.
+_SURELY_SHORT = (LONGEST_NAME_BYTES - 3) // 4
 _NEW = on(Kind.CREATE_TABLE, Kind.ADD_COLUMN)
 _NONE = "None."
 
@@ -54,6 +56,8 @@ def _long_name(op: Op, state: State) -> str | None:
     names += [column.name for column in _columns(op)]
     for name in names:
         # The parser has cut it already, as the server would.
+        if len(name) < _SURELY_SHORT:
+            continue
         if len(name.encode()) >= LONGEST_NAME_BYTES - 3:
             longer = re.search(re.escape(name) + r"[\w$]", state.text)
             if longer and len(longer[0].encode()) > LONGEST_NAME_BYTES:

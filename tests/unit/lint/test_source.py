@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from bluegreen.lint.pool import read_all
@@ -96,6 +99,18 @@ def test_comments_are_found_and_strings_are_not() -> None:
 def test_the_node_is_the_same_statement() -> None:
     node = read("x", "SELECT 1; DROP TABLE a").statements[1].node
     assert type(node).__name__ == "DropStmt"
+
+
+def test_the_classes_of_nodes_are_not_loaded_before_they_are_used() -> None:
+    program = (
+        "import sys, bluegreen.lint.engine as engine, bluegreen.lint.source as source\n"
+        "engine.check([source.read('x', 'DROP TABLE a')])\n"
+        "print(type(sys.modules['pglast.ast']).__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "_LazyModule\n"
 
 
 def test_many_files_are_read_in_several_processes_and_in_order() -> None:
