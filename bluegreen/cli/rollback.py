@@ -87,12 +87,14 @@ def _check(open_: Opened, *, as_json: bool) -> int:
 
     from bluegreen.engine.plan import plan
     from bluegreen.model.hazard import Hazard
+    from bluegreen.model.side import Side
     from bluegreen.report.results import RollbackResult, show
     from bluegreen.steps.fit import SEEN
-    from bluegreen.steps.rollback import actions_of_rollback
+    from bluegreen.steps.rollback import KEY, actions_of_rollback
+    from bluegreen.steps.watches.gate import gates_of
 
     state = _told(open_.world)
-    actions = actions_of_rollback(open_.cutover, state)
+    actions = actions_of_rollback(open_.cutover, state, gates_of(KEY, Side.BLUE))
     told: list[Progress] = []
     world = replace(open_.world, tell=told.append)
     made = plan((), world, before=actions, allow=Hazard)
@@ -147,8 +149,10 @@ def _roll_back(open_: Opened, teller: Teller, *, as_json: bool) -> None:
     from bluegreen.engine.runner import Runner
     from bluegreen.model.hazard import Hazard
     from bluegreen.model.history import fold
+    from bluegreen.model.side import Side
     from bluegreen.report.results import show
-    from bluegreen.steps.rollback import actions_of_rollback
+    from bluegreen.steps.rollback import KEY, actions_of_rollback
+    from bluegreen.steps.watches.gate import gates_of
 
     if (told := _told(open_.world)).released:
         _refuse_released(open_, told)
@@ -159,6 +163,7 @@ def _roll_back(open_: Opened, teller: Teller, *, as_json: bool) -> None:
         )
         about = {"verb": "rollback", **open_.about}
         state = fold(world.journal.records())
-        actions = actions_of_rollback(open_.cutover, state)
+        gates = gates_of(KEY, Side.BLUE)
+        actions = actions_of_rollback(open_.cutover, state, gates)
         ended = runner.run((), before=actions, about=about)
     show(ended, as_json=as_json)

@@ -6,6 +6,7 @@ playbook: a person asks for it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -37,8 +38,12 @@ from bluegreen.steps.world import World
 KEY = "rollback"
 
 
-def actions_of_rollback(limits: Cutover, state: State) -> tuple[Action[Any], ...]:
+def actions_of_rollback(
+    limits: Cutover, state: State, gates: Sequence[Action[Any]] = ()
+) -> tuple[Action[Any], ...]:
     """Finish what was cut short, prove the way back, move to blue.
+
+    `gates` come last before traffic moves.
 
     Where blue serves, only what was cut short is left to do. Once it was released it
     may be gone, so only the refusal is left.
@@ -55,7 +60,7 @@ def actions_of_rollback(limits: Cutover, state: State) -> tuple[Action[Any], ...
         # Their ids are their own: the same actions make the movement to blue.
         *actions_that_confirm(f"{KEY}-first", state),
         OpenWayBack(f"{KEY}-first", Side.GREEN),
-        *actions_of_move(KEY, limits.movement(Side.BLUE)),
+        *actions_of_move(KEY, limits.movement(Side.BLUE), gates),
     )
 
 
