@@ -143,7 +143,8 @@ def restore_list(listing: str, left_out: frozenset[tuple[int, int]]) -> str:
         ours = entry and (int(entry[1]), int(entry[2])) in left_out
         return f";{line}" if ours else line
 
-    return "".join(keep(line) for line in listing.splitlines(keepends=True))
+    # Not splitlines(): a name may hold what it takes for a line's end.
+    return "\n".join(keep(line) for line in listing.split("\n"))
 
 
 def missing_rows(tables: Mapping[int, str], listing: str) -> list[str]:

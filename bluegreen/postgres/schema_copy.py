@@ -198,7 +198,8 @@ class _Dump:
 
     def entries(self) -> list[Entry]:
         found = []
-        for line in self._read("--list").splitlines():
+        # Not splitlines(): a name may hold what it takes for a line's end.
+        for line in self._read("--list").split("\n"):
             match = _ENTRY.match(line)
             if match:
                 catalog, oid = int(match["catalog"]), int(match["oid"])

@@ -130,16 +130,19 @@ def read_tool(
     *,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Ended, str]:
-    """Run a program and give what it prints."""
+    """Run a program and give what it prints, line ends as they are.
+
+    A name or a function's body may hold a carriage return, which a pipe in text mode
+    would take away.
+    """
     done = subprocess.run(
         [tool.path, *words],
         capture_output=True,
         env={**os.environ, **(environment or {})},
-        text=True,
-        errors="replace",
     )
-    last = "\n".join(done.stderr.splitlines()[-_STDERR_LINES:])
-    return Ended(done.returncode, last), done.stdout
+    said = done.stderr.decode(errors="replace")
+    last = "\n".join(said.splitlines()[-_STDERR_LINES:])
+    return Ended(done.returncode, last), done.stdout.decode(errors="replace")
 
 
 def environment_for(database: Database) -> dict[str, str]:

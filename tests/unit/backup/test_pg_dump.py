@@ -48,6 +48,11 @@ def test_ours_is_left_out_by_oid_and_nothing_else() -> None:
     assert restore_list(LISTING, frozenset()) == LISTING
 
 
+def test_a_name_with_a_line_of_its_own_in_it_is_no_entry() -> None:
+    odd = "7; 2618 77 TABLE DATA public odd\u20281; 2620 16500 owner\n"
+    assert restore_list(odd, frozenset({(2620, 16500)})) == odd
+
+
 def test_a_table_without_its_rows_is_named() -> None:
     assert missing_rows({16386: "a", 16390: "b"}, LISTING) == []
     assert missing_rows({16386: "a", 1: "z", 2: "c"}, LISTING) == ["c", "z"]

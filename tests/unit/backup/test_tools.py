@@ -10,7 +10,13 @@ from bluegreen.model.errors import ServerRefused
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.tools import Tool, environment_for, find_tool, run_tool
+from bluegreen.postgres.tools import (
+    Tool,
+    environment_for,
+    find_tool,
+    read_tool,
+    run_tool,
+)
 
 
 def fake(folder: Path, text: str) -> Path:
@@ -61,6 +67,13 @@ def test_last_words_and_status_are_kept(tmp_path: Path) -> None:
     ended = run_tool(Tool(folder / "pg_dump", 16, "16"), [])
     assert ended.status == 3
     assert ended.said.splitlines() == [str(n) for n in range(19, 31)]
+
+
+def test_line_ends_inside_what_is_printed_stay_as_they_are(tmp_path: Path) -> None:
+    """A function that was written on Windows has carriage returns in its body."""
+    folder = fake(tmp_path / "bin", r"printf 'a\r\nb\rc\n'")
+    ended, text = read_tool(Tool(folder / "pg_dump", 16, "16.1"), [])
+    assert (ended.status, text) == (0, "a\r\nb\rc\n")
 
 
 def test_the_environment_leads_to_the_database() -> None:
