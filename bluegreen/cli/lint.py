@@ -34,6 +34,21 @@ class Format(StrEnum):
     JUNIT = "junit"
 
 
+class Migrator(StrEnum):
+    """Tools whose migrations can be read."""
+
+    ALEMBIC = "alembic"
+    ATLAS = "atlas"
+    DBMATE = "dbmate"
+    DJANGO = "django"
+    DRIZZLE = "drizzle"
+    FLYWAY = "flyway"
+    GOLANG_MIGRATE = "golang-migrate"
+    GOOSE = "goose"
+    PRISMA = "prisma"
+    SQITCH = "sqitch"
+
+
 EXAMPLE = "Example: bluegreen lint migrations/*.sql --target-version 16"
 
 
@@ -50,7 +65,10 @@ def lint(
     ] = None,
     transaction: Annotated[
         str | None,
-        typer.Option(help="What the migration tool opens: file (one each) or none."),
+        typer.Option(
+            help="What the migration tool opens: file (one for each), query (each file "
+            "is sent as one query) or none."
+        ),
     ] = None,
     schema: Annotated[
         list[str] | None,
@@ -71,6 +89,16 @@ def lint(
         list[str] | None,
         typer.Option(help="A rule that is off by default, or all."),
     ] = None,
+    migrator: Annotated[
+        Migrator | None,
+        typer.Option(help="Read a folder, by default this one, as that tool would."),
+    ] = None,
+    revisions: Annotated[
+        str,
+        typer.Option(
+            help="What Alembic (from:to) or Django (app, app.name) is to print."
+        ),
+    ] = "",
     dsn: Annotated[
         str | None,
         typer.Option(
@@ -100,11 +128,14 @@ def lint(
         "enable": enable,
     }
     chosen = _config(config, given)
-    texts = _texts(paths or ["."])
+    reader = _reader(migrator, paths or ["."], revisions)
+    if migrator is not None and not transaction:
+        chosen = _as_tool(migrator, chosen)
+    texts = reader()
     judge = _judge(chosen, dsn, explain=explain)
     report = judge(texts)
     if fix and _write(texts, report):
-        texts = _texts(paths or ["."])
+        texts = reader()
         report = judge(texts)
     sys.stdout.write(_printable(_render(report, format_, explain=explain)))
     raise typer.Exit(1 if report.fails(chosen.fail_level) else 0)
@@ -123,6 +154,45 @@ def _config(path: Path | None, given: Mapping[str, object]) -> Config:
     changed = {name.replace("-", "_") for name in words}
     picked = {f.name: getattr(over, f.name) for f in fields(over) if f.name in changed}
     return replace(base, **picked)
+
+
+def _reader(
+    migrator: Migrator | None, paths: list[str], revisions: str
+) -> Callable[[], dict[str, bytes]]:
+    """What reads the SQL, by its name and in order."""
+    if migrator is None:
+        return lambda: _texts(paths)
+    from bluegreen.migrators.printed import PRINTERS
+
+    if migrator in PRINTERS:
+        return lambda: _printed(migrator, paths, revisions)
+    return lambda: _laid_out(migrator, paths)
+
+
+def _laid_out(migrator: Migrator, paths: list[str]) -> dict[str, bytes]:
+    from bluegreen.migrators.layouts import forward_files
+
+    found = [file for path in paths for file in forward_files(migrator, Path(path))]
+    return {str(file): _bytes(file) for file in found}
+
+
+def _printed(migrator: Migrator, paths: list[str], revisions: str) -> dict[str, bytes]:
+    from bluegreen.migrators.printed import printed
+
+    texts: dict[str, bytes] = {}
+    for path in paths:
+        texts |= printed(migrator, Path(path), revisions)
+    return texts
+
+
+def _as_tool(migrator: Migrator, chosen: Config) -> Config:
+    """The tool's own way with transactions; Alembic and Django print theirs."""
+    from dataclasses import replace
+
+    from bluegreen.migrators.layouts import LAYOUTS
+
+    layout = LAYOUTS.get(migrator)
+    return replace(chosen, transaction=layout.transaction if layout else "none")
 
 
 def _texts(paths: list[str]) -> dict[str, bytes]:
@@ -210,7 +280,7 @@ def _write(texts: dict[str, bytes], report: Report) -> bool:
 
     written = False
     for file in report.files:
-        if file.name == _STDIN_NAME:
+        if not Path(file.name).is_file():
             continue
         bom, text = _without_bom(texts[file.name])
         if text is None:

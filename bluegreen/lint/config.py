@@ -43,7 +43,9 @@ class Config:
 
     Attributes:
         target_version: major version; None stands for all of 13 to 18.
-        transaction: what the migration tool opens: `file`, one for each, or `none`.
+        transaction: what the migration tool opens: `file`, one for each; `query`, where
+            it sends each file as one query, which is a transaction when it has several
+            statements; or `none`.
         fail_level: findings from this level on make the exit status 1.
         enable: rules that are off by default, or `all`.
         ignore: rules that do not count under a path.
@@ -92,8 +94,8 @@ def _number(value: Any) -> int:
 
 
 def _transaction(value: Any) -> str:
-    if value not in ("file", "none"):
-        raise ValueError(f"{value!r} is not file or none")
+    if value not in ("file", "query", "none"):
+        raise ValueError(f"{value!r} is not file, query or none")
     return str(value)
 
 

@@ -139,7 +139,9 @@ class Run:
 
     def file(self, source: Source) -> FileReport:
         """Lint one file."""
-        wrapped = self.config.transaction == "file"
+        wrapped = self.config.transaction == "file" or (
+            self.config.transaction == "query" and len(source.statements) > 1
+        )
         wrapped = wrapped and not _NO_TRANSACTION.search(source.text)
         self.state.open_file(source, in_transaction=wrapped)
         page = _Page(source, self.config)

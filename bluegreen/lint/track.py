@@ -21,6 +21,15 @@ from bluegreen.lint.reading import ops
 from bluegreen.lint.source import Source, Statement, Tree
 
 FIRST_VERSION, LAST_VERSION = 13, 18
+# Where migration tools remember what they ran. They write there in the same
+# transaction, and no client looks.
+BOOKKEEPING = frozenset(
+    {
+        *("alembic_version", "django_migrations", "schema_migrations"),
+        *("atlas_schema_revisions", "flyway_schema_history", "goose_db_version"),
+        *("_prisma_migrations", "__drizzle_migrations"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +141,9 @@ class State:
 
     def filled(self, name: Name | None) -> bool:
         """Whether others may use the table: it was not made by this set."""
-        return name is not None and name.key not in self.fresh
+        if name is None or name.name in BOOKKEEPING:
+            return False
+        return name.key not in self.fresh
 
     def domain(self, of: Type) -> Domain | None:
         """The domain of that name, where one is known."""
@@ -311,7 +322,7 @@ class State:
         file = self.file
         file.kinds.add(op.kind)
         self.opaque |= op.kind is Kind.DYNAMIC_SQL
-        if op.kind in DATA:
+        if op.kind in DATA and not (op.table and op.table.name in BOOKKEEPING):
             file.data = file.data or op
             if op.table:
                 self.changed_rows.add(op.table.key)

@@ -72,7 +72,7 @@ def test_a_configured_ignore_counts_under_its_path() -> None:
         ({"colour": 1}, "colour: there is no such field"),
         ({"enable": ["x"]}, "enable: there is no rule 'x'"),
         ({"target-version": 12}, "target-version: known versions are 13 to 18"),
-        ({"transaction": "maybe"}, "transaction: 'maybe' is not file or none"),
+        ({"transaction": "maybe"}, "transaction: 'maybe' is not file, query or none"),
         ({"fail-level": "bad"}, "fail-level: 'bad' is not info, warning or error"),
         ({"ignore": [{"rule": "x", "reason": "y"}]}, "ignore: there is no rule 'x'"),
         (
