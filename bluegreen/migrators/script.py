@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -113,13 +114,19 @@ def read_script(path: Path, name: str, half: Half | None = "expand") -> Script:
     Raises:
         PlaybookRefused: 2009; it is not plain SQL, or leaves a transaction open.
     """
-    # pglast is heavy, and a rollback never needs it.
-    from bluegreen.lint.source import read
-
     try:
         content = path.read_bytes()
     except OSError as error:
         raise _refused(name, 1, error.strerror or "cannot be read") from None
+    return _split(name, content, half)
+
+
+@lru_cache(maxsize=4096)
+def _split(name: str, content: bytes, half: Half | None) -> Script:
+    """Parse what several actions of one run look at again and again."""
+    # pglast is heavy, and a rollback never needs it.
+    from bluegreen.lint.source import read
+
     source = read(name, content)
     for problem in source.problems:
         raise _refused(name, source.place(problem.at)[0], problem.message)

@@ -100,7 +100,10 @@ def read_bookkeeping(
 def copy_bookkeeping(
     blue: Database, green: Database, tables: Iterable[BookkeepingTable]
 ) -> int:
-    """Bring the rows of empty tables to green, in one transaction; how many."""
+    """Bring the rows of empty tables to green, in one transaction; how many.
+
+    Their sequences come with them, as no cutover sets those.
+    """
     rows = 0
     with user_session(green, lock_timeout=LOCK_WAIT) as session, session.transaction():
         for table in tables:
@@ -115,7 +118,35 @@ def copy_bookkeeping(
                 for block in out:
                     into.write(block)
             rows += taking.rowcount
+            for sequence, last, called in _owned(blue, table):
+                with green.translated():
+                    session.connection.execute(
+                        sql.SQL("SELECT pg_catalog.setval(%s, %s, %s)"),
+                        (sequence, last, called),
+                    )
     return rows
+
+
+def _owned(database: Database, table: BookkeepingTable) -> list[tuple[str, int, bool]]:
+    """Sequences that the table's columns own, and where they stand."""
+    names = database.rows(
+        sql.SQL(
+            "SELECT n.nspname, s.relname FROM pg_depend d"
+            " JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
+            " JOIN pg_namespace n ON n.oid = s.relnamespace"
+            " WHERE d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
+            " AND d.refobjid = pg_catalog.to_regclass(%s)"
+        ),
+        (sql.Identifier(table.schema, table.name).as_string(None),),
+    )
+    found = []
+    for schema, name in names:
+        own = sql.Identifier(schema, name)
+        [(last, called)] = database.rows(
+            sql.SQL("SELECT last_value, is_called FROM {}").format(own)
+        )
+        found.append((own.as_string(None), last, called))
+    return found
 
 
 def _count(database: Database, schema: str, name: str) -> int:

@@ -80,8 +80,8 @@ def read_rows(
     """All rows of a table, without its inheritance children, as texts."""
     name = sql.Identifier(*table.name)
     source = name if table.kind == "p" else sql.SQL("ONLY {}").format(name)
-    query = sql.SQL("SELECT {} FROM {} t").format(
-        row_image(sql.SQL("t"), columns), source
+    query = sql.SQL("SELECT {} FROM {} bluegreen_row").format(
+        row_image(sql.SQL("bluegreen_row"), columns), source
     )
     return [
         dict(zip(columns, texts, strict=True))

@@ -105,10 +105,12 @@ def read_again(
     wanted = list(keys)
     if not wanted:
         return {}
-    query = sql.SQL("SELECT {} FROM {} t WHERE ({}) IN ({})").format(
-        row_image(sql.SQL("t"), columns),
+    query = sql.SQL("SELECT {} FROM {} bluegreen_row WHERE ({}) IN ({})").format(
+        row_image(sql.SQL("bluegreen_row"), columns),
         _only(table),
-        sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(k)) for k in key),
+        sql.SQL(", ").join(
+            sql.SQL("bluegreen_row.{}").format(sql.Identifier(k)) for k in key
+        ),
         sql.SQL(", ").join(
             sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, values)))
             for values in wanted
@@ -123,16 +125,17 @@ def _ends(
     columns: Sequence[str],
     key: Sequence[str],
 ) -> Rows:
-    query = sql.SQL("SELECT {} FROM {} t ORDER BY {} LIMIT {}")
+    query = sql.SQL("SELECT {} FROM {} bluegreen_row ORDER BY {} LIMIT {}")
     found: Rows = {}
     for way in ("ASC", "DESC"):
         order = [
-            sql.SQL("t.{} {}").format(sql.Identifier(k), sql.SQL(way)) for k in key
+            sql.SQL("bluegreen_row.{} {}").format(sql.Identifier(k), sql.SQL(way))
+            for k in key
         ]
         found |= _by_key(
             session,
             query.format(
-                row_image(sql.SQL("t"), columns),
+                row_image(sql.SQL("bluegreen_row"), columns),
                 _only(table),
                 sql.SQL(", ").join(order),
                 EACH_END,

@@ -24,6 +24,7 @@ from bluegreen.model import verdict as model
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.postgres.applied import read_applied
+from bluegreen.postgres.bookkeeping import BOOKKEEPING
 from bluegreen.postgres.channel import Channel, read_subscription
 from bluegreen.postgres.compat_limits import Limits
 from bluegreen.postgres.published import COLUMN_LISTS_SINCE, server_version
@@ -44,8 +45,11 @@ from bluegreen.steps.world import World
 if TYPE_CHECKING:
     from bluegreen.steps.judging.pair import Judged
 
-MENDED_BY_MIGRATE = frozenset({"column-missing", "table-missing", "table-replaced"})
-"""What the step `migrate` sees to itself; the catalogs tell whether it did."""
+MENDED_BY_MIGRATE = frozenset(
+    {"column-generated", "column-missing", "table-missing", "table-replaced"}
+)
+"""What the step `migrate` and our publications see to; the catalogs tell whether they
+did."""
 
 _CERTAIN = {Answer.BREAK, Answer.SILENT, Answer.APP}
 
@@ -258,10 +262,15 @@ def require_migrated(world: World, texts: Texts) -> None:
 
 def rule_by_text(found: Iterable[Verdict], step: Judge) -> Ruling:
     """What the text alone makes certain stops; all else waits for a higher tier."""
-    found = [_mended(verdict) for verdict in found]
+    found = [_mended(verdict) for verdict in found if not _is_bookkeeping(verdict)]
     ruling = rule([v for v in found if v.answer in _CERTAIN], step.accept)
     waiting = tuple(v for v in found if v.answer not in _CERTAIN)
     return replace(ruling, passing=(*ruling.passing, *waiting))
+
+
+def _is_bookkeeping(verdict: Verdict) -> bool:
+    """Whether it is about a migration tool's own table, which travels in no stream."""
+    return verdict.where.rpartition(".")[2] in BOOKKEEPING
 
 
 def _mended(verdict: Verdict) -> Verdict:

@@ -17,13 +17,15 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
 from bluegreen.postgres.expansion import (
     LOCK_WAIT,
-    Catalog,
     Expansion,
+    expansions,
+    run_on_blue,
+)
+from bluegreen.postgres.expansion_catalog import (
+    Catalog,
     describe_table,
     estimated_rows,
-    expansions,
     read_catalog,
-    run_on_blue,
 )
 from bluegreen.postgres.identity import identity_of
 from bluegreen.postgres.published import server_version

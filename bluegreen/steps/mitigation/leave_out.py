@@ -15,7 +15,7 @@ from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
 from bluegreen.postgres.channel import Channel, read_subscription
-from bluegreen.postgres.expansion import constraint_names
+from bluegreen.postgres.expansion_catalog import constraint_names
 from bluegreen.postgres.marker import send_marker
 from bluegreen.postgres.published import (
     COLUMN_LISTS_SINCE,

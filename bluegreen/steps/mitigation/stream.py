@@ -84,8 +84,9 @@ class StopStream(Action[StreamFacts]):
 class StartStream(Action[StreamFacts]):
     """The stream runs again, tables that a migration replaced included.
 
-    Crash: a replaced table's changes wait for a lock until REFRESH took it up; a kill
-    in between lets go of the lock, and the next run says which tables were left out.
+    Crash: the next run starts it. Changes to a replaced table wait for a lock of ours
+    until REFRESH took it up; a kill in these milliseconds lets go of the lock, and rows
+    that were passed by then are found by `validate`.
     """
 
     title = "the stream runs again"

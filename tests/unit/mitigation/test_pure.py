@@ -10,7 +10,8 @@ import pytest
 
 from bluegreen.migrators.forecast import Forecast, forecast
 from bluegreen.model.record import Kind, Record
-from bluegreen.postgres.expansion import Catalog, expansions
+from bluegreen.postgres.expansion import expansions
+from bluegreen.postgres.expansion_catalog import Catalog
 from bluegreen.postgres.published import PublishedTable, choose_tables, obstacles
 from bluegreen.postgres.relations import Column, Relation, UniqueIndex
 from bluegreen.steps.mitigation.contract import Deferred, deferred
