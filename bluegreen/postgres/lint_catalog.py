@@ -15,9 +15,11 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.model.secret import Secret
+from bluegreen.postgres import tls
 from bluegreen.postgres.database import CONNECT_TIMEOUT_S, Row, SqlError
 
 Key = tuple[str, str]
@@ -67,7 +69,9 @@ def looking(
     words["client_encoding"] = "UTF8"
     words["application_name"] = "bluegreen lint"
     try:
-        session = psycopg.connect(dsn, autocommit=True, **words)
+        given = {**conninfo_to_dict(dsn), **words}
+        words = tls.pinned(given, password=password is not None)
+        session = psycopg.connect(**words, autocommit=True)
     except psycopg.Error as error:
         raise ServerRefused(
             3001,
@@ -75,7 +79,7 @@ def looking(
             seen=str(error).strip(),
             wanted="a session that may read the catalog",
             hint="try the same with psql; is the address right, the server up, "
-            "the password given by ${env:…}, ${file:…} or pgpass?",
+            "the password given by ${env:…}, ${file:…} or pgpass?" + tls.advice(words),
         ) from None
     with session, _refusals():
         session.execute("SET default_transaction_read_only = on")

@@ -49,6 +49,21 @@ def _is_made(node: ast.expr) -> bool:
     return False
 
 
+def test_whoever_connects_asks_what_tls_is_due() -> None:
+    doors = {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for path in FILES
+        if "lab" not in path.parts
+    }
+    connect = {
+        name
+        for name, text in doors.items()
+        if "psycopg.connect(" in text or "connect_start(" in text
+    }
+    assert len(connect) >= 3
+    assert [name for name in sorted(connect) if "pinned(" not in doors[name]] == []
+
+
 def test_there_is_something_to_look_at() -> None:
     assert len(FILES) > 40
 
