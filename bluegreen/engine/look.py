@@ -58,7 +58,8 @@ def look(world: World, *, beat: bool = False) -> Status:
     pointers = tuple(_pointer(pointer) for pointer in world.pointers)
     streams = _streams(world, away)
     doubts = doubts_of(state, sides, pointers, journal)
-    watches = _watches(scene_of(world, story, state, away), beat=beat)
+    scene = scene_of(world, story, state, away, green=sides[1].identity)
+    watches = _watches(scene, beat=beat)
     return Status(
         name=world.name,
         serving=None if doubts else state.serving,

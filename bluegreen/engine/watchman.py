@@ -24,6 +24,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.channel import drop_slot
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.journal_table import read_records
+from bluegreen.postgres.server_life import read_server_life
 from bluegreen.steps.watches.every import WATCHES, scene_of, worst_first
 from bluegreen.steps.watches.gate import stop_of_run
 from bluegreen.steps.watches.kept_wal import WatchKeptWal, is_over
@@ -172,7 +173,8 @@ class Watchman:
 
     def _round(self, world: World, story: _Story) -> None:
         away = story.read((world.green, world.blue))
-        scene = scene_of(world, story.records, away=away)
+        green = "" if Side.GREEN in away else _identity_of_green(world)
+        scene = scene_of(world, story.records, away=away, green=green)
         self._rounds += 1
         write_heartbeat(scene)
         for watch in WATCHES:
@@ -208,6 +210,13 @@ class Watchman:
                 self._dropped = facts.kept.kept
         except BluegreenError:
             return  # the next round tries again
+
+
+def _identity_of_green(world: World) -> str:
+    try:
+        return read_server_life(world.green).identity
+    except BluegreenError:
+        return ""
 
 
 def _changed(one: Watched, was: Standing) -> WatchChanged:

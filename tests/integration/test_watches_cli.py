@@ -17,7 +17,12 @@ from bluegreen.postgres.channel import Channel
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, move, open_arena, replicate
 from tests.kit.cli import ALLOW, call, write_playbook
-from tests.kit.databases import DatabasePair, create_database, drop_databases
+from tests.kit.databases import (
+    DatabasePair,
+    create_database,
+    drop_databases,
+    make_anew,
+)
 from tests.kit.exposition import read
 from tests.kit.wait import wait_until
 from tests.kit.watching import make_slot_anew
@@ -181,6 +186,24 @@ def test_abandon_needs_blue_alone_and_is_told_in_the_journal(
         assert seen["watches"][0]["says"].startswith("green was given up")
         refused = call("run", playbook).require(4)
         assert "green was given up" in refused.err
+
+
+def test_a_green_that_is_made_anew_has_a_clean_record(
+    arena: Callable[..., Arena], tmp_path: Path
+) -> None:
+    here = arena(16, 18)
+    following(here)
+    for number in range(30):
+        here.pair.blue.run(f"INSERT INTO t VALUES (-{number}, 'counted')")
+    playbook = write_playbook(here, tmp_path, [{"step": "replicate"}])
+    slot = stuck(here)
+    call("abandon", playbook).require()
+    assert "given up" in call("run", playbook).require(4).err
+    make_anew(here.pair.green)
+    call("run", playbook).require()
+    assert has_slot(here, Side.BLUE, slot)
+    seen = call("status", playbook, "--json").require().json
+    assert [w for w in seen["watches"] if w["standing"] != "good"] == []
 
 
 def test_from_a_timer_only_over_the_limit_and_only_when_allowed(

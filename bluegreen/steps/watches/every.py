@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from bluegreen.model.history import State, fold
+from bluegreen.model.history import State, fold, with_green
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.steps.watches.drift import WatchDrift
@@ -40,13 +40,21 @@ def scene_of(
     records: Sequence[Record],
     state: State | None = None,
     away: Collection[Side] = (),
+    green: str = "",
 ) -> Scene:
-    """What the watches look at, by the journal's records as they were read."""
+    """What the watches look at, by the journal's records as they were read.
+
+    `green` is the identity that green tells, where it was asked: one that was made anew
+    while blue serves has nothing to do with what was told of the former one.
+    """
+    state = fold(records) if state is None else state
+    if green and state.serving is Side.BLUE:
+        state = with_green(state, green)
     return Scene(
         world.name,
         world.blue,
         world.green,
-        fold(records) if state is None else state,
+        state,
         [record for record in records if record.kind is Kind.WATCHED],
         world.limits,
         frozenset(away),

@@ -58,7 +58,7 @@ class WatchServers(Watch[LifeFacts]):
     def observe(self, scene: Scene, side: Side) -> LifeFacts | None:
         """The server's own words, and the journal's."""
         now = read_server_life(scene.on(side))
-        then = remembered(scene.remembered).get(side)
+        then = remembered(scene.remembered, scene.state.green).get(side)
         return LifeFacts(side, now, then, scene.state.serving)
 
     def judge(self, facts: LifeFacts, limits: Limits) -> Iterator[Watched]:
@@ -121,12 +121,18 @@ def _do(facts: LifeFacts) -> str:
     )
 
 
-def remembered(records: Sequence[Record]) -> Mapping[Side, ServerLife]:
-    """Both servers as the journal's newest record of them tells. Pure."""
+def remembered(records: Sequence[Record], green: str = "") -> Mapping[Side, ServerLife]:
+    """Both servers as the journal's newest record of them tells. Pure.
+
+    Nothing where it tells of another green than the one of this identity.
+    """
     told = [r for r in records if r.kind is Kind.WATCHED and r.body.get("watch") == ID]
     if not told:
         return {}
-    return {Side(side): _read(life) for side, life in told[-1].body["sides"].items()}
+    sides = told[-1].body["sides"]
+    if green and sides[str(Side.GREEN)]["identity"] != green:
+        return {}
+    return {Side(side): _read(life) for side, life in sides.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import State
+from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.activity import OpenTransaction, PreparedTransaction
 from bluegreen.postgres.apply_health import ApplyHealth
@@ -20,7 +22,7 @@ from bluegreen.postgres.schema_prints import changes, prints_of
 from bluegreen.postgres.server_life import ServerLife
 from bluegreen.postgres.streams import Slot
 from bluegreen.steps.watches.drift import DriftFacts, WatchDrift
-from bluegreen.steps.watches.every import WATCHES, worst_first
+from bluegreen.steps.watches.every import WATCHES, scene_of, worst_first
 from bluegreen.steps.watches.foreign_slots import ForeignFacts, WatchForeignSlots
 from bluegreen.steps.watches.gate import (
     GateFacts,
@@ -31,7 +33,7 @@ from bluegreen.steps.watches.gate import (
 from bluegreen.steps.watches.heartbeats import WatchHeartbeats, is_fresh
 from bluegreen.steps.watches.kept_wal import WalFacts, WatchKeptWal, time_left_s
 from bluegreen.steps.watches.limits import Limits
-from bluegreen.steps.watches.servers import LifeFacts, WatchServers
+from bluegreen.steps.watches.servers import LifeFacts, WatchServers, remembered
 from bluegreen.steps.watches.stream import StreamFacts, WatchStream
 from bluegreen.steps.watches.transactions import TransactionFacts, WatchTransactions
 from bluegreen.steps.watches.watch import (
@@ -42,7 +44,9 @@ from bluegreen.steps.watches.watch import (
     Watched,
     look_through,
 )
+from bluegreen.steps.world import World
 
+T = datetime(2026, 5, 4, tzinfo=UTC)
 B, G = Side.BLUE, Side.GREEN
 GOOD, ODD, UNKNOWN, BAD = Standing
 NOTHING, MOVE, RUN = Stops
@@ -482,6 +486,24 @@ class TestRound:
             "heartbeats",
             "kept-wal",
         ]
+
+    def test_a_green_that_was_made_anew_is_not_held_to_the_former_ones_record(
+        self,
+    ) -> None:
+        told = {"system": "5", "timeline": 1, "identity": "former"}
+        body = {"watch": "servers", "sides": {"blue": told, "green": told}}
+        records = (
+            Record(1, T, Kind.RUN_STARTED, 0, "r", body={"green": "former"}),
+            Record(2, T, Kind.WATCHED, 0, "r", body=body),
+            Record(3, T, Kind.ABANDONED, 0, "r", body={}),
+        )
+        world = World("shop", None, None, (), None)  # type: ignore[arg-type]
+        same = scene_of(world, records, green="former")
+        anew = scene_of(world, records, green="other")
+        assert same.state.abandoned
+        assert not anew.state.abandoned
+        assert set(remembered(same.remembered, same.state.green)) == {B, G}
+        assert remembered(anew.remembered, anew.state.green) == {}
 
     def test_ids_are_unique(self) -> None:
         ids = [watch.id for watch in WATCHES]
