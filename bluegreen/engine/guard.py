@@ -6,6 +6,10 @@ own: commit record absent, it backs out; present, it finishes.
 
 Everything it needs is opened before it says that it is ready. Passwords reach it
 through its standard input, never by argument or environment.
+
+It holds no lease: once another run has begun it steps back, for that run settles
+before all else. Whatever a server keeps it waiting for, clients are let go in time; a
+side that must not be written to refuses them.
 """
 
 from __future__ import annotations
@@ -16,9 +20,10 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from functools import partial
 from io import FileIO
@@ -29,16 +34,29 @@ from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.record import Kind
 from bluegreen.pointers.pgbouncer import PgBouncer
 from bluegreen.pointers.pgbouncer_spec import of_spec, spec_of
-from bluegreen.postgres.database import Database
+from bluegreen.postgres.database import Database, hung_up_after
 from bluegreen.steps.move.settle import claim_back_out, read_state, settle
 from bluegreen.steps.world import World
 
 READY_WITHIN_S = 30.0
 """Starting Python and two sessions takes a second; a busy machine may need more."""
 
-TRIES = 40
+TRIES = 240
 TRY_EVERY_S = 0.25
-"""A server that restarts after a crash took up to 3.5 s to answer again."""
+"""A minute and more: a server that restarts after a crash took up to 3.5 s to answer
+again, and its host may have to start first."""
+
+TRY_LASTS = timedelta(seconds=1)
+"""A healthy server is settled in a tenth of it; one that is silent is asked again."""
+
+CONNECT_S = 2
+"""The shortest connect_timeout that libpq knows."""
+
+RELEASE_AFTER_S = 0.25
+"""After the budget and the guard's grace: clients are let go then, settled or not."""
+
+PARTING_S = 5.0
+"""How long the tool waits for a guard that still settles. It goes on without us."""
 
 
 @contextmanager
@@ -50,27 +68,37 @@ def guarded(world: World, run: str, budget: timedelta) -> Iterator[Callable[[], 
     Raises:
         StepError: 4001, no guard could be had; nothing was paused.
     """
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "bluegreen.engine.guard"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # A Ctrl-C in the terminal is for the tool; the guard must outlive it.
         start_new_session=True,
-    ) as process:
-        try:
-            _tell(process, _spec(world, run, budget))
-            _require_ready(process)
-            yield partial(_tell, process, "go")
-            _tell(process, "done")
-        except BluegreenError:
-            # The tool has backed out by itself; a second look does no harm.
-            _tell(process, "failed")
-            raise
-        finally:
-            # Closing the pipe without a word is what makes the guard act.
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait()
+    )
+    try:
+        _tell(process, _spec(world, run, budget))
+        _require_ready(process)
+        yield partial(_tell, process, "go")
+        _tell(process, "done")
+    except BluegreenError:
+        # The tool has backed out by itself; a second look does no harm.
+        _tell(process, "failed")
+        raise
+    finally:
+        _part(process)
+
+
+def _part(process: subprocess.Popen[bytes]) -> None:
+    """Close the pipes; without a word before, that is what makes the guard act."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    process.stdout.close()
+    try:
+        process.wait(PARTING_S)
+    except subprocess.TimeoutExpired:
+        # It goes on without us; that it is never waited for is meant.
+        process.returncode = 0
 
 
 def _spec(world: World, run: str, budget: timedelta) -> dict[str, Any]:
@@ -86,9 +114,11 @@ def _spec(world: World, run: str, budget: timedelta) -> dict[str, Any]:
 
 
 def _tell(process: subprocess.Popen[bytes], what: object) -> None:
+    """Say a word; a guard that has ended needs none."""
     assert process.stdin is not None
-    process.stdin.write(json.dumps(what).encode() + b"\n")
-    process.stdin.flush()
+    with suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(what).encode() + b"\n")
+        process.stdin.flush()
 
 
 def _require_ready(process: subprocess.Popen[bytes]) -> None:
@@ -111,19 +141,70 @@ def main() -> None:
     # Unbuffered, so that `select` sees every line that was not read yet.
     pipe = FileIO(0, closefd=False)
     spec = json.loads(pipe.readline())
-    world = _world(spec)
+    world, lifeline = _world(spec), _Lifeline(spec)
     _warm_up(world)
+    lifeline.warm_up()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     if _read(pipe) != "go":
         return
+    release_at = time.monotonic() + spec["budget_s"] + RELEASE_AFTER_S
     reason = _wait(pipe, spec["budget_s"])
     if reason:
-        _act(world, reason)
+        try_once = partial(hung_up_after, TRY_LASTS, world.blue, world.green)
+        with lifeline.pulled_at(release_at):
+            _act(world, reason, spec["run"], try_once)
+
+
+class _Lifeline:
+    """Lets the clients of every pooler go, whatever the servers do.
+
+    It has sessions of its own: the others may be in use when it is time.
+    """
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self._pointers = [of_spec({**p, "client": None}) for p in spec["pointers"]]
+        self._over = threading.Event()
+
+    def warm_up(self) -> None:
+        """Open the console sessions."""
+        for pointer in self._pointers:
+            pointer.warm_up()
+
+    @contextmanager
+    def pulled_at(self, when: float) -> Iterator[None]:
+        """At that time by the monotonic clock, unless the block has ended."""
+        thread = threading.Thread(target=self._wait, args=(when,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _wait(self, when: float) -> None:
+        if self._over.wait(max(0.0, when - time.monotonic())):
+            return
+        held = list(self._pointers)
+        while held:
+            held = [pointer for pointer in held if not _let_go(pointer)]
+            if self._over.wait(TRY_EVERY_S):
+                return
+
+
+def _let_go(pointer: PgBouncer) -> bool:
+    try:
+        pointer.resume()
+    except BluegreenError:
+        return False
+    return True
 
 
 def _world(spec: dict[str, Any]) -> World:
-    blue, green = Database.of_spec(spec["blue"]), Database.of_spec(spec["green"])
+    blue, green = (
+        Database.of_spec(spec[side], connect_timeout_s=CONNECT_S)
+        for side in ("blue", "green")
+    )
     return World(
         name=spec["name"],
         blue=blue,
@@ -154,13 +235,28 @@ def _wait(pipe: FileIO, budget_s: float) -> str:
     return {"done": "", "": "the tool died"}.get(word, "the tool backed out")
 
 
-def _act(world: World, reason: str) -> None:
-    """Settle, again and again while something is away."""
+def _act(
+    world: World,
+    reason: str,
+    run: str = "",
+    try_once: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> None:
+    """Settle, again and again while something is away.
+
+    Args:
+        world: the handles.
+        reason: why, for the journal.
+        run: the run that is guarded; once another has begun, that one settles.
+        try_once: what limits one try.
+    """
     for _ in range(TRIES):
         try:
-            claim_back_out(world)
-            settle(world)
-            world.journal.append(Kind.NOTE, body={"guard": reason})
+            with try_once():
+                if run and read_state(world).runs[-1:] != (run,):
+                    return
+                claim_back_out(world)
+                settle(world)
+                world.journal.append(Kind.NOTE, body={"guard": reason})
         except BluegreenError:
             time.sleep(TRY_EVERY_S)
         else:

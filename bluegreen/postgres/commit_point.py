@@ -8,41 +8,66 @@ of the server right after the move lost rows that were applied already, 12 times
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
 from bluegreen.postgres.database import Database
 
+_SETTINGS = {
+    "synchronous_commit": "on",
+    # A waiter cancels a blocking autovacuum after this.
+    "deadlock_timeout": "10ms",
+}
 
-def commit_move(database: Database, record: Record) -> Lsn:
+
+def make_ready_to_commit(database: Database) -> None:
+    """Set what the commit point needs, so that it is one statement and no more."""
+    for name, value in _SETTINGS.items():
+        database.rows(sql.SQL("SELECT set_config(%s, %s, false)"), (name, value))
+
+
+def commit_move(database: Database, record: Record, *, before: datetime) -> Lsn:
     """Commit the move on the side that will serve; returns the origin position.
 
     The forward stream must be stopped before, so that everything it applied lies below
     the position and every write of a client above.
 
+    One statement and its own transaction: there is no second message that a network
+    could hold back. `before` is by that server's clock: a statement that was on its way
+    for too long comes to nothing, so whoever backed out meanwhile stays right.
+
     Raises:
+        BudgetError: 5001, it came too late; nothing was committed.
         SqlError: nothing was committed, e.g. 23505 when another writer took the number.
         ServerGoneError: unknown whether it was committed; look for the record.
     """
-    with database.transaction() as session:
-        session.execute(
-            sql.SQL(
-                "SET LOCAL synchronous_commit = on; SET LOCAL deadlock_timeout = '10ms'"
-            )
+    rows = database.rows(
+        sql.SQL(
+            "SELECT bluegreen.commit_move(%s, %s, %s, %s, %s, %s, %s)::text"
+            " WHERE clock_timestamp() < %s"
+        ),
+        (
+            record.seq,
+            str(record.kind),
+            record.epoch,
+            record.run,
+            record.action,
+            Jsonb(dict(record.body)),
+            record.writer,
+            before,
+        ),
+    )
+    if not rows:
+        raise BudgetError(
+            5001,
+            f"the commit point reached {database.side} after the pause's budget",
+            seen=f"later than {before:%H:%M:%S.%f} by {database.side}'s clock",
+            wanted="a commit inside the budget",
+            hint="was the tool stopped, or the network slow? Run again",
         )
-        row = session.execute(
-            sql.SQL("SELECT bluegreen.commit_move(%s, %s, %s, %s, %s, %s, %s)::text"),
-            (
-                record.seq,
-                str(record.kind),
-                record.epoch,
-                record.run,
-                record.action,
-                Jsonb(dict(record.body)),
-                record.writer,
-            ),
-        ).fetchone()
-    assert row is not None
-    return Lsn.parse(row[0])
+    return Lsn.parse(rows[0][0])

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from threading import Timer
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bluegreen.model.errors import ServerRefused, StepError
@@ -114,6 +116,7 @@ class Database:
         self._params = tls.pinned(self._given, password=password is not None)
         self._dsn = dsn
         self._session: psycopg.Connection[Row] | None = None
+        self._opened: WeakSet[psycopg.Connection[Row]] = WeakSet()
 
     def spec(self) -> dict[str, Any]:
         """All that `of_spec` needs, the password in clear.
@@ -129,12 +132,16 @@ class Database:
         }
 
     @classmethod
-    def of_spec(cls, spec: Mapping[str, Any]) -> Database:
-        """The same database for another process."""
+    def of_spec(
+        cls, spec: Mapping[str, Any], *, connect_timeout_s: int | None = None
+    ) -> Database:
+        """The same database for another process, which may have less patience."""
         password = spec["password"]
+        # A key word that is None is left out.
+        dsn = make_conninfo(spec["dsn"], connect_timeout=connect_timeout_s)
         return cls(
             Side(spec["side"]),
-            spec["dsn"],
+            dsn,
             password=Secret(password) if password is not None else None,
             seen_from_peer=spec["seen_from_peer"],
             label=spec["label"],
@@ -248,6 +255,7 @@ class Database:
                 "the password given by ${env:…}, ${file:…} or pgpass?"
                 + tls.advice(self._params),
             ) from None
+        self._opened.add(session)
         return session
 
     @property
@@ -300,14 +308,20 @@ class Database:
 
     @contextmanager
     def limited(self, most: timedelta) -> Iterator[None]:
-        """Let no statement of the warm session run longer than `most`."""
+        """Let no statement of the warm session run longer than `most`.
+
+        After an error the session is closed: one that fell silent would not hear that
+        the limit is over.
+        """
         set_timeout = sql.SQL("SELECT set_config('statement_timeout', %s, false)")
         self.rows(set_timeout, (str(int(most.total_seconds() * 1000)),))
         try:
             yield
-        finally:
-            if self._session is not None and not self._session.closed:
-                self.rows(set_timeout, ("0",))
+        except BaseException:
+            self.close()
+            raise
+        if self._session is not None and not self._session.closed:
+            self.rows(set_timeout, ("0",))
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -324,6 +338,48 @@ class Database:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+    def require_alive(self) -> None:
+        """Notice, without asking anything, that the server closed the warm session.
+
+        Raises:
+            ServerGoneError: it did.
+        """
+        with self.translated():
+            self.session.pgconn.consume_input()
+
+    def hang_up(self) -> None:
+        """Close the socket under every session that waits for an answer.
+
+        For another thread: whoever waits gets ServerGoneError. Sessions that wait for
+        nothing, such as the lease's, go on.
+        """
+        for session in list(self._opened):
+            with suppress(psycopg.Error, OSError):
+                if session.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+                    with socket.socket(fileno=os.dup(session.fileno())) as line:
+                        line.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def hung_up_after(span: timedelta, *databases: Database) -> Iterator[None]:
+    """Let nothing in the block wait for a server any longer than until `span` is over.
+
+    psycopg has no deadline of its own, a statement_timeout is the server's, and the
+    kernel at the other end may acknowledge what no server reads.
+    """
+
+    def hang_up_all() -> None:
+        for database in databases:
+            database.hang_up()
+
+    timer = Timer(span.total_seconds(), hang_up_all)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _address(params: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ Owns the SQL only. That both sides tell the same story is for `engine/journal.py
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from psycopg import sql
@@ -15,6 +16,10 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.postgres.database import Database
 
 _COLUMNS = sql.SQL("seq, at, kind, epoch, run, action, body, writer")
+
+LOCK_WAIT = "1s"
+"""A record is written in milliseconds; a tool that was stopped in the middle of one
+holds its lock for longer, and has paused nothing then."""
 
 
 def has_journal(database: Database) -> bool:
@@ -55,6 +60,19 @@ def add_record(database: Database, record: Record) -> None:
             ).format(_COLUMNS),
             _values(record),
         )
+
+
+@contextmanager
+def no_new_records(database: Database) -> Iterator[None]:
+    """Let nobody add a record while the block runs; what is there can be read.
+
+    Raises:
+        SqlError: 55P03, a record is being written for longer than that takes.
+    """
+    with database.connect(lock_timeout=LOCK_WAIT) as own, database.translated():
+        own.execute(sql.SQL("BEGIN"))
+        own.execute(sql.SQL("LOCK TABLE bluegreen.journal IN SHARE MODE"))
+        yield
 
 
 def server_time(database: Database) -> Any:

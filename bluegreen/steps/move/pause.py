@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
 from bluegreen.pointers.all_poolers import pause_all
 from bluegreen.postgres.channel import stop_stream
-from bluegreen.postgres.commit_point import commit_move
+from bluegreen.postgres.commit_point import commit_move, make_ready_to_commit
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence import Drain, FenceCloser
+from bluegreen.postgres.journal_table import server_time
 from bluegreen.postgres.marker import (
     POLL_S,
     Marker,
@@ -36,14 +38,21 @@ from bluegreen.steps.move.movement import Budget, Movement
 from bluegreen.steps.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ready:
-    """All that the pause needs, opened and tried."""
+    """All that the pause needs, opened and tried.
+
+    Attributes:
+        commit_before: when the commit point must be passed, by the clock of `to`.
+        asked_to_commit: whether the commit point may have been reached.
+    """
 
     left: Database
     to: Database
     fence: FenceCloser
     budget: Budget
+    commit_before: datetime
+    asked_to_commit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +94,15 @@ def made_ready(world: World, movement: Movement) -> Iterator[Ready]:
             send_marker(left, to, deadline=movement.max_lag, clock=world.clock)
         for database in (left, to):
             stack.enter_context(database.limited(movement.max_pause))
-        yield Ready(left, to, fence, Budget(world.clock, movement.max_pause))
+        # Before the guard's time runs: it may open the fence after the budget, and
+        # nothing may commit from then on.
+        commit_before = server_time(to) + movement.max_pause
+        budget = Budget(world.clock, movement.max_pause)
+        yield Ready(left, to, fence, budget, commit_before)
 
 
 def _warm_up(left: Database, to: Database) -> None:
+    make_ready_to_commit(to)
     read_sequences(left)
     set_sequences(to, ())
     sweep_markers(left)
@@ -121,14 +135,18 @@ def go_through(
     await_marker(ready.to, marker, deadline=budget.left, clock=clock, poll_s=POLL_S)
     budget.done("catch_up")
     point("move/caught_up")
-    sequences = set_sequences(ready.to, values)
+    sequences = set_sequences(ready.to, values, while_free=draft.seq)
     budget.done("sequences")
     stream = movement.stream(world.name).name
     stop_stream(ready.to, stream, clock=clock, deadline=budget.left)
     budget.done("stop_stream")
     point("move/stream_stopped")
     proof = {"fence_position": str(marker.position), "marker": str(marker.id)}
-    origin = commit_move(ready.to, replace(draft, body={**draft.body, **proof}))
+    record = replace(draft, body={**draft.body, **proof})
+    # A question that was never sent leaves no doubt.
+    ready.to.require_alive()
+    ready.asked_to_commit = True
+    origin = commit_move(ready.to, record, before=ready.commit_before)
     budget.mark("commit")
     point("move/committed")
     return Committed(origin, marker, sequences, values)

@@ -6,16 +6,26 @@ path of a move, by the guard process, and by every new run before all else.
 
 Backing out first takes the number that the commit record would have had, on the side
 where it would have been written. So a tool that was only stopped, and goes on later,
-finds that it can no longer commit.
+finds that it can no longer commit. While that side does not answer nobody but the tool
+itself can know whether it committed; then the side that was left stays fenced, and
+clients get clean errors instead of a second writable side.
+
+Clients may be let go at any moment: the fence is on the data, so whoever comes to a
+side that must not be written to is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bluegreen.model.errors import BluegreenError, ServerRefused, TrafficUnknownError
+from bluegreen.model.errors import (
+    BluegreenError,
+    LeaseRefused,
+    ServerRefused,
+    TrafficUnknownError,
+)
 from bluegreen.model.history import Move, State, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
@@ -29,7 +39,7 @@ from bluegreen.postgres.channel import (
 )
 from bluegreen.postgres.database import Database, ServerGoneError, SqlError
 from bluegreen.postgres.fence import FenceFacts, open_fence, read_fence
-from bluegreen.postgres.journal_table import add_record, read_records, server_time
+from bluegreen.postgres.journal_table import add_record, no_new_records, read_records
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.world import World
 
@@ -142,7 +152,7 @@ def _not_ours(facts: TrafficFacts) -> Refused | None:
                 wanted="blue serves until the cutover",
                 hint="are blue and green exchanged in the playbook?",
             )
-        if not moved and pointer.paused:
+        if not (moved or facts.state.pauses) and pointer.paused:
             return Refused(
                 3007,
                 f"pointer {name} is paused and bluegreen did not pause it",
@@ -159,14 +169,23 @@ def read_state(world: World) -> State:
     Raises:
         BluegreenError: neither side answers.
     """
+    return fold(read_story(world))
+
+
+def read_story(world: World) -> Sequence[Record]:
+    """The records that `read_state` folds.
+
+    Raises:
+        BluegreenError: neither side answers.
+    """
     try:
-        return fold(world.journal.records())
+        return world.journal.records()
     except (ServerGoneError, ServerRefused) as error:
-        stories = [_one_story(world.on(side)) for side in Side]
-        told = [fold(story) for story in stories if story is not None]
-        if not told:
+        told = [_one_story(world.on(side)) for side in Side]
+        stories = [story for story in told if story is not None]
+        if not stories:
             raise error from None
-        return max(told, key=lambda state: state.seq)
+        return max(stories, key=len)
 
 
 def _one_story(database: Database) -> list[Record] | None:
@@ -179,16 +198,12 @@ def _one_story(database: Database) -> list[Record] | None:
 def claim_back_out(world: World) -> None:
     """Make sure that an open move can never commit, unless it has committed.
 
-    The record takes the commit record's number on the side that would have written
-    it. If that side cannot be reached it is quarantined: the record goes to the other
-    side with a higher epoch, which wins whatever is found later.
+    The record takes the commit record's number on the side that would have written it.
 
     Raises:
-        TrafficUnknownError: 7001; the side cannot be reached and a pointer names it,
-            so clients may have written there.
+        TrafficUnknownError: 7001; that side cannot be reached, so nobody knows.
     """
-    state = read_state(world)
-    move = state.open_move
+    move = read_state(world).open_move
     if move is None:
         return
     try:
@@ -199,44 +214,39 @@ def claim_back_out(world: World) -> None:
     except SqlError as error:
         if error.sqlstate != UNIQUE_VIOLATION:
             raise
-    except (ServerGoneError, ServerRefused):
-        _quarantine(world, state, move)
-        return
+    except (ServerGoneError, ServerRefused) as error:
+        seen = "\n".join(filter(None, (error.problem, error.seen)))
+        raise _nobody_knows(move, seen) from None
     _best_effort(world.journal.reconcile)
 
 
-def _quarantine(world: World, state: State, move: Move) -> None:
-    """Say on the side that answers that the move is off, whatever the other holds.
-
-    Only while every pointer still names the side that was left: then no client can
-    have written to the other one.
-    """
-    _require_all_on(world, move.to.other)
-    database = world.on(move.to.other)
-    record = Record(
-        seq=state.seq + 1,
-        at=server_time(database),
-        kind=Kind.BACKED_OUT,
-        epoch=state.epoch + 2,
-        run=move.run,
-        action=move.action,
-        body={"to": str(move.to), "quarantined": str(move.to)},
+def _nobody_knows(move: Move, seen: str = "") -> TrafficUnknownError:
+    to = move.to
+    return TrafficUnknownError(
+        7001,
+        f"it is not known whether the move to {to} was committed",
+        seen=seen or "the record that ends it was not seen on both sides",
+        wanted="an answer of both sides: the journals decide",
+        traffic=f"not confirmed; {to.other} is fenced and refuses writes until then",
+        hint=f"bring {to} up or mend the network to it, then run `bluegreen run` "
+        f"again; if {to} is lost for good, make it anew first, an empty database",
     )
-    add_record(database, record)
 
 
-def _require_all_on(world: World, side: Side) -> None:
-    for pointer in world.pointers:
-        names = pointer.observe().names
-        if names is not side:
-            raise TrafficUnknownError(
-                7001,
-                f"{side.other} does not answer, and pointer {pointer.id} leads to it",
-                seen=f"pointer {pointer.id} names {names or 'neither side'}",
-                wanted=f"an answer of {side.other}: clients may have written there",
-                traffic=f"not confirmed; {side} is fenced and stays so",
-                hint=f"bring {side.other} up again, then run `bluegreen run` again",
-            )
+def open_again(world: World, left: Side, pause: int) -> None:
+    """Let the side that was left serve again, known that the move cannot commit.
+
+    For the tool alone, before its commit point: it needs no answer of the other side.
+
+    Args:
+        world: the handles.
+        left: the side that serves.
+        pause: number of the record that announced this pause.
+
+    Raises:
+        TrafficUnknownError: 7001, naming every part that could not be confirmed.
+    """
+    _let_serve(world, left, pause)
 
 
 def settle(world: World) -> None:
@@ -247,11 +257,26 @@ def settle(world: World) -> None:
     done.
 
     Raises:
-        TrafficUnknownError: 7001, naming every part that could not be confirmed.
+        TrafficUnknownError: 7001, naming every part that could not be confirmed, or
+            that the story which can be seen leaves a move open.
     """
-    serving = read_state(world).serving
+    records = read_story(world)
+    state = fold(records)
+    if state.open_move is not None:
+        # One side alone does not know what the other one may have committed.
+        raise _nobody_knows(state.open_move)
+    _let_serve(world, state.serving, newest_pause(records))
+    _best_effort(partial(_follow, world, state.serving))
+
+
+def newest_pause(records: Sequence[Record]) -> int:
+    """Number of the last record that announced a pause; 0 without one. Pure."""
+    return max((r.seq for r in records if r.kind is Kind.PAUSING), default=0)
+
+
+def _let_serve(world: World, serving: Side, pause: int) -> None:
     troubles = [
-        _best_effort(partial(_take_writes, world, serving)),
+        _best_effort(partial(_take_writes, world, serving, pause)),
         *(_best_effort(partial(_let_go, one, serving)) for one in world.pointers),
     ]
     found = [str(trouble.problem) for trouble in troubles if trouble is not None]
@@ -264,12 +289,25 @@ def settle(world: World) -> None:
             traffic=f"{serving}, by the newest commit record",
             hint="mend what is named, then run `bluegreen status`, then run again",
         )
-    _best_effort(partial(_follow, world, serving))
 
 
-def _take_writes(world: World, serving: Side) -> None:
+def _take_writes(world: World, serving: Side, pause: int) -> None:
+    """Open the fence, unless a newer move has closed it.
+
+    A guard holds no lease. While the journal is locked no new move can announce itself,
+    and it fences only after it did.
+    """
     database = world.on(serving)
-    if not read_fence(database).is_open:
+    if read_fence(database).is_open:
+        return
+    with no_new_records(database):
+        if newest_pause(read_records(database)) > pause:
+            raise LeaseRefused(
+                8001,
+                f"another run has begun to move traffic from {serving}",
+                wanted="one operator at a time",
+                hint="wait until that run has ended, then look at `bluegreen status`",
+            )
         open_fence(database)
 
 

@@ -17,6 +17,7 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
 from bluegreen.pointers.all_poolers import move_all, resume_all
 from bluegreen.pointers.client_probe import ClientProbe
+from bluegreen.postgres.database import hung_up_after
 from bluegreen.postgres.identity import read_identity
 from bluegreen.postgres.sequences import read_sequences
 from bluegreen.steps.action import Action, Result
@@ -26,6 +27,7 @@ from bluegreen.steps.move.settle import (
     TrafficFacts,
     claim_back_out,
     loose_ends,
+    open_again,
     read_state,
     read_traffic,
     settle,
@@ -96,22 +98,52 @@ class MoveTraffic(Action[TrafficFacts]):
 
     def _through(self, world: World, ready: Ready) -> Committed | None:
         """Go through the pause; None when only the commit record is known."""
-        world.journal.append(
-            Kind.PAUSING, action=self.id, body={"to": str(self.movement.to)}
-        )
-        identities = {str(s): read_identity(world.on(s)).id for s in Side}
-        body = {"to": str(self.movement.to), "identities": identities}
-        draft = world.journal.draft(Kind.COMMITTED, action=self.id, body=body)
+        world.point("move/ready")
+        # Making ready took a second or more: time enough to lose the lease.
+        world.require_lease()
+        pause = 0
         try:
-            return go_through(world, self.movement, ready, draft)
+            with hung_up_after(self.movement.max_pause, ready.left, ready.to):
+                identities = {str(s): read_identity(world.on(s)).id for s in Side}
+                pause = self._announce(world)
+                body = {"to": str(self.movement.to), "identities": identities}
+                draft = world.journal.draft(Kind.COMMITTED, action=self.id, body=body)
+                return go_through(world, self.movement, ready, draft)
         except BluegreenError as error:
+            # They may be what broke, and a silent session would hold us up again.
+            ready.left.close()
+            ready.to.close()
+            if not ready.asked_to_commit:
+                self._back_out(world, pause, error)
+                raise
             claim_back_out(world)
             if read_state(world).serving is self.movement.to:
                 ready.budget.mark("commit")
                 return None
             settle(world)
-            error.traffic = f"{self.movement.left} (backed out, nothing has moved)"
+            error.traffic = self._backed_out
             raise
+
+    def _announce(self, world: World) -> int:
+        body = {"to": str(self.movement.to)}
+        return world.journal.append(Kind.PAUSING, action=self.id, body=body).seq
+
+    def _back_out(self, world: World, pause: int, error: BluegreenError) -> None:
+        """Nothing was asked to commit: clients come first, the journal after them."""
+        if not pause:
+            return
+        open_again(world, self.movement.left, pause)
+        error.traffic = self._backed_out
+        try:
+            claim_back_out(world)
+            settle(world)
+        except TrafficUnknownError as unsaid:
+            # The next run, or the guard, tells the journal.
+            error.seen = "\n".join(filter(None, (error.seen, unsaid.seen)))
+
+    @property
+    def _backed_out(self) -> str:
+        return f"{self.movement.left} (backed out, nothing has moved)"
 
     def _let_clients_in(self, world: World, ready: Ready) -> None:
         move_all(world.pointers, self.movement.to)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -86,13 +87,42 @@ def test_the_log_lists_the_names_passed(tmp_path: Path) -> None:
     assert log.read_text() == "a\nb\na\n"
 
 
-@pytest.mark.parametrize("text", ["a", "a:boom:1", "a:kill:x", ":kill:1", "a:kill:-1"])
+def test_hold_stands_still_until_the_gate_is_closed(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    told = {"BLUEGREEN_FAULT": "b:hold:1", "BLUEGREEN_FAULT_GATE": str(gate)}
+    point, passed = points(told), []
+
+    def pass_all() -> None:
+        for name in ("a", "b", "c"):
+            point(name)
+            passed.append(name)
+
+    tool = threading.Thread(target=pass_all)
+    tool.start()
+    with gate.open("wb"):
+        assert passed == ["a"]
+    tool.join(10)
+    assert passed == ["a", "b", "c"]
+
+
+def test_a_star_counts_every_point() -> None:
+    point = points({"BLUEGREEN_FAULT": "*:error:3"})
+    point("a")
+    point("b")
+    with pytest.raises(StepError):
+        point("a")
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a:boom:1", "a:kill:x", ":kill:1", "a:kill:-1", "a:hold:1"]
+)
 def test_what_is_no_fault_is_refused(text: str) -> None:
     with pytest.raises(PlaybookRefused) as caught:
         Fault.parse(text)
     assert str(caught.value) == (
         "error BG-2008: BLUEGREEN_FAULT is not a fault\n"
         f"  seen:    {text!r}\n"
-        "  wanted:  point:kind:seed, kind one of kill, stop, error, sleep\n"
+        "  wanted:  point:kind:seed, kind one of kill, stop, error, sleep, hold\n"
         "  hint:    unset it, unless this is a test"
     )
