@@ -9,13 +9,19 @@ TIERS_TOGETHER := tests/e2e tests/fault
 # Tests start many short Python processes; without byte code each compiles anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install pgbouncer servers demo test check lock
+SECONDS ?= 0
+SEED ?= $(shell date +%s)
+
+.PHONY: help install pgbouncer servers demo test fault soak check fuzz lock
 
 help:
 	@echo "make demo     move a database under load, on this machine, in about a minute"
 	@echo "make install  put everything that Python needs into .venv"
 	@echo "make test     all tests, with servers of six major versions"
+	@echo "make fault    every fault at every point of a move: hours; SECONDS= SEED="
+	@echo "make soak     flips under load without end; SECONDS= SEED="
 	@echo "make check    style, types and the floors of the house"
+	@echo "make fuzz     grow playbooks that break the reader; SECONDS= and SEED="
 	@echo "make lock     write requirements.lock anew from pyproject.toml"
 
 install:
@@ -35,11 +41,28 @@ test: install pgbouncer servers
 	$(BIN)/pytest -n 2 $(TIERS_ALONE)
 	$(BIN)/pytest -n 2 $(TIERS_TOGETHER)
 
+# The last line of each is JSON. SECONDS=0 is all of the matrix, or an hour of flips.
+fault: install pgbouncer servers
+	@status=0; \
+	HISTORIES=50000 $(BIN)/pytest -q -n 2 --timeout 36000 tests/fault \
+	  --ignore tests/fault/test_matrix.py --ignore tests/fault/test_flips.py \
+	  || status=1; \
+	STOP_S=30 $(BIN)/python -m tests.fault.matrix --doubles 200 \
+	  --seconds $(SECONDS) --seed $(SEED) || status=1; \
+	exit $$status
+
+soak: install pgbouncer servers
+	@$(BIN)/python -m tests.fault.soak --seconds $(SECONDS) --seed $(SEED)
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit/test_floors.py
+
+fuzz: install
+	@$(BIN)/python -m tests.fuzz.playbook --seed $(SEED) \
+	  --seconds $(or $(filter-out 0,$(SECONDS)),600)
 
 lock:
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes \
