@@ -18,11 +18,14 @@ _QUERIES = (
     ORDER BY 1""",
 )
 _JOURNAL = "SELECT seq, kind, action, body::text FROM bluegreen.journal ORDER BY seq"
-_MARKERS = "SELECT id FROM bluegreen.marker ORDER BY id"
+_MARKERS = "SELECT id FROM bluegreen.marker WHERE number IS NULL ORDER BY id"
 
 
 def fingerprint(here: Arena) -> dict[str, object]:
-    """Catalogs, journals and markers of both sides, and the pooler's file."""
+    """Catalogs, journals and markers of both sides, and the pooler's file.
+
+    Heartbeats are no trace of a verb: a run in another process writes them.
+    """
     sides = (here.pair.blue, here.pair.green)
     ini = here.pooler.config_file
     return {
