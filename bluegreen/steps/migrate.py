@@ -26,7 +26,12 @@ from bluegreen.steps.mitigation.identity import PinGreenIdentity
 from bluegreen.steps.mitigation.leave_out import LeaveOut
 from bluegreen.steps.mitigation.mapping import BackfillMapping, CreateMapping
 from bluegreen.steps.mitigation.old_names import KeepOldNames
-from bluegreen.steps.mitigation.rules import ColumnRule, require_columns
+from bluegreen.steps.mitigation.rules import (
+    ColumnRule,
+    require_columns,
+    require_names,
+    require_tables,
+)
 from bluegreen.steps.mitigation.stream import (
     StartStream,
     StopStream,
@@ -109,22 +114,22 @@ class Migrate(Step):
     once blue is released, and never before. What stands behind a line
     `-- bluegreen: contract` in one of `files` waits as well."""
 
-    leave_out: tuple[str, ...] = ()
+    leave_out: Annotated[tuple[str, ...], AfterValidator(require_names)] = ()
     """Tables and columns that a migration takes away, as `schema.table` or
     `schema.table.column`, where its text does not say so; blue stops sending them
     before it runs."""
 
-    expand_blue: tuple[str, ...] = ()
+    expand_blue: Annotated[tuple[str, ...], AfterValidator(require_names)] = ()
     """What blue may be given before the cutover, so that it can take back what green
     will write: `schema.table` for an empty table, `schema.table.column` for a new, a
     wider or a nullable column, `schema.type` for the labels of an enum,
     `schema.table.constraint` for a constraint or unique index that is dropped."""
 
-    renamed: Annotated[Mapping[str, str], AfterValidator(require_columns)] = {}
+    renamed: Annotated[Mapping[str, str], AfterValidator(require_tables)] = {}
     """Tables that a migration renames, `old: new`, each as `schema.table`; blue's rows
     come and go under the old name until blue is released."""
 
-    mapping: Mapping[str, ColumnRule] = {}
+    mapping: Annotated[Mapping[str, ColumnRule], AfterValidator(require_columns)] = {}
     """Columns of green that follow from columns of blue, as `schema.table.column`, and
     the way back: `forward` gives the column, `reverse` the columns that it comes from.
     A trigger on green keeps them in step until blue is released."""

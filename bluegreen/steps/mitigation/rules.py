@@ -76,16 +76,45 @@ class ColumnRule(BaseModel):
         return dict(self.reverse)
 
 
-def require_columns(names: Mapping[str, str]) -> Mapping[str, str]:
+def require_tables(names: Mapping[str, str]) -> Mapping[str, str]:
     """Accept `schema.table: schema.table` alone.
 
     Raises:
         ValueError: a name has no schema.
     """
     for name in (*names, *names.values()):
-        if len(name.split(".")) != 2 or not all(name.split(".")):
+        if not _has_parts(name, 2):
             raise ValueError("both names as schema.table")
     return names
+
+
+def require_columns(mapping: Mapping[str, ColumnRule]) -> Mapping[str, ColumnRule]:
+    """Accept rules under `schema.table.column` alone.
+
+    Raises:
+        ValueError: a name is something else.
+    """
+    for name in mapping:
+        if not _has_parts(name, 3):
+            raise ValueError(f"columns as schema.table.column, not {name}")
+    return mapping
+
+
+def require_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Accept names with their schema alone.
+
+    Raises:
+        ValueError: a name has none.
+    """
+    for name in names:
+        if not (_has_parts(name, 2) or _has_parts(name, 3)):
+            raise ValueError(f"names with their schema, not {name}")
+    return names
+
+
+def _has_parts(name: str, count: int) -> bool:
+    parts = name.split(".")
+    return len(parts) == count and all(parts)
 
 
 @dataclass(frozen=True, slots=True)
