@@ -19,6 +19,8 @@ from bluegreen.steps.action import Action, Result
 from bluegreen.steps.watches.drift import RememberSchema
 from bluegreen.steps.watches.every import look_round, scene_of
 from bluegreen.steps.watches.heartbeats import WatchHeartbeats, is_fresh
+from bluegreen.steps.watches.servers import WatchServers
+from bluegreen.steps.watches.stream import WatchStream
 from bluegreen.steps.watches.watch import Standing, Stops, Watched
 from bluegreen.steps.world import World
 
@@ -28,6 +30,11 @@ up to then; two markers prove the rest right before the pause."""
 
 ARRIVES_WITHIN = timedelta(seconds=30)
 """Nobody waits for the act; a stream that is behind is told of by the markers."""
+
+AGAINST_A_ROLLBACK = frozenset({WatchHeartbeats.id, WatchServers.id, WatchStream.id})
+"""Watches that stop the way back: a rollback over these would leave writes behind, or
+lead to another server. It is asked for on a bad night, so what a cutover would wait
+for, DDL by somebody or much WAL, is told and no more."""
 
 _POLL_S = 0.05
 
@@ -45,14 +52,17 @@ class GateFacts:
     found: tuple[Watched, ...] = ()
     fresh: bool = False
 
-    @property
-    def stopping(self) -> tuple[Watched, ...]:
-        """What stops a move, but for heartbeats that nobody has written yet."""
+    def stopping(self, to: Side) -> tuple[Watched, ...]:
+        """What stops a move there, but for heartbeats that nobody has written yet."""
         return tuple(
-            one
-            for one in self.found
-            if one.stops is not Stops.NOTHING and not _only_unwritten(one)
+            one for one in self.found if _stops(one, to) and not _only_unwritten(one)
         )
+
+
+def _stops(one: Watched, to: Side) -> bool:
+    if one.stops is Stops.NOTHING:
+        return False
+    return to is Side.GREEN or one.watch in AGAINST_A_ROLLBACK
 
 
 def _only_unwritten(one: Watched) -> bool:
@@ -85,8 +95,8 @@ class PassWatches(Action[GateFacts]):
         """What is unknown stops as well; a missing heartbeat can be sent."""
         if facts.moved:
             return Satisfied(f"{self.to} serves already")
-        if facts.stopping:
-            return refusal(facts.stopping, self.to)
+        if stopping := facts.stopping(self.to):
+            return refusal(stopping, self.to)
         if not facts.fresh:
             return Needed("no heartbeat came through in the last minute")
         told = [one for one in facts.found if one.standing is not Standing.GOOD]

@@ -12,6 +12,7 @@ from bluegreen.model.errors import StepError
 from bluegreen.model.history import State
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
+from bluegreen.model.verdict import Refused, Satisfied
 from bluegreen.postgres.activity import OpenTransaction, PreparedTransaction
 from bluegreen.postgres.apply_health import ApplyHealth
 from bluegreen.postgres.channel import SlotFacts
@@ -556,3 +557,12 @@ class TestGate:
     )
     def test_its_verdict(self, facts: GateFacts, verdict: str) -> None:
         assert type(PassWatches("cutover", G).judge(facts)).__name__ == verdict
+
+    def test_a_rollback_stops_only_where_it_would_lose_writes(self) -> None:
+        gate = PassWatches("rollback", B)
+        told = gate.judge(GateFacts(False, (self.DRIFT,), fresh=True))
+        assert isinstance(told, Satisfied)
+        assert "told: schema-drift" in told.why
+        lost = gate.judge(GateFacts(False, (self.LOST, self.DRIFT), fresh=True))
+        assert isinstance(lost, Refused)
+        assert lost.why == "a watch speaks against the move to blue: heartbeats"
