@@ -105,7 +105,7 @@ PLANTED = [
     Planted(
         "migration-table",
         "blue",
-        True,
+        False,
         False,
         ("CREATE TABLE alembic_version (version_num text PRIMARY KEY)",),
     ),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
+from bluegreen.postgres.bookkeeping import is_bookkeeping, names_of_bookkeeping
 from bluegreen.postgres.relations import (
     Relation,
     is_named,
@@ -27,35 +28,14 @@ _NO_EQUALITY = {
     "circle",
 }
 
-_MIGRATION_TABLES = {
-    "schema_migrations",
-    "ar_internal_metadata",
-    "alembic_version",
-    "django_migrations",
-    "flyway_schema_history",
-    "knex_migrations",
-    "knex_migrations_lock",
-    "_prisma_migrations",
-    "__drizzle_migrations",
-    "__EFMigrationsHistory",
-    "atlas_schema_revisions",
-    "databasechangelog",
-    "databasechangeloglock",
-    "goose_db_version",
-    "_sqlx_migrations",
-    "refinery_schema_history",
-    "typeorm_metadata",
-    "doctrine_migration_versions",
-    "phinxlog",
-}
-
 
 def look_at_table_identities(
     blue: ServerFacts, _: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """A published table without a replica identity breaks the application's UPDATE."""
+    spared = (*intent.exclude, *names_of_bookkeeping(blue.relations))
     for table in tables_without_identity(
-        blue.relations, exclude=intent.exclude, identity_full=intent.identity_full
+        blue.relations, exclude=spared, identity_full=intent.identity_full
     ):
         yield Finding(
             "table-without-identity",
@@ -155,17 +135,11 @@ def look_at_migration_tables(
 ) -> Iterator[Finding]:
     """What a migration tool notes on green must not travel back to blue."""
     for table in blue.relations:
-        if (
-            table.holds_rows
-            and table.name in _MIGRATION_TABLES
-            and not is_named(table, intent.exclude)
-        ):
+        if is_bookkeeping(table) and not is_named(table, intent.exclude):
             yield Finding(
                 "migration-table",
                 Side.BLUE,
-                f"{table.full_name} looks like a migration tool's own table",
-                "its rows would tell one side that it is migrated because the other "
-                "one is",
-                f"add `{table.full_name}` to `exclude` of the step replicate",
-                blocks=True,
+                f"{table.full_name} is a migration tool's own table",
+                "its rows come to green once and travel in no stream: they would tell "
+                "one side that it is migrated because the other one is",
             )

@@ -329,8 +329,8 @@ CASES = [
     Case(
         "migration-table",
         "blue",
-        True,
-        "`public.alembic_version` to `exclude`",
+        False,
+        "",
         lists(table("alembic_version", KEY)),
     ),
     Case(
