@@ -212,13 +212,27 @@ def _texts(paths: list[str]) -> dict[str, bytes]:
 
 
 def _files(path: Path) -> list[Path]:
-    """A file as it is; a folder's SQL by name, files of the way down left out."""
+    """A file as it is; a folder's SQL by name, files of the way down left out.
+
+    Raises:
+        PlaybookRefused: BG-2001, the folder has none.
+    """
     if not path.is_dir():
         return [path]
     found = sorted(path.rglob("*.sql"), key=lambda file: _natural(str(file)))
-    return [
+    forward = [
         file for file in found if not file.name.endswith((".down.sql", ".undo.sql"))
     ]
+    if forward:
+        return forward
+    # Nothing looked at must not look like nothing found.
+    raise PlaybookRefused(
+        2001,
+        f"there are no SQL files to judge in {path}",
+        seen=f"{len(found)} files of the way down" if found else "no file *.sql",
+        wanted="SQL files or folders of them",
+        hint="is this the folder? Other layouts are read with --migrator",
+    )
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -288,6 +302,7 @@ def _write(texts: dict[str, bytes], report: Report) -> bool:
         new, made = mended(text, file.findings)
         if made:
             Path(file.name).write_bytes(bom + new.encode())
+            typer.echo(f"{file.name}: {made} safe forms written", err=True)
             written = True
     return written
 

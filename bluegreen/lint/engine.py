@@ -238,6 +238,13 @@ def _size(rule: Rule, op: Op, state: State) -> str:
     return f"{rows}, {known.writes:,.1f} are written a second"
 
 
+def _alike(name: str) -> str:
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, RULES, n=1)
+    return f"; is it {found[0]}?" if found else ""
+
+
 class _Page:
     """Collects the findings of one file and holds them against its ignores."""
 
@@ -312,7 +319,7 @@ class _Page:
         for ignore in self.ignores:
             for name in ignore.rules or ("",):
                 if name not in RULES:
-                    message = f"there is no rule {name!r}"
+                    message = f"there is no rule {name!r}{_alike(name)}"
                     self._fault("unknown-ignore", message, ignore.at)
                 elif not ignore.reason:
                     message = f"why may {name} be ignored here?"

@@ -15,11 +15,15 @@ from bluegreen.lint.source import Statement
 from bluegreen.lint.track import State
 from bluegreen.lint.track_tables import default_name
 
+_BETWEEN_WORDS = r"(?:\s|/\*.*?\*/|--[^\n]*\n)+"
+
 
 def _alone(op: Op, state: State) -> Statement | None:
-    if op.inside or len(state.siblings) != 1:
+    if op.inside or len(state.siblings) != 1 or state.statement is None:
         return None
-    return state.statement
+    # What is put behind a comment would be part of it.
+    last_line = state.statement.text.rpartition("\n")[2]
+    return None if "--" in last_line else state.statement
 
 
 def _replacing(statement: Statement, sql: str, state: State, write: bool) -> SafeForm:
@@ -31,7 +35,8 @@ def _replacing(statement: Statement, sql: str, state: State, write: bool) -> Saf
 
 def with_word(pattern: str, word: str) -> Callable[[Op, State], SafeForm | None]:
     """Put a word after the first match of `pattern`, e.g. CONCURRENTLY after INDEX."""
-    finder = re.compile(pattern, re.IGNORECASE)
+    spaced = pattern.replace(r"\s+", _BETWEEN_WORDS)
+    finder = re.compile(spaced, re.IGNORECASE | re.DOTALL)
 
     def fix(op: Op, state: State) -> SafeForm | None:
         statement = _alone(op, state)

@@ -22,7 +22,8 @@ def _command(finding: Finding) -> str:
         "title": finding.rule,
     }
     said = ",".join(f"{name}={_property(value)}" for name, value in fields.items())
-    message = _data(f"{finding.message}. {finding.workaround}")
+    end = "" if finding.message.endswith("?") else "."
+    message = _data(f"{finding.message}{end} {finding.workaround}")
     return f"::{_COMMANDS[finding.level]} {said}::{message}"
 
 

@@ -1,12 +1,16 @@
 """Mangled SQL: never a traceback, and every fault has a line and a column.
 
-`BLUEGREEN_FUZZ` sets how many inputs; the default keeps CI quick.
+`BLUEGREEN_FUZZ` sets how many inputs each test makes, `BLUEGREEN_SEED` where chance
+begins; the defaults keep CI quick. `BLUEGREEN_FUZZ=10000` takes some minutes.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import random
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,9 +25,23 @@ from bluegreen.lint.source import read
 from bluegreen.report import lint_github, lint_json, lint_junit, lint_sarif, lint_text
 
 COUNT = int(os.environ.get("BLUEGREEN_FUZZ", "300"))
+SEED = int(os.environ.get("BLUEGREEN_SEED", str(random.randrange(10**6))))
 # A slow machine judges ten a second, checks and shrinking included.
 SECONDS = 300 + COUNT // 10
-SEEDS = sorted({text for r in RULES.values() for text in (r.bad, r.good, r.known)})
+CASES = Path(__file__).parents[2] / "cases"
+SEEDS = sorted(
+    {text for r in RULES.values() for text in (r.bad, r.good, r.known)}
+    | {
+        case["sql"]
+        for case in json.loads((CASES / "lint" / "effects.json").read_text("utf-8"))[
+            "cases"
+        ]
+    }
+    | {
+        "".join(case.get("green_migration", ""))
+        for case in json.loads((CASES / "replication.json").read_text("utf-8"))
+    }
+)
 SCRAPS = [
     *("'", '"', "$$", "/*", "*/", "--", ";", "(", ")", "\\c x", "\0", "é", "漢", "\n"),
     *("BEGIN;", "COMMIT;", " NOT VALID", " CONCURRENTLY", "-- bluegreen: ignore "),
@@ -87,3 +105,35 @@ def test_mangled_sql_is_judged_without_a_traceback(text: str) -> None:
 @given(st.one_of(st.text(), st.binary()))
 def test_noise_is_judged_without_a_traceback(content: str | bytes) -> None:
     look(content)
+
+
+def broken(chance: random.Random) -> bytes:
+    """Some SQL with bytes changed, lost, doubled and swapped."""
+    content = bytearray("\n".join(chance.sample(SEEDS, 2)).encode("utf-8", "replace"))
+    for _ in range(chance.randrange(1, 8)):
+        at = chance.randrange(len(content) + 1)
+        end = min(len(content), at + chance.randrange(1, 30))
+        match chance.randrange(5):
+            case 0:
+                content[at:at] = chance.randbytes(chance.randrange(1, 4))
+            case 1:
+                del content[at:end]
+            case 2:
+                content[at:at] = content[at:end]
+            case 3:
+                content[at:end] = content[at:end][::-1]
+            case _:
+                content[at:at] = chance.choice(SCRAPS).encode("utf-8", "replace")
+    return bytes(content)
+
+
+@pytest.mark.timeout(SECONDS)
+def test_broken_bytes_are_judged_without_a_traceback() -> None:
+    print(f"BLUEGREEN_SEED={SEED}")
+    chance = random.Random(SEED)
+    for _ in range(COUNT):
+        content = broken(chance)
+        try:
+            look(content)
+        except Exception as error:
+            raise AssertionError(f"BLUEGREEN_SEED={SEED}: {content!r}") from error

@@ -125,6 +125,11 @@ def test_fixing_twice_is_fixing_once() -> None:
     assert [f.rule for f in again.findings] == []
 
 
+def test_nothing_is_written_behind_a_comment() -> None:
+    sql = "ALTER TABLE n ADD CHECK (a > 0) -- more than none\n;"
+    assert mended(sql, lint(sql).findings) == (sql, 0)
+
+
 def test_what_cannot_share_a_transaction_is_not_written() -> None:
     sql = "BEGIN;\nCREATE INDEX i ON n (a);\nCOMMIT;"
     report = lint(sql)
@@ -188,6 +193,23 @@ def test_a_path_that_is_not_there() -> None:
         "  wanted:  SQL files or folders of them\n"
         "  hint:    is the path right, as seen from here?"
     )
+
+
+def test_a_folder_without_sql_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "1.down.sql").write_text("DROP TABLE n;")
+    with pytest.raises(PlaybookRefused) as refusal:
+        run(str(tmp_path))
+    assert str(refusal.value) == (
+        f"error BG-2001: there are no SQL files to judge in {tmp_path}\n"
+        "  seen:    1 files of the way down\n"
+        "  wanted:  SQL files or folders of them\n"
+        "  hint:    is this the folder? Other layouts are read with --migrator"
+    )
+
+
+def test_a_misspelt_rule_is_told_its_name() -> None:
+    (finding,) = lint("-- bluegreen: ignore drop-colunm x\nSELECT 1;").findings
+    assert finding.message == "there is no rule 'drop-colunm'; is it drop-column?"
 
 
 def test_the_list_of_rules() -> None:
