@@ -82,6 +82,10 @@ def _ending(result: JudgeResult) -> list[str]:
     if result.unused:
         names = "\n".join(f"  {name}" for name in result.unused)
         return [f"`accept` has names that fit no verdict:\n{names}"]
+    waiting = sum(row.weight == "waits" for row in result.rows)
+    if not stopping and waiting:
+        several = "1 verdict waits" if waiting == 1 else f"{waiting} verdicts wait"
+        return [f"nothing stops a run yet; {several} for catalogs and data"]
     if not stopping:
         return ["nothing would stop a run"]
     lines = ["a run would stop; where it is meant, accept it by name in the playbook:"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +21,11 @@ from tests.kit.judge_case import Case, Scratch, read_cases
 from tests.kit.judge_world import replay
 
 MAJOR = 16
-CASES = read_cases(Path(__file__).parents[1] / "cases" / "replication.json")
+FOLDER = Path(__file__).parents[1] / "cases"
+CASES = read_cases(FOLDER / "replication.json")
+MORE = read_cases(FOLDER / "replication-more.json")
 BY_ID = {case.id: case for case in CASES}
+RANDOM_CASES = 24
 
 # One of each outcome and direction, each decided by another law.
 SAMPLE = [
@@ -31,6 +36,18 @@ SAMPLE = [
     ("set_unlogged", Direction.REVERSE),
     ("varchar_to_enum_bad", Direction.FORWARD),
 ]
+# What a case recorded, and what rows, or a worker's error, show of it.
+ALIKE = {"OK": {"OK"}, "SILENT": {"SILENT"}, "BREAK": {"BREAK"}, "SETUP": {"BREAK"}}
+NOT_BY_ROWS = {
+    "full_nopk_type_round",
+    "partition_by_pk__refresh",
+    "rename_expand_trigger_origin",
+    "rename_expand_trigger_replica",
+    "rename_table__m_partition_wrap__refresh",
+    "statement_only_trigger_always_copy",
+}
+"""Measured by another harness: by columns of one side, or with a refresh that stands
+in no field."""
 # What no case of the file has: quoted names, another schema, two changes at once.
 QUOTED = Case(
     id="quoted",
@@ -62,6 +79,27 @@ def test_the_world_is_as_it_was_measured(
     assert replay(case, place, direction) == case.outcome[direction][MAJOR]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_any_case_is_as_it_was_measured(place: Scratch) -> None:
+    """Another handful in every run; JUDGE_SEED brings back the one that failed."""
+    seed = os.environ.get("JUDGE_SEED") or str(random.SystemRandom().randrange(10**6))
+    print(f"JUDGE_SEED={seed}")
+    measured = [
+        (case, way)
+        for case in (*CASES, *MORE)
+        for way in Direction
+        if MAJOR in case.outcome.get(way, {}) and case.id not in NOT_BY_ROWS
+    ]
+    chosen = random.Random(seed).sample(measured, RANDOM_CASES)
+    apart = {
+        f"{case.id}/{way}": (found, case.outcome[way][MAJOR])
+        for case, way in chosen
+        if (found := replay(case, place, way)) not in ALIKE[case.outcome[way][MAJOR]]
+    }
+    assert apart == {}, f"JUDGE_SEED={seed}"
+
+
 @pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.REVERSE])
 def test_names_of_another_schema_are_judged_as_they_run(
     place: Scratch, direction: Direction
@@ -73,17 +111,23 @@ def test_names_of_another_schema_are_judged_as_they_run(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_judge_never_says_ok_to_what_broke_or_was_silent(place: Scratch) -> None:
+@pytest.mark.parametrize("cases", [CASES, MORE], ids=["measured", "more"])
+def test_the_judge_never_says_ok_to_what_broke_or_was_silent(
+    place: Scratch, cases: list[Case]
+) -> None:
     """The bars: no false OK at all, and under 5 % of what was fine judged otherwise."""
-    judged = list(judge_all(CASES, {MAJOR: place}))
+    judged = list(judge_all(cases, {MAJOR: place}))
     assert [one.label for one in judged if one.false_ok] == []
     fine = [one for one in judged if one.measured == "OK"]
     alarms = [one.label for one in fine if one.false_alarm]
     assert len(alarms) < 0.05 * len(fine), sorted({a.split("/")[0] for a in alarms})
 
 
-def test_the_text_alone_never_says_ok_to_what_broke_or_was_silent() -> None:
-    assert summary(list(judge_by_trees(CASES)))["false_ok_ids"] == []
+@pytest.mark.parametrize("cases", [CASES, MORE], ids=["measured", "more"])
+def test_the_text_alone_never_says_ok_to_what_broke_or_was_silent(
+    cases: list[Case],
+) -> None:
+    assert summary(list(judge_by_trees(cases)))["false_ok_ids"] == []
 
 
 def test_a_case_whose_schema_does_not_load_is_unknown(place: Scratch) -> None:

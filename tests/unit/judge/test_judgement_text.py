@@ -1,0 +1,82 @@
+"""Verdicts as a person reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bluegreen.lint.compat.gate import rule
+from bluegreen.report import judgement
+from bluegreen.report.json_result import as_json
+from bluegreen.report.judge_result import JudgeResult
+from bluegreen.report.text import text_of
+from bluegreen.steps.judge import Judge, rule_by_text
+from bluegreen.steps.judging.rows import rows_of
+from bluegreen.steps.judging.texts import (
+    judge_texts,
+    read_texts,
+    with_full_names,
+)
+
+assert judgement
+FILE = """ALTER TABLE orders ALTER qty TYPE bigint;
+UPDATE orders SET qty = 1;
+ALTER TABLE orders DROP note;
+"""
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> JudgeResult:
+    (tmp_path / "1.sql").write_text(FILE)
+    (tmp_path / "2.sql").write_text("DROP TABLE orders;")
+    texts = read_texts(tmp_path, ["*.sql"], ["2.sql"])
+    found = with_full_names(judge_texts(texts), [("shop", "orders")])
+    rows = rows_of(rule_by_text(found, Judge()), texts)
+    return JudgeResult("1.sql", "the migration's text alone", tuple(rows))
+
+
+def test_a_verdict_has_its_place_its_law_and_what_to_do(result: JudgeResult) -> None:
+    text = text_of(result)
+    assert "  SILENT  shop.orders  1.sql:2  [stops]\n" in text
+    assert "    do:    make the same change on the other side" in text
+    assert (
+        "    name:  forward/SILENT/rows-differ/shop.orders  (law 7, row 10, 61-65, "
+        "case drop_and_readd_same_name)\n"
+    ) in text
+    assert "  SILENT: no error anywhere, and the data differ\n" in text
+    assert text.endswith(
+        "    accept:\n"
+        "      forward/SILENT/rows-differ/shop.orders: why it may be\n"
+        "      reverse/SILENT/rows-differ/shop.orders: why it may be"
+    )
+    assert result.exit_status == 3
+
+
+def test_what_migrate_mends_and_what_is_not_known_waits(result: JudgeResult) -> None:
+    forward = [row for row in result.rows if row.direction == "forward"]
+    weights = {(row.answer, row.rule): row.weight for row in forward}
+    assert weights["UNKNOWN", "type-may-not-fit"] == "waits"
+    assert weights["NEEDS", "column-missing"] == "waits"
+    assert "2.sql" not in text_of(result)
+
+
+def test_nothing_that_stops_is_a_zero() -> None:
+    empty = JudgeResult("x", "all", ())
+    assert text_of(empty).endswith("nothing would stop a run")
+    assert empty.exit_status == 0
+    stale = JudgeResult("x", "all", (), unused=("a/b",))
+    assert stale.exit_status == 3
+    assert text_of(stale).endswith("fit no verdict:\n  a/b")
+
+
+def test_every_part_is_there_for_programs(result: JudgeResult) -> None:
+    row = as_json(result)["rows"][0]
+    assert row["name"] == "forward/SILENT/rows-differ/shop.orders"
+    assert (row["law"], row["place"]) == (7, "1.sql:2")
+
+
+def test_an_acceptance_without_a_reason_is_refused() -> None:
+    with pytest.raises(ValueError, match="accepted without a reason"):
+        Judge(accept={"x": " "})
+    assert rule([], {}).stopping == ()
