@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
 from bluegreen.pointers.all_poolers import pause_all
@@ -121,6 +122,7 @@ def go_through(
     """
     budget, clock, point = ready.budget, world.clock, world.point
     budget.start()
+    _require_guard(ready)
     pause_all(world.pointers, movement.max_pause)
     budget.done("pause")
     point("move/paused")
@@ -150,3 +152,16 @@ def go_through(
     budget.mark("commit")
     point("move/committed")
     return Committed(origin, marker, sequences, values)
+
+
+def _require_guard(ready: Ready) -> None:
+    """Hold nobody back once the guard's time is over: it may have come and gone."""
+    now = server_time(ready.to)
+    if now >= ready.commit_before:
+        raise BudgetError(
+            5001,
+            "the tool stood still right before the pause",
+            seen=f"{now - ready.commit_before} over the time that the guard waits",
+            wanted="a pause that begins at once, while the guard watches",
+            hint="was the tool stopped, or the machine suspended? Run again",
+        )
