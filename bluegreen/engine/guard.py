@@ -92,7 +92,9 @@ def _part(process: subprocess.Popen[bytes]) -> None:
     """Close the pipes; without a word before, that is what makes the guard act."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.close()
+    # A guard that ended before our last word left it in the buffer.
+    with suppress(BrokenPipeError):
+        process.stdin.close()
     process.stdout.close()
     try:
         process.wait(PARTING_S)
