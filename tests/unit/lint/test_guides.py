@@ -98,8 +98,8 @@ PATTERNS = {
         ),
         "skipped-dual-write",
         (
-            "ALTER TABLE n ADD COLUMN b int;\nCREATE TRIGGER keep BEFORE INSERT OR UPDATE "
-            "ON n FOR EACH ROW EXECUTE FUNCTION f();\n-- file: 2.sql\n"
+            "ALTER TABLE n ADD COLUMN b int;\nCREATE TRIGGER keep BEFORE "
+            "INSERT OR UPDATE ON n FOR EACH ROW EXECUTE FUNCTION f();\n-- file: 2.sql\n"
             "UPDATE n SET b = a WHERE id BETWEEN 1 AND 1000;"
         ),
     ),
