@@ -87,6 +87,7 @@ class FileSoFar:
     scanned: dict[Key, Op] = field(default_factory=dict)
     changed_keys: set[Key] = field(default_factory=set)
     other_schema: bool = False
+    lost: str = ""
 
 
 class State:
@@ -322,6 +323,8 @@ class State:
         file = self.file
         file.kinds.add(op.kind)
         self.opaque |= op.kind is Kind.DYNAMIC_SQL
+        if op.kind in _LOSES and not file.lost and self.filled_or_unknown(op):
+            file.lost = _LOSES[op.kind]
         if op.kind in DATA and not (op.table and op.table.name in BOOKKEEPING):
             file.data = file.data or op
             if op.table:
@@ -377,6 +380,14 @@ class State:
                 self.session[op.name] = op.value
 
 
+# What no file of the way down brings back.
+_LOSES = {
+    Kind.DROP_COLUMN: "the values of a dropped column",
+    Kind.TRUNCATE: "truncated rows",
+    Kind.DELETE: "deleted rows",
+    Kind.UPDATE: "the values before an UPDATE",
+    Kind.ADD_ENUM_VALUE: "an enum without its new value",
+}
 _SESSION = frozenset({Kind.BEGIN, Kind.COMMIT, Kind.ROLLBACK, Kind.SET})
 
 

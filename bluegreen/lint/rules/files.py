@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.rule import Level, Rule, never, on
 from bluegreen.lint.track import State
@@ -40,7 +42,56 @@ def _too_new(op: Op, state: State) -> str | None:
     return None
 
 
+_UP = re.compile(r"^--\s*(\+goose up|migrate:up|\+migrate up)\b", re.I | re.M)
+_DOWN = re.compile(r"^--\s*(\+goose down|migrate:down|\+migrate down)\b", re.I | re.M)
+
+
+def _no_way_down(_op: Op, state: State) -> str | None:
+    text = state.file.source.text
+    if state.file.schema is None or not _UP.search(text):
+        return None
+    down = _DOWN.search(text)
+    rest = _COMMENT.sub("", text[down.end() :]) if down else ""
+    return None if rest.strip(" \t\r\n;") else "the file has a way up and no way down"
+
+
+_COMMENT = re.compile(r"--[^\n]*")
+
+
+def _irreversible(_op: Op, state: State) -> str | None:
+    lost = state.file.lost
+    return f"no way down brings back {lost}" if lost else None
+
+
 RULES = (
+    Rule(
+        id="no-way-down",
+        name="A file for both ways has no way down",
+        level=Level.INFO,
+        kinds=on(Kind.END_OF_FILE),
+        condition=_no_way_down,
+        effect="None.",
+        why="When the release is taken back, somebody writes it at night.",
+        workaround="Write the way down beside the way up, and try it.",
+        bad="-- migrate:up\nALTER TABLE note ADD COLUMN body text;\n-- migrate:down\n",
+        good="-- migrate:up\nALTER TABLE note ADD COLUMN body text;\n"
+        "-- migrate:down\nALTER TABLE note DROP COLUMN body;",
+        off=True,
+    ),
+    Rule(
+        id="irreversible",
+        name="The file cannot be taken back",
+        level=Level.INFO,
+        kinds=on(Kind.END_OF_FILE),
+        condition=_irreversible,
+        effect="None.",
+        why="A way down restores the schema, not the rows.",
+        workaround="Keep what is lost aside, in a table of its own, for as long as the "
+        "release may be taken back.",
+        bad="DELETE FROM note WHERE id = 7;",
+        good="INSERT INTO note (id) VALUES (7);",
+        off=True,
+    ),
     Rule(
         id="syntax-error",
         name="The SQL does not parse",
