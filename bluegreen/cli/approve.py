@@ -14,6 +14,7 @@ from bluegreen.cli.words import AsJson, PlaybookFile
 from bluegreen.model.errors import LeaseRefused, PlaybookRefused
 
 if TYPE_CHECKING:
+    from bluegreen.cli.opened import Opened
     from bluegreen.model.history import State
     from bluegreen.playbook.load import Loaded
 
@@ -50,7 +51,7 @@ def approve(
         key = _step(open_.loaded, step)
         journal = open_.world.journal
         state = fold(journal.records())
-        _refuse_in_a_move(state)
+        _refuse_in_a_move(open_, state)
         if (given := state.approvals.get(key)) is not None:
             result = Approved(key, given.by, given.at, new=False)
         else:
@@ -76,13 +77,18 @@ def _step(loaded: Loaded, wanted: str | None) -> str:
     )
 
 
-def _refuse_in_a_move(state: State) -> None:
+def _refuse_in_a_move(open_: Opened, state: State) -> None:
+    from bluegreen.engine.lease import describe_holder
+    from bluegreen.postgres.lease import read_holder
+
     if state.open_move is not None:
+        holder = read_holder(open_.world.blue)
         raise LeaseRefused(
             8001,
             "a move of traffic is going on",
             seen=f"to {state.open_move.to}, begun at "
-            f"{state.open_move.begun:%Y-%m-%d %H:%M:%S} UTC",
+            f"{state.open_move.begun:%Y-%m-%d %H:%M:%S} UTC"
+            + (f"\nby {describe_holder(holder)}" if holder else ""),
             wanted="an approval before a move or after it",
             hint="look at `bluegreen status`; it is over in seconds",
         )

@@ -95,15 +95,23 @@ def _not_due(open_: Opened, step: Decommission) -> str:
     """Why it is not time; asked without lease or record, as a timer asks often.
 
     Raises:
+        LeaseRefused: 8001, an operator is moving traffic at this moment.
         BluegreenError: 7002, something else than time speaks against it.
     """
+    from bluegreen.engine.lease import require_free
     from bluegreen.engine.plan import refusal_error
     from bluegreen.engine.traffic import traffic_line
+    from bluegreen.model.history import fold
     from bluegreen.model.verdict import NotYet, Refused
     from bluegreen.postgres.house import is_built
+    from bluegreen.postgres.journal_table import read_records
 
     if not is_built(open_.world.green):
         return "no cutover was made: green has no journal"
+    state = fold(read_records(open_.world.green))
+    if state.open_move or not (state.last_move is None or state.last_move.moved):
+        # Clients are held back just now, and would be taken for lost.
+        require_free(open_.world.green)
     first = step.actions()[0]
     verdict = first.judge(first.observe(open_.world))
     if isinstance(verdict, Refused):

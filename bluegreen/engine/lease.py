@@ -82,6 +82,16 @@ class Lease:
             )
 
 
+def require_free(database: Database) -> None:
+    """Stop while an operator holds the lease; for who only looks and takes nothing.
+
+    Raises:
+        LeaseRefused: 8001; another holds it, with name, address and age.
+    """
+    if (holder := read_holder(database)) is not None:
+        raise _refusal(database, holder)
+
+
 def _refusal(database: Database, holder: Holder | None) -> LeaseRefused:
     who = describe_holder(holder) if holder else "nobody now, somebody a moment ago"
     seen = f"on {database.describe()}: {who}"

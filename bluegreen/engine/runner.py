@@ -28,6 +28,7 @@ from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import (
     BluegreenError,
     BudgetError,
+    LeaseRefused,
     StepError,
 )
 from bluegreen.model.hazard import Hazard
@@ -187,7 +188,9 @@ class Runner:
                 result = action.act(world, facts)
                 world.point(f"{action.id}/after_act")
         except BluegreenError as error:
-            self._remember_failure(action, error)
+            # Who lost the lease has no more say, and its servers may not answer.
+            if not isinstance(error, LeaseRefused):
+                self._remember_failure(action, error)
             raise
         except KeyboardInterrupt:
             stopped = self._stopped(
