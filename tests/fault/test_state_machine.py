@@ -514,6 +514,51 @@ def test_a_tool_that_stood_still_before_the_pause_holds_nobody_back(
     ) in told
 
 
+def test_a_guard_that_dies_too_leaves_all_to_the_next_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The tool at any effect of its pause, and its guard at any of its own."""
+    stand_in(monkeypatch)
+    for effects in range(110, 260, 6):
+        for guards in range(0, 60, 5):
+            machine = Histories()
+            machine.world = world_with(("armed",), 1)
+            tool = machine.start("run")
+            machine.give_turn(tool, effects)
+            tool.kill()
+            machine.look_around()
+            for guard in machine.living:
+                machine.give_turn(guard, guards)
+                guard.kill()
+                machine.trouble += 1
+            machine.all_promises_are_kept()
+            machine.teardown()
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("side", list(Side))
+def test_a_server_that_crashes_at_any_effect_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, side: Side, answered: bool
+) -> None:
+    """Down and up again at once, with all gone that was not flushed."""
+    stand_in(monkeypatch)
+    for effects in range(110, 300, 2):
+        machine = Histories()
+        machine.world = world_with(("armed",), 1)
+        tool = machine.start("run")
+        machine.give_turn(tool, effects)
+        machine.a_client_writes_around_the_pooler(machine.world.serving, "a")
+        if answered:
+            machine.a_server_crashes(side, lose=True, stays_down=False)
+        else:
+            machine.a_server_will_die_without_an_answer(side)
+            machine.give_turn(tool, 30)
+            machine.world.servers[side].start()
+        machine.to_the_end(tool)
+        machine.all_promises_are_kept()
+        machine.teardown()
+
+
 def test_a_calm_history_goes_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch)
     machine = Histories()

@@ -130,7 +130,7 @@ class Server:
         self.up = False
         self.data = self.synced = self.synced if lose else self.data
         for session in self.sessions:
-            session.broken = True
+            session.lost = True
         self.sessions.clear()
         self.locks.clear()
         self.writers.clear()
@@ -141,7 +141,7 @@ class Server:
 
     def drop(self, session: Any) -> None:
         """A session is over; what it still runs is left to the server."""
-        session.broken = True
+        session.lost = True
         if session in self.sessions:
             self.sessions.remove(session)
             if session.closing:
@@ -155,7 +155,7 @@ class Server:
     def terminate(self, session: Any) -> None:
         """What pg_terminate_backend does."""
         session.closing = []
-        session.broken = True
+        session.lost = True
         for those in (self.sessions, self.orphans):
             if session in those:
                 those.remove(session)

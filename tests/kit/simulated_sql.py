@@ -73,13 +73,14 @@ class Session:
     """A connection to a simulated server.
 
     Attributes:
+        lost: the server has ended it; `broken`, as psycopg notices at its next use.
         closing: tables whose fence a running statement has still to close.
         lock_until: when that statement gives up waiting for a lock.
     """
 
     def __init__(self, actor: Actor, server: Server, settings: dict[str, Any]) -> None:
         self.actor, self.server = actor, server
-        self.closed = self.broken = False
+        self.closed = self.broken = self.lost = False
         self.info = Info(server.world.number())
         self.closing: list[str] = []
         self.lock_until = float("inf")
@@ -127,7 +128,7 @@ class Session:
 
     def _require(self) -> None:
         cut = self.server.side in self.actor.cut
-        if self.broken or self.closed or cut or not self.server.answers:
+        if self.lost or self.closed or cut or not self.server.answers:
             self.broken = True
             raise psycopg.OperationalError("the connection is lost")
 
