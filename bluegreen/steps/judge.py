@@ -10,7 +10,7 @@ traffic moves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from bluegreen.lint.compat.gate import Ruling, rule
-from bluegreen.lint.compat.verdict import Answer, Verdict
+from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model import verdict as model
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
@@ -40,6 +40,7 @@ from bluegreen.steps.judging.texts import (
     with_full_names,
 )
 from bluegreen.steps.judging.travel import CarryCanary
+from bluegreen.steps.mitigation.told import shells
 from bluegreen.steps.world import World
 
 if TYPE_CHECKING:
@@ -228,13 +229,16 @@ def look(world: World, step: Judge, texts: Texts) -> Judged:
     # What reads SQL is heavy, and a rollback never needs it.
     from bluegreen.steps.judging.pair import judge_pair
 
-    return judge_pair(
+    found = judge_pair(
         world,
         texts,
         exclude=step.exclude,
         carried=step.carried,
         limits=step.limits,
     )
+    given = {".".join(name) for name in shells(world.journal.records())}
+    left = (v for v in found.verdicts if not _is_seen_to(v, step, given))
+    return replace(found, verdicts=tuple(left))
 
 
 def require_migrated(world: World, texts: Texts) -> None:
@@ -262,10 +266,28 @@ def require_migrated(world: World, texts: Texts) -> None:
 
 def rule_by_text(found: Iterable[Verdict], step: Judge) -> Ruling:
     """What the text alone makes certain stops; all else waits for a higher tier."""
-    found = [_mended(verdict) for verdict in found if not _is_bookkeeping(verdict)]
+    filled = {name.rpartition(".")[0] for name in step.carried}
+    found = [_mended(v, filled) for v in found if not _is_bookkeeping(v)]
     ruling = rule([v for v in found if v.answer in _CERTAIN], step.accept)
     waiting = tuple(v for v in found if v.answer not in _CERTAIN)
     return replace(ruling, passing=(*ruling.passing, *waiting))
+
+
+def _is_seen_to(verdict: Verdict, step: Judge, given: Collection[str]) -> bool:
+    """Whether an action of ours makes it good.
+
+    Args:
+        verdict: what the judge found.
+        step: what the playbook says to it.
+        given: tables that blue got for green's rows; blue's own clients know none.
+    """
+    if _is_bookkeeping(verdict):
+        return True
+    if verdict.rule == "table-not-published":
+        return verdict.direction is Direction.FORWARD and verdict.where in given
+    filled = {*step.carried, *(name.rpartition(".")[0] for name in step.carried)}
+    ours = verdict.rule in {"column-generated", "derived-stale"}
+    return ours and verdict.where in filled
 
 
 def _is_bookkeeping(verdict: Verdict) -> bool:
@@ -273,9 +295,10 @@ def _is_bookkeeping(verdict: Verdict) -> bool:
     return verdict.where.rpartition(".")[2] in BOOKKEEPING
 
 
-def _mended(verdict: Verdict) -> Verdict:
+def _mended(verdict: Verdict, filled: Collection[str]) -> Verdict:
     certain = verdict.answer in {Answer.BREAK, Answer.SILENT}
-    if certain and verdict.rule in MENDED_BY_MIGRATE:
+    kept = verdict.rule == "derived-stale" and verdict.where in filled
+    if certain and (kept or verdict.rule in MENDED_BY_MIGRATE):
         return replace(verdict, answer=Answer.NEEDS)
     return verdict
 

@@ -20,6 +20,7 @@ import pytest
 from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
 from bluegreen.model.history import fold
+from bluegreen.model.record import Kind
 from bluegreen.model.verdict import Satisfied
 from bluegreen.steps.action import Action
 from bluegreen.steps.backup import Backup
@@ -30,6 +31,7 @@ from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.move.settle import SettleTraffic
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.rollback import actions_of_rollback
+from bluegreen.steps.world import World
 from tests.e2e.changes import CHANGES
 from tests.kit.arena import Arena, bring_about, open_arena
 from tests.kit.databases import (
@@ -54,6 +56,7 @@ class Told:
     arrived: dict[str, Rows | str] = field(default_factory=dict)
     contracted: dict[str, Rows | str] = field(default_factory=dict)
     before_the_end: dict[str, Rows | str] = field(default_factory=dict)
+    acted_again: list[str] = field(default_factory=list)
 
 
 def run_all(database: Database, changes: Sequence[Change], phase: str) -> None:
@@ -122,6 +125,7 @@ def there_and_back(here: Arena, folder: Path, changes: Sequence[Change]) -> Told
     # Each change's own test says what is missing.
     with suppress(AssertionError):
         wait_until(arrived, "what blue wrote after the rollback", 20)
+    told.acted_again = acts_of(world, actions_before(changes)[1:])
     bring_about(world, SettleTraffic("run"), *cutover.actions())
     ending = [change for change in changes if change.contracted]
     told.before_the_end = read_all(green, ending, "contracted")
@@ -132,6 +136,14 @@ def there_and_back(here: Arena, folder: Path, changes: Sequence[Change]) -> Told
     bring_about(world, *end)
     told.contracted = read_all(green, ending, "contracted")
     return told
+
+
+def acts_of(world: World, actions: Sequence[Action[Any]]) -> list[str]:
+    """Run actions and say which of them had anything to do."""
+    seen = len(world.journal.records())
+    bring_about(world, *actions)
+    new = world.journal.records()[seen:]
+    return [record.action for record in new if record.kind is Kind.INTENT]
 
 
 def actions_before(changes: Sequence[Change]) -> Sequence[Action[Any]]:
@@ -185,3 +197,11 @@ def test_nothing_is_lost(change: Change, journey: tuple[int, Told]) -> None:
     if change.contracted:
         assert told.before_the_end[change.row] != [(True,)]
         assert told.contracted[change.row] == [(True,)], "once blue is released"
+
+
+def test_a_run_after_the_rollback_finds_all_of_it_done(
+    journey: tuple[int, Told],
+) -> None:
+    _, told = journey
+    acted = [name for name in told.acted_again if name.startswith("migrate/")]
+    assert acted == []

@@ -19,6 +19,7 @@ from bluegreen.postgres.expansion_catalog import constraint_names
 from bluegreen.postgres.marker import send_marker
 from bluegreen.postgres.published import (
     COLUMN_LISTS_SINCE,
+    ColumnName,
     PublishedTable,
     publish,
     read_publication,
@@ -26,7 +27,11 @@ from bluegreen.postgres.published import (
 )
 from bluegreen.postgres.relations import Relation, read_relations
 from bluegreen.steps.action import Action, Result
-from bluegreen.steps.mitigation.told import ended_well, kept_back
+from bluegreen.steps.mitigation.told import (
+    ended_well,
+    expansions_told,
+    kept_back,
+)
 from bluegreen.steps.world import World
 
 PASSES = timedelta(hours=1)
@@ -83,15 +88,18 @@ class LeaveOut(Action[LeaveOutFacts]):
         blue = {(r.schema, r.name): r for r in read_relations(world.blue)}
         names = (*self.names, *self._to_come(world, blue.values()))
         gone = resolved(self.foresee(world), names, present)
-        wanted, hindrances = narrowed(present, blue, gone, server_version(world.blue))
+        wanted, hindrances = narrowed(
+            present, blue, gone, server_version(world.blue), kept_back(records)
+        )
         return LeaveOutFacts(present, wanted, hindrances, ended_well(self.id, records))
 
     def _to_come(self, world: World, blue: Iterable[Relation]) -> list[str]:
         """Columns that blue lacks and will get."""
+        told = expansions_told(world.journal.records())
+        got = {one["name"] for one in told if one["kind"] == "column"}
         here = {f"{r.full_name}.{c.name}" for r in blue for c in r.columns}
-        here |= constraint_names(world.blue)
-        told = {f"{s}.{t}.{c}" for s, t, c in kept_back(world.journal.records())}
-        return [n for n in self.expanded if n.count(".") > 1 and n not in here - told]
+        here |= constraint_names(world.blue) | {one["name"] for one in told}
+        return [n for n in self.expanded if n.count(".") > 1 and n not in here - got]
 
     def judge(self, facts: LeaveOutFacts) -> Verdict:
         """Narrow where something goes; what cannot be left out must wait."""
@@ -179,10 +187,12 @@ def narrowed(
     blue: Mapping[TableName, Relation],
     gone: Gone,
     version: int,
+    given: Collection[ColumnName] = frozenset(),
 ) -> tuple[tuple[PublishedTable, ...], tuple[str, ...]]:
     """The publication less what goes, and why that cannot be. Pure.
 
-    Columns that blue is yet to get travel where no list can keep them back.
+    Columns that blue is yet to get, or was `given` by us, travel where no list can keep
+    them back.
     """
     wanted, hindrances = [], []
     for table in present:
@@ -195,7 +205,11 @@ def narrowed(
             continue
         less = _less(table, relation, columns)
         hindrance = _hindrance(less, relation, version)
-        here = {c.name for c in relation.columns} & set(columns)
+        here = {
+            c.name
+            for c in relation.columns
+            if c.name in columns and (*key, c.name) not in given
+        }
         if hindrance and here:
             named = ", ".join(f"{relation.quoted}.{name}" for name in sorted(here))
             hindrances.append(f"{named}: {hindrance}")

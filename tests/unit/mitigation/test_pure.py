@@ -121,6 +121,10 @@ class TestLeavingOut:
         assert narrowed(
             self.PRESENT[:1], {there: table("id")}, {there: {"new"}}, 14
         ) == (self.PRESENT[:1], ())
+        given = frozenset({("public", "t", "new")})
+        assert narrowed(
+            self.PRESENT[:1], {there: table("id", "new")}, {there: {"new"}}, 14, given
+        ) == (self.PRESENT[:1], ())
 
 
 class TestChoosing:
