@@ -14,11 +14,14 @@ class Limits:
         each: the longest that one question may take.
         canaries: whether rows are tried on the receiver, rolled back.
         samples: whether rows are compared; only where both sides are in step.
+        alike: of how many tables that are made alike rows are compared too: a
+            migration may have changed rows and no table.
     """
 
     each: timedelta = timedelta(seconds=30)
     canaries: bool = True
     samples: bool = True
+    alike: int = 0
 
     def questions_only(self) -> Limits:
         """The same without samples and canaries."""

@@ -22,7 +22,12 @@ from bluegreen.lint.compat.verdict import Answer, Verdict
 from bluegreen.postgres.compat_canary import Flown, fly
 from bluegreen.postgres.compat_limits import Limits
 from bluegreen.postgres.compat_predicates import Asked, ask
-from bluegreen.postgres.compat_sample import Sampled, differences, take_sample
+from bluegreen.postgres.compat_sample import (
+    Sampled,
+    differences,
+    differing,
+    take_sample,
+)
 from bluegreen.postgres.database import Database
 
 LOCK_TIMEOUT_MS = 500
@@ -70,9 +75,10 @@ def look_at_data(
         asked = [(p, ask(two if p.of_receiver else one, p)) for p in predicates(way)]
         if not limits.samples:
             return Looked(tuple(asked))
-        samples = take_sample(one, way)
+        apart_made = differing(way)
+        samples = take_sample(one, way, _chosen(way, apart_made, limits))
         apart = [d for s in samples if s.rows for d in differences(one, two, way, s)]
-        alike = {s.name: s for s in samples} if not apart else _alike(samples, apart)
+        alike = _alike([s for s in samples if s.name in apart_made], apart)
         flown = fly(one, two, way, alike) if limits.canaries else Flown()
     compared = {s.name: len(s.rows) for s in samples if s.rows}
     return Looked(tuple(asked), compared, tuple(apart), flown)
@@ -81,6 +87,12 @@ def look_at_data(
 def _limited(database: Database, limits: Limits) -> psycopg.Connection:
     each = str(int(limits.each.total_seconds() * 1000))
     return database.connect(statement_timeout=each, lock_timeout=str(LOCK_TIMEOUT_MS))
+
+
+def _chosen(way: Way, apart: Sequence[Name], limits: Limits) -> list[Name]:
+    """Tables that are made otherwise first; the rest where a migration ran."""
+    rest = [n for n in way.sender.relations if n not in set(apart)]
+    return [*apart, *rest[: limits.alike]]
 
 
 def _alike(
@@ -96,7 +108,7 @@ def weigh(way: Way, verdicts: Iterable[Verdict], looked: Looked) -> list[Verdict
     settled = settle_zones(way, settle(verdicts, counts))
     found = [_opened(v, looked) for v in settled]
     found += _by_rows(way, looked)
-    return sorted(set(found), key=lambda v: (-v.answer.rank, v.where, v.rule))
+    return sorted(set(found), key=lambda v: (-v.answer.rank, v.where, v.rule, v.why))
 
 
 def _opened(verdict: Verdict, looked: Looked) -> Verdict:

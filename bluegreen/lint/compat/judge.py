@@ -65,10 +65,10 @@ def judge(
     else:
         found += _from_probes(channel, seen)
     kept = {v for v in found if v.rule not in _KEPT or v.where not in carried}
-    return sorted(kept, key=lambda v: (-v.answer.rank, v.where, v.rule))
+    return sorted(kept, key=lambda v: (-v.answer.rank, v.where, v.rule, v.why))
 
 
-_KEPT = {"derived-stale", "no-default"}
+_KEPT = {"column-generated", "derived-stale", "no-default"}
 """What a trigger that carries a column sees to."""
 
 

@@ -59,7 +59,10 @@ def judge_trees(
                     Verdict(answer, way, rule, where, why, RULES[rule].mend, number)
                     for way in ways
                 ]
-    return sorted(set(found), key=lambda v: (v.statement or 0, -v.answer.rank, v.rule))
+    return sorted(
+        set(found),
+        key=lambda v: (v.statement or 0, -v.answer.rank, v.rule, v.direction, v.why),
+    )
 
 
 def subject_of(tree: Any) -> str:

@@ -138,6 +138,8 @@ def _identity(table: str, command: Any, read: Read) -> Said:
 
 def _drop_expression(table: str, command: Any, read: Read) -> Said:
     where = f"{command.name} of {table}"
+    if (table, command.name) in read.carried:
+        return
     yield FORWARD, Answer.SILENT, "derived-stale", f"nothing fills {where}"
     yield REVERSE, Answer.BREAK, "column-generated", f"blue computes {where}"
 
