@@ -17,12 +17,13 @@ from bluegreen.postgres.commit_point import commit_move
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence import close_fence, read_fence
 from bluegreen.postgres.journal_table import read_records, server_time
-from bluegreen.steps.move.settle import claim_back_out, settle
+from bluegreen.steps.move.settle import SettleTraffic, claim_back_out, settle
 from bluegreen.steps.world import World
 from tests.fault.matrix import Fields
 from tests.fault.trial import Case, try_case
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.battlefield import Battlefield
+from tests.kit.databases import make_anew
 
 WRAPPED = "\n           "
 pytestmark = pytest.mark.timeout(600)
@@ -146,6 +147,19 @@ def test_one_side_alone_does_not_say_that_a_move_was_not_committed(
     claim_back_out(world)
     settle(world)
     assert read_fence(world.blue).is_open
+
+
+def test_a_green_made_anew_in_place_of_one_that_was_lost_lets_blue_serve(
+    arena: Callable[..., Arena],
+) -> None:
+    here = arena(16, 18)
+    paused(ready(here))
+    make_anew(here.pair.green)
+    world = here.world()
+    assert read_fence(world.blue).is_closed
+    bring_about(world, SettleTraffic("run"))
+    assert read_fence(world.blue).is_open
+    assert not world.pointers[0].observe().paused
 
 
 def test_a_guard_leaves_the_fence_of_a_newer_move_alone(
