@@ -22,14 +22,16 @@ class ApplyHealth:
     Attributes:
         enabled: whether it is meant to run.
         pid: the apply worker; None while it is down or between restarts.
-        worker_age_s: since that worker was started; None without one.
+        worker_age_s: since that worker was started; None without one, or where our role
+            may not see it.
         apply_errors: failed applies since the server began to count; None before 15,
             where the server does not count them.
         copy_errors: the same of initial copies.
         conflicts: counts by PostgreSQL's names, those above zero; empty before 18.
         tables: how many tables it knows.
         unready: tables that have not ended their initial copy, `schema.table`.
-        position: up to where it has applied, `0/0` before the first change.
+        position: up to where it has applied, `0/0` before the first change; empty where
+            our role may not see it.
         blocked_by: processes that hold a lock that the worker waits for.
         works_on: tables that the worker holds a lock on, `schema.table`.
     """
@@ -42,7 +44,7 @@ class ApplyHealth:
     conflicts: Mapping[str, int] = field(default_factory=dict)
     tables: int = 0
     unready: tuple[str, ...] = ()
-    position: str = "0/0"
+    position: str = ""
     blocked_by: tuple[int, ...] = ()
     works_on: tuple[str, ...] = ()
 
@@ -52,7 +54,7 @@ def read_apply_health(taker: Database, subscription: str) -> ApplyHealth | None:
     rows = taker.rows(_SUBSCRIPTION, (subscription,))
     if not rows:
         return None
-    oid, enabled, position, pid, age, tables, unready = rows[0]
+    oid, enabled, pid, age, tables, unready = rows[0]
     counts = _counts(taker, oid)
     blocked, works_on = taker.rows(_WORKER, (pid, pid))[0] if pid else ((), ())
     return ApplyHealth(
@@ -64,7 +66,7 @@ def read_apply_health(taker: Database, subscription: str) -> ApplyHealth | None:
         {k: n for k, n in counts.items() if k.startswith("confl_") and n},
         tables,
         tuple(unready or ()),
-        position,
+        _position(taker, oid),
         tuple(blocked),
         tuple(works_on),
     )
@@ -74,11 +76,8 @@ def read_apply_health(taker: Database, subscription: str) -> ApplyHealth | None:
 # to_jsonb does not mind.
 _SUBSCRIPTION = sql.SQL(
     """
-    SELECT s.oid, s.subenabled,
-        coalesce((SELECT pg_replication_origin_progress(o.roname, false)
-            FROM pg_replication_origin o WHERE o.roname = 'pg_' || s.oid),
-            '0/0')::text,
-        w.pid, extract(epoch FROM clock_timestamp() - a.backend_start)::float8,
+    SELECT s.oid, s.subenabled, w.pid,
+        extract(epoch FROM clock_timestamp() - a.backend_start)::float8,
         (SELECT count(*) FROM pg_subscription_rel r WHERE r.srsubid = s.oid),
         (SELECT array_agg(format('%%I.%%I', n.nspname, c.relname)
                 ORDER BY n.nspname, c.relname)
@@ -105,6 +104,26 @@ _WORKER = sql.SQL(
                 AND n.nspname <> 'pg_catalog' ORDER BY 1)
     """
 )
+
+
+def _position(taker: Database, subscription: int) -> str:
+    """Of the replication origin; PostgreSQL keeps that to superusers by default."""
+    may = taker.value(
+        sql.SQL(
+            "SELECT has_function_privilege("
+            "'pg_replication_origin_progress(text, boolean)', 'EXECUTE')"
+        )
+    )
+    if not may:
+        return ""
+    rows = taker.rows(
+        sql.SQL(
+            "SELECT coalesce(pg_replication_origin_progress(o.roname, false),"
+            " '0/0')::text FROM pg_replication_origin o WHERE o.roname = %s"
+        ),
+        (f"pg_{subscription}",),
+    )
+    return str(rows[0][0]) if rows else "0/0"
 
 
 def _counts(taker: Database, subscription: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.postgres.channel import Channel
+from bluegreen.postgres.heartbeat import read_beats
 from bluegreen.steps.watches.drift import RememberSchema, remember_schema
 from bluegreen.steps.watches.gate import PassWatches, gates_of
 from bluegreen.steps.watches.limits import Limits
@@ -46,6 +47,11 @@ class TestStream:
             one = wait_until(
                 lambda: _bad(world),
                 "the error to be seen",
+            )
+            slot = Channel(here.name, Side.BLUE).name
+            wait_until(
+                lambda: read_beats(world.blue, world.green, slot, 0).pending_s > 2.5,
+                "heartbeats to wait behind it",
             )
             wait_until(
                 lambda: [e for e in told if getattr(e, "standing", "") == "bad"],

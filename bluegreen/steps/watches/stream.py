@@ -14,6 +14,7 @@ from bluegreen.model.duration import format_duration
 from bluegreen.model.side import Side
 from bluegreen.postgres.apply_health import ApplyHealth, read_apply_health
 from bluegreen.postgres.channel import SlotFacts, read_slot
+from bluegreen.postgres.heartbeat import read_beats
 from bluegreen.postgres.lag import Lag, read_lag
 from bluegreen.steps.looks.intent import listed
 from bluegreen.steps.watches.heartbeats import MAKE_ANEW, WAY_BACK_LOST
@@ -29,6 +30,9 @@ from bluegreen.steps.watches.watch import (
     direction,
 )
 
+SLOW_S = 2.0
+"""A heartbeat arrives within milliseconds."""
+
 YOUNG_S = 15.0
 """A worker that failed is started again after `wal_retrieve_retry_interval`, 5 s by
 default; one that has lived three times as long has passed what it failed at."""
@@ -41,6 +45,7 @@ class StreamFacts:
     Attributes:
         expected: the other side is meant to follow by now.
         abandoned: we dropped the slot ourselves, on purpose.
+        pending_s: age of the oldest heartbeat that has not come; 0 for none.
     """
 
     giver: Side
@@ -49,6 +54,7 @@ class StreamFacts:
     lag: Lag | None = None
     expected: bool = True
     abandoned: bool = False
+    pending_s: float = 0.0
 
 
 class WatchStream(Watch[StreamFacts]):
@@ -82,6 +88,7 @@ class WatchStream(Watch[StreamFacts]):
             apply,
             read_lag(giver, name),
             scene.is_way_back_expected,
+            pending_s=_pending_s(scene, slot, apply),
         )
 
     def judge(self, facts: StreamFacts, limits: Limits) -> Iterator[Watched]:
@@ -106,7 +113,17 @@ def _meaning(facts: StreamFacts) -> Meaning:
             f"why {facts.giver.other} is behind",
             Stops.MOVE,
         )
-    return _of_worker(facts.giver.other, facts.apply)
+    return _of_worker(facts.giver.other, facts.apply, facts.pending_s)
+
+
+def _pending_s(
+    scene: Scene, slot: SlotFacts | None, apply: ApplyHealth | None
+) -> float:
+    if slot is None or apply is None:
+        return 0.0
+    channel = scene.feeding
+    giver, taker = scene.on(channel.giver), scene.on(channel.taker)
+    return read_beats(giver, taker, channel.name, scene.state.epoch).pending_s
 
 
 def _lost(facts: StreamFacts) -> str:
@@ -122,7 +139,7 @@ def _lost(facts: StreamFacts) -> str:
     return ""
 
 
-def _of_worker(taker: Side, apply: ApplyHealth) -> Meaning:
+def _of_worker(taker: Side, apply: ApplyHealth, pending_s: float) -> Meaning:
     errors = _errors(apply)
     if not apply.enabled:
         why = f"; {errors}" if errors else ""
@@ -144,11 +161,15 @@ def _of_worker(taker: Side, apply: ApplyHealth) -> Meaning:
         )
     if apply.unready:
         return _of_copy(taker, apply)
-    if _fails(apply):
+    if apply.pid is None or (_is_young(apply) and pending_s > SLOW_S):
         return Meaning(Standing.BAD, _failing(taker, apply, errors), _LOG, Stops.MOVE)
-    age = format_duration(apply.worker_age_s or 0.0)
+    if _is_young(apply):
+        # It may just have been mended; markers prove the stream before a move.
+        return Meaning(Standing.ODD, _failing(taker, apply, errors), _LOG)
+    age = apply.worker_age_s
+    since = f" since {format_duration(age)}" if age is not None else ""
     before = f"; before that {errors}" if errors else ""
-    return Meaning(Standing.GOOD, f"runs since {age}{before}")
+    return Meaning(Standing.GOOD, f"runs{since}{before}")
 
 
 _LOG = (
@@ -169,11 +190,10 @@ def _of_copy(taker: Side, apply: ApplyHealth) -> Meaning:
     return Meaning(Standing.GOOD, words)
 
 
-def _fails(apply: ApplyHealth) -> bool:
-    """Down, or started again a moment ago after an error."""
-    if apply.pid is None or apply.worker_age_s is None:
-        return True
-    return bool(apply.apply_errors) and apply.worker_age_s < YOUNG_S
+def _is_young(apply: ApplyHealth) -> bool:
+    """Started again a moment ago after an error."""
+    age = apply.worker_age_s
+    return bool(apply.apply_errors) and age is not None and age < YOUNG_S
 
 
 def _failing(taker: Side, apply: ApplyHealth, errors: str) -> str:
@@ -183,10 +203,10 @@ def _failing(taker: Side, apply: ApplyHealth, errors: str) -> str:
         age = format_duration(apply.worker_age_s or 0.0)
         first = f"the apply worker on {taker} was started again {age} ago"
     known = f"; {errors}" if errors else ""
-    return (
-        f"{first}{known}; it fails{_on(apply)} at the first transaction after "
-        f"{apply.position} of the other side's WAL"
-    )
+    place = f"the first transaction after {apply.position} of the other side's WAL"
+    where = f" at {place}" if apply.position else ""
+    fails = f"; it fails{_on(apply)}{where}" if where or apply.works_on else ""
+    return first + known + fails
 
 
 def _on(apply: ApplyHealth) -> str:

@@ -259,15 +259,29 @@ class TestStream:
                 ),
             ),
             (
-                replace(STREAM, apply=replace(APPLY, worker_age_s=2.0, apply_errors=1)),
+                replace(
+                    STREAM,
+                    apply=replace(
+                        APPLY, worker_age_s=2.0, apply_errors=1, position="0/9"
+                    ),
+                    pending_s=3.0,
+                ),
                 BAD,
                 MOVE,
                 (
                     "the apply worker on green was started again 2.0 s ago; 1 changes "
-                    "could "
-                    "not be applied; it fails at the first transaction after "
-                    "0/0 of the "
-                    "other side's WAL"
+                    "could not be applied; it fails at the first transaction after 0/9 "
+                    "of the other side's WAL"
+                ),
+            ),
+            (
+                replace(STREAM, apply=replace(APPLY, worker_age_s=2.0, apply_errors=1)),
+                ODD,
+                NOTHING,
+                (
+                    "the apply worker on green was started again 2.0 s ago; 1 "
+                    "changes could "
+                    "not be applied"
                 ),
             ),
             (
@@ -281,6 +295,18 @@ class TestStream:
                 GOOD,
                 NOTHING,
                 "runs since 2.0 s",
+            ),
+            (
+                replace(STREAM, apply=replace(APPLY, worker_age_s=None)),
+                GOOD,
+                NOTHING,
+                "runs",
+            ),
+            (
+                replace(STREAM, apply=replace(APPLY, pid=None, worker_age_s=None)),
+                BAD,
+                MOVE,
+                "the apply worker on green does not run",
             ),
         ],
     )
