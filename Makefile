@@ -47,6 +47,7 @@ fault: install pgbouncer servers
 	HISTORIES=50000 $(BIN)/pytest -q -n 2 --timeout 36000 tests/fault \
 	  --ignore tests/fault/test_matrix.py --ignore tests/fault/test_flips.py \
 	  || status=1; \
+	$(BIN)/python -m tests.mutants || status=1; \
 	STOP_S=30 $(BIN)/python -m tests.fault.matrix --doubles 200 \
 	  --seconds $(SECONDS) --seed $(SEED) || status=1; \
 	exit $$status
