@@ -16,12 +16,14 @@ class Limits:
         samples: whether rows are compared; only where both sides are in step.
         alike: of how many tables that are made alike rows are compared too: a
             migration may have changed rows and no table.
+        spared: columns, `schema.table.column`, that are meant to differ.
     """
 
     each: timedelta = timedelta(seconds=30)
     canaries: bool = True
     samples: bool = True
     alike: int = 0
+    spared: frozenset[str] = frozenset()
 
     def questions_only(self) -> Limits:
         """The same without samples and canaries."""

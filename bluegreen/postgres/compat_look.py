@@ -76,9 +76,11 @@ def look_at_data(
         if not limits.samples:
             return Looked(tuple(asked))
         apart_made = differing(way)
-        samples = take_sample(one, way, _chosen(way, apart_made, limits))
+        chosen = _chosen(way, apart_made, limits)
+        samples = take_sample(one, way, chosen, limits.spared)
         apart = [d for s in samples if s.rows for d in differences(one, two, way, s)]
-        alike = _alike([s for s in samples if s.name in apart_made], apart)
+        tried = [s for s in samples if s.name in apart_made and s.whole]
+        alike = _alike(tried, apart)
         flown = fly(one, two, way, alike) if limits.canaries else Flown()
     compared = {s.name: len(s.rows) for s in samples if s.rows}
     return Looked(tuple(asked), compared, tuple(apart), flown)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import psycopg
 from psycopg import sql
 
-from bluegreen.lint.compat.catalog import Name, Relation
+from bluegreen.lint.compat.catalog import Name, Relation, shown
 from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.same import Pair, same
 from bluegreen.lint.compat.seen import Difference, Image
@@ -35,12 +35,14 @@ class Sampled:
         columns: those that must agree on both sides.
         key: the columns that find a row again; empty where there is no such key.
         rows: by the key's values, as texts.
+        whole: no column was spared.
     """
 
     table: Relation
     columns: tuple[str, ...]
     key: tuple[str, ...] = ()
     rows: Rows = field(default_factory=dict)
+    whole: bool = True
 
     @property
     def name(self) -> Name:
@@ -66,7 +68,10 @@ def _made(relation: Relation) -> Relation:
 
 
 def take_sample(
-    sender: psycopg.Connection, channel: Channel, names: Collection[Name]
+    sender: psycopg.Connection,
+    channel: Channel,
+    names: Collection[Name],
+    spared: Collection[str] = (),
 ) -> list[Sampled]:
     """Read some rows of these tables, the sessions' zone being UTC.
 
@@ -82,10 +87,11 @@ def take_sample(
             continue
         if not target.takes_rows:
             continue
-        columns = compared_columns(channel, relation, target)
+        shared = compared_columns(channel, relation, target)
+        columns = tuple(c for c in shared if f"{shown(name)}.{c}" not in spared)
         key = _key(relation, target, columns)
         rows = _ends(sender, relation, columns, key) if key else {}
-        taken.append(Sampled(relation, columns, key, rows))
+        taken.append(Sampled(relation, columns, key, rows, columns == shared))
     return taken
 
 

@@ -25,7 +25,12 @@ def judge_of(steps: Sequence[Step]) -> Judge:
         "files": (first.files, *(step.files for step in migrates)),
         "contract": (first.contract, *(step.contract for step in migrates)),
         "carried": (first.carried, *(step.mapping for step in migrates)),
-        "exclude": (first.exclude, *(step.exclude for step in copies)),
+        # A table that blue is given for green's rows sends none of its own.
+        "exclude": (
+            first.exclude,
+            *(step.exclude for step in copies),
+            *(step.expand_blue for step in migrates),
+        ),
     }
     accept = {name: why for step in judges for name, why in step.accept.items()}
     update: dict[str, object] = {

@@ -61,21 +61,50 @@ def judge_pair(
     )
     ways = ways.with_zones(_zones(told, ways))
     read = with_full_names(judge_texts(texts, carried=carried), ways.blue.relations)
+    read = [verdict for verdict in read if not _is_settled(verdict, ways)]
     before = {
         way.direction: judge(way, read=read, declared=ways.declared, carried=carried)
         for way in (ways.forward, ways.reverse)
     }
     following = _following(world)
     unprobed = _why_unprobed(following)
+    limits = replace(limits, spared=frozenset(carried))
     if texts.statements:
         limits = replace(limits, alike=MOST_ALIKE)
-    verdicts = [
-        *_forward(world, ways, before[Direction.FORWARD], told, limits, unprobed),
-        *_reverse(world, ways, before[Direction.REVERSE], limits),
-        *_stream(following),
-    ]
+    forward = _forward(world, ways, before[Direction.FORWARD], told, limits, unprobed)
+    reverse = _reverse(world, ways, before[Direction.REVERSE], limits)
+    verdicts = [*forward, *_as_found(reverse, forward), *_stream(following)]
     ordered = sorted(verdicts, key=lambda v: (-v.answer.rank, v.direction, v.where))
     return Judged(tuple(ordered), unprobed)
+
+
+def _is_settled(verdict: Verdict, ways: Ways) -> bool:
+    """What the text leaves open of derived data and a catalog or a row decides. Pure.
+
+    Triggers stand in the catalogs; rows of a table that both sides have are compared.
+    """
+    if verdict.rule != "derived-stale":
+        return False
+    if verdict.answer is Answer.OK_IF:
+        return True
+    here = {".".join(name) for name in ways.blue.relations}
+    there = {".".join(name) for name in ways.green.relations}
+    own = verdict.where in there - here
+    return verdict.answer is Answer.UNKNOWN and not own
+
+
+def _as_found(reverse: Sequence[Verdict], forward: Sequence[Verdict]) -> list[Verdict]:
+    """Rows that are alike are so whichever way they are looked at. Pure."""
+    told = {(v.rule, v.where): v.found for v in forward if v.rule in _EITHER_WAY}
+    return [
+        replace(v, found=told[v.rule, v.where])
+        if not v.found and (v.rule, v.where) in told
+        else v
+        for v in reverse
+    ]
+
+
+_EITHER_WAY = {"name-reused", "rows-differ"}
 
 
 def _forward(
