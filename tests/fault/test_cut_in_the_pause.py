@@ -10,7 +10,7 @@ import pytest
 
 from bluegreen.engine import guard
 from bluegreen.engine.journal import TwinJournal
-from bluegreen.model.errors import BudgetError, TrafficUnknownError
+from bluegreen.model.errors import BudgetError, LeaseRefused, TrafficUnknownError
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.postgres.commit_point import commit_move
@@ -174,9 +174,9 @@ def test_a_guard_leaves_the_fence_of_a_newer_move_alone(
     told = stale.journal.records()
     paused(world)
     stale = replace(stale, journal=Frozen(told))
-    with pytest.raises(TrafficUnknownError) as caught:
+    with pytest.raises(LeaseRefused) as caught:
         settle(stale)
-    assert caught.value.seen == "another run has begun to move traffic from blue"
+    assert caught.value.problem == "another run has begun to move traffic meanwhile"
     assert read_fence(world.blue).is_closed
     claim_back_out(world)
     settle(world)

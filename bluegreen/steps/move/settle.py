@@ -236,7 +236,8 @@ def _nobody_knows(move: Move, seen: str = "") -> TrafficUnknownError:
 def open_again(world: World, left: Side, pause: int) -> None:
     """Let the side that was left serve again, known that the move cannot commit.
 
-    For the tool alone, before its commit point: it needs no answer of the other side.
+    For the tool alone, before its commit point: it needs no answer of the other side,
+    and no pointer was moved yet, so none is moved back.
 
     Args:
         world: the handles.
@@ -244,9 +245,20 @@ def open_again(world: World, left: Side, pause: int) -> None:
         pause: number of the record that announced this pause.
 
     Raises:
+        LeaseRefused: 8001, another run has begun to move traffic since; nothing of
+            its work is touched.
         TrafficUnknownError: 7001, naming every part that could not be confirmed.
     """
-    _let_serve(world, left, pause)
+    _let_serve(world, left, pause, [partial(_resume, one) for one in world.pointers])
+
+
+def require_newest(world: World, pause: int) -> None:
+    """Refuse to end a move that another run has ended, or begun anew, meanwhile.
+
+    Raises:
+        LeaseRefused: 8001.
+    """
+    _require_newest(read_story(world), pause)
 
 
 def settle(world: World) -> None:
@@ -265,7 +277,9 @@ def settle(world: World) -> None:
     if state.open_move is not None:
         # One side alone does not know what the other one may have committed.
         raise _nobody_knows(state.open_move)
-    _let_serve(world, state.serving, newest_pause(records))
+    serving = state.serving
+    pointers = [partial(_let_go, one, serving) for one in world.pointers]
+    _let_serve(world, serving, newest_pause(records), pointers)
     _best_effort(partial(_follow, world, state.serving))
 
 
@@ -274,11 +288,14 @@ def newest_pause(records: Sequence[Record]) -> int:
     return max((r.seq for r in records if r.kind is Kind.PAUSING), default=0)
 
 
-def _let_serve(world: World, serving: Side, pause: int) -> None:
-    troubles = [
-        _best_effort(partial(_take_writes, world, serving, pause)),
-        *(_best_effort(partial(_let_go, one, serving)) for one in world.pointers),
-    ]
+def _let_serve(
+    world: World, serving: Side, pause: int, pointers: Sequence[Callable[[], object]]
+) -> None:
+    fence = _best_effort(partial(_take_writes, world, serving, pause))
+    if isinstance(fence, LeaseRefused):
+        # Its pointers may be where they belong by now.
+        raise fence
+    troubles = [fence, *map(_best_effort, pointers)]
     found = [str(trouble.problem) for trouble in troubles if trouble is not None]
     if found:
         raise TrafficUnknownError(
@@ -298,17 +315,31 @@ def _take_writes(world: World, serving: Side, pause: int) -> None:
     and it fences only after it did.
     """
     database = world.on(serving)
+    _require_newest(read_records(database), pause)
     if read_fence(database).is_open:
         return
     with no_new_records(database):
-        if newest_pause(read_records(database)) > pause:
-            raise LeaseRefused(
-                8001,
-                f"another run has begun to move traffic from {serving}",
-                wanted="one operator at a time",
-                hint="wait until that run has ended, then look at `bluegreen status`",
-            )
+        _require_newest(read_records(database), pause)
         open_fence(database)
+
+
+def _require_newest(records: Sequence[Record], pause: int) -> None:
+    newest = newest_pause(records)
+    if newest > pause:
+        (begun,) = (record for record in records if record.seq == newest)
+        raise LeaseRefused(
+            8001,
+            "another run has begun to move traffic meanwhile",
+            seen=f"run {begun.run} of {begun.writer}, at "
+            f"{begun.at:%Y-%m-%d %H:%M:%S} UTC",
+            wanted="one operator at a time",
+            traffic="that run's business; this one touched nothing more",
+            hint="wait until that run has ended, then look at `bluegreen status`",
+        )
+
+
+def _resume(pointer: Pointer) -> None:
+    pointer.resume()
 
 
 def _let_go(pointer: Pointer, serving: Side) -> None:

@@ -30,6 +30,7 @@ from bluegreen.steps.move.settle import (
     open_again,
     read_state,
     read_traffic,
+    require_newest,
     settle,
 )
 from bluegreen.steps.world import World
@@ -116,6 +117,7 @@ class MoveTraffic(Action[TrafficFacts]):
             if not ready.asked_to_commit:
                 self._back_out(world, pause, error)
                 raise
+            require_newest(world, pause)
             claim_back_out(world)
             if read_state(world).serving is self.movement.to:
                 ready.budget.mark("commit")
