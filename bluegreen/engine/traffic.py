@@ -6,15 +6,23 @@ be asked. The long answer is `status.py`'s.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.history import State, fold
+from bluegreen.postgres.database import hung_up_after
 from bluegreen.steps.world import World
+
+ANSWER_WITHIN = timedelta(seconds=5)
+"""The error that this line ends may come from a server that fell silent: telling it
+must not wait for the same server."""
 
 
 def traffic_line(world: World) -> str:
     """`blue (nothing has moved)`, `green (…)`, or `not confirmed: …`. Never raises."""
     try:
-        state = fold(world.journal.records())
+        with hung_up_after(ANSWER_WITHIN, world.blue, world.green):
+            state = fold(world.journal.records())
         named = {p.id: p.observe().names for p in world.pointers}
     except BluegreenError as error:
         return f"not confirmed: {error.problem}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from bluegreen.lab.ledger import LedgerClients, audit
+from bluegreen.lab.proxy import Mode, Proxy
 from bluegreen.model.side import Side
 from tests.kit.arena import Arena
 from tests.kit.cli import Ended, call, write_playbook
@@ -302,4 +304,73 @@ def test_a_lease_lost_before_traffic_moves_stops_the_move(
     assert stage.records("pausing") == 0
     assert here.pointer().observe() == before
     stage.others["run"].call("run").require()
+    assert here.pointer().observe().names is Side.GREEN
+
+
+@pytest.mark.timeout(600)
+def test_two_in_the_pause_at_once_make_one_move(stage: Stage) -> None:
+    """The first stands still there, its lease goes, the second does all; it wakes."""
+    here, first = stage.here, stage.first
+    here.pair.blue.run("CREATE SEQUENCE numbers", "SELECT nextval('numbers')")
+    with LedgerClients(here.client, 4) as clients:
+        clients.start()
+        with standing_still(first, "run", "move/caught_up") as (process, at_the_next):
+            wait_until(lambda: approved(stage), "the approval", 60)
+            at_the_next()
+            for side in (here.pair.blue, here.pair.green):
+                end_the_lease(side)
+            stage.others["run"].call("run").require()
+            given = here.pair.green.value(
+                "SELECT max(nextval('numbers')) FROM generate_series(1, 50)"
+            )
+            go_on(process)
+            status, said = end_of(process)
+            assert status in {4, 5, 7, 8}, said
+            assert "nothing has moved" not in said
+        enough = clients.acknowledged() + 20
+        facts = here.pointer().observe()
+        assert (facts.names, facts.paused) == (Side.GREEN, False), said
+        wait_until(lambda: clients.acknowledged() > enough, f"clients to go on\n{said}")
+        result = clients.stop()
+    assert stage.records("committed") == 1
+    assert int(str(here.pair.green.value("SELECT nextval('numbers')"))) > int(
+        str(given)
+    )
+    assert (result.errors, result.unknown) == (0, 0), result.error_texts
+    assert audit(here.conninfo(Side.GREEN), result).ok
+    stage.others["run"].call("run").require()
+    told = first.call("status")
+    assert told.status == 0, told
+
+
+@pytest.mark.timeout(600)
+def test_a_network_that_falls_silent_is_noticed_before_traffic_moves(
+    stage: Stage,
+) -> None:
+    here, first = stage.here, stage.first
+    blue = here.pair.blue
+    with Proxy(blue.server.host, blue.server.port) as proxy:
+        told = json.loads(first.playbook.read_text())
+        real = {"host": blue.server.host, "port": str(blue.server.port)}
+        told["blue"] = {
+            "dsn": proxy.conninfo(blue.conninfo()),
+            "seen_from_peer": real,
+        }
+        told["pointers"][0]["blue"] = {**real, "port": blue.server.port}
+        first.playbook.write_text(json.dumps(told))
+        ready = "cutover/move_traffic/before_act"
+        with standing_still(first, "run", ready) as (process, at_the_next):
+            wait_until(lambda: approved(stage), "the approval", 60)
+            at_the_next()
+            proxy.set(Mode.BLACK_HOLE)
+            go_on(process)
+            status, err = end_of(process)
+        assert status == 8, err
+        assert "error BG-8001: the lease is not held any more" in err
+        assert "  seen:    blue (" in err
+        assert stage.records("pausing") == 0
+        assert here.pointer().observe().names is Side.BLUE
+        proxy.set(Mode.RESET)
+        # The server hears of it now; the other operator comes by another road.
+        stage.others["run"].call("run").require()
     assert here.pointer().observe().names is Side.GREEN
