@@ -20,7 +20,7 @@ from bluegreen.lint.compat.catalog import Name, Relation
 from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.seen import Change, Difference, Image, Stopped
 from bluegreen.postgres.compat_apply import Applier
-from bluegreen.postgres.compat_sample import Sampled, differences
+from bluegreen.postgres.compat_sample import Sampled, differences, read_again
 
 ROWS = 3
 """Rows of each table that are tried: enough to meet a trigger's usual way."""
@@ -86,6 +86,9 @@ def fly(
                 raise
             untried[name] = error.diag.message_primary or "it could not be tried"
             continue
+        if found is None:
+            untried[name] = "the rows that were taken are changing just now"
+            continue
         applier, apart = found
         missed += applier.missed
         changed += apart
@@ -122,7 +125,8 @@ def _one(
     receiver: psycopg.Connection,
     channel: Channel,
     sample: Sampled,
-) -> tuple[Applier, list[Difference]]:
+) -> tuple[Applier, list[Difference]] | None:
+    """None where the rows are in flight, and nothing can be said of them."""
     chosen = dict(list(sample.rows.items())[:ROWS])
     with receiver.transaction(force_rollback=True):
         _enter(receiver, channel)
@@ -134,6 +138,9 @@ def _one(
             applier.stream([Change("insert", (sample.name,), new=full)])
         receiver.execute("SET LOCAL session_replication_role = origin")
         receiver.execute("SET LOCAL TimeZone = 'UTC'")
+        now = read_again(sender, sample.table, sample.columns, sample.key, chosen)
+        if now != chosen:
+            return None
         if applier.stopped or applier.missed:
             return applier, []
         tried = Sampled(sample.table, sample.columns, sample.key, chosen)

@@ -7,7 +7,7 @@ nothing; a canary's transaction is rolled back. What there is to ask is for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -57,9 +57,15 @@ class Looked:
 
 
 def look_at_data(
-    sender: Database, receiver: Database, way: Way, limits: Limits
+    sender: Database,
+    receiver: Database,
+    way: Way,
+    limits: Limits,
+    catch_up: Callable[[], object] = lambda: None,
 ) -> Looked:
     """Ask, compare and try. Changes nothing.
+
+    `catch_up` returns once the receiver has what the sender had committed.
 
     Raises:
         SqlError: a table could not be read.
@@ -78,7 +84,8 @@ def look_at_data(
         apart_made = differing(way)
         chosen = _chosen(way, apart_made, limits)
         samples = take_sample(one, way, chosen, limits.spared)
-        apart = [d for s in samples if s.rows for d in differences(one, two, way, s)]
+        filled = [s for s in samples if s.rows]
+        apart = [d for s in filled for d in differences(one, two, way, s, catch_up)]
         tried = [s for s in samples if s.name in apart_made and s.whole]
         alike = _alike(tried, apart)
         flown = fly(one, two, way, alike) if limits.canaries else Flown()

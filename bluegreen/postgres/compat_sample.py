@@ -7,7 +7,7 @@ that a migration changed rows, or that a name means another column.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import psycopg
@@ -100,10 +100,13 @@ def differences(
     receiver: psycopg.Connection,
     channel: Channel,
     sample: Sampled,
+    catch_up: Callable[[], object] = lambda: None,
 ) -> list[Difference]:
-    """What is not the same, after the receiver has confirmed what was sent.
+    """What is not the same, after the receiver has all that was committed.
 
-    A row that changes on the sender meanwhile says nothing and is left out.
+    A row that is apart at first is read once more around `catch_up`, which lets the
+    receiver catch up; one that changes on the sender meanwhile says nothing and is
+    left out.
     """
     target = channel.receiver.relations[sample.name]
     there = read_again(receiver, target, sample.columns, sample.key, sample.rows)
@@ -112,11 +115,16 @@ def differences(
         for k, row in sample.rows.items()
         if _apart(channel, sample, row, there.get(k))
     ]
-    now = read_again(sender, sample.table, sample.columns, sample.key, apart)
-    stable = [key for key in apart if now.get(key) == sample.rows[key]]
+    if not apart:
+        return []
+    before = read_again(sender, sample.table, sample.columns, sample.key, apart)
+    catch_up()
+    there = read_again(receiver, target, sample.columns, sample.key, apart)
+    after = read_again(sender, sample.table, sample.columns, sample.key, apart)
     found: list[Difference] = []
-    for key in stable:
-        found += _of_row(channel, sample, sample.rows[key], there.get(key))
+    for key, row in before.items():
+        if after.get(key) == row:
+            found += _of_row(channel, sample, row, there.get(key))
     return found
 
 

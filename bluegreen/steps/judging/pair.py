@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 
 from bluegreen.lint.compat.judge import judge
 from bluegreen.lint.compat.rules import RULES
@@ -19,12 +21,16 @@ from bluegreen.postgres.compat_limits import Limits
 from bluegreen.postgres.compat_look import look_at_data, weigh
 from bluegreen.postgres.compat_ways import Ways, read_ways
 from bluegreen.postgres.following import Following, look_at_following
+from bluegreen.postgres.marker import send_marker
 from bluegreen.steps.judging.texts import Texts, judge_texts, with_full_names
 from bluegreen.steps.move.arm import CreateCounterPublication
 from bluegreen.steps.world import World
 
 MOST_ALIKE = 300
 """Tables that no migration changed, of which some rows are compared all the same."""
+
+CATCH_UP = timedelta(seconds=30)
+"""A row that differs is looked at again once green has what blue committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,10 @@ def _forward(
 ) -> list[Verdict]:
     verdicts = [*before, *_opaque(told)]
     within = limits if not unprobed else limits.questions_only()
-    looked = look_at_data(world.blue, world.green, ways.forward, within)
+    catch_up = partial(
+        send_marker, world.blue, world.green, deadline=CATCH_UP, clock=world.clock
+    )
+    looked = look_at_data(world.blue, world.green, ways.forward, within, catch_up)
     return weigh(ways.forward, verdicts, looked)
 
 

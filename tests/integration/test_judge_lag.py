@@ -1,0 +1,100 @@
+"""A row on its way is not taken for a row that differs, nor a canary for a lost one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bluegreen.model.side import Side
+from bluegreen.postgres.channel import Channel, start_stream, stop_stream
+from bluegreen.postgres.compat_canary import fly
+from bluegreen.postgres.compat_sample import Sampled, differences, take_sample
+from bluegreen.postgres.compat_ways import Ways, read_ways
+from bluegreen.postgres.marker import send_marker
+from bluegreen.steps.move.arm import CreateCounterPublication
+from bluegreen.steps.world import World
+from tests.kit.arena import Arena
+from tests.kit.cli import call, write_playbook
+
+NAME = ("public", "hot")
+LONG = timedelta(seconds=60)
+
+
+@dataclass
+class Lagging:
+    """A green whose stream is held back, and rows of blue that were read before."""
+
+    here: Arena
+    world: World
+    ways: Ways
+    one: psycopg.Connection
+    two: psycopg.Connection
+    sample: Sampled
+
+    def catch_up(self) -> None:
+        start_stream(self.world.green, Channel(self.world.name, Side.BLUE).name)
+        send_marker(
+            self.world.blue, self.world.green, deadline=LONG, clock=self.world.clock
+        )
+
+
+@pytest.fixture
+def lagging(arena: Callable[..., Arena], tmp_path: Path) -> Iterator[Lagging]:
+    here = arena(16, 18)
+    here.pair.blue.run(
+        "CREATE TABLE hot (id int PRIMARY KEY, n int)",
+        "INSERT INTO hot SELECT g, 0 FROM generate_series(1, 5) g",
+    )
+    call("run", write_playbook(here, tmp_path, [{"step": "replicate"}])).require()
+    world = here.world()
+    planned = CreateCounterPublication("judge", Side.GREEN).observe(world).wanted
+    ways = read_ways(world.blue, world.green, world.name, exclude=(), planned=planned)
+    stream = Channel(world.name, Side.BLUE).name
+    stop_stream(world.green, stream, clock=world.clock, deadline=LONG)
+    with world.blue.connect() as one, world.green.connect() as two:
+        here.pair.blue.run("UPDATE hot SET n = 1")
+        (sample,) = take_sample(one, ways.forward, [NAME])
+        yield Lagging(here, world, ways, one, two, sample)
+
+
+def test_a_row_on_its_way_is_no_difference(lagging: Lagging) -> None:
+    found = differences(
+        lagging.one, lagging.two, lagging.ways.forward, lagging.sample, lagging.catch_up
+    )
+    assert found == []
+
+
+def test_a_row_that_stays_apart_is_one(lagging: Lagging) -> None:
+    """Green's copy was changed by hand, and no update of blue mends it."""
+    lagging.catch_up()
+    with lagging.two.transaction():
+        lagging.two.execute("SET LOCAL session_replication_role = replica")
+        lagging.two.execute("UPDATE public.hot SET n = 7 WHERE id = 3")
+    found = differences(
+        lagging.one, lagging.two, lagging.ways.forward, lagging.sample, lagging.catch_up
+    )
+    assert [(d.column, d.key, d.sent, d.stored) for d in found] == [
+        ("n", "id=3", "1", "7")
+    ]
+
+
+def test_a_row_that_changes_meanwhile_says_nothing(lagging: Lagging) -> None:
+    def change() -> None:
+        lagging.here.pair.blue.run("UPDATE hot SET n = n + 1")
+
+    way = lagging.ways.forward
+    assert differences(lagging.one, lagging.two, way, lagging.sample, change) == []
+
+
+def test_a_row_deleted_meanwhile_is_no_lost_change(lagging: Lagging) -> None:
+    lagging.here.pair.blue.run("DELETE FROM hot")
+    lagging.catch_up()
+    flown = fly(lagging.one, lagging.two, lagging.ways.forward, {NAME: lagging.sample})
+    assert flown.missed == ()
+    assert flown.stopped == ()
+    assert list(flown.untried) == [NAME]
