@@ -50,7 +50,7 @@ def abandon(
             side serves; 8001 while a run goes on.
     """
     from bluegreen.cli.opened import opened
-    from bluegreen.report.results import show
+    from bluegreen.report.answer import show
 
     with opened(playbook, "abandon") as open_:
         done = _abandon(open_, if_over=if_over, allow=allow or [])

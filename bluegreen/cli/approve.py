@@ -45,7 +45,8 @@ def approve(
     from bluegreen.engine.journal import this_writer
     from bluegreen.model.history import fold
     from bluegreen.model.record import Kind
-    from bluegreen.report.results import Approved, show
+    from bluegreen.report.answer import show
+    from bluegreen.report.results import Approved
 
     with opened(playbook, "approve") as open_:
         key = _step(open_.loaded, step)

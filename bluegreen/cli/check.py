@@ -22,7 +22,8 @@ def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
     """
     from bluegreen.cli.opened import opened
     from bluegreen.cli.order import check_of
-    from bluegreen.report.results import Looked, show
+    from bluegreen.report.answer import show
+    from bluegreen.report.results import Looked
     from bluegreen.steps.check import find
 
     with opened(playbook, "check") as open_:

@@ -155,7 +155,7 @@ def _let_go(
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.plan import expand, require_allowed
     from bluegreen.engine.runner import Runner
-    from bluegreen.report.results import show
+    from bluegreen.report.answer import show
 
     allow = open_.loaded.playbook.allow
     require_allowed(expand((step,)), allow)
@@ -175,7 +175,7 @@ def _finish(
     from bluegreen.cli.opened import engaged_without_blue
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner
-    from bluegreen.report.results import show
+    from bluegreen.report.answer import show
 
     allow = open_.loaded.playbook.allow
     with engaged_without_blue(open_) as world, Interrupt() as interrupt:

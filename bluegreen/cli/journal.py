@@ -25,7 +25,8 @@ def journal(
         LeaseRefused: 8002, the sides tell two stories.
     """
     from bluegreen.cli.opened import opened
-    from bluegreen.report.results import Story, show
+    from bluegreen.report.answer import show
+    from bluegreen.report.results import Story
 
     with opened(playbook, "journal") as open_:
         records = open_.world.journal.records()

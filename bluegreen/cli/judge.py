@@ -57,13 +57,11 @@ def judge(
         PlaybookRefused: 2001 to 2005, 2008, 2009.
         ServerRefused: 3001, a side cannot be reached.
     """
-    # The text's form is registered where it is written.
-    import bluegreen.report.judgement
-    from bluegreen.report.results import show
+    from bluegreen.report.answer import show
+    from bluegreen.report.judgement import judgement_text
 
-    assert bluegreen.report.judgement
     result = _asked(playbook, tuple(files or ()), blue, green)
-    show(result, as_json=json_)
+    show(result, as_json=json_, text=judgement_text)
     return result.exit_status
 
 

@@ -26,7 +26,8 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
     from bluegreen.engine import plan as planning
     from bluegreen.model.history import fold
     from bluegreen.postgres.identity import require_own_sides
-    from bluegreen.report.results import PlanResult, show
+    from bluegreen.report.answer import show
+    from bluegreen.report.results import PlanResult
     from bluegreen.steps.judging.rows import SEEN, row_of
 
     told: list[Progress] = []

@@ -88,7 +88,8 @@ def _check(open_: Opened, *, as_json: bool) -> int:
     from bluegreen.engine.plan import plan
     from bluegreen.model.hazard import Hazard
     from bluegreen.model.side import Side
-    from bluegreen.report.results import RollbackResult, show
+    from bluegreen.report.answer import show
+    from bluegreen.report.results import RollbackResult
     from bluegreen.steps.fit import SEEN
     from bluegreen.steps.rollback import KEY, actions_of_rollback
     from bluegreen.steps.watches.gate import gates_of
@@ -150,7 +151,7 @@ def _roll_back(open_: Opened, teller: Teller, *, as_json: bool) -> None:
     from bluegreen.model.hazard import Hazard
     from bluegreen.model.history import fold
     from bluegreen.model.side import Side
-    from bluegreen.report.results import show
+    from bluegreen.report.answer import show
     from bluegreen.steps.rollback import KEY, actions_of_rollback
     from bluegreen.steps.watches.gate import gates_of
 

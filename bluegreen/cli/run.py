@@ -49,7 +49,7 @@ def run(
     from bluegreen.cli.opened import opened
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.playbook.load import require_files
-    from bluegreen.report.results import show
+    from bluegreen.report.answer import show
     from bluegreen.report.teller import InTurn, make_teller
 
     with (

@@ -64,7 +64,7 @@ def _shower(*, prometheus: bool, json_: bool) -> Callable[[Status], None]:
         from bluegreen.report.prometheus import show_metrics
 
         return show_metrics
-    from bluegreen.report.results import show
+    from bluegreen.report.answer import show
 
     return lambda seen: show(seen, as_json=json_)
 

@@ -50,7 +50,8 @@ def verify(
         StepError: 4008, it does not hold; line by line, what differs.
     """
     from bluegreen.model.certificate import read_certificate
-    from bluegreen.report.results import Verified, show
+    from bluegreen.report.answer import show
+    from bluegreen.report.results import Verified
 
     held = read_certificate(_bytes(certificate), certificate.name)
     against: tuple[Side, ...] = ()

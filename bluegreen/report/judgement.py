@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from bluegreen.report.judge_result import JudgeResult
-from bluegreen.report.text import text_of
 from bluegreen.steps.judging.rows import MEANINGS, Row
 
 _WAYS = {
@@ -16,8 +15,7 @@ _WAYS = {
 }
 
 
-@text_of.register
-def _judge(result: JudgeResult) -> str:
+def judgement_text(result: JudgeResult) -> str:
     """Every direction's verdicts, what they mean and what to do."""
     lines = [f"{result.name}: judged by {result.tiers}"]
     if result.note:

@@ -1,12 +1,10 @@
-"""What verbs answer with, and the one way to print it.
+"""What verbs answer with.
 
-Owns the small result types that no lower floor has, and the choice between text and
-JSON. stdout is the result and nothing else goes there.
+Owns the small result types that no lower floor has. Printing them is for `answer.py`.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -126,17 +124,3 @@ class Verified:
     committed: datetime
     hash: str
     held_against: tuple[Side, ...] = ()
-
-
-def show(result: object, *, as_json: bool) -> None:
-    """Print a result to stdout, as text or as one line of JSON."""
-    if as_json:
-        from bluegreen.report.json_result import dump
-
-        text = dump(result)
-    else:
-        from bluegreen.report.text import text_of
-
-        text = text_of(result)
-    sys.stdout.write(text.rstrip("\n") + "\n")
-    sys.stdout.flush()

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from bluegreen.lint.compat.gate import rule
-from bluegreen.report import judgement
 from bluegreen.report.json_result import as_json
 from bluegreen.report.judge_result import JudgeResult
-from bluegreen.report.text import text_of
+from bluegreen.report.judgement import judgement_text
 from bluegreen.steps.judge import Judge, rule_by_text
 from bluegreen.steps.judging.rows import rows_of
 from bluegreen.steps.judging.texts import (
@@ -19,7 +18,6 @@ from bluegreen.steps.judging.texts import (
     with_full_names,
 )
 
-assert judgement
 FILE = """ALTER TABLE orders ALTER qty TYPE bigint;
 UPDATE orders SET qty = 1;
 ALTER TABLE orders DROP note;
@@ -37,7 +35,7 @@ def result(tmp_path: Path) -> JudgeResult:
 
 
 def test_a_verdict_has_its_place_its_law_and_what_to_do(result: JudgeResult) -> None:
-    text = text_of(result)
+    text = judgement_text(result)
     assert "  SILENT  shop.orders  1.sql:2  [stops]\n" in text
     assert "    do:    make the same change on the other side" in text
     assert (
@@ -58,16 +56,16 @@ def test_what_migrate_mends_and_what_is_not_known_waits(result: JudgeResult) -> 
     weights = {(row.answer, row.rule): row.weight for row in forward}
     assert weights["UNKNOWN", "type-may-not-fit"] == "waits"
     assert weights["NEEDS", "column-missing"] == "waits"
-    assert "2.sql" not in text_of(result)
+    assert "2.sql" not in judgement_text(result)
 
 
 def test_nothing_that_stops_is_a_zero() -> None:
     empty = JudgeResult("x", "all", ())
-    assert text_of(empty).endswith("nothing would stop a run")
+    assert judgement_text(empty).endswith("nothing would stop a run")
     assert empty.exit_status == 0
     stale = JudgeResult("x", "all", (), unused=("a/b",))
     assert stale.exit_status == 3
-    assert text_of(stale).endswith("fit no verdict:\n  a/b")
+    assert judgement_text(stale).endswith("fit no verdict:\n  a/b")
 
 
 def test_every_part_is_there_for_programs(result: JudgeResult) -> None:

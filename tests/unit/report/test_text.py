@@ -25,8 +25,9 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding, Needed, NotYet, Refused, Satisfied
+from bluegreen.report.answer import show
 from bluegreen.report.json_result import as_json, dump
-from bluegreen.report.results import Approved, Looked, PlanResult, Story, show
+from bluegreen.report.results import Approved, Looked, PlanResult, Story
 from bluegreen.report.text import text_of
 
 T = datetime(2026, 5, 4, 1, 2, 3, tzinfo=UTC)
