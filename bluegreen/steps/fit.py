@@ -54,7 +54,7 @@ class CheckFit(Action["Fitting | None"]):
         """Refuse with the rows. What is not known is for the stream to show."""
         if facts is None:
             return Satisfied("blue serves, or no way back is open yet")
-        if facts.answer is Fits.NO:
+        if _refuses(facts):
             return Refused(
                 6001,
                 "blue does not take what was written on green",
@@ -65,7 +65,7 @@ class CheckFit(Action["Fitting | None"]):
                 ),
             )
         said = "no row is known that does not fit"
-        if facts.answer is Fits.UNKNOWN:
+        if facts.answer is not Fits.YES:
             said = f"{said}; {reasons(facts)[0]}"
         left = say_losses(facts)
         return Satisfied(f"{said}; {left}" if left else said)
@@ -73,6 +73,19 @@ class CheckFit(Action["Fitting | None"]):
     def act(self, world: World, facts: Fitting | None) -> Result:
         """Nothing to do but wait."""
         return {}
+
+
+def _refuses(facts: Fitting) -> bool:
+    """Whether rows would stay behind that this look knows of. Pure.
+
+    A stream that is gone is refused by `CheckWayBack`, which names what is missing.
+    Where blue has all that green took, a change of schema that only later rows would
+    break on is told; on a bad night it must not stand in the way.
+    """
+    if not facts.stream.present:
+        return False
+    unfit = facts.answer is Fits.NO and not facts.stream.in_step
+    return bool(facts.misfits) or unfit
 
 
 def progress_of(fitting: Fitting) -> Progress:

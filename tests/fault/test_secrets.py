@@ -223,7 +223,7 @@ def house(lab_folder: Path, tmp_path: Path) -> Iterator[House]:
             session.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
             session.execute("INSERT INTO t SELECT i, i FROM generate_series(1, 99) i")
             session.execute("GRANT ALL ON t TO app")
-        (tmp_path / "1.sql").write_text("ALTER TABLE t ADD COLUMN later text;")
+        (tmp_path / "1.sql").write_text("CREATE INDEX later ON t (id);")
         yield here
 
 

@@ -97,3 +97,17 @@ def test_a_rollback_is_refused_with_the_rows() -> None:
 def test_what_is_not_known_does_not_refuse() -> None:
     assert isinstance(CheckFit("rollback").judge(Fitting(DOWN)), Satisfied)
     assert isinstance(CheckFit("rollback").judge(None), Satisfied)
+
+
+def test_a_schema_that_only_later_rows_would_break_on_does_not_refuse() -> None:
+    """Blue has all that green took: the bad night needs the way back now."""
+    told = CheckFit("rollback").judge(Fitting(RUNS, shape=(GONE,)))
+    assert isinstance(told, Satisfied)
+    assert "shop.t: blue has no a" in told.why
+    held_up = CheckFit("rollback").judge(Fitting(DOWN, shape=(GONE,)))
+    assert isinstance(held_up, Refused)
+
+
+def test_a_stream_that_is_gone_is_told_by_who_knows_what_is_missing() -> None:
+    gone = Fitting(Stream(present=False))
+    assert isinstance(CheckFit("rollback").judge(gone), Satisfied)
