@@ -26,6 +26,7 @@ from psycopg import sql
 from bluegreen.model.errors import StepError
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.published import server_version
+from bluegreen.postgres.retry import outlast_deadlocks
 from bluegreen.postgres.tools import Ended, Tool, environment_for, find_tool, read_tool
 
 # pg_dump orders and prints each entry as `dump-id; catalog oid TYPE schema name owner`.
@@ -276,16 +277,31 @@ def _require_success(tool: Tool, ended: Ended) -> None:
 
 def _runner(taker: Database) -> Callable[[str], None]:
     def run(statement: str) -> None:
-        with _builder(taker) as own, taker.translated():
-            own.execute(statement.encode(), prepare=False)
+        with _builder(taker) as own:
+            _run(taker, own, statement)
 
     return run
 
 
 def _run_all(taker: Database, statements: Iterable[str]) -> None:
-    with _builder(taker) as own, taker.translated():
+    with _builder(taker) as own:
         for statement in statements:
+            _run(taker, own, statement)
+
+
+def _run(
+    taker: Database, own: psycopg.Connection[tuple[Any, ...]], statement: str
+) -> None:
+    """Run what stands in one message, and so in one transaction.
+
+    A foreign key locks two tables while the apply worker writes to both.
+    """
+
+    def once() -> None:
+        with taker.translated():
             own.execute(statement.encode(), prepare=False)
+
+    outlast_deadlocks(once)
 
 
 @contextmanager

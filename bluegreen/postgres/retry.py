@@ -1,0 +1,54 @@
+"""The one place where a statement is tried again by itself.
+
+Owns which refusals of a server pass by themselves, and for how long they are waited
+out. They are known by SQLSTATE, never by words. Only a statement that the server took
+back whole may come here: after these codes nothing of it was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from bluegreen.postgres.database import SqlError
+
+DEADLOCK = "40P01"
+"""The server ended our side of a ring of locks; the other side has gone on."""
+
+GIVE_UP_AFTER = timedelta(minutes=2)
+"""A ring with an apply worker is gone with its transaction; one that comes again for
+this long is somebody's work."""
+
+_FIRST_S = 0.05
+_LONGEST_S = 5.0
+
+Given = TypeVar("Given")
+
+
+def outlast_deadlocks(act: Callable[[], Given]) -> Given:
+    """Do it, and again while the server picks it as the victim of a deadlock.
+
+    The waits grow and differ, so that two who met do not meet again in step.
+
+    Raises:
+        SqlError: any other refusal, or deadlocks without end.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception(_is_deadlock),
+        wait=wait_random_exponential(multiplier=_FIRST_S, max=_LONGEST_S),
+        stop=stop_after_delay(GIVE_UP_AFTER),
+        reraise=True,
+    )
+    return retrying(act)
+
+
+def _is_deadlock(error: BaseException) -> bool:
+    return isinstance(error, SqlError) and error.sqlstate == DEADLOCK
