@@ -29,6 +29,9 @@ from bluegreen.steps.watches.watch import (
 SOON_S = 6 * 3600.0
 """A forecast under this is said: time enough to look at it in working hours."""
 
+WORTH_A_FORECAST = 0.05
+"""Part of the limit that is kept before a rate is taken for more than a moment's."""
+
 
 @dataclass(frozen=True, slots=True)
 class WalFacts:
@@ -70,7 +73,7 @@ class WatchKeptWal(Watch[WalFacts]):
         standing, says = Standing.GOOD, _size(facts, limits)
         if is_over(facts, limits):
             standing = Standing.BAD
-        elif left is not None and left < SOON_S:
+        elif left is not None and left < SOON_S and _counts(facts, limits):
             standing = Standing.ODD
             says += f"; at this rate the limit is reached in {format_duration(left)}"
         if kept.wal_status in {"unreserved", "lost"}:
@@ -86,6 +89,15 @@ class WatchKeptWal(Watch[WalFacts]):
             Stops.MOVE if bad else Stops.NOTHING,
             _figures(facts, limits, left),
         )
+
+
+def _counts(facts: WalFacts, limits: Limits) -> bool:
+    """Whether enough is kept for a rate to mean something. Pure.
+
+    A slot that was just made, or an apply worker that confirms in steps, grows fast
+    for seconds.
+    """
+    return facts.kept.kept >= limit_of(facts, limits) * WORTH_A_FORECAST
 
 
 def limit_of(facts: WalFacts, limits: Limits) -> int:
