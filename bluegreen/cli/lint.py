@@ -52,60 +52,70 @@ class Migrator(StrEnum):
 EXAMPLE = "Example: bluegreen lint migrations/*.sql --target-version 16"
 
 
+_Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Files and folders in the order in which they run; - is stdin."
+    ),
+]
+_TargetVersion = Annotated[
+    int | None,
+    typer.Option(help="Major version to be safe on; without it, all of 13 to 18."),
+]
+_Transaction = Annotated[
+    str | None,
+    typer.Option(
+        help="What the migration tool opens: file (one for each), query (each file "
+        "is sent as one query) or none."
+    ),
+]
+_Schema = Annotated[
+    list[str] | None,
+    typer.Option(help="SQL that ran before: a schema dump, applied migrations."),
+]
+_FailLevel = Annotated[
+    str | None,
+    typer.Option(help="Exit with 1 from this level on: info, warning or error."),
+]
+_ConfigFile = Annotated[
+    Path | None,
+    typer.Option(help="Configuration file, instead of the nearest one."),
+]
+_Enable = Annotated[
+    list[str] | None,
+    typer.Option(help="A rule that is off by default, or all."),
+]
+_Tool = Annotated[
+    Migrator | None,
+    typer.Option(help="Read a folder, by default this one, as that tool would."),
+]
+_Revisions = Annotated[
+    str,
+    typer.Option(help="What Alembic (from:to) or Django (app, app.name) is to print."),
+]
+_Dsn = Annotated[
+    str | None,
+    typer.Option(
+        help="Server to ask for schema, sizes and rows that are in the way; it is "
+        "only read. Passwords as ${env:NAME} or from pgpass."
+    ),
+]
+
+
 def lint(
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Files and folders in the order in which they run; - is stdin."
-        ),
-    ] = None,
-    target_version: Annotated[
-        int | None,
-        typer.Option(help="Major version to be safe on; without it, all of 13 to 18."),
-    ] = None,
-    transaction: Annotated[
-        str | None,
-        typer.Option(
-            help="What the migration tool opens: file (one for each), query (each file "
-            "is sent as one query) or none."
-        ),
-    ] = None,
-    schema: Annotated[
-        list[str] | None,
-        typer.Option(help="SQL that ran before: a schema dump, applied migrations."),
-    ] = None,
-    fail_level: Annotated[
-        str | None,
-        typer.Option(help="Exit with 1 from this level on: info, warning or error."),
-    ] = None,
+    paths: _Paths = None,
+    target_version: _TargetVersion = None,
+    transaction: _Transaction = None,
+    schema: _Schema = None,
+    fail_level: _FailLevel = None,
     format_: Annotated[
         Format, typer.Option("--format", help="How findings are printed.")
     ] = Format.TEXT,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="Configuration file, instead of the nearest one."),
-    ] = None,
-    enable: Annotated[
-        list[str] | None,
-        typer.Option(help="A rule that is off by default, or all."),
-    ] = None,
-    migrator: Annotated[
-        Migrator | None,
-        typer.Option(help="Read a folder, by default this one, as that tool would."),
-    ] = None,
-    revisions: Annotated[
-        str,
-        typer.Option(
-            help="What Alembic (from:to) or Django (app, app.name) is to print."
-        ),
-    ] = "",
-    dsn: Annotated[
-        str | None,
-        typer.Option(
-            help="Server to ask for schema, sizes and rows that are in the way; it is "
-            "only read. Passwords as ${env:NAME} or from pgpass."
-        ),
-    ] = None,
+    config: _ConfigFile = None,
+    enable: _Enable = None,
+    migrator: _Tool = None,
+    revisions: _Revisions = "",
+    dsn: _Dsn = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what every statement locks.")
     ] = False,

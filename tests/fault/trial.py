@@ -36,8 +36,9 @@ _DIGEST = (
     " || (SELECT (count(*), sum(hashtextextended(t::text, 0))) FROM bank t)::text"
 )
 _SERVING = (
-    "SELECT coalesce((SELECT body ->> 'to' FROM bluegreen.journal"
-    " WHERE kind = 'committed' ORDER BY seq DESC LIMIT 1), 'blue')"
+    "SELECT coalesce(max(seq), 0),"
+    " coalesce((array_agg(body ->> 'to' ORDER BY seq DESC))[1], 'blue')"
+    " FROM bluegreen.journal WHERE kind = 'committed'"
 )
 
 
@@ -108,10 +109,7 @@ def serving(here: Battlefield) -> Side:
             there = session.execute("SELECT to_regclass('bluegreen.journal')")
             if there.fetchone() == (None,):
                 continue
-            row = session.execute(
-                "SELECT coalesce(max(seq) FILTER (WHERE kind = 'committed'), 0),"
-                f" ({_SERVING}) FROM bluegreen.journal"
-            ).fetchone()
+            row = session.execute(_SERVING).fetchone()
             assert row is not None
             newest.append((row[0], row[1]))
     return Side(max(newest, default=(0, "blue"))[1])

@@ -87,7 +87,11 @@ def authority(lab_root: Path) -> Iterator[Authority]:
                 )
             )
             session.execute("SET password_encryption = 'md5'")
-            session.execute(f"CREATE ROLE ancient LOGIN PASSWORD '{PASSWORD}'")
+            session.execute(
+                sql.SQL("CREATE ROLE ancient LOGIN PASSWORD {}").format(
+                    sql.Literal(PASSWORD)
+                )
+            )
         rules = "host all mover all scram-sha-256\nhost all ancient all md5\n"
         hba = server.data / "pg_hba.conf"
         hba.write_text(rules + hba.read_text())
