@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 from psycopg import sql
@@ -138,12 +138,12 @@ def _one(
             applier.stream([Change("insert", (sample.name,), new=full)])
         receiver.execute("SET LOCAL session_replication_role = origin")
         receiver.execute("SET LOCAL TimeZone = 'UTC'")
-        now = read_again(sender, sample.table, sample.columns, sample.key, chosen)
-        if now != chosen:
+        _, written = read_again(sender, sample.table, sample, chosen)
+        if any(written.get(k) != sample.versions[k] for k in chosen):
             return None
         if applier.stopped or applier.missed:
             return applier, []
-        tried = Sampled(sample.table, sample.columns, sample.key, chosen)
+        tried = replace(sample, rows=chosen)
         return applier, differences(sender, receiver, channel, tried)
 
 

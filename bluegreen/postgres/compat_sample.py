@@ -7,7 +7,7 @@ that a migration changed rows, or that a name means another column.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import psycopg
@@ -23,7 +23,9 @@ from bluegreen.postgres.compat_compare import compared_columns
 EACH_END = 50
 """Rows from either end of a table by its key: old ones and new ones."""
 
-Rows = dict[tuple[str, ...], Image]
+Key = tuple[str, ...]
+Rows = dict[Key, Image]
+Versions = dict[Key, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Sampled:
         key: the columns that find a row again; empty where there is no such key.
         rows: by the key's values, as texts.
         whole: no column was spared.
+        versions: which write each row comes from.
     """
 
     table: Relation
@@ -43,6 +46,7 @@ class Sampled:
     key: tuple[str, ...] = ()
     rows: Rows = field(default_factory=dict)
     whole: bool = True
+    versions: Versions = field(default_factory=dict)
 
     @property
     def name(self) -> Name:
@@ -90,8 +94,9 @@ def take_sample(
         shared = compared_columns(channel, relation, target)
         columns = tuple(c for c in shared if f"{shown(name)}.{c}" not in spared)
         key = _key(relation, target, columns)
-        rows = _ends(sender, relation, columns, key) if key else {}
-        taken.append(Sampled(relation, columns, key, rows, columns == shared))
+        rows, versions = _ends(sender, relation, columns, key) if key else ({}, {})
+        whole = columns == shared
+        taken.append(Sampled(relation, columns, key, rows, whole, versions))
     return taken
 
 
@@ -105,11 +110,11 @@ def differences(
     """What is not the same, after the receiver has all that was committed.
 
     A row that is apart at first is read once more around `catch_up`, which lets the
-    receiver catch up; one that changes on the sender meanwhile says nothing and is
-    left out.
+    receiver catch up; one that is written on the sender meanwhile says nothing and is
+    left out, even if it has its old values again.
     """
     target = channel.receiver.relations[sample.name]
-    there = read_again(receiver, target, sample.columns, sample.key, sample.rows)
+    there, _ = read_again(receiver, target, sample, sample.rows)
     apart = [
         k
         for k, row in sample.rows.items()
@@ -117,40 +122,47 @@ def differences(
     ]
     if not apart:
         return []
-    before = read_again(sender, sample.table, sample.columns, sample.key, apart)
+    before, written = read_again(sender, sample.table, sample, apart)
     catch_up()
-    there = read_again(receiver, target, sample.columns, sample.key, apart)
-    after = read_again(sender, sample.table, sample.columns, sample.key, apart)
+    there, _ = read_again(receiver, target, sample, apart)
+    _, rewritten = read_again(sender, sample.table, sample, apart)
     found: list[Difference] = []
     for key, row in before.items():
-        if after.get(key) == row:
+        if rewritten.get(key) == written[key]:
             found += _of_row(channel, sample, row, there.get(key))
     return found
 
 
 def read_again(
-    session: psycopg.Connection,
-    table: Relation,
-    columns: Sequence[str],
-    key: Sequence[str],
-    keys: Sequence[tuple[str, ...]] | Rows,
-) -> Rows:
-    """Rows of these keys, found by the table's own index."""
+    session: psycopg.Connection, table: Relation, sample: Sampled, keys: Iterable[Key]
+) -> tuple[Rows, Versions]:
+    """Rows of these keys on either side, found by the table's own index."""
     wanted = list(keys)
     if not wanted:
-        return {}
+        return {}, {}
     query = sql.SQL("SELECT {} FROM {} bluegreen_row WHERE ({}) IN ({})").format(
-        row_image(sql.SQL("bluegreen_row"), columns),
+        _image_and_version(sample.columns),
         _only(table),
         sql.SQL(", ").join(
-            sql.SQL("bluegreen_row.{}").format(sql.Identifier(k)) for k in key
+            sql.SQL("bluegreen_row.{}").format(sql.Identifier(k)) for k in sample.key
         ),
         sql.SQL(", ").join(
             sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, values)))
             for values in wanted
         ),
     )
-    return _by_key(session, query, columns, key)
+    return _by_key(session, query, sample.columns, sample.key)
+
+
+def _image_and_version(columns: Sequence[str]) -> sql.Composed:
+    """A row's values, and a text that is another one after each write of the row.
+
+    An UPDATE makes a new tuple at a new place (System Columns: `xmin` and `ctid`);
+    neither a lock nor a freeze changes the two.
+    """
+    image = row_image(sql.SQL("bluegreen_row"), columns)
+    version = "pg_catalog.concat(bluegreen_row.xmin, bluegreen_row.ctid)"
+    return sql.SQL("{}, {}").format(image, sql.SQL(version))
 
 
 def _ends(
@@ -158,18 +170,19 @@ def _ends(
     table: Relation,
     columns: Sequence[str],
     key: Sequence[str],
-) -> Rows:
+) -> tuple[Rows, Versions]:
     query = sql.SQL("SELECT {} FROM {} bluegreen_row ORDER BY {} LIMIT {}")
     found: Rows = {}
+    versions: Versions = {}
     for way in ("ASC", "DESC"):
         order = [
             sql.SQL("bluegreen_row.{} {}").format(sql.Identifier(k), sql.SQL(way))
             for k in key
         ]
-        found |= _by_key(
+        rows, written = _by_key(
             session,
             query.format(
-                row_image(sql.SQL("bluegreen_row"), columns),
+                _image_and_version(columns),
                 _only(table),
                 sql.SQL(", ").join(order),
                 EACH_END,
@@ -177,7 +190,9 @@ def _ends(
             columns,
             key,
         )
-    return found
+        found |= rows
+        versions |= written
+    return found, versions
 
 
 def _by_key(
@@ -185,12 +200,14 @@ def _by_key(
     query: sql.Composed,
     columns: Sequence[str],
     key: Sequence[str],
-) -> Rows:
+) -> tuple[Rows, Versions]:
     found: Rows = {}
-    for (texts,) in session.execute(query).fetchall():
+    versions: Versions = {}
+    for texts, version in session.execute(query).fetchall():
         row = dict(zip(columns, texts, strict=True))
-        found[tuple(row[k] or "" for k in key)] = row
-    return found
+        place = tuple(row[k] or "" for k in key)
+        found[place], versions[place] = row, version
+    return found, versions
 
 
 def _key(

@@ -91,6 +91,28 @@ def test_a_row_that_changes_meanwhile_says_nothing(lagging: Lagging) -> None:
     assert differences(lagging.one, lagging.two, way, lagging.sample, change) == []
 
 
+def test_a_row_that_has_its_old_values_again_says_nothing(lagging: Lagging) -> None:
+    """A balance goes up and down again while green's copy is read in between."""
+
+    def change() -> None:
+        lagging.here.pair.blue.run(
+            "UPDATE hot SET n = 5",
+            "UPDATE hot SET n = 1",
+        )
+
+    way = lagging.ways.forward
+    assert differences(lagging.one, lagging.two, way, lagging.sample, change) == []
+
+
+def test_a_canary_of_a_row_with_its_old_values_again_says_nothing(
+    lagging: Lagging,
+) -> None:
+    lagging.here.pair.blue.run("UPDATE hot SET n = 5", "UPDATE hot SET n = 1")
+    flown = fly(lagging.one, lagging.two, lagging.ways.forward, {NAME: lagging.sample})
+    assert flown.changed == ()
+    assert list(flown.untried) == [NAME]
+
+
 def test_a_row_deleted_meanwhile_is_no_lost_change(lagging: Lagging) -> None:
     lagging.here.pair.blue.run("DELETE FROM hot")
     lagging.catch_up()
