@@ -7,21 +7,17 @@ whoever started it.
 
 from __future__ import annotations
 
-import atexit
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from bluegreen.lab import processes
 from bluegreen.lab.account import Account
 from bluegreen.lab.binaries import find_pgbouncer
+from bluegreen.lab.daemon import Daemon
 from bluegreen.lab.server import Server
 from bluegreen.model.errors import ServerRefused
 
@@ -44,22 +40,11 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
-class Pooler:
+class Pooler(Daemon):
     """One running PgBouncer. Make it with `Pooler.start`.
 
-    Attributes:
-        host: always 127.0.0.1.
-        port: TCP port.
-        folder: where `pgbouncer.ini`, `users.txt` and `log` stand.
+    Its folder holds `pgbouncer.ini`, `users.txt` and `log`.
     """
-
-    host = "127.0.0.1"
-
-    def __init__(self, folder: Path, who: Account) -> None:
-        self.folder = folder
-        self.port = 0
-        self._who = who
-        self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def start(
@@ -101,26 +86,12 @@ class Pooler:
         except ServerRefused:
             pooler.remove()
             raise
-        atexit.register(pooler.kill)
         return pooler
 
     @property
     def config_file(self) -> Path:
         """The ini: replace it (temporary file, rename, mode 0644), then RELOAD."""
         return self.folder / "pgbouncer.ini"
-
-    @property
-    def pid(self) -> int | None:
-        """The process id; None when it does not run."""
-        if self._process is None or self._process.poll() is not None:
-            return None
-        return self._process.pid
-
-    def conninfo(self, dbname: str, user: str = "postgres") -> str:
-        """How clients reach a database through it."""
-        return make_conninfo(
-            host=self.host, port=self.port, dbname=dbname, user=user, sslmode="disable"
-        )
 
     def console_conninfo(self) -> str:
         """How to reach its admin console."""
@@ -133,11 +104,7 @@ class Pooler:
             ServerRefused: 3001, it does not come up.
         """
         if self.pid is None and not self._launch():
-            raise ServerRefused(
-                3001,
-                f"PgBouncer in {self.folder} did not start",
-                seen="\n".join(self.log_text().splitlines()[-8:]),
-            )
+            raise self._did_not_start("PgBouncer")
 
     def stop(self) -> None:
         """Stop at once; clients are cut off (SIGTERM, in 1.23 and newer after 2 s)."""
@@ -154,28 +121,6 @@ class Pooler:
         if self._process is not None and self.pid is not None:
             self._process.kill()
             self._process.wait(_STOP_S)
-
-    def log_text(self) -> str:
-        """All that it logged."""
-        log = self.folder / "log"
-        return log.read_text(errors="replace") if log.exists() else ""
-
-    def remove(self) -> None:
-        """Kill it and delete its folder."""
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        atexit.unregister(self.kill)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.remove()
 
     def _launch_on_free_port(
         self, databases: Mapping[str, Target], lines: Mapping[str, str]
@@ -195,22 +140,8 @@ class Pooler:
         draft.replace(self.folder / name)
 
     def _launch(self) -> bool:
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [find_pgbouncer(), self.config_file],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                start_new_session=True,  # Ctrl-C is for us, not for it
-                **self._who.popen(),
-            )
-        processes.wait_for(
-            lambda: self._answers() or self.pid is None,
-            f"PgBouncer in {self.folder} to start",
-            _START_S,
-        )
-        return self.pid is not None
+        self._spawn([find_pgbouncer(), self.config_file], None)
+        return self._runs(self._answers, "PgBouncer", _START_S)
 
     def _answers(self) -> bool:
         try:

@@ -7,22 +7,20 @@ because crash tests rest on what a commit means.
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from bluegreen.lab import processes
 from bluegreen.lab.account import Account
 from bluegreen.lab.binaries import find_postgres
+from bluegreen.lab.daemon import Daemon
 from bluegreen.model.errors import ServerRefused
 
 _START_S = 30.0  # after a crash the log is replayed first
@@ -53,27 +51,18 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
-class Server:
+class Server(Daemon):
     """One running server. Make it with `Server.start`.
 
     Attributes:
         major: major version, 13 to 18.
-        host: always 127.0.0.1.
-        port: TCP port.
-        folder: where `data` and `log` stand; a stand-in for the folder asked for
-            when the account that runs the server cannot reach that one.
     """
 
-    host = "127.0.0.1"
-
     def __init__(self, major: int, folder: Path, programs: Path, who: Account) -> None:
+        super().__init__(folder, who)
         self.major = major
-        self.folder = folder
-        self.port = 0
         self._programs = programs
-        self._who = who
         self._settings: dict[str, str] = {}
-        self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def start(
@@ -99,25 +88,11 @@ class Server:
         except ServerRefused:
             server.remove()
             raise
-        atexit.register(server.kill)
         return server
-
-    def conninfo(self, dbname: str = "postgres", user: str = "postgres") -> str:
-        """How to reach one of its databases."""
-        return make_conninfo(
-            host=self.host, port=self.port, dbname=dbname, user=user, sslmode="disable"
-        )
 
     def connect(self, dbname: str = "postgres") -> psycopg.Connection:
         """Open a connection as postgres, in autocommit mode."""
         return psycopg.connect(self.conninfo(dbname), autocommit=True)
-
-    @property
-    def pid(self) -> int | None:
-        """The postmaster's process id; None when it does not run."""
-        if self._process is None or self._process.poll() is not None:
-            return None
-        return self._process.pid
 
     @property
     def data(self) -> Path:
@@ -139,11 +114,7 @@ class Server:
             if "could not bind" not in self.log_text():
                 break
             self.port = 0
-        raise ServerRefused(
-            3001,
-            f"PostgreSQL {self.major} in {self.folder} did not start",
-            seen="\n".join(self.log_text().splitlines()[-8:]),
-        )
+        raise self._did_not_start(f"PostgreSQL {self.major}")
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
         """Stop, in one of pg_ctl's three ways; `immediate` is a crash with manners."""
@@ -177,20 +148,6 @@ class Server:
         processes.send(self.pid, signal.SIGHUP)
         processes.wait_for(lambda: self._load_time() != before, "a reload", _START_S)
 
-    def log_text(self) -> str:
-        """All that the server logged since the cluster was made."""
-        log = self.folder / "log"
-        return log.read_text(errors="replace") if log.exists() else ""
-
-    def remove(self) -> None:
-        """Kill it and delete its folder."""
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        atexit.unregister(self.kill)
-
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -198,7 +155,7 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         self.stop("immediate")
-        self.remove()
+        super().__exit__(kind, error, trace)
 
     def _initdb(self) -> None:
         self.data.mkdir(mode=0o700)
@@ -240,23 +197,9 @@ class Server:
 
     def _launch(self) -> bool:
         self._write_settings()
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self.data],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                env=_environment(),
-                start_new_session=True,  # Ctrl-C is for us, not for it
-                **self._who.popen(),
-            )
-        processes.wait_for(
-            lambda: self._ready() or self.pid is None,
-            f"PostgreSQL {self.major} in {self.folder} to start",
-            _START_S,
-        )
-        return self.pid is not None
+        command = [str(self._programs / "postgres"), "-D", str(self.data)]
+        self._spawn(command, _environment())
+        return self._runs(self._ready, f"PostgreSQL {self.major}", _START_S)
 
     def _ready(self) -> bool:
         """Read postmaster.pid as pg_ctl does: line 1 the process, line 8 its state."""
