@@ -1,8 +1,9 @@
 """The crash matrix from the command line.
 
 `python -m tests.fault.matrix --case cutover:move/fenced:blue_killed --seed 7` repeats
-one case; without `--case` it goes through all of them until `--seconds` are over. Ends
-with one line of JSON.
+one case; without `--case` it goes through all of them until `--seconds` are over, and
+with `--past FILE` it leaves out those that earlier calls with that file have tried.
+Ends with one line of JSON, over all that the file holds.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bluegreen.model.side import Side
 from tests.fault.cases import Points, double, shuffled
+from tests.fault.past import Past
 from tests.fault.trial import Case, Outcome, points_of, serving, try_case
 from tests.kit.battlefield import Battlefield, battlefield
 
@@ -32,16 +35,21 @@ class Tally:
     """What many trials add up to."""
 
     seed: int
-    outcomes: list[Outcome] = field(default_factory=list)
+    past: Past = field(default_factory=Past)
     whole: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one, and show it."""
-        self.outcomes.append(outcome)
+        self.past.add(outcome)
         print(outcome, flush=True)
         if outcome.wrong or not outcome.reached:
             for line in outcome.story:
                 print("   ", line, flush=True)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """All that are kept."""
+        return list(self.past)
 
     @property
     def wrong(self) -> list[Outcome]:
@@ -121,15 +129,26 @@ def run_one(fields: Fields, case: Case, seed: int) -> Outcome:
 class Deck:
     """The cases that are left, dealt so that traffic need not be moved in between."""
 
-    def __init__(self, points: Points, seed: int, doubles: int, only: str = "") -> None:
+    def __init__(
+        self,
+        points: Points,
+        seed: int,
+        doubles: int,
+        only: str = "",
+        past: Past | None = None,
+    ) -> None:
+        past = past or Past()
         numbered = [
             (case, seed + number) for number, case in enumerate(shuffled(points, seed))
         ]
         self.whole = len(numbered)
-        self._left = [one for one in numbered if only in str(one[0])]
-        self._doubles = [
+        self._left = [
+            one for one in numbered if only in str(one[0]) and not past.has_tried(*one)
+        ]
+        pairs = [
             (double(points, seed + number), seed + number) for number in range(doubles)
         ]
+        self._doubles = [one for one in pairs if not past.has_tried(*one)]
         self._dealt = 0
 
     def deal(self, serving: Side) -> tuple[Case, int] | None:
@@ -152,8 +171,9 @@ def main() -> int:
     words.add_argument("--doubles", type=int, default=200)
     words.add_argument("--times", type=int, default=1)
     words.add_argument("--only", default="", help="cases whose name holds this")
+    words.add_argument("--past", type=Path, help="file of outcomes: go on from there")
     given = words.parse_args()
-    tally = Tally(given.seed)
+    tally = Tally(given.seed, Past(given.past))
     begun = time.monotonic()
     with Fields() as fields:
         fields.take()
@@ -161,7 +181,9 @@ def main() -> int:
             for turn in range(given.times):
                 tally.add(run_one(fields, Case.parse(given.case), given.seed + turn))
         else:
-            deck = Deck(fields.points, given.seed, given.doubles, given.only)
+            deck = Deck(
+                fields.points, given.seed, given.doubles, given.only, tally.past
+            )
             tally.whole = deck.whole
             while not given.seconds or time.monotonic() - begun < given.seconds:
                 dealt = deck.deal(serving(fields.take()))
