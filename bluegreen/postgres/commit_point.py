@@ -16,19 +16,16 @@ from psycopg.types.json import Jsonb
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
-from bluegreen.postgres.database import Database
-
-_SETTINGS = {
-    "synchronous_commit": "on",
-    # A waiter cancels a blocking autovacuum after this.
-    "deadlock_timeout": "10ms",
-}
+from bluegreen.postgres.database import Database, wait_briefly_for_locks
 
 
 def make_ready_to_commit(database: Database) -> None:
-    """Set what the commit point needs, so that it is one statement and no more."""
-    for name, value in _SETTINGS.items():
-        database.rows(sql.SQL("SELECT set_config(%s, %s, false)"), (name, value))
+    """Open the session and set what makes the commit point quick.
+
+    That it is synchronous is no setting of a session: the function says so itself.
+    """
+    with database.translated():
+        wait_briefly_for_locks(database.session)
 
 
 def commit_move(database: Database, record: Record, *, before: datetime) -> Lsn:
@@ -48,7 +45,7 @@ def commit_move(database: Database, record: Record, *, before: datetime) -> Lsn:
     """
     rows = database.rows(
         sql.SQL(
-            "SELECT bluegreen.commit_move(%s, %s, %s, %s, %s, %s, %s)::text"
+            "SELECT bluegreen.commit_move(%s, %s, %s, %s, %s, %s, %s, %s)::text"
             " WHERE clock_timestamp() < %s"
         ),
         (
@@ -59,6 +56,7 @@ def commit_move(database: Database, record: Record, *, before: datetime) -> Lsn:
             record.action,
             Jsonb(dict(record.body)),
             record.writer,
+            record.follows,
             before,
         ),
     )

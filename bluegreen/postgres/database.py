@@ -37,6 +37,10 @@ UNACKNOWLEDGED_MS = 10_000
 """The kernel gives a connection up when sent data is not acknowledged for this long;
 psycopg alone waits for ever on a server whose packets vanish."""
 
+QUICK_LOCKS = "10ms"
+"""A waiter cancels a blocking autovacuum after deadlock_timeout: 1,001 ms at the
+default, 11 ms with this."""
+
 _SESSION = {
     # A fenced side may be read-only by default; our sessions must still write.
     "default_transaction_read_only": "off",
@@ -380,6 +384,18 @@ def hung_up_after(span: timedelta, *databases: Database) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def wait_briefly_for_locks(session: psycopg.Connection[Row]) -> None:
+    """Cancel an autovacuum that is in the way after QUICK_LOCKS, where our role may.
+
+    `deadlock_timeout` is a superuser's to set, from 15 on also that of a role with
+    GRANT SET; for any other one `check` says what it costs.
+    """
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        session.execute(
+            sql.SQL("SELECT set_config('deadlock_timeout', %s, false)"), (QUICK_LOCKS,)
+        )
 
 
 def _address(params: Mapping[str, Any]) -> str:

@@ -25,13 +25,9 @@ from psycopg import sql
 
 from bluegreen.model.clock import Clock
 from bluegreen.model.errors import BudgetError
-from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.database import Database, SqlError, wait_briefly_for_locks
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-
-DEADLOCK_TIMEOUT = "10ms"
-"""A waiter cancels a blocking autovacuum after deadlock_timeout: 1,001 ms at the
-default, 11 ms with this."""
 
 MAKING_LOCK = "200ms"
 """How long writers of a table may queue behind the making of its trigger."""
@@ -173,11 +169,12 @@ def create_fence(
     )
     settings = {
         "lock_timeout": MAKING_LOCK,
-        "deadlock_timeout": DEADLOCK_TIMEOUT,
         # A trigger that a crash takes away again is made by the next run.
         "synchronous_commit": "off",
     }
     with database.connect(**settings) as own:
+        with database.translated():
+            wait_briefly_for_locks(own)
         for schema, name in tables:
             for attempt in range(MAKING_TRIES):
                 if _made(database, own, sql.Identifier(schema, name), closed):
@@ -275,8 +272,8 @@ def _switch(database: Database, call: sql.SQL) -> None:
 
     A transaction that wrote no WAL is not flushed, hence the message.
     """
-    settings = {"deadlock_timeout": DEADLOCK_TIMEOUT, "synchronous_commit": "off"}
-    with database.connect(**settings) as own, database.translated():
+    with database.connect(synchronous_commit="off") as own, database.translated():
+        wait_briefly_for_locks(own)
         _be_the_switch(own)
         own.execute(call)
         own.execute(sql.SQL("SET synchronous_commit = on"))
@@ -307,11 +304,10 @@ class FenceCloser:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._closing = database.connect(
-            synchronous_commit="off", deadlock_timeout=DEADLOCK_TIMEOUT
-        )
+        self._closing = database.connect(synchronous_commit="off")
         self._watching = database.connect()
         with database.translated():
+            wait_briefly_for_locks(self._closing)
             _be_the_switch(self._closing)
         self._pid = self._closing.info.backend_pid
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fence")

@@ -12,6 +12,12 @@ from psycopg import sql
 
 from bluegreen.postgres.database import Database
 
+PARAMETER_GRANTS_SINCE = 15
+"""First version with GRANT SET ON PARAMETER; before it only a superuser sets some."""
+
+_GRANTED = sql.SQL("pg_catalog.has_parameter_privilege(p.name, 'SET')")
+_NOT_GRANTED = sql.SQL("false")
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -61,6 +67,8 @@ class Rights:
         monitor: sees what others do (pg_read_all_stats, part of pg_monitor).
         signal: may end sessions of others.
         origins: may read and advance replication origins.
+        quick_locks: may set `deadlock_timeout`, or has a short one anyway.
+        act_as_apply: may set `session_replication_role`.
     """
 
     role: str
@@ -73,6 +81,8 @@ class Rights:
     monitor: bool = False
     signal: bool = False
     origins: bool = False
+    quick_locks: bool = False
+    act_as_apply: bool = False
 
 
 def read_roles(database: Database) -> tuple[Role, ...]:
@@ -94,7 +104,8 @@ def read_role_settings(database: Database) -> tuple[RoleSetting, ...]:
 
 def read_rights(database: Database) -> Rights:
     """Ask the server what our role may do; nothing is tried."""
-    return Rights(*database.rows(_RIGHTS)[0])
+    given = _GRANTED if database.major >= PARAMETER_GRANTS_SINCE else _NOT_GRANTED
+    return Rights(*database.rows(_RIGHTS.format(given, given))[0])
 
 
 # pg_shdepend leaves out the bootstrap superuser, so owners are asked for as well.
@@ -164,7 +175,11 @@ _RIGHTS = sql.SQL(
             FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public'), true),
         r.rolsuper OR 'pg_read_all_stats' IN (TABLE held),
         r.rolsuper OR 'pg_signal_backend' IN (TABLE held),
-        origin.usable
+        origin.usable,
+        r.rolsuper OR (SELECT {} OR p.setting::int <= 100
+            FROM pg_catalog.pg_settings p WHERE p.name = 'deadlock_timeout'),
+        r.rolsuper OR (SELECT {} FROM pg_catalog.pg_settings p
+            WHERE p.name = 'session_replication_role')
     FROM pg_catalog.pg_roles r, origin
     WHERE r.rolname = current_user
     """

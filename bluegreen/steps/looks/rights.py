@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
 from bluegreen.postgres.quoting import quote_name
+from bluegreen.postgres.roles import PARAMETER_GRANTS_SINCE
 from bluegreen.postgres.server_facts import ServerFacts
 from bluegreen.steps.looks.intent import Intent, peer_of
 
@@ -105,6 +106,35 @@ def _look_at_watching(facts: ServerFacts) -> Iterator[Finding]:
             f"GRANT pg_signal_backend TO {role};",
             blocks=False,
         )
+    if not rights.quick_locks:
+        yield _missing(
+            facts,
+            "right-deadlock-timeout",
+            "SET on deadlock_timeout",
+            "an autovacuum on a table can hold up the fence for a second, in the pause",
+            _grant_set("deadlock_timeout", facts, "10ms"),
+            blocks=False,
+        )
+    if not rights.act_as_apply:
+        yield _missing(
+            facts,
+            "right-replica-role",
+            "SET on session_replication_role",
+            "the judge tries rows as the apply worker would, and a `mapping` of the "
+            "step `migrate` fills its columns so",
+            _grant_set("session_replication_role", facts, None),
+            blocks=False,
+        )
+
+
+def _grant_set(setting: str, facts: ServerFacts, value: str | None) -> str:
+    """What a superuser runs, so that our role may set it, or has it from its login."""
+    role = quote_name(facts.rights.role)
+    if facts.major >= PARAMETER_GRANTS_SINCE:
+        return f"GRANT SET ON PARAMETER {setting} TO {role};"
+    if value is not None:
+        return f"ALTER ROLE {role} SET {setting} = '{value}';"
+    return f"ALTER ROLE {role} SUPERUSER; -- before 15 only a superuser may"
 
 
 def look_at_owners(

@@ -38,7 +38,7 @@ UNITS = {
     "idle_replication_slot_timeout": "s",
     "wal_sender_timeout": "ms",
 }
-SUPERUSER = Rights("admin", *[True] * 9)
+SUPERUSER = Rights("admin", *[True] * 11)
 KEY = UniqueIndex("orders_pkey", ("id",), primary=True, usable=True, chosen=False)
 
 

@@ -165,6 +165,22 @@ CASES = [
         rights(signal=False),
     ),
     Case(
+        "right-deadlock-timeout",
+        "green",
+        False,
+        "GRANT SET ON PARAMETER deadlock_timeout TO admin;",
+        {},
+        rights(quick_locks=False),
+    ),
+    Case(
+        "right-replica-role",
+        "green",
+        False,
+        "GRANT SET ON PARAMETER session_replication_role TO admin;",
+        {},
+        rights(act_as_apply=False),
+    ),
+    Case(
         "right-owner",
         "blue",
         True,
@@ -828,7 +844,37 @@ def test_a_role_without_any_right_is_told_all_of_them() -> None:
         "right-create",
         "right-monitor",
         "right-signal",
+        "right-deadlock-timeout",
+        "right-replica-role",
     ]
+
+
+@pytest.mark.parametrize(
+    ("major", "mends"),
+    [
+        (
+            14,
+            [
+                "ALTER ROLE bg SET deadlock_timeout = '10ms';",
+                "ALTER ROLE bg SUPERUSER; -- before 15 only a superuser may",
+            ],
+        ),
+        (
+            15,
+            [
+                "GRANT SET ON PARAMETER deadlock_timeout TO bg;",
+                "GRANT SET ON PARAMETER session_replication_role TO bg;",
+            ],
+        ),
+    ],
+)
+def test_who_may_not_set_is_told_what_a_superuser_runs(
+    major: int, mends: list[str]
+) -> None:
+    blue = clean(Side.BLUE, rights=POOR, version=major * 10_000)
+    found = look(blue, clean(Side.GREEN))
+    said = {"right-deadlock-timeout", "right-replica-role"}
+    assert [f.mend for f in found if f.id in said and f.where == "blue"] == mends
 
 
 def test_long_lists_are_cut() -> None:
