@@ -49,6 +49,7 @@ class ServerFacts:
         clock_ahead_s: its clock less this machine's, give or take half the round
             trip.
         peer_password: what the other side would connect with has a password.
+        asks_password: the server wanted one from our own session.
         filled: tables that take up space, `schema.table`; read when asked for.
     """
 
@@ -58,6 +59,7 @@ class ServerFacts:
     in_recovery: bool
     clock_ahead_s: float
     peer_password: bool
+    asks_password: bool
     identity: Identity
     rights: Rights
     settings: Settings
@@ -96,6 +98,7 @@ def read_server_facts(database: Database, *, filled: bool = False) -> ServerFact
         in_recovery=in_recovery,
         clock_ahead_s=_clock_ahead_s(database),
         peer_password=_has_password(database),
+        asks_password=_asks_password(database),
         identity=read_identity(database),
         rights=read_rights(database),
         settings=read_settings(database),
@@ -120,6 +123,12 @@ _SERVER = sql.SQL(
         pg_catalog.pg_is_in_recovery()
     """
 )
+
+
+def _asks_password(database: Database) -> bool:
+    """Whether it did: a server that trusts an address never asks (libpq tells)."""
+    with database.translated():
+        return database.session.pgconn.used_password
 
 
 def _clock_ahead_s(database: Database) -> float:

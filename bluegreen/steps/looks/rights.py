@@ -54,6 +54,18 @@ def _look_at_streaming(facts: ServerFacts, peer: ServerFacts) -> Iterator[Findin
             f"give {peer.side} a `password` in the playbook",
             blocks=True,
         )
+    elif not rights.superuser and not peer.asks_password:
+        # Where the other side's server comes from, another line of pg_hba.conf holds.
+        yield Finding(
+            "right-password-unasked",
+            facts.side,
+            f"{peer.side} let role {role} in without asking for its password",
+            "a server refuses a subscription of a role that is no superuser if the "
+            "other one does not ask for the password",
+            f"in {peer.side}'s pg_hba.conf, scram-sha-256 for what {facts.side}'s "
+            "server connects from",
+            blocks=False,
+        )
     if not rights.origins:
         yield _missing(
             facts,

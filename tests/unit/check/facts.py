@@ -64,6 +64,7 @@ def clean(side: Side, **changes: Any) -> ServerFacts:
         in_recovery=False,
         clock_ahead_s=0.0,
         peer_password=True,
+        asks_password=True,
         identity=identity,
         rights=SUPERUSER,
         settings=settings(),

@@ -129,6 +129,14 @@ CASES = [
         rights(superuser=False),
     ),
     Case(
+        "right-password-unasked",
+        "green",
+        False,
+        "in blue's pg_hba.conf, scram-sha-256",
+        {"asks_password": False},
+        rights(superuser=False),
+    ),
+    Case(
         "right-origins",
         "blue",
         True,
