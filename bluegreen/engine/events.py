@@ -113,12 +113,14 @@ class RunEnded:
         seconds: how long it took.
         acted: ids of the actions that changed something.
         waiting: what an end that is left to time waits for; empty otherwise.
+        serving: the side that serves, as the journal tells; empty where it is not told.
     """
 
     run: str
     seconds: float
     acted: tuple[str, ...]
     waiting: str = ""
+    serving: str = ""
 
 
 Event = (

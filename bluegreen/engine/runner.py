@@ -134,7 +134,8 @@ class Runner:
             _, ahead = divide(actions, fold(self._world.journal.records()))
             waiting = self._run_some(ahead, watched=True)
         took = self._world.clock.monotonic() - started
-        ended = RunEnded(self._run, took, tuple(self._acted), waiting)
+        serving = str(fold(self._world.journal.records()).serving)
+        ended = RunEnded(self._run, took, tuple(self._acted), waiting, serving)
         self._tell(ended)
         return ended
 

@@ -160,7 +160,9 @@ def _run_ended(ended: RunEnded) -> str:
     did = "nothing had to be changed" if not count else f"{count} actions acted"
     if count == 1:
         did = "1 action acted"
-    lines = [f"{ended.run} ended well in {format_duration(ended.seconds)}: {did}"]
+    serves = f"; {ended.serving} serves" if ended.serving else ""
+    took = format_duration(ended.seconds)
+    lines = [f"{ended.run} ended well in {took}: {did}{serves}"]
     if ended.waiting:
         lines.append(f"left to time: {ended.waiting}")
     return "\n".join(lines)

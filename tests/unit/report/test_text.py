@@ -317,10 +317,10 @@ def test_a_whole_status_and_story_have_a_form_in_json() -> None:
 
 
 def test_show_prints_to_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    show(RunEnded("r-1", 1.0, ()), as_json=False)
+    show(RunEnded("r-1", 1.0, (), serving="blue"), as_json=False)
     show(RunEnded("r-1", 1.0, ()), as_json=True)
     out, error = capsys.readouterr()
     first, second = out.splitlines()
-    assert first == "r-1 ended well in 1.0 s: nothing had to be changed"
+    assert first == "r-1 ended well in 1.0 s: nothing had to be changed; blue serves"
     assert json.loads(second)["seconds"] == 1.0
     assert error == ""
