@@ -98,6 +98,7 @@ SELECT k.conrelid::bigint AS oid, k.conname, k.contype::text, k.condeferred,
 _TRIGGERS = """
 SELECT t.tgrelid::bigint AS oid, t.tgname, t.tgenabled::text,
        (t.tgtype::int & 1) <> 0 AS is_row, (t.tgtype::int & 4) <> 0 AS on_insert,
+       (t.tgtype::int & 16) <> 0 AS on_update, (t.tgtype::int & 8) <> 0 AS on_delete,
        n.nspname || '.' || p.proname AS function, p.prosrc
   FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
   JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -259,7 +260,14 @@ def _constraint(row: Row) -> Constraint:
 
 def _trigger(row: Row) -> Trigger:
     return Trigger(
-        row.tgname, row.tgenabled, row.is_row, row.on_insert, row.function, row.prosrc
+        row.tgname,
+        row.tgenabled,
+        row.is_row,
+        row.on_insert,
+        row.function,
+        row.prosrc,
+        row.on_update,
+        row.on_delete,
     )
 
 

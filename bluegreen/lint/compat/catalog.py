@@ -87,6 +87,8 @@ class Trigger:
     on_insert: bool
     function: str
     body: str = ""
+    on_update: bool = False
+    on_delete: bool = False
 
     @property
     def fires_on_apply(self) -> bool:

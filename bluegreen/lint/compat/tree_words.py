@@ -23,6 +23,7 @@ class Read:
         reverse: the same for green.
         generated: whether green may send stored generated columns (18).
         lists: whether what only green has is left out of what it sends back.
+        always: tables with a trigger that fires on apply.
         carried: tables and columns that triggers keep in step with others.
     """
 
@@ -33,5 +34,5 @@ class Read:
     tables: set[str] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
     dropped: set[tuple[str, str]] = field(default_factory=set)
-    always: bool = False
+    always: set[str] = field(default_factory=set)
     carried: frozenset[tuple[str, str]] = frozenset()

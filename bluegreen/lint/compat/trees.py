@@ -246,7 +246,7 @@ def _update(tree: Any, read: Read) -> Said:
         if (table, target.name) not in read.columns:
             yield BOTH, Answer.SILENT, "rows-differ", f"{where} differs from blue's"
         elif columns_in(target.val):
-            answer = Answer.UNKNOWN if read.always else Answer.SILENT
+            answer = Answer.UNKNOWN if table in read.always else Answer.SILENT
             yield FORWARD, answer, "derived-stale", f"{where} is derived once only"
         else:
             why = f"{where} is filled for rows of today"

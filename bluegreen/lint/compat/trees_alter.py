@@ -149,7 +149,7 @@ def _unlogged(table: str, command: Any, read: Read) -> Said:
 
 
 def _fires(table: str, command: Any, read: Read) -> Said:
-    read.always = True
+    read.always.add(table)
     yield (
         BOTH,
         Answer.OK_IF,

@@ -22,6 +22,7 @@ from bluegreen.postgres.compat_look import look_at_data, weigh
 from bluegreen.postgres.compat_ways import Ways, read_ways
 from bluegreen.postgres.following import Following, look_at_following
 from bluegreen.postgres.marker import send_marker
+from bluegreen.steps.judging.derived import is_settled
 from bluegreen.steps.judging.texts import Texts, judge_texts, with_full_names
 from bluegreen.steps.move.arm import CreateCounterPublication
 from bluegreen.steps.world import World
@@ -67,7 +68,7 @@ def judge_pair(
     )
     ways = ways.with_zones(_zones(told, ways))
     read = with_full_names(judge_texts(texts, carried=carried), ways.blue.relations)
-    read = [verdict for verdict in read if not _is_settled(verdict, ways)]
+    read = [v for v in read if not is_settled(v, ways.blue, ways.green)]
     before = {
         way.direction: judge(way, read=read, declared=ways.declared, carried=carried)
         for way in (ways.forward, ways.reverse)
@@ -82,21 +83,6 @@ def judge_pair(
     verdicts = [*forward, *_as_found(reverse, forward), *_stream(following)]
     ordered = sorted(verdicts, key=lambda v: (-v.answer.rank, v.direction, v.where))
     return Judged(tuple(ordered), unprobed)
-
-
-def _is_settled(verdict: Verdict, ways: Ways) -> bool:
-    """What the text leaves open of derived data and a catalog or a row decides. Pure.
-
-    Triggers stand in the catalogs; rows of a table that both sides have are compared.
-    """
-    if verdict.rule != "derived-stale":
-        return False
-    if verdict.answer is Answer.OK_IF:
-        return True
-    here = {".".join(name) for name in ways.blue.relations}
-    there = {".".join(name) for name in ways.green.relations}
-    own = verdict.where in there - here
-    return verdict.answer is Answer.UNKNOWN and not own
 
 
 def _as_found(reverse: Sequence[Verdict], forward: Sequence[Verdict]) -> list[Verdict]:

@@ -60,6 +60,7 @@ def test_a_backfill_is_stale_without_an_always_trigger() -> None:
     added = ("alter table t add b text", "update t set b = lower(a)")
     assert answers(*added)[0] is Answer.SILENT
     assert answers("alter table t enable always trigger x", *added)[0] is Answer.UNKNOWN
+    assert answers("alter table u enable always trigger x", *added)[0] is Answer.SILENT
 
 
 def test_a_swap_is_silent_until_refresh() -> None:
