@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.lease import Lease
 from bluegreen.engine.plan import not_allowed
+from bluegreen.model.chain import link
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.errors import BluegreenError, PlaybookRefused, TrafficUnknownError
 from bluegreen.model.hazard import Hazard
@@ -182,7 +183,7 @@ def _tell_alone(world: World, database: Database, body: dict[str, object]) -> No
     last = max((record.epoch for record in story), default=0)
     now = server_time(database)
     drawn = Record(len(story) + 1, now, Kind.ABANDONED, last, run, writer=writer)
-    add_record(database, replace(drawn, body=body))
+    add_record(database, replace(drawn, body=body, follows=link(story)))
 
 
 def _ends_rollback(kept: KeptWal) -> PlaybookRefused:

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bluegreen.model.chain import link
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres import house
@@ -131,6 +132,7 @@ class TwinJournal:
             action=action,
             body=_as_stored(body),
             writer=self.writer,
+            follows=link(story),
         )
 
     def _tell_both(self, record: Record) -> bool:

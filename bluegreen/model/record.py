@@ -47,6 +47,8 @@ class Record:
         action: id of the action it speaks of, empty otherwise.
         body: facts of the kind, JSON; never a secret.
         writer: `user@host pid` of the process that wrote it.
+        follows: SHA-256 of the record before it, see `chain.py`; empty in those of a
+            version that kept no chain.
     """
 
     seq: int
@@ -57,3 +59,4 @@ class Record:
     action: str = ""
     body: Mapping[str, Any] = field(default_factory=dict)
     writer: str = ""
+    follows: str = ""

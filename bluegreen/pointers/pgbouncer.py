@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,7 +28,12 @@ from bluegreen.pointers.pgbouncer_console import (
     ConsoleSilentError,
     quoted,
 )
-from bluegreen.pointers.pgbouncer_holders import in_use, logging_in, name_holders
+from bluegreen.pointers.pgbouncer_holders import (
+    in_use,
+    logging_in,
+    name_holders,
+    younger_moves,
+)
 from bluegreen.pointers.pointer import PointerFacts
 from bluegreen.pointers.simple_query import Row
 
@@ -188,6 +193,14 @@ class PgBouncer:
                 raise
         if self._row()["paused"] != "0":
             raise errors.still_held(self.id, self.database)
+
+    def younger_moves(self, ours: Collection[str]) -> list[str]:
+        """Moves that came to this pooler after `ours`, names as in `application_name`.
+
+        Raises:
+            ServerRefused: 3001.
+        """
+        return younger_moves(self._console.show("CLIENTS"), ours)
 
     def probe(self) -> str:
         """Come in as a client and ask who answers; empty without a `client`.

@@ -13,12 +13,14 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bluegreen.model.errors import PlaybookRefused, ServerRefused, StepError
 from bluegreen.model.secret import Secret
+from bluegreen.pointers.pgbouncer_holders import MOVE
 from bluegreen.pointers.simple_query import (
     Row,
     SessionBrokenError,
     SessionTimeoutError,
     SimpleSession,
 )
+from bluegreen.postgres.database import holder
 from bluegreen.postgres.tls import advice, pinned
 
 OPEN_S = 2.0
@@ -97,7 +99,8 @@ class Console:
     """The admin console of one PgBouncer process.
 
     PAUSE has a session of its own: while it waits nothing else can be said there, and
-    it is lifted by RESUME from another.
+    it is lifted by RESUME from another. It is open for as long as a move is, and its
+    name says so to whoever looks at SHOW CLIENTS.
 
     Args:
         where: the pointer's id, for messages.
@@ -135,7 +138,7 @@ class Console:
     def warm_up(self) -> None:
         """Open both sessions and try them."""
         self.show("VERSION")
-        self._pause = self._usable(self._pause)
+        self._pause = self._usable(self._pause, holder(MOVE))
         self._pause.ask("SHOW VERSION", ANSWER_S)
 
     def show(self, what: str) -> list[Row]:
@@ -182,7 +185,7 @@ class Console:
             ConsoleSilentError: transactions were open for `within_s` seconds. The
                 session is closed, which does not lift the PAUSE: send RESUME.
         """
-        self._pause = self._usable(self._pause)
+        self._pause = self._usable(self._pause, holder(MOVE))
         return self._exchange(self._pause, f"PAUSE {quoted(database)}", within_s)[0]
 
     def close(self) -> None:
@@ -217,10 +220,12 @@ class Console:
             raise ConsoleRefusedError(self._where, command, answer.refusal)
         return answer.status, answer.rows
 
-    def _usable(self, session: SimpleSession | None) -> SimpleSession:
+    def _usable(self, session: SimpleSession | None, name: str = "") -> SimpleSession:
         if session is not None and not session.closed:
             return session
         params = dict(self._params)
+        if name:
+            params["application_name"] = name
         if self._password:
             params["password"] = self._password.reveal()
         try:

@@ -1,8 +1,16 @@
-"""Who holds up a PAUSE, from SHOW SERVERS and SHOW CLIENTS. Pure."""
+"""Who holds up a PAUSE, and who else is about to PAUSE. Pure.
+
+From SHOW SERVERS and SHOW CLIENTS.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from bluegreen.pointers.simple_query import Row
+
+MOVE = "bluegreen move"
+"""First words of the application_name of a console session that is there to PAUSE."""
 
 LOGIN_STATES = frozenset({"new", "login"})
 """Server connections that are not ready yet; SHOW SERVERS says `new` up to 1.25."""
@@ -28,6 +36,21 @@ def logging_in(servers: list[Row], database: str) -> bool:
     return any(
         row["database"] == database and row["state"] in LOGIN_STATES for row in servers
     )
+
+
+def younger_moves(clients: list[Row], ours: Collection[str]) -> list[str]:
+    """Names of the moves whose console sessions were opened after ours.
+
+    SHOW CLIENTS tells the application_name since 1.18. Where no session of ours is left
+    the pooler was started anew, without our PAUSE; then any other is younger.
+    """
+    moves = [
+        (row["connect_time"] or "", name)
+        for row in clients
+        if (name := row.get("application_name") or "").startswith(f"{MOVE} ")
+    ]
+    began = min((at for at, name in moves if name in ours), default="")
+    return [name for at, name in moves if name not in ours and at > began]
 
 
 def name_holders(busy: list[Row], clients: list[Row]) -> str:

@@ -37,6 +37,10 @@ MAKING_PAUSE_S = 0.5
 """Twenty tries half a second apart: a table that is never free for 10 s is in a long
 transaction, and a person should know of it."""
 
+OPENING_LOCK = "100ms"
+"""How long the opening of one table is waited for: a manual VACUUM holds its lock for
+hours, and who is refused by the other tables must not wait for that."""
+
 BLOCKER_LOOK_S = 0.02
 """How often the drain looks at who holds the fence up."""
 
@@ -200,7 +204,39 @@ def _made(
 
 
 def _stayed_locked(database: Database, schema: str, name: str) -> BudgetError:
-    holders = database.rows(
+    return BudgetError(
+        5003,
+        f"the fence trigger of {schema}.{name} on {database.side} could not be made",
+        seen=_holders(database, [f"{schema}.{name}"]),
+        wanted=f"a moment without a write transaction in {MAKING_TRIES} tries",
+        hint="wait until that transaction has ended, or end it; then run again",
+    )
+
+
+def _still_closed(database: Database) -> BudgetError:
+    rows = database.rows(
+        sql.SQL(
+            "SELECT n.nspname || '.' || c.relname FROM ({}) f"
+            " JOIN pg_class c ON c.oid = f.tgrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE f.tgenabled <> 'D' ORDER BY 1"
+        ).format(sql.SQL(_TRIGGERS))
+    )
+    tables = [name for (name,) in rows]
+    return BudgetError(
+        5003,
+        f"{len(tables)} tables of {database.side} still refuse writes: "
+        f"{', '.join(tables[:5])}" + (" …" if len(tables) > 5 else ""),
+        seen=_holders(database, tables),
+        wanted="a moment without a lock on them, to open their fence",
+        hint="end that session (`SELECT pg_terminate_backend(PID)`), or wait for it; "
+        "then run again. All other tables take writes",
+    )
+
+
+def _holders(database: Database, tables: list[str]) -> str:
+    """Who holds locks that keep us off these tables, a line each."""
+    rows = database.rows(
         sql.SQL(
             "SELECT DISTINCT ON (l.pid) l.pid, concat_ws(' ', a.usename,"
             " nullif(a.application_name, ''), a.client_addr),"
@@ -208,19 +244,15 @@ def _stayed_locked(database: Database, schema: str, name: str) -> BudgetError:
             " coalesce(left(a.query, 120), '')"
             " FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
             " WHERE l.granted AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')"
-            " AND l.relation = (SELECT c.oid FROM pg_class c JOIN pg_namespace n"
-            "  ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s)"
+            " AND l.pid <> pg_backend_pid() AND a.datname = current_database()"
+            " AND l.relation IN (SELECT c.oid FROM pg_class c JOIN pg_namespace n"
+            "  ON n.oid = c.relnamespace"
+            "  WHERE n.nspname || '.' || c.relname = ANY (%s))"
         ),
-        (schema, name),
+        (tables,),
     )
-    return BudgetError(
-        5003,
-        f"the fence trigger of {schema}.{name} on {database.side} could not be made",
-        seen="\n".join(f"held up by {Blocker(*row)}" for row in holders)
-        or "the table was locked again and again",
-        wanted=f"a moment without a write transaction in {MAKING_TRIES} tries",
-        hint="wait until that transaction has ended, or end it; then run again",
-    )
+    told = [f"held up by {Blocker(*row)}" for row in rows]
+    return "\n".join(told) or "the table was locked again and again"
 
 
 def _create_trigger(own: Connection, table: sql.Identifier, closed: str) -> None:
@@ -259,27 +291,45 @@ def close_fence(database: Database) -> None:
 
     Inside a pause `FenceCloser` does it instead.
     """
-    _switch(database, sql.SQL("CALL bluegreen.set_fence(true)"))
+    _switch(database, sql.SQL("CALL bluegreen.set_fence(true)"), "0")
 
 
 def open_fence(database: Database) -> None:
-    """Let the side take writes again, durably."""
-    _switch(database, sql.SQL("CALL bluegreen.set_fence(false)"))
+    """Let the side take writes again, durably.
+
+    Raises:
+        BudgetError: 5003; some tables are held up, by whom. All others are open.
+    """
+    if not _switch(database, sql.SQL("CALL bluegreen.set_fence(false)"), OPENING_LOCK):
+        raise _still_closed(database)
 
 
-def _switch(database: Database, call: sql.SQL) -> None:
+def _switch(database: Database, call: sql.SQL, lock_timeout: str) -> bool:
     """One asynchronous commit a table, and one synchronous commit that covers all.
 
-    A transaction that wrote no WAL is not flushed, hence the message.
+    A transaction that wrote no WAL is not flushed, hence the message. False when some
+    tables could not be had within `lock_timeout` each.
     """
+    all_of_them = True
     with database.connect(synchronous_commit="off") as own, database.translated():
         wait_briefly_for_locks(own)
         _be_the_switch(own)
-        own.execute(call)
+        _limit_locks(own, lock_timeout)
+        try:
+            own.execute(call)
+        except psycopg.errors.LockNotAvailable:
+            all_of_them = False
         own.execute(sql.SQL("SET synchronous_commit = on"))
         own.execute(sql.SQL("SELECT pg_logical_emit_message(true, 'bluegreen', '')"))
         # A closed session holds its locks a little longer.
         own.execute(sql.SQL("SELECT pg_advisory_unlock_all()"))
+    return all_of_them
+
+
+def _limit_locks(own: Connection, lock_timeout: str) -> None:
+    own.execute(
+        sql.SQL("SELECT set_config('lock_timeout', %s, false)"), (lock_timeout,)
+    )
 
 
 def _be_the_switch(own: Connection) -> None:
@@ -291,7 +341,7 @@ def _be_the_switch(own: Connection) -> None:
     own.execute(
         sql.SQL("SELECT count(pg_terminate_backend(l.pid)) {}").format(_SWITCHES)
     )
-    own.execute(sql.SQL("SELECT set_config('lock_timeout', %s, false)"), (SWITCH_WAIT,))
+    _limit_locks(own, SWITCH_WAIT)
     own.execute(sql.SQL("SELECT pg_advisory_lock(%s, %s)"), SWITCH)
     own.execute(sql.SQL("SET lock_timeout = 0"))
 

@@ -19,7 +19,7 @@ from bluegreen.postgres.database import Database
 from bluegreen.postgres.identity import other_side
 from bluegreen.postgres.quoting import quote_name
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a statement below changes what an installed schema holds."""
 
 _TABLES = """
@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS bluegreen.journal (
     body jsonb NOT NULL,
     writer text NOT NULL
 );
+ALTER TABLE bluegreen.journal
+    ADD COLUMN IF NOT EXISTS follows text NOT NULL DEFAULT '';
 COMMENT ON TABLE bluegreen.journal IS
     'What bluegreen did: intents, results, moves. Append-only, the same on both sides.';
 
@@ -102,28 +104,50 @@ DECLARE
               IS DISTINCT FROM closed
         ORDER BY t.tgrelid);
     rel oid;
+    held integer := 0;
 BEGIN
     -- One table a transaction: never more than one lock held, so no deadlock.
     FOREACH rel IN ARRAY fenced LOOP
-        EXECUTE pg_catalog.format('ALTER TABLE ONLY %s %s TRIGGER bluegreen_fence',
-            rel::pg_catalog.regclass,
-            CASE WHEN closed THEN 'ENABLE' ELSE 'DISABLE' END);
+        IF closed THEN
+            EXECUTE pg_catalog.format(
+                'ALTER TABLE ONLY %s ENABLE TRIGGER bluegreen_fence',
+                rel::pg_catalog.regclass);
+        ELSE
+            -- A table that is held up does not keep the others shut.
+            BEGIN
+                EXECUTE pg_catalog.format(
+                    'ALTER TABLE ONLY %s DISABLE TRIGGER bluegreen_fence',
+                    rel::pg_catalog.regclass);
+            EXCEPTION WHEN lock_not_available THEN
+                held := held OPERATOR(pg_catalog.+) 1;
+            END;
+        END IF;
         COMMIT;
     END LOOP;
+    IF held OPERATOR(pg_catalog.>) 0 THEN
+        RAISE EXCEPTION '% tables are held up', held USING ERRCODE = '55P03';
+    END IF;
 END $$;
 
+-- As it was called up to version 2.
+DROP FUNCTION IF EXISTS
+    bluegreen.commit_move(bigint, text, integer, text, text, jsonb, text);
 CREATE OR REPLACE FUNCTION bluegreen.commit_move(
     p_seq bigint, p_kind text, p_epoch integer, p_run text, p_action text,
-    p_body jsonb, p_writer text
+    p_body jsonb, p_writer text, p_follows text
 ) RETURNS pg_lsn
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     origin_position pg_lsn := pg_current_wal_insert_lsn();
     rel regclass;
 BEGIN
-    INSERT INTO bluegreen.journal (seq, kind, epoch, run, action, body, writer)
+    -- Whatever session asks; a SET clause would end before the commit does.
+    PERFORM set_config('synchronous_commit', 'on', true);
+    INSERT INTO bluegreen.journal
+        (seq, kind, epoch, run, action, body, writer, follows)
     VALUES (p_seq, p_kind, p_epoch, p_run, p_action,
-        p_body || jsonb_build_object('origin_position', origin_position), p_writer);
+        p_body || jsonb_build_object('origin_position', origin_position), p_writer,
+        p_follows);
     FOR rel IN
         SELECT tgrelid FROM pg_trigger
         WHERE tgname = 'bluegreen_fence' AND tgenabled <> 'D'

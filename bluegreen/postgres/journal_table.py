@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres.database import Database
 
-_COLUMNS = sql.SQL("seq, at, kind, epoch, run, action, body, writer")
+_COLUMNS = sql.SQL("seq, at, kind, epoch, run, action, body, writer, follows")
 
 LOCK_WAIT = "1s"
 """A record is written in milliseconds; a tool that was stopped in the middle of one
@@ -56,7 +56,7 @@ def add_record(database: Database, record: Record) -> None:
         session.execute(
             sql.SQL(
                 "INSERT INTO bluegreen.journal ({})"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
             ).format(_COLUMNS),
             _values(record),
         )
@@ -90,9 +90,10 @@ def _values(record: Record) -> Sequence[Any]:
         record.action,
         Jsonb(dict(record.body)),
         record.writer,
+        record.follows,
     )
 
 
 def _record(row: tuple[Any, ...]) -> Record:
-    seq, at, kind, epoch, run, action, body, writer = row
-    return Record(seq, at, Kind(kind), epoch, run, action, body, writer)
+    seq, at, kind, epoch, run, action, body, writer, follows = row
+    return Record(seq, at, Kind(kind), epoch, run, action, body, writer, follows)

@@ -166,7 +166,7 @@ class Session:
         return list(self.server.data.journal[params[0] :])
 
     def add_record(self, _: str, params: Sequence[Any]) -> None:
-        self._add((*params[:6], params[6].obj, params[7]))
+        self._add((*params[:6], params[6].obj, *params[7:]))
 
     def lock_journal(self, *_: Any) -> None:
         """Until the session ends; so it is never held over another's transaction."""
@@ -288,14 +288,14 @@ class Session:
         return [(len(wanted),)]
 
     def commit_move(self, _: str, params: Sequence[Any]) -> Rows:
-        seq, kind, epoch, run, action, body, writer, before = params
+        seq, kind, epoch, run, action, body, writer, follows, before = params
         if self.server.world.time >= before:
             return []
         self._await_journal()
         origin = _lsn(len(self.server.data.wal))
         told = {**body.obj, "origin_position": origin}
         now = self.server.world.time
-        self._add((seq, now, kind, epoch, run, action, told, writer))
+        self._add((seq, now, kind, epoch, run, action, told, writer, follows))
         self.server.alter(closed=frozenset())
         return [(origin,)]
 

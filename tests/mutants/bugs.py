@@ -143,9 +143,9 @@ BUGS = (
         (f"{EVIDENCE}::test_what_is_committed_outlives_a_power_cut_of_green",),
         (
             Edit(
-                "postgres/commit_point.py",
-                '"synchronous_commit": "on"',
-                '"synchronous_commit": "off"',
+                "postgres/house.py",
+                "set_config('synchronous_commit', 'on', true)",
+                "set_config('synchronous_commit', 'off', true)",
             ),
         ),
     ),
