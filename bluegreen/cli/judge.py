@@ -113,7 +113,7 @@ def _playbook(path: Path) -> JudgeResult:
 
     with opened(path, "judge") as open_:
         step, world = judge_of_run(open_.loaded), open_.world
-        texts = step.texts(world.home)
+        texts = step.texts(world)
         try:
             require_migrated(world, texts)
         except StepError as error:

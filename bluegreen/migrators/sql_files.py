@@ -18,9 +18,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bluegreen.migrators.halves import CONTRACT, Halves, Waiting
 from bluegreen.migrators.migrator import Applied, History, LockNotFreeError, Pending
-from bluegreen.migrators.order import compare, files_in_order
-from bluegreen.migrators.script import Half, Part, Script, read_script
+from bluegreen.migrators.order import compare
+from bluegreen.migrators.script import Half, Part, Script
 from bluegreen.model.clock import Clock, SystemClock
 from bluegreen.model.errors import StepError
 from bluegreen.model.progress import Progress
@@ -46,8 +47,6 @@ _TRAFFIC: dict[Half, str] = {
     "contract": "green serves, and blue was released",
 }
 
-_CONTRACT = " (contract)"
-
 
 class SqlFiles:
     """The files of one playbook.
@@ -57,6 +56,7 @@ class SqlFiles:
         patterns: files or patterns, in the order in which they apply; within one
             pattern files go by name, numbers by value.
         contract: files or patterns of what waits until blue is released.
+        waiting: statements of the other files that wait as well.
         half: which half is meant.
         lock_timeout: how long a statement may wait for a lock.
         statement_timeout: how long it may run.
@@ -68,14 +68,13 @@ class SqlFiles:
         patterns: Sequence[str],
         *,
         contract: Sequence[str] = (),
+        waiting: Waiting | None = None,
         half: Half = "expand",
         lock_timeout: timedelta,
         statement_timeout: timedelta,
         clock: Clock | None = None,
     ) -> None:
-        self._home = home
-        self._patterns = patterns
-        self._contract = contract
+        self._halves = Halves(home, patterns, contract, waiting or {})
         self._half = half
         self._lock_timeout = lock_timeout
         self._statement_timeout = statement_timeout
@@ -85,33 +84,21 @@ class SqlFiles:
         """Hold the files against what green remembers; change nothing."""
         ours = self._half == "contract"
         rows = [
-            row
-            for row in read_applied(database)
-            if row.name.endswith(_CONTRACT) == ours
+            row for row in read_applied(database) if row.name.endswith(CONTRACT) == ours
         ]
         return compare(self.scripts(), rows)
 
     def scripts(self) -> list[Script]:
         """What there is to run of this half, in order."""
-        later = dict.fromkeys(files_in_order(self._home, self._contract))
-        files = [
-            name
-            for name in files_in_order(self._home, self._patterns)
-            if name not in later
-        ]
-        if self._half == "expand":
-            scripts = map(self._read, files)
-            return [one for one in scripts if one.parts or not self._rest(one.name)]
-        rests = [name for name in files if self._rest(name)]
-        return [self._read(name + _CONTRACT) for name in (*rests, *later)]
+        return self._halves.scripts(self._half)
 
     def preview(self, one: Pending) -> Sequence[str]:
         """The statements that are still to run."""
-        return [part.text for part in self._read(one.name).parts[one.done :]]
+        return [part.text for part in self._halves.read(one.name).parts[one.done :]]
 
     def apply(self, database: Database, one: Pending, tell: Tell) -> Applied:
         """Run one file, or the rest of it."""
-        script = self._read(one.name)
+        script = self._halves.read(one.name)
         make_table(database)
         begun = next((r.begun for r in read_applied(database) if r.name == one.name), 0)
         started = self._clock.monotonic()
@@ -127,17 +114,6 @@ class SqlFiles:
                 run.one_by_one(one.done, begun)
         seconds = self._clock.monotonic() - started
         return Applied(script.name, script.digest, round(seconds, 3), run.details())
-
-    def _rest(self, name: str) -> bool:
-        return bool(read_script(self._home / name, name, "contract").parts)
-
-    def _read(self, name: str) -> Script:
-        """A half of a file, or a whole file of `contract`."""
-        if not name.endswith(_CONTRACT):
-            return read_script(self._home / name, name)
-        file = name.removesuffix(_CONTRACT)
-        later = file in files_in_order(self._home, self._contract)
-        return read_script(self._home / file, name, None if later else "contract")
 
 
 class _Run:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
@@ -41,6 +40,7 @@ from bluegreen.steps.judging.texts import (
 )
 from bluegreen.steps.judging.travel import CarryCanary
 from bluegreen.steps.mitigation.told import shells
+from bluegreen.steps.mitigation.waiting import Asking, waiting_in
 from bluegreen.steps.world import World
 
 if TYPE_CHECKING:
@@ -82,6 +82,13 @@ class Judge(Step):
     """Those of `files` that run at decommission; those of the steps migrate are
     added."""
 
+    contract_by_judge: bool = False
+    """What is safe only once blue is released waits, as the step migrate has it."""
+
+    renamed: tuple[str, ...] = ()
+    """Tables that keep their old name for the stream; the keys of `renamed` of the
+    steps migrate are added."""
+
     carried: tuple[str, ...] = ()
     """Columns, `schema.table.column`, that triggers of yours keep in step with columns
     that are sent; the keys of `mapping` of the steps migrate are added."""
@@ -105,13 +112,21 @@ class Judge(Step):
                 raise ValueError(f"{name!r} is accepted without a reason")
         return accept
 
-    def texts(self, home: Path) -> Texts:
-        """The files that run before traffic moves.
+    def texts(self, world: World) -> Texts:
+        """The statements that run before traffic moves.
 
         Raises:
             PlaybookRefused: 2009; a file is not plain SQL, or a pattern names none.
         """
-        return read_texts(home, self.files, self.contract)
+        asking = Asking(
+            self.files,
+            self.contract,
+            carried=frozenset(self.carried),
+            renamed=frozenset(self.renamed),
+            ask=self.contract_by_judge,
+        )
+        waiting = waiting_in(world, asking).reasons
+        return read_texts(world.home, self.files, self.contract, waiting)
 
     @property
     def limits(self) -> Limits:
@@ -160,7 +175,7 @@ class JudgeText(Action[TextFacts]):
 
     def observe(self, world: World) -> TextFacts:
         """Read the files, and blue's names for what they leave out."""
-        texts = self.step.texts(world.home)
+        texts = self.step.texts(world)
         done = {row.name for row in read_applied(world.green) if row.finished}
         pending = {n for n, file in enumerate(texts.files) if file not in done}
         if not pending:
@@ -198,7 +213,7 @@ class JudgeSides(Action[Ruling]):
 
     def observe(self, world: World) -> Ruling:
         """Catalogs of both sides, and what live data say."""
-        texts = self.step.texts(world.home)
+        texts = self.step.texts(world)
         require_migrated(world, texts)
         found = look(world, self.step, texts)
         known = read_verdicts(world, self.step, texts) if self.step.accept else ()

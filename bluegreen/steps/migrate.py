@@ -31,12 +31,14 @@ from bluegreen.steps.mitigation.rules import (
     require_columns,
     require_names,
     require_tables,
+    rules_by_table,
 )
 from bluegreen.steps.mitigation.stream import (
     StartStream,
     StopStream,
     started_on_failure,
 )
+from bluegreen.steps.mitigation.waiting import Asking, waiting_in
 from bluegreen.steps.world import World
 
 
@@ -114,6 +116,11 @@ class Migrate(Step):
     once blue is released, and never before. What stands behind a line
     `-- bluegreen: contract` in one of `files` waits as well."""
 
+    contract_by_judge: bool = False
+    """Let those statements of `files` wait as well that are safe only once blue is
+    released: what the judge finds to narrow green's tables, or to take a name away
+    that blue sends, and what builds on it. The plan shows each, and why."""
+
     leave_out: Annotated[tuple[str, ...], AfterValidator(require_names)] = ()
     """Tables and columns that a migration takes away, as `schema.table` or
     `schema.table.column`, where its text does not say so; blue stops sending them
@@ -140,12 +147,30 @@ class Migrate(Step):
     statement_timeout: Duration = timedelta(hours=6)
     """A statement that runs longer fails."""
 
+    @property
+    def asking(self) -> Asking:
+        """What decides which statements wait."""
+        needed = (
+            f"{rules.full_name}.{column}"
+            for rules in rules_by_table(self.mapping)
+            for column in rules.needed
+        )
+        return Asking(
+            self.files,
+            self.contract,
+            carried=frozenset(self.mapping),
+            needed=frozenset(needed),
+            renamed=frozenset(self.renamed),
+            ask=self.contract_by_judge,
+        )
+
     def migrator(self, world: World) -> SqlFiles:
         """The files that run before traffic moves."""
         return SqlFiles(
             world.home,
             self.files,
             contract=self.contract,
+            waiting=waiting_in(world, self.asking).reasons,
             lock_timeout=self.lock_timeout,
             statement_timeout=self.statement_timeout,
             clock=world.clock,
@@ -170,7 +195,7 @@ class Migrate(Step):
         names = self.expand_blue
         expanding = (ExpandBlue(key, names, pending),) if names else ()
         return (
-            DeferContract(key, self.files, self.contract),
+            DeferContract(key, self.asking),
             LeaveOut(key, self.foresee, self.leave_out, names),
             StopStream(key, pending),
             ApplyMigrations(key, self),

@@ -24,6 +24,7 @@ def judge_of(steps: Sequence[Step]) -> Judge:
     known = {
         "files": (first.files, *(step.files for step in migrates)),
         "contract": (first.contract, *(step.contract for step in migrates)),
+        "renamed": (first.renamed, *(step.renamed for step in migrates)),
         "carried": (first.carried, *(step.mapping for step in migrates)),
         # A table that blue is given for green's rows sends none of its own.
         "exclude": (
@@ -37,7 +38,10 @@ def judge_of(steps: Sequence[Step]) -> Judge:
         key: tuple(dict.fromkeys(name for names in several for name in names))
         for key, several in known.items()
     }
-    return first.model_copy(update={**update, "accept": accept})
+    asked = first.contract_by_judge or any(s.contract_by_judge for s in migrates)
+    return first.model_copy(
+        update={**update, "accept": accept, "contract_by_judge": asked}
+    )
 
 
 def with_judge(steps: Sequence[Step]) -> list[Step]:
@@ -61,7 +65,10 @@ def _before(steps: Sequence[Step], judge: Judge, *, moves: bool) -> Iterator[Ste
         if migrations and number == migrations[0]:
             yield JudgeFirst.model_validate({**plain.model_dump(), **text})
         if isinstance(step, Judge):
-            keys = ("files", "contract", "carried", "exclude", "accept")
+            keys = (
+                *("files", "contract", "contract_by_judge", "renamed"),
+                *("carried", "exclude", "accept"),
+            )
             own = {key: getattr(judge, key) for key in keys}
             yield step.model_copy(update=own)
         else:

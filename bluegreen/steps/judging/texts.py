@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bluegreen.migrators.order import files_in_order
-from bluegreen.migrators.script import read_script
+from bluegreen.migrators.halves import Halves, Waiting
 
 if TYPE_CHECKING:
     from bluegreen.lint.compat.catalog import Name
@@ -39,19 +38,26 @@ class Texts:
 
 
 def read_texts(
-    home: Path, patterns: Sequence[str], contract: Sequence[str] = ()
+    home: Path,
+    patterns: Sequence[str],
+    contract: Sequence[str] = (),
+    waiting: Waiting | None = None,
 ) -> Texts:
     """Read what runs before traffic moves, in the order in which it does.
+
+    Args:
+        home: the folder that patterns start at.
+        patterns: files or patterns.
+        contract: those of them that run once blue is released.
+        waiting: statements of the others that do.
 
     Raises:
         PlaybookRefused: 2009; a file is not plain SQL, or a pattern names none.
     """
     statements, places, files = [], [], []
-    later = files_in_order(home, contract)
-    for name in files_in_order(home, patterns):
-        if name in later:
-            continue
-        for part in read_script(home / name, name).parts:
+    halves = Halves(home, patterns, contract, waiting or {})
+    for name in halves.first():
+        for part in halves.read(name).parts:
             statements.append(part.text)
             places.append(f"{name}:{part.line}")
             files.append(name)

@@ -7,7 +7,7 @@ Splitting files is for `migrators/`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from bluegreen.migrators.migrator import History, LockNotFreeError
@@ -22,6 +22,13 @@ from bluegreen.postgres.replica_identity import drop_key_index, set_identity_def
 from bluegreen.postgres.shells import Shell, drop_shell, read_shells
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.mitigation.identity import OURS
+from bluegreen.steps.mitigation.waiting import (
+    Asking,
+    Reasons,
+    Waiting,
+    remembered,
+    waiting_in,
+)
 from bluegreen.steps.world import World
 
 LOCK_WAIT = timedelta(milliseconds=500)
@@ -39,10 +46,12 @@ class Deferred:
     Attributes:
         files: their second halves wait.
         contract: these wait whole.
+        waiting: statements that wait by the judge's word, and why.
     """
 
     files: tuple[str, ...] = ()
     contract: tuple[str, ...] = ()
+    waiting: Reasons = field(default_factory=dict)
 
     def migrator(self, world: World) -> SqlFiles:
         """The files that run once blue is released."""
@@ -50,6 +59,7 @@ class Deferred:
             world.home,
             self.files,
             contract=self.contract,
+            waiting=self.waiting,
             half="contract",
             lock_timeout=LOCK_WAIT,
             statement_timeout=LONGEST,
@@ -64,15 +74,23 @@ def deferred(records: Sequence[Record]) -> Deferred:
     if note is None:
         return Deferred()
     told = note.body["deferred"]
-    return Deferred(tuple(told["files"]), tuple(told["contract"]))
+    by_judge = {name: why for name, (_, why) in remembered(records).items() if why}
+    return Deferred(tuple(told["files"]), tuple(told["contract"]), by_judge)
 
 
 @dataclass(frozen=True, slots=True)
 class DeferFacts:
-    """What the playbook defers, and what the journal tells of it."""
+    """What waits, and what the journal tells of it.
 
-    waiting: tuple[str, ...]
+    Attributes:
+        files: those that have something to wait for.
+        told: the journal knows all of it.
+        judged: what waits by the judge's word.
+    """
+
+    files: tuple[str, ...]
     told: bool
+    judged: Waiting = field(default_factory=Waiting)
 
 
 class DeferContract(Action[DeferFacts]):
@@ -84,34 +102,46 @@ class DeferContract(Action[DeferFacts]):
     title = "what contracts the schema waits until blue is released"
     no_undo = "it only remembers"
 
-    def __init__(
-        self, step_id: str, files: tuple[str, ...], contract: tuple[str, ...]
-    ) -> None:
+    def __init__(self, step_id: str, asking: Asking) -> None:
         super().__init__(step_id)
-        self.deferred = Deferred(files, contract)
+        self.asking = asking
 
     def observe(self, world: World) -> DeferFacts:
-        """Read the files and the journal."""
-        waiting = self.deferred.migrator(world).scripts()
-        told = deferred(world.journal.records())
-        return DeferFacts(tuple(s.name for s in waiting), told == self.deferred)
+        """Read the files and the journal; ask the judge where the playbook says so."""
+        judged = waiting_in(world, self.asking)
+        wanted = Deferred(self.asking.files, self.asking.contract, judged.reasons)
+        scripts = wanted.migrator(world).scripts()
+        records = world.journal.records()
+        digests = {name: digest for name, (digest, _) in remembered(records).items()}
+        told = deferred(records) == wanted and digests == judged.digests
+        return DeferFacts(tuple(s.name for s in scripts), told, judged)
 
     def judge(self, facts: DeferFacts) -> Verdict:
-        """`decommission` has no other way to know the files."""
+        """`decommission` has no other way to know what waits."""
+        if facts.judged.mixed:
+            return Refused(
+                2009,
+                "a statement can wait for blue's release in part only",
+                seen="\n".join(facts.judged.mixed),
+                wanted="what blue cannot live with in statements of its own",
+                hint="write one ALTER TABLE for each part that waits, then run again",
+            )
         if facts.told:
-            return Satisfied(f"{len(facts.waiting)} files wait")
-        if not facts.waiting:
+            return Satisfied(f"{len(facts.files)} files wait")
+        if not facts.files:
             return Satisfied("nothing waits")
-        return Needed(f"{', '.join(facts.waiting)} wait for `decommission`")
+        first = f"{', '.join(facts.files)} wait for `decommission`"
+        return Needed("\n".join([first, *facts.judged.places]))
 
     def act(self, world: World, facts: DeferFacts) -> Result:
         """Tell the journal."""
         told = {
-            "files": list(self.deferred.files),
-            "contract": list(self.deferred.contract),
+            "files": list(self.asking.files),
+            "contract": list(self.asking.contract),
+            "waiting": facts.judged.told(),
         }
         world.journal.append(Kind.NOTE, action=self.id, body={"deferred": told})
-        return {"waiting": list(facts.waiting)}
+        return {"waiting": list(facts.files), "by_judge": list(facts.judged.places)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,77 @@
+"""What the judge let wait is asked once, and told to the journal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bluegreen.model.record import Kind, Record
+from bluegreen.model.verdict import Needed, Refused, Satisfied
+from bluegreen.postgres.relations import Column, Relation, UniqueIndex
+from bluegreen.steps.mitigation.contract import (
+    DeferContract,
+    DeferFacts,
+    Deferred,
+    deferred,
+)
+from bluegreen.steps.mitigation.waiting import (
+    Asking,
+    Waiting,
+    remembered,
+    unlisted,
+)
+
+REASONS = {"1.sql": {2: "a of t has another name on each side"}}
+WAITING = Waiting(
+    REASONS,
+    ("1.sql:3 waits: a of t has another name on each side",),
+    {"1.sql": "aa", "2.sql": "bb"},
+)
+ACTION = DeferContract("migrate", Asking(("*.sql",), ask=True))
+
+
+def note(**body: Any) -> Record:
+    return Record(1, datetime.now(UTC), Kind.NOTE, 0, "r", "a", body)
+
+
+def test_the_journal_gives_back_what_it_was_told() -> None:
+    told = {"files": ["*.sql"], "contract": [], "waiting": WAITING.told()}
+    records = [note(deferred=told), note(more=1)]
+    assert remembered(records) == {
+        "1.sql": ("aa", REASONS["1.sql"]),
+        "2.sql": ("bb", {}),
+    }
+    assert deferred(records) == Deferred(("*.sql",), (), REASONS)
+    assert remembered([note(deferred={"files": [], "contract": []})]) == {}
+    assert remembered([]) == {}
+
+
+def test_the_plan_shows_each_statement_and_why() -> None:
+    said = ACTION.judge(DeferFacts(("1.sql (contract)",), False, WAITING))
+    assert said == Needed(
+        "1.sql (contract) wait for `decommission`\n"
+        "1.sql:3 waits: a of t has another name on each side"
+    )
+    assert ACTION.judge(DeferFacts((), False)) == Satisfied("nothing waits")
+
+
+def test_a_statement_that_can_wait_in_part_only_is_refused() -> None:
+    mixed = Waiting(mixed=("1.sql:3: t allows fewer rows on green",))
+    assert ACTION.judge(DeferFacts(("1.sql (contract)",), False, mixed)) == Refused(
+        2009,
+        "a statement can wait for blue's release in part only",
+        "1.sql:3: t allows fewer rows on green",
+        "what blue cannot live with in statements of its own",
+        "write one ALTER TABLE for each part that waits, then run again",
+    )
+
+
+def test_a_key_and_a_whole_row_must_be_sent() -> None:
+    columns = (Column("id", "int", not_null=True), Column("a", "text"))
+    key = UniqueIndex("k", ("id",), primary=True, usable=True, chosen=False)
+    keyed = Relation(1, "s", "t", root_name="s.t", columns=columns, indexes=(key,))
+    whole = Relation(
+        2, "s", "u", root_name="s.u", columns=columns, replica_identity="f"
+    )
+    assert unlisted([keyed, whole], lists=True) == {"s.t.id", "s.u.id", "s.u.a"}
+    assert unlisted([keyed], lists=False) == {"s.t.id", "s.t.a"}
