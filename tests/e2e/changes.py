@@ -35,7 +35,13 @@ _UNDER_B = (
 )
 
 COLUMNS = (
-    Change("1-column-list", _ADD, after=_NEW_COLUMN, majors=(16,)),
+    Change(
+        "1-column-list",
+        _ADD,
+        after=_NEW_COLUMN,
+        majors=(16,),
+        loses=["reverse/LOSSY/column-left-out/§.t"],
+    ),
     Change(
         "1-expand",
         _ADD,
@@ -51,6 +57,7 @@ COLUMNS = (
         green="SELECT a, n FROM §.t WHERE id = 30",
         arrived=[("thirty", "d")],
         majors=(16,),
+        loses=["reverse/LOSSY/column-left-out/§.t"],
     ),
     Change(
         "2-expand",
@@ -70,6 +77,7 @@ COLUMNS = (
         "2-serial",
         "ALTER TABLE §.t ADD COLUMN n bigint GENERATED ALWAYS AS IDENTITY",
         majors=(16,),
+        loses=["reverse/LOSSY/column-left-out/§.t"],
     ),
     Change(
         "3-default-until-contract",
@@ -78,6 +86,7 @@ COLUMNS = (
         contracted="SELECT NOT atthasdef FROM pg_attribute"
         " WHERE attrelid = '§.t'::regclass AND attname = 'n'",
         majors=(16,),
+        loses=["reverse/LOSSY/column-left-out/§.t"],
     ),
     Change(
         "4-generated",
@@ -142,6 +151,7 @@ COLUMNS = (
         " FROM pg_attribute WHERE attrelid = '§.t'::regclass AND attnum > 0"
         " AND NOT attisdropped",
         majors=(16,),
+        bare="ALTER TABLE §.t RENAME COLUMN a TO b",
     ),
     Change(
         "9-own-always-trigger",
@@ -149,6 +159,7 @@ COLUMNS = (
         after=_UNDER_B,
         green="SELECT b FROM §.t WHERE id = 30",
         majors=(16,),
+        judge={"carried": ["§.t.b"]},
     ),
     Change(
         "9c-generated-alias",
@@ -182,6 +193,8 @@ COLUMNS = (
         query="SELECT id, a, up FROM §.t ORDER BY id",
         left=[(1, "ONE", "ONE"), (2, "zwei", None), (20, "twenty", "TWENTY")],
         majors=(16,),
+        bare="ALTER TABLE §.t DROP COLUMN up;"
+        "ALTER TABLE §.t ADD COLUMN up text GENERATED ALWAYS AS (upper(a)) STORED",
     ),
 )
 
@@ -239,6 +252,8 @@ TYPES = (
         contracted="SELECT count(*) = 2 FROM information_schema.columns"
         " WHERE table_schema = '§'",
         majors=(16,),
+        bare="ALTER TABLE §.t ALTER COLUMN price TYPE bigint"
+        " USING (price::numeric * 100)::bigint",
     ),
     Change(
         "26b-pinned-zone",
@@ -294,6 +309,9 @@ TYPES = (
         contracted="SELECT count(*) = 3 FROM information_schema.columns"
         " WHERE table_schema = '§'",
         majors=(16,),
+        bare="ALTER TABLE §.t ADD COLUMN first text, ADD COLUMN last text;"
+        "UPDATE §.t SET first = split_part(name, ' ', 1),"
+        " last = split_part(name, ' ', 2)",
     ),
 )
 
@@ -362,6 +380,7 @@ CONSTRAINTS = (
         contract="ALTER TABLE §.fresh ADD FOREIGN KEY (t) REFERENCES §.t",
         contracted="SELECT count(*) = 1 FROM pg_constraint"
         " WHERE conrelid = '§.fresh'::regclass AND contype = 'f'",
+        loses=["reverse/LOSSY/table-left-out/§.fresh"],
     ),
     Change(
         "33-dropped-on-both",
@@ -427,6 +446,7 @@ KEYS = (
         "ALTER TABLE §.t ADD COLUMN uid uuid NOT NULL DEFAULT gen_random_uuid();"
         "ALTER TABLE §.t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (uid)",
         majors=(16,),
+        loses=["reverse/LOSSY/column-left-out/§.t"],
     ),
     Change(
         "36-key-widened",
@@ -460,6 +480,7 @@ KEYS = (
         ),
         replicate={"identity_index": ["§.natural_key"]},
         majors=(16,),
+        loses=["reverse/LOSSY/column-left-out/§.t"],
     ),
     Change(
         "40-keyless-with-more-columns",
@@ -471,6 +492,7 @@ KEYS = (
         ),
         replicate={"identity_index": ["§.natural_key"]},
         majors=(16,),
+        loses=["reverse/LOSSY/column-left-out/§.t"],
     ),
     Change(
         "41-new-table-without-key",
@@ -481,6 +503,7 @@ KEYS = (
             "UPDATE §.loose SET x = 2",
             "DELETE FROM §.loose",
         ),
+        loses=["reverse/LOSSY/table-left-out/§.loose"],
     ),
 )
 
@@ -502,6 +525,7 @@ TABLES = (
         "43-new-table-stays",
         "CREATE TABLE §.fresh (id int PRIMARY KEY)",
         after=(*NEW_WRITES, "INSERT INTO §.fresh VALUES (1)"),
+        loses=["reverse/LOSSY/table-left-out/§.fresh"],
     ),
     Change(
         "43-shell",
@@ -569,6 +593,7 @@ TABLES = (
         "50-child-by-inheritance",
         "CREATE TABLE §.child (more text) INHERITS (§.t)",
         after=(*NEW_WRITES, "INSERT INTO §.child VALUES (99, 'of the child', 'm')"),
+        loses=["reverse/LOSSY/table-left-out/§.child"],
     ),
     Change(
         "51-views-and-indexes",
@@ -580,13 +605,15 @@ TABLES = (
         "CREATE TABLE §.part (id int PRIMARY KEY, a text);"
         "CREATE FUNCTION §.part() RETURNS trigger LANGUAGE plpgsql"
         " SET search_path = pg_catalog, pg_temp AS $$ BEGIN"
+        " IF TG_OP = 'DELETE' THEN DELETE FROM §.part WHERE id = OLD.id; ELSE"
         " INSERT INTO §.part VALUES (NEW.id, NEW.a)"
-        " ON CONFLICT (id) DO UPDATE SET a = excluded.a; RETURN NEW; END $$;"
-        "CREATE TRIGGER part AFTER INSERT OR UPDATE ON §.t FOR EACH ROW"
+        " ON CONFLICT (id) DO UPDATE SET a = excluded.a; END IF; RETURN NULL; END $$;"
+        "CREATE TRIGGER part AFTER INSERT OR UPDATE OR DELETE ON §.t FOR EACH ROW"
         " EXECUTE FUNCTION §.part(); ALTER TABLE §.t ENABLE ALWAYS TRIGGER part;"
         "INSERT INTO §.part SELECT id, a FROM §.t",
-        green="SELECT a FROM §.part WHERE id IN (2, 30) ORDER BY id",
+        green="SELECT a FROM §.part WHERE id IN (2, 3, 30) ORDER BY id",
         arrived=[("zwei",), ("thirty",)],
+        loses=["reverse/LOSSY/table-left-out/§.part"],
     ),
     Change(
         "58-enum-label",
@@ -611,6 +638,7 @@ TABLES = (
         green="SELECT id, n FROM §.t WHERE id IN (1, 2, 30) ORDER BY id",
         arrived=[(1, 3), (2, 4), (30, 6)],
         majors=(16,),
+        bare="ALTER TABLE §.t ADD COLUMN n int;UPDATE §.t SET n = length(a)",
     ),
     Change(
         "66-sequences",
@@ -629,6 +657,7 @@ TABLES = (
         green="SELECT id, a FROM §.t WHERE a = 'thirty'",
         arrived=[(4, "thirty")],
         majors=(16,),
+        loses=["reverse/LOSSY/column-left-out/§.t"],
     ),
     Change(
         "67-counted-bookkeeping",

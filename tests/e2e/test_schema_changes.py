@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from bluegreen.lab.pooler import Pooler
@@ -34,97 +32,40 @@ from bluegreen.steps.rollback import actions_of_rollback
 from bluegreen.steps.world import World
 from tests.e2e.changes import CHANGES
 from tests.kit.arena import Arena, bring_about, open_arena
-from tests.kit.databases import (
-    Database,
-    DatabasePair,
-    create_database,
-    drop_databases,
-)
+from tests.kit.databases import DatabasePair, create_database, drop_databases
 from tests.kit.schema_change import Change, put_together
+from tests.kit.schema_journey import (
+    Told,
+    make_old_shape,
+    read_all,
+    require_kept,
+    run_all,
+    settle,
+    words_of_migrate,
+    write_files,
+    write_through,
+)
 from tests.kit.steps import look
 from tests.kit.wait import wait_until
 
 PAIRS = {16: 18, 14: 16}
-Rows = list[tuple[Any, ...]]
-
-
-@dataclass
-class Told:
-    """What was read on the way, by row: an error's text stands for what was not."""
-
-    left: dict[str, Rows | str] = field(default_factory=dict)
-    arrived: dict[str, Rows | str] = field(default_factory=dict)
-    contracted: dict[str, Rows | str] = field(default_factory=dict)
-    before_the_end: dict[str, Rows | str] = field(default_factory=dict)
-    acted_again: list[str] = field(default_factory=list)
-
-
-def run_all(database: Database, changes: Sequence[Change], phase: str) -> None:
-    with database.connect() as session:
-        for change in changes:
-            for statement in getattr(change, phase):
-                session.execute(change.sql(statement).encode())
-
-
-def read_all(
-    database: Database, changes: Sequence[Change], query: str
-) -> dict[str, Rows | str]:
-    answers: dict[str, Rows | str] = {}
-    with database.connect() as session:
-        for change in changes:
-            text = change.sql(getattr(change, query))
-            try:
-                answers[change.row] = session.execute(text.encode()).fetchall()
-            except psycopg.Error as error:
-                answers[change.row] = str(error)
-    return answers
-
-
-def write_through(here: Arena, changes: Sequence[Change]) -> None:
-    """As the application of the new shape writes: through the pooler."""
-    with psycopg.connect(here.client, autocommit=True, prepare_threshold=None) as app:
-        for change in changes:
-            for statement in change.after:
-                app.execute(change.sql(statement).encode())
-
-
-def write_files(folder: Path, changes: Sequence[Change]) -> None:
-    """One file a change; every other contract stands behind the comment."""
-    (folder / "m" / "later").mkdir(parents=True)
-    for number, change in enumerate(changes):
-        expand, contract = change.sql(change.migration), change.sql(change.contract)
-        if contract and number % 2:
-            (folder / "m" / "later" / f"{change.schema}.sql").write_text(contract)
-        elif contract:
-            expand += f";\n-- bluegreen: contract\n{contract}"
-        (folder / "m" / f"{change.schema}.sql").write_text(f"{expand};\n")
 
 
 def there_and_back(here: Arena, folder: Path, changes: Sequence[Change]) -> Told:
     blue, green = here.pair.blue, here.pair.green
     told = Told()
-    blue.run(*(f"CREATE SCHEMA {change.schema}" for change in changes))
-    run_all(blue, changes, "blue")
+    make_old_shape(here, changes)
     write_files(folder, changes)
     world = here.world(home=folder)
     bring_about(world, *actions_before(changes))
     run_all(blue, changes, "before")
+    told.acted_at_once = acts_of(world, actions_before(changes)[1:])
     cutover = Cutover(probe=False, max_pause=timedelta(seconds=20))
     bring_about(world, SettleTraffic("run"), *cutover.actions())
     write_through(here, changes)
     state = fold(world.journal.records())
     bring_about(world, *actions_of_rollback(cutover, state))
-    told.left = read_all(blue, changes, "query")
-    run_all(blue, changes, "again")
-    wanted = {change.row: list(change.arrived) for change in changes}
-
-    def arrived() -> bool:
-        told.arrived = read_all(green, changes, "green")
-        return told.arrived == wanted
-
-    # Each change's own test says what is missing.
-    with suppress(AssertionError):
-        wait_until(arrived, "what blue wrote after the rollback", 20)
+    settle(here, changes, told)
     told.acted_again = acts_of(world, actions_before(changes)[1:])
     bring_about(world, SettleTraffic("run"), *cutover.actions())
     ending = [change for change in changes if change.contracted]
@@ -148,13 +89,7 @@ def acts_of(world: World, actions: Sequence[Action[Any]]) -> list[str]:
 
 def actions_before(changes: Sequence[Change]) -> Sequence[Action[Any]]:
     """Back blue up, copy it, migrate green."""
-    migrate = Migrate.model_validate(
-        {
-            "files": ("m/*.sql",),
-            "contract": ("m/later/*.sql",),
-            **put_together(changes, "words"),
-        }
-    )
+    migrate = Migrate.model_validate(words_of_migrate(changes))
     replicate = Replicate.model_validate(put_together(changes, "replicate"))
     steps = (Backup(), replicate, migrate)
     return [action for step in steps for action in step.actions()]
@@ -192,11 +127,7 @@ def test_nothing_is_lost(change: Change, journey: tuple[int, Told]) -> None:
     if major not in change.majors:
         assert change.row not in told.left
         return
-    assert told.left[change.row] == list(change.left), "on blue, after the rollback"
-    assert told.arrived[change.row] == list(change.arrived), "on green, after it"
-    if change.contracted:
-        assert told.before_the_end[change.row] != [(True,)]
-        assert told.contracted[change.row] == [(True,)], "once blue is released"
+    require_kept(told, change)
 
 
 def test_a_run_after_the_rollback_finds_all_of_it_done(
@@ -205,3 +136,15 @@ def test_a_run_after_the_rollback_finds_all_of_it_done(
     _, told = journey
     acted = [name for name in told.acted_again if name.startswith("migrate/")]
     assert acted == []
+
+
+def test_a_run_right_after_the_migration_finds_all_of_it_done(
+    journey: tuple[int, Told],
+) -> None:
+    _, told = journey
+    fresh = {
+        "replicate/analyze_green",
+        "replicate/create_fence_green",
+        "replicate/follow_blue",
+    }
+    assert [name for name in told.acted_at_once if name not in fresh] == []

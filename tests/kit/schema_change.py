@@ -43,6 +43,10 @@ class Change:
         arrived: what it must give.
         words: parameters of the step `migrate`; lists and tables are put together.
         replicate: parameters of the step `replicate`.
+        judge: parameters of the step `judge`.
+        loses: what the playbook has to accept, as losses on the way back.
+        bare: the change as it is written without anything that makes it compatible;
+            the migration, and what contracts behind it, where nothing is given.
         contract: runs at decommission.
         contracted: a query on green after it, which must give true.
         majors: versions of blue that it is for.
@@ -60,6 +64,9 @@ class Change:
     arrived: Sequence[tuple[Any, ...]] = (("thirty",),)
     words: Mapping[str, Any] = field(default_factory=dict)
     replicate: Mapping[str, Any] = field(default_factory=dict)
+    judge: Mapping[str, Any] = field(default_factory=dict)
+    loses: Sequence[str] = ()
+    bare: str = ""
     contract: str = ""
     contracted: str = ""
     majors: tuple[int, ...] = (14, 16)
@@ -68,6 +75,11 @@ class Change:
     def schema(self) -> str:
         """A schema of its own."""
         return "r" + self.row.replace("-", "_")
+
+    @property
+    def without(self) -> str:
+        """What runs on green where nothing makes the change compatible."""
+        return self.bare or ";\n".join(filter(None, (self.migration, self.contract)))
 
     def sql(self, text: str) -> str:
         """The text with the schema's name in it."""

@@ -22,6 +22,7 @@ from bluegreen.postgres.schema_copy import (
 )
 from bluegreen.postgres.statistics import analyze, tables_never_analyzed
 from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.replication.stream import FollowBlue
 from bluegreen.steps.world import World
 
 
@@ -84,12 +85,27 @@ def _tables(relations: tuple[Relation, ...]) -> frozenset[tuple[str, str]]:
     )
 
 
+def _was_complete(world: World, action: str) -> bool:
+    """Whether green was once seen to have all that an action makes.
+
+    What was there already leaves no result of the action, but the step's last one
+    always has something to do, and is never come to before.
+    """
+    last = f"{action.partition('/')[0]}/{FollowBlue.name()}"
+    return not {action, last}.isdisjoint(fold(world.journal.records()).results)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """How many tables of green have a key to find rows by, and how many on blue."""
+    """How many tables of green have a key to find rows by, and how many on blue.
+
+    Attributes:
+        done: green followed blue, so a key that is gone was dropped by a migration.
+    """
 
     blue: int
     green: int
+    done: bool
 
 
 class CreateKeys(Action[KeyFacts]):
@@ -103,11 +119,12 @@ class CreateKeys(Action[KeyFacts]):
 
     def observe(self, world: World) -> KeyFacts:
         """Count tables with a key that serves as replica identity."""
-        return KeyFacts(*(_with_identity(read_relations(world.on(s))) for s in Side))
+        blue, green = (_with_identity(read_relations(world.on(s))) for s in Side)
+        return KeyFacts(blue, green, _was_complete(world, self.id))
 
     def judge(self, facts: KeyFacts) -> Verdict:
-        """As many as on blue; a migration may have added some."""
-        if facts.green >= facts.blue:
+        """As many as on blue; a migration may have added some, or dropped some."""
+        if facts.done or facts.green >= facts.blue:
             return Satisfied(f"{facts.green} tables have theirs")
         return Needed(f"{facts.blue - facts.green} tables lack theirs")
 
@@ -125,8 +142,8 @@ class RestFacts:
     """What is left to build, and whether the rows are there to build it on.
 
     Attributes:
-        done: the journal says that it was built; a migration may since have dropped
-            some of it on purpose.
+        done: it was built, or green followed blue; a migration may since have dropped
+            some of it on purpose, or made it under another name.
     """
 
     missing: int
@@ -156,7 +173,7 @@ class CreateIndexes(Action[RestFacts]):
         return RestFacts(
             len(missing_after_rows(world.blue, world.green)),
             stream is not None and stream.is_ready,
-            self.id in fold(world.journal.records()).results,
+            _was_complete(world, self.id),
         )
 
     def judge(self, facts: RestFacts) -> Verdict:
