@@ -23,6 +23,7 @@ class Read:
         reverse: the same for green.
         generated: whether green may send stored generated columns (18).
         lists: whether what only green has is left out of what it sends back.
+        tables: schema, empty where none is written, and name of what this set made.
         always: tables with a trigger that fires on apply.
         carried: tables and columns that triggers keep in step with others.
     """
@@ -31,8 +32,16 @@ class Read:
     reverse: bool | None = None
     generated: bool = False
     lists: bool = False
-    tables: set[str] = field(default_factory=set)
+    tables: set[tuple[str, str]] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
     dropped: set[tuple[str, str]] = field(default_factory=set)
     always: set[str] = field(default_factory=set)
     carried: frozenset[tuple[str, str]] = frozenset()
+
+    def made(self, table: tuple[str, str]) -> bool:
+        """Whether this set made the table; a schema that is not written may be any."""
+        schema, name = table
+        return any(
+            name == other and (not schema or not own or schema == own)
+            for own, other in self.tables
+        )

@@ -8,6 +8,7 @@ UNKNOWN here; catalogs and probes overrule it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pglast import ast
@@ -59,10 +60,22 @@ def judge_trees(
                     Verdict(answer, way, rule, where, why, RULES[rule].mend, number)
                     for way in ways
                 ]
+            found = _renamed(found, tree, read)
     return sorted(
         set(found),
         key=lambda v: (v.statement or 0, -v.answer.rank, v.rule, v.direction, v.why),
     )
+
+
+def _renamed(found: list[Verdict], tree: Any, read: Read) -> list[Verdict]:
+    """What was said of a table of this set goes by the name that it gets in the end."""
+    if type(tree).__name__ != "RenameStmt" or tree.relation is None:
+        return found
+    kind, was = ObjectType(tree.renameType), table_of(tree.relation)
+    if kind is not ObjectType.OBJECT_TABLE or not read.made(was):
+        return found
+    old, new = subject_of(tree), ".".join(filter(None, (was[0], tree.newname)))
+    return [replace(v, where=new) if v.where == old else v for v in found]
 
 
 def subject_of(tree: Any) -> str:
@@ -111,7 +124,7 @@ def _statement(tree: Any, read: Read) -> Said:
 
 def _create_table(tree: Any, read: Read) -> Said:
     relation: Any = getattr(tree, "relation", None) or tree.into.rel
-    read.tables.add(relation.relname)
+    read.tables.add(table_of(relation))
     if getattr(tree, "objtype", None) == ObjectType.OBJECT_MATVIEW:
         return
     if getattr(tree, "inhRelations", None):
@@ -144,17 +157,18 @@ def _rename(tree: Any, read: Read) -> Said:
     kind = ObjectType(tree.renameType)
     table = tree.relation.relname if tree.relation else ""
     if kind is ObjectType.OBJECT_COLUMN:
-        if table not in read.tables:
+        if not read.made(table_of(tree.relation)):
             why = f"{tree.subname} of {table} has another name on each side"
             yield BOTH, Answer.BREAK, "column-missing", why
     elif kind is ObjectType.OBJECT_TABLE:
-        yield from _rename_table(table, tree.newname, read)
+        yield from _rename_table(tree.relation, tree.newname, read)
     elif kind not in _HARMLESS_RENAMES:
         yield BOTH, Answer.UNKNOWN, "cannot-tell", f"renames {kind.name}"
 
 
-def _rename_table(table: str, new: str, read: Read) -> Said:
-    if table in read.tables:
+def _rename_table(relation: Any, new: str, read: Read) -> Said:
+    table = relation.relname
+    if read.made(table_of(relation)):
         why = f"{new} is another table than the subscription knows"
         yield (Direction.FORWARD,), Answer.SILENT, "table-replaced", why
         yield REVERSE, Answer.UNKNOWN, "cannot-tell", why
@@ -178,7 +192,7 @@ def _drop(tree: Any, read: Read) -> Said:
     kind = ObjectType(tree.removeType)
     names = {".".join(p.sval for p in o) for o in tree.objects if isinstance(o, tuple)}
     if kind is ObjectType.OBJECT_TABLE:
-        old = sorted(n for n in names if n.split(".")[-1] not in read.tables)
+        old = sorted(n for n in names if not read.made(_parts(n)))
         for name in old:
             yield (
                 FORWARD,
@@ -197,10 +211,15 @@ def _drop(tree: Any, read: Read) -> Said:
         )
 
 
+def _parts(name: str) -> tuple[str, str]:
+    schema, _, table = name.rpartition(".")
+    return schema, table
+
+
 def _index(tree: Any, read: Read) -> Said:
     table = tree.relation.relname
     expressions = any(p.expr is not None for p in tree.indexParams)
-    if table in read.tables:
+    if read.made(table_of(tree.relation)):
         return
     if tree.unique:
         why = f"{table} may hold no two rows alike on green only"
@@ -212,7 +231,7 @@ def _index(tree: Any, read: Read) -> Said:
 
 def _trigger(tree: Any, read: Read) -> Said:
     why = f"trigger {tree.trigname} does not fire on apply"
-    if tree.relation.relname not in read.tables:
+    if not read.made(table_of(tree.relation)):
         yield FORWARD, Answer.OK_IF, "derived-stale", why
 
 
@@ -237,7 +256,7 @@ def _domain(tree: Any, read: Read) -> Said:
 
 def _update(tree: Any, read: Read) -> Said:
     table = tree.relation.relname
-    if table in read.tables:
+    if read.made(table_of(tree.relation)):
         return
     for target in tree.targetList:
         if (table, target.name) in read.carried:
@@ -256,7 +275,7 @@ def _update(tree: Any, read: Read) -> Said:
 def _rows(tree: Any, read: Read) -> Said:
     relations = getattr(tree, "relations", None) or (tree.relation,)
     for relation in relations:
-        if table_of(relation)[1] not in read.tables:
+        if not read.made(table_of(relation)):
             why = f"rows of {relation.relname} differ from blue's"
             yield BOTH, Answer.SILENT, "rows-differ", why
         elif isinstance(tree, ast.InsertStmt) and _reads(tree):
@@ -290,7 +309,7 @@ def _alter(tree: Any, read: Read) -> Said:
     kind = ObjectType(tree.objtype)
     if kind is ObjectType.OBJECT_TYPE:
         yield from _composite(tree, read)
-    elif kind is ObjectType.OBJECT_TABLE and tree.relation.relname not in read.tables:
+    elif kind is ObjectType.OBJECT_TABLE and not read.made(table_of(tree.relation)):
         for command in tree.cmds or ():
             yield from alter_command(tree.relation.relname, command, read)
     elif any("Partition" in Alter(c.subtype).name for c in tree.cmds or ()):

@@ -8,25 +8,39 @@ from __future__ import annotations
 
 import re
 
-from bluegreen.lint.compat.catalog import Catalog
+from bluegreen.lint.compat.catalog import Catalog, Relation
 from bluegreen.lint.compat.verdict import Answer, Verdict
 
 
 def is_settled(verdict: Verdict, blue: Catalog, green: Catalog) -> bool:
     """Whether the text's word on derived data counts no more.
 
-    Triggers stand in the catalogs; rows of a table that both sides have are compared,
-    and one of green's own may be fed by triggers.
+    Triggers stand in the catalogs. Rows are compared where both sides have table and
+    columns; columns of green's own may be filled, and tables fed, by triggers.
     """
-    if verdict.rule != "derived-stale":
+    if verdict.rule != "derived-stale" or verdict.answer is Answer.SILENT:
         return False
     if verdict.answer is Answer.OK_IF:
         return True
-    here = {".".join(name) for name in blue.relations}
-    there = {".".join(name) for name in green.relations}
-    own = verdict.where in there - here
-    settled = not own or _is_fed(verdict.where, blue, green)
-    return verdict.answer is Answer.UNKNOWN and settled
+    ours, theirs = (
+        {".".join(name): r for name, r in side.relations.items()}
+        for side in (blue, green)
+    )
+    name = verdict.where
+    if name not in theirs:
+        return True
+    if name not in ours:
+        return _is_fed(name, blue, green)
+    return _is_compared(ours[name], theirs[name]) or _is_filled(theirs[name])
+
+
+def _is_compared(blue: Relation, green: Relation) -> bool:
+    sent = {column.name for column in blue.columns}
+    return all(column.name in sent or column.generated for column in green.columns)
+
+
+def _is_filled(green: Relation) -> bool:
+    return any(one.fires_on_apply and one.row for one in green.triggers)
 
 
 def _is_fed(table: str, blue: Catalog, green: Catalog) -> bool:

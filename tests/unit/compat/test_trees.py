@@ -67,3 +67,23 @@ def test_a_swap_is_silent_until_refresh() -> None:
     texts = ("create table tn(id int)", "drop table t", "alter table tn rename to t")
     found = judge_trees(texts, forward=ALL, reverse=ALL)
     assert any(v.rule == "table-replaced" and v.answer is Answer.SILENT for v in found)
+
+
+def test_a_table_of_the_same_set_is_told_apart_by_its_schema() -> None:
+    made = "create table archive.t (id int)"
+    for text in ("update public.t set a = lower(a)", "delete from shop.t"):
+        found = judge_trees(
+            [made, text], forward=ALL, reverse="create publication p for table t"
+        )
+        assert any(v.rule == "rows-differ" for v in found), text
+    for text in ("update archive.t set a = 1", "delete from t"):
+        found = judge_trees(
+            [made, text], forward=ALL, reverse="create publication p for table t"
+        )
+        assert not any(v.rule == "rows-differ" for v in found), text
+
+
+def test_what_was_said_of_a_table_goes_by_its_last_name() -> None:
+    made = ("create table s.u (id int)", "insert into s.u select id from s.t")
+    found = judge_trees((*made, "alter table s.u rename to v"))
+    assert {v.where for v in found if v.rule == "derived-stale"} == {"s.v"}

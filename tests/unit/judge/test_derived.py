@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bluegreen.lint.compat.catalog import Trigger
+from bluegreen.lint.compat.catalog import Column, Trigger
 from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
 from bluegreen.steps.judging.derived import is_settled
 from tests.unit.compat.pictures import catalog, column, table
@@ -45,3 +45,24 @@ def test_a_table_of_greens_own_is_fed_by_triggers_that_fire_on_apply(
     )
     assert is_settled(said, blue, green) is settled
     assert not is_settled(replace(said, answer=Answer.SILENT), blue, green)
+
+
+@pytest.mark.parametrize(
+    ("columns", "triggers", "settled"),
+    [
+        ((ID,), (), True),
+        ((ID, column("sum", generated="s")), (), True),
+        ((ID, column("more")), (), False),
+        ((ID, column("more")), (FEEDS,), True),
+        ((ID, column("more")), (replace(FEEDS, enabled="O"),), False),
+    ],
+    ids=["compared", "computed", "stale", "filled", "origin"],
+)
+def test_rows_of_both_sides_are_compared_or_filled(
+    columns: tuple[Column, ...], triggers: tuple[Trigger, ...], settled: bool
+) -> None:
+    blue, green = catalog(table(ID)), catalog(table(*columns, triggers=triggers))
+    said = Verdict(
+        Answer.UNKNOWN, Direction.FORWARD, "derived-stale", "shop.Order Lines", "once"
+    )
+    assert is_settled(said, blue, green) is settled
