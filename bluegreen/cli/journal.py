@@ -16,19 +16,27 @@ def journal(
     last: Annotated[
         int | None, typer.Option(min=1, help="Only so many records from the end.")
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Whether both copies are what was written."),
+    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Tell the story of what was done, as both databases tell it.
 
     Raises:
         ServerRefused: 3001, a side cannot be reached.
-        LeaseRefused: 8002, the sides tell two stories.
+        LeaseRefused: 8002, the sides tell two stories; 8005, one was changed.
     """
     from bluegreen.cli.opened import opened
+    from bluegreen.engine.chained import require_chained
     from bluegreen.report.answer import show
     from bluegreen.report.results import Story
 
     with opened(playbook, "journal") as open_:
+        if check:
+            show(require_chained(open_.world), as_json=json_)
+            return
         records = open_.world.journal.records()
     chosen = records[-last:] if last else records
     show(Story(open_.world.name, len(records), tuple(chosen)), as_json=json_)

@@ -8,8 +8,8 @@ Everything it needs is opened before it says that it is ready. Passwords reach i
 through its standard input, never by argument or environment.
 
 It holds no lease: once another run has begun it steps back, for that run settles
-before all else. Whatever a server keeps it waiting for, clients are let go in time; a
-side that must not be written to refuses them.
+before all else. Whatever a server keeps it waiting for, clients are let go in time, by
+`lifeline.py`; a side that must not be written to refuses them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -30,6 +29,7 @@ from io import FileIO
 from typing import Any
 
 from bluegreen.engine.journal import TwinJournal
+from bluegreen.engine.lifeline import CONNECT_S, TRIES, TRY_EVERY_S, Lifeline, mover
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.record import Kind
 from bluegreen.pointers.pgbouncer import PgBouncer
@@ -41,16 +41,8 @@ from bluegreen.steps.world import World
 READY_WITHIN_S = 30.0
 """Starting Python and two sessions takes a second; a busy machine may need more."""
 
-TRIES = 240
-TRY_EVERY_S = 0.25
-"""A minute and more: a server that restarts after a crash took up to 3.5 s to answer
-again, and its host may have to start first."""
-
 TRY_LASTS = timedelta(seconds=1)
 """A healthy server is settled in a tenth of it; one that is silent is asked again."""
-
-CONNECT_S = 2
-"""The shortest connect_timeout that libpq knows."""
 
 RELEASE_AFTER_S = 0.25
 """After the budget and the guard's grace: clients are let go then, settled or not."""
@@ -108,6 +100,7 @@ def _spec(world: World, run: str, budget: timedelta) -> dict[str, Any]:
     return {
         "name": world.name,
         "run": run,
+        "mover": mover(),
         "budget_s": budget.total_seconds(),
         "blue": world.blue.spec(),
         "green": world.green.spec(),
@@ -143,7 +136,7 @@ def main() -> None:
     # Unbuffered, so that `select` sees every line that was not read yet.
     pipe = FileIO(0, closefd=False)
     spec = json.loads(pipe.readline())
-    world, lifeline = _world(spec), _Lifeline(spec)
+    world, lifeline = _world(spec), Lifeline(spec)
     _warm_up(world)
     lifeline.warm_up()
     sys.stdout.write("ready\n")
@@ -154,52 +147,9 @@ def main() -> None:
     reason = _wait(pipe, spec["budget_s"])
     if reason:
         try_once = partial(hung_up_after, TRY_LASTS, world.blue, world.green)
-        with lifeline.pulled_at(release_at):
-            _act(world, reason, spec["run"], try_once)
-
-
-class _Lifeline:
-    """Lets the clients of every pooler go, whatever the servers do.
-
-    It has sessions of its own: the others may be in use when it is time.
-    """
-
-    def __init__(self, spec: dict[str, Any]) -> None:
-        self._pointers = [of_spec({**p, "client": None}) for p in spec["pointers"]]
-        self._over = threading.Event()
-
-    def warm_up(self) -> None:
-        """Open the console sessions."""
-        for pointer in self._pointers:
-            pointer.warm_up()
-
-    @contextmanager
-    def pulled_at(self, when: float) -> Iterator[None]:
-        """At that time by the monotonic clock, unless the block has ended."""
-        thread = threading.Thread(target=self._wait, args=(when,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
-
-    def _wait(self, when: float) -> None:
-        if self._over.wait(max(0.0, when - time.monotonic())):
-            return
-        held = list(self._pointers)
-        while held:
-            held = [pointer for pointer in held if not _let_go(pointer)]
-            if self._over.wait(TRY_EVERY_S):
-                return
-
-
-def _let_go(pointer: PgBouncer) -> bool:
-    try:
-        pointer.resume()
-    except BluegreenError:
-        return False
-    return True
+        with lifeline.pulled_at(release_at) as over:
+            if _act(world, reason, spec["run"], try_once):
+                over.set()
 
 
 def _world(spec: dict[str, Any]) -> World:
@@ -242,8 +192,8 @@ def _act(
     reason: str,
     run: str = "",
     try_once: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> None:
-    """Settle, again and again while something is away.
+) -> bool:
+    """Settle, again and again while something is away. False when it did not.
 
     Args:
         world: the handles.
@@ -255,14 +205,15 @@ def _act(
         try:
             with try_once():
                 if run and read_state(world).runs[-1:] != (run,):
-                    return
+                    return False
                 claim_back_out(world)
                 settle(world)
                 world.journal.append(Kind.NOTE, body={"guard": reason})
         except BluegreenError:
             time.sleep(TRY_EVERY_S)
         else:
-            return
+            return True
+    return False
 
 
 if __name__ == "__main__":

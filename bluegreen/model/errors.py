@@ -65,6 +65,7 @@ CODES: dict[int, str] = {
     8002: "the journals disagree",
     8003: "decommission is not due",
     8004: "the journal cannot be written",
+    8005: "the journal is not what was written",
     # 70
     70001: "a bug in bluegreen",
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
 from bluegreen.engine.abandon import Abandoned
+from bluegreen.engine.chained import Chained
 from bluegreen.engine.events import RunEnded
 from bluegreen.engine.plan import PlannedAction, not_allowed
 from bluegreen.engine.status import PointerStatus, SideStatus, Status, StreamStatus
@@ -234,6 +235,15 @@ def _story(story: Story) -> str:
     lines = columns((_record(record) for record in story.records), indent="")
     left = story.total - len(story.records)
     return "\n".join([f"({left} earlier records)"] * bool(left) + lines)
+
+
+@text_of.register
+def _chained(told: Chained) -> str:
+    blue = "blue is gone" if told.blue is None else f"{told.blue} on blue"
+    return (
+        f"{told.green} records on green, {blue}: one story, and each record follows "
+        f"the one before it\nhead: {told.head}"
+    )
 
 
 def _record(record: Record) -> tuple[str, ...]:

@@ -11,22 +11,25 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from bluegreen.lab.ledger import LedgerClients, audit
-from bluegreen.model.errors import BudgetError
+from bluegreen.model.errors import BudgetError, StepError, TrafficUnknownError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.postgres.channel import Channel, read_subscription
 from bluegreen.postgres.fence import read_fence
 from bluegreen.steps.action import Action
+from bluegreen.steps.move import settle
 from bluegreen.steps.move.movement import Movement
 from bluegreen.steps.move.plan_of_move import actions_of_move
+from bluegreen.steps.move.settle import SettleTraffic
 from bluegreen.steps.move.traffic import MoveTraffic
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, replicate
@@ -203,6 +206,39 @@ def test_a_prepared_transaction_is_named(stage: Stage) -> None:
     stage.blue.run("COMMIT PREPARED 'held'")
     assert error.code == 5003
     assert "a prepared transaction" in error.seen
+
+
+def test_a_vacuum_that_begins_behind_the_fence_leaves_nobody_hanging(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The move breaks off, and the fence of that one table cannot be opened."""
+    monkeypatch.setattr(settle, "OPENING", timedelta(seconds=1))
+    with ExitStack() as stack:
+        pids = []
+
+        def vacuum_and_break_off(point: str) -> None:
+            if point == "move/fenced":
+                vacuum = running(stage.blue, "VACUUM big", **SLOW)
+                pids.append(stack.enter_context(vacuum))
+                wait_until(lambda: stage.blue.rows(VACUUMED), "VACUUM to begin")
+                raise StepError(4001, "broken off")
+
+        world = replace(stage.world, point=vacuum_and_break_off)
+        with pytest.raises(TrafficUnknownError) as caught:
+            move(world, Side.GREEN)
+        [pid] = pids
+        lines = caught.value.seen.splitlines()
+        assert lines[0] == "1 tables of blue still refuse writes: public.big"
+        assert f"held up by pid {pid}," in lines[1]
+        assert "VACUUM big" in lines[1]
+        assert not any(pointer.observe().paused for pointer in world.pointers)
+        stage.clients_go_on()
+        assert read_fence(world.blue).closed == 1
+    bring_about(stage.world, SettleTraffic("run"))
+    assert read_fence(world.blue).is_open
+    stage.blue.run("INSERT INTO big VALUES (0, 'after')")
+    result = stage.clients.stop()
+    assert (result.errors, result.unknown) == (0, 0), result.error_texts
 
 
 def test_a_long_read_is_no_obstacle(stage: Stage) -> None:

@@ -88,7 +88,9 @@ class Arena:
         worlds: list[World] = []
 
         def guard(budget: Any) -> Any:
-            return guarded(worlds[0], "test", budget)
+            journal = worlds[0].journal
+            assert isinstance(journal, TwinJournal)
+            return guarded(worlds[0], journal.run, budget)
 
         worlds.append(self.world(guard=guard, **words))
         return worlds[0]

@@ -494,6 +494,7 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("LOCK TABLE bluegreen.journal", Session.nothing),
     ("SELECT bluegreen.commit_move(", Session.commit_move),
     ("SELECT active_pid, wal_status", Session.slot),
+    ("SELECT s.slot_name, s.slot_type", Session.clients),
     ("pg_create_logical_replication_slot(", Session.make_slot),
     ("pg_drop_replication_slot(", Session.drop_slot),
     ("SELECT s.oid, s.subenabled", Session.subscription),

@@ -30,6 +30,7 @@ from bluegreen.engine.status import Status
 from bluegreen.model.errors import BluegreenError, BudgetError, StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold, with_green
+from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused
 from bluegreen.pointers.pointer import PointerFacts
@@ -260,13 +261,20 @@ class Guard:
             self.act("the pause went on for too long")
 
     def _let_go(self) -> None:
-        """Clients are let go when it is time, settled or not."""
+        """Clients are let go when it is time, settled or not; those of a newer pause
+        by its own guard."""
         world = self.tool.world
         assert self.until is not None
         late = world.now > self.until + guard_module.RELEASE_AFTER_S
-        if self.acting is not None and self.acting.alive and late:
+        if self.acting is not None and self.acting.alive and late and self._is_newest():
             for pooler in world.poolers:
                 pooler.paused = False
+
+    def _is_newest(self) -> bool:
+        servers = self.tool.world.servers.values()
+        told = [row for one in servers if one.answers for row in one.data.journal]
+        pauses = [(row[0], row[4]) for row in told if row[2] == Kind.PAUSING]
+        return not pauses or max(pauses)[1] == self.tool.name
 
     def act(self, reason: str) -> None:
         if self.acting is None:

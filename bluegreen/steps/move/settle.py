@@ -18,10 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from bluegreen.model.errors import (
     BluegreenError,
+    BudgetError,
     LeaseRefused,
     ServerRefused,
     TrafficUnknownError,
@@ -40,10 +42,15 @@ from bluegreen.postgres.channel import (
 from bluegreen.postgres.database import Database, ServerGoneError, SqlError
 from bluegreen.postgres.fence import FenceFacts, open_fence, read_fence
 from bluegreen.postgres.journal_table import add_record, no_new_records, read_records
+from bluegreen.postgres.retry import outlast_locks
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.world import World
 
 UNIQUE_VIOLATION = "23505"
+
+OPENING = timedelta(seconds=30)
+"""How long locks on tables of the serving side are waited out, with clients let in; a
+manual VACUUM may take hours, and a person should know of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +256,8 @@ def open_again(world: World, left: Side, pause: int) -> None:
             its work is touched.
         TrafficUnknownError: 7001, naming every part that could not be confirmed.
     """
-    _let_serve(world, left, pause, [partial(_resume, one) for one in world.pointers])
+    pointers = [partial(_resume, one) for one in world.pointers]
+    _let_serve(world, left, pause, pointers, witnesses=(left,))
 
 
 def require_newest(world: World, pause: int) -> None:
@@ -279,7 +287,8 @@ def settle(world: World) -> None:
         raise _nobody_knows(state.open_move)
     serving = state.serving
     pointers = [partial(_let_go, one, serving) for one in world.pointers]
-    _let_serve(world, serving, newest_pause(records), pointers)
+    witnesses = (serving, serving.other)
+    _let_serve(world, serving, newest_pause(records), pointers, witnesses)
     _best_effort(partial(_follow, world, state.serving))
 
 
@@ -289,14 +298,41 @@ def newest_pause(records: Sequence[Record]) -> int:
 
 
 def _let_serve(
-    world: World, serving: Side, pause: int, pointers: Sequence[Callable[[], object]]
+    world: World,
+    serving: Side,
+    pause: int,
+    pointers: Sequence[Callable[[], object]],
+    witnesses: Sequence[Side],
 ) -> None:
-    fence = _best_effort(partial(_take_writes, world, serving, pause))
+    take_writes = partial(_take_writes, world, serving, pause)
+    fence = _best_effort(take_writes)
     if isinstance(fence, LeaseRefused):
         # Its pointers may be where they belong by now.
         raise fence
-    troubles = [fence, *map(_best_effort, pointers)]
-    found = [str(trouble.problem) for trouble in troubles if trouble is not None]
+    if isinstance(fence, (ServerGoneError, ServerRefused)):
+        # Who is silent would only hold the clients up once more.
+        witnesses = [side for side in witnesses if side is not serving]
+    troubles = []
+    for act in pointers:
+        # Whoever was stopped between two acts may wake up in a newer pause.
+        _require_newest(_witnessed(world, witnesses), pause)
+        troubles.append(_best_effort(act))
+    if isinstance(fence, BudgetError):
+        # Nobody is held back any more; a table that is locked takes no writes yet.
+        fence = _best_effort(
+            partial(outlast_locks, take_writes, patience=OPENING, clock=world.clock)
+        )
+    _require_served(serving, [fence, *troubles])
+
+
+def _witnessed(world: World, witnesses: Sequence[Side]) -> Sequence[Record]:
+    """The story as the first of them that answers tells it; empty if none does."""
+    stories = (_one_story(world.on(side)) for side in witnesses)
+    return next((story for story in stories if story is not None), ())
+
+
+def _require_served(serving: Side, troubles: Sequence[BluegreenError | None]) -> None:
+    found = [_told(trouble) for trouble in troubles if trouble is not None]
     if found:
         raise TrafficUnknownError(
             7001,
@@ -306,6 +342,12 @@ def _let_serve(
             traffic=f"{serving}, by the newest commit record",
             hint="mend what is named, then run `bluegreen status`, then run again",
         )
+
+
+def _told(trouble: BluegreenError) -> str:
+    """Its problem; who holds a lock is what the reader needs of that one."""
+    held = trouble.seen if isinstance(trouble, BudgetError) else ""
+    return "\n".join(filter(None, (trouble.problem, held)))
 
 
 def _take_writes(world: World, serving: Side, pause: int) -> None:
