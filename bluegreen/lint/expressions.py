@@ -40,8 +40,11 @@ def strings(items: list[Tree] | None) -> tuple[str, ...]:
 
 def functions(tree: Tree | None) -> set[str]:
     """Names of the functions called, without their schemas."""
-    calls = (node for name, node in walk(tree) if name == "FuncCall")
-    return {strings(node.get("funcname"))[-1] for node in calls}
+    return {strings(node.get("funcname"))[-1] for _, node in _calls(tree)}
+
+
+def _calls(tree: Tree | None) -> Iterator[tuple[str, Tree]]:
+    return (found for found in walk(tree) if found[0] == "FuncCall")
 
 
 def columns(tree: Tree | None) -> frozenset[str]:
@@ -63,7 +66,15 @@ def volatility(
     called = functions(tree)
     if called & VOLATILE or called & wild:
         return "volatile"
-    return "unknown" if called - CALM - calm else "calm"
+    if called - CALM - calm or _strange(tree) - calm:
+        return "unknown"
+    return "calm"
+
+
+def _strange(tree: Tree | None) -> set[str]:
+    """Functions of another schema than PostgreSQL's, which may share a name with it."""
+    calls = (strings(node.get("funcname")) for _, node in _calls(tree))
+    return {name[-1] for name in calls if len(name) > 1 and name[-2] != "pg_catalog"}
 
 
 def is_null(tree: Tree | None) -> bool:
@@ -77,18 +88,37 @@ def proves_not_null(tree: Tree | None) -> frozenset[str]:
     """Columns that a CHECK of this expression shows to hold no NULL.
 
     PostgreSQL (`ConstraintImpliedByRelConstraint`) proves by predicate logic; this
-    takes `c IS NOT NULL` alone or within ANDs, the form that people write.
+    takes the forms that people write, alone or within ANDs: `c IS NOT NULL`, also of a
+    row, `NOT (c IS NULL)` and `c IS DISTINCT FROM NULL`.
     """
     if not tree:
         return frozenset()
     if test := tree.get("NullTest"):
-        if test.get("nulltesttype") == "IS_NOT_NULL" and "ColumnRef" in test["arg"]:
-            return columns(test["arg"])
-        return frozenset()
-    both = tree.get("BoolExpr")
-    if both and both["boolop"] == "AND_EXPR":
-        return frozenset().union(*(proves_not_null(arg) for arg in both["args"]))
+        there = test.get("nulltesttype") == "IS_NOT_NULL"
+        return _tested(test["arg"]) if there else frozenset()
+    if both := tree.get("BoolExpr"):
+        return _proved_by(both)
+    node = tree.get("A_Expr", _EMPTY)
+    if node.get("kind") == "AEXPR_DISTINCT" and is_null(node.get("rexpr")):
+        return _tested(node["lexpr"])
     return frozenset()
+
+
+def _proved_by(both: Tree) -> frozenset[str]:
+    if both["boolop"] == "AND_EXPR":
+        return frozenset().union(*(proves_not_null(arg) for arg in both["args"]))
+    test = both["args"][0].get("NullTest", _EMPTY)
+    if both["boolop"] == "NOT_EXPR" and test.get("nulltesttype") == "IS_NULL":
+        return _tested(test["arg"], rows=False)
+    return frozenset()
+
+
+def _tested(tree: Tree, *, rows: bool = True) -> frozenset[str]:
+    """The columns of a test for NULL: one, or those of a row, all of them tested."""
+    if "ColumnRef" in tree:
+        return columns(tree)
+    parts = tree.get("RowExpr", _EMPTY).get("args", ()) if rows else ()
+    return frozenset().union(*(_tested(part, rows=False) for part in parts))
 
 
 def always_true(tree: Tree | None) -> bool:

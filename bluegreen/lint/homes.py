@@ -32,6 +32,24 @@ def _homed(value: Any, schema: str) -> Any:
     return value
 
 
+def qualified(value: T, schema: str) -> T:
+    """The same with every name that says no schema put into this one.
+
+    Types stay as they are: those of PostgreSQL say no schema either.
+    """
+    return _qualified(value, schema)  # type: ignore[no-any-return]
+
+
+def _qualified(value: Any, schema: str) -> Any:
+    if isinstance(value, Name):
+        return value if value.schema else value._replace(schema=schema)
+    if isinstance(value, _DEEP):
+        return type(value)._make(_qualified(part, schema) for part in value)
+    if type(value) is tuple:
+        return tuple(_qualified(part, schema) for part in value)
+    return value
+
+
 def at_home(key: tuple[str, str], schema: str) -> tuple[str, str]:
     """The key under which the database itself has a table.
 

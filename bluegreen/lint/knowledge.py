@@ -53,6 +53,9 @@ class Table(NamedTuple):
         mentions: columns that a view mentions; an empty name for all of them.
         logged: false when it is unlogged, None when that is not known.
         writes: rows written a second; None where nobody counted.
+        partition_key: columns it is partitioned by; an expression is an empty name.
+        inherits: tables that it says INHERITS of.
+        inherited: whether another table inherits from it.
     """
 
     name: Name
@@ -68,14 +71,18 @@ class Table(NamedTuple):
     mentions: frozenset[str] = frozenset()
     logged: bool | None = None
     writes: float | None = None
+    partition_key: tuple[str, ...] = ()
+    inherits: tuple[Name, ...] = ()
+    inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A domain: its base type, and whether it has constraints."""
+    """A domain: the type it is made of, whether it has constraints, its default."""
 
     type: Type
     constrained: bool
+    default: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from bluegreen.lint import reading_alter, reading_change, reading_create, reading_data
 from bluegreen.lint.expressions import walk
+from bluegreen.lint.homes import qualified
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.parsing import parser
 from bluegreen.lint.reading_parts import Reader, options, relation, words
@@ -75,7 +76,8 @@ def _create_schema(statement: Statement, tree: Tree) -> Iterator[Op]:
     for element in tree.get("schemaElts", ()):
         ((kind, node),) = element.items()
         if kind in _READERS:
-            yield from _READERS[kind](statement, node)
+            for op in _READERS[kind](statement, node):
+                yield qualified(op, name)
 
 
 def _do(statement: Statement, tree: Tree) -> Iterator[Op]:

@@ -125,6 +125,7 @@ def _partition(base: Op, subtype: str, node: Tree) -> Op:
     return base._replace(
         kind=Kind.ATTACH_PARTITION if attach else Kind.DETACH_PARTITION,
         other=relation(node["name"]),
+        expr=node.get("bound"),
         flags=frozenset(flags),
     )
 
@@ -161,8 +162,13 @@ def _with_definition(
                 kind=kind, at=added.at, name=added.name, constraint=added
             )
         case "AT_AlterConstraint":
-            name = node.get("ATAlterConstraint", {}).get("conname", "")
-            return base._replace(kind=Kind.ALTER_CONSTRAINT, name=name)
+            change = node.get("ATAlterConstraint", {})
+            enforced = "enforced" if change.get("is_enforced") else "not enforced"
+            return base._replace(
+                kind=Kind.ALTER_CONSTRAINT,
+                name=change.get("conname", ""),
+                value=enforced if change.get("alterEnforceability") else "",
+            )
         case "AT_ReplicaIdentity":
             identity = node["ReplicaIdentityStmt"]
             name, value = identity.get("name", ""), identity["identity_type"]

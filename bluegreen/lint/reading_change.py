@@ -103,6 +103,7 @@ def alter_domain(statement: Statement, tree: Tree) -> Iterator[Op]:
         name=tree.get("name", ""),
         what=_DOMAIN_WHAT.get(tree["subtype"], "default"),
         constraint=added,
+        expr=tree.get("def") if tree["subtype"] == "T" else None,
     )
 
 
@@ -177,4 +178,5 @@ def lock(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`LOCK TABLE`, an op for each table."""
     for item in tree["relations"]:
         table = relation(item["RangeVar"])
-        yield Op(Kind.LOCK_TABLE, statement.at, table=table, value=str(tree["mode"]))
+        mode, flags = str(tree["mode"]), only(item["RangeVar"])
+        yield Op(Kind.LOCK_TABLE, statement.at, table=table, value=mode, flags=flags)

@@ -45,8 +45,16 @@ def create_table(statement: Statement, tree: Tree) -> Iterator[Op]:
         other=relation(parents[0]["RangeVar"]) if parents else None,
         columns=tuple(cols),
         constraints=tuple(constraints),
+        names=_partition_key(tree.get("partspec", _EMPTY)),
+        reads=tuple(relation(item["RangeVar"]) for item in parents),
+        expr=bound,
         flags=frozenset(flags),
     )
+
+
+def _partition_key(tree: Tree) -> tuple[str, ...]:
+    items = (item["PartitionElem"] for item in tree.get("partParams", ()))
+    return tuple(item.get("name", "") for item in items)
 
 
 def create_table_as(statement: Statement, tree: Tree) -> Iterator[Op]:
@@ -181,6 +189,7 @@ def create_domain(statement: Statement, tree: Tree) -> Iterator[Op]:
         table=named(tree["domainname"]),
         type=type_of(tree["typeName"]),
         constraints=constraints,
+        expr=next((c.expr for c in constraints if c.kind == "CONSTR_DEFAULT"), None),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bluegreen.lint.expressions import strings, walk
-from bluegreen.lint.ops import Column, Constraint, Name, Op, Type
+from bluegreen.lint.ops import SERIALS, Column, Constraint, Name, Op, Type
 from bluegreen.lint.source import Statement, Tree
 
 Reader = Callable[[Statement, Tree], Iterator[Op]]
@@ -103,11 +103,13 @@ def column(statement: Statement, tree: Tree) -> Column:
                 not_null = not_null or read.kind == "primary"
             case "CONSTR_ATTR_NOT_ENFORCED":
                 constraints[-1:] = [_not_enforced(found) for found in constraints[-1:]]
+    type_ = type_of(tree.get("typeName", {}))
+    serial = type_.name in SERIALS and not type_.schema
     return Column(
         name=tree["colname"],
-        type=type_of(tree.get("typeName", {})),
+        type=type_,
         default=default,
-        not_null=not_null,
+        not_null=not_null or serial,
         identity=identity,
         generated=generated,
         expr=expr,

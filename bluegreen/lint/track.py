@@ -147,8 +147,15 @@ class State:
         return name.key not in self.fresh
 
     def domain(self, of: Type) -> Domain | None:
-        """The domain of that name, where one is known."""
-        return None if of.array else self.domains.get(of.key)
+        """The domain of that name, where one is known, with what it takes over."""
+        found = None if of.array else self.domains.get(of.key)
+        below = self.domain(found.type) if found else None
+        if found is None or below is None:
+            return found
+        constrained = found.constrained or below.constrained
+        return replace(
+            found, constrained=constrained, default=found.default or below.default
+        )
 
     def constraint(self, table: Name, name: str) -> Constraint | None:
         """A constraint by name, where it is known."""
@@ -183,16 +190,22 @@ class State:
         known = self.table(op.table)
         return known is not None and op.name in known.columns
 
+    def has_table(self, op: Op) -> bool:
+        """Whether a CREATE TABLE IF NOT EXISTS has nothing to do."""
+        known = op.table is not None and op.table.key in self.tables
+        return known and "if_not_exists" in op.flags
+
     def volatility(self, tree: Tree | None) -> str:
         """How an expression behaves, functions of the files included."""
         return expressions.volatility(tree, self.calm, self.wild)
 
     def partitions(self, parent: Name) -> Iterator[Table]:
-        """All partitions below, as far as they are known."""
+        """All partitions and heirs below, as far as they are known."""
         for table in list(self.tables.values()):
-            if table.parent and table.parent.key == parent.key:
+            above = (table.parent, *table.inherits)
+            if any(name and name.key == parent.key for name in above):
                 yield table
-                if table.partitioned:
+                if table.partitioned or table.inherited:
                     yield from self.partitions(table.name)
 
     def partners(self, table: Name, column: str) -> list[Name]:
@@ -239,14 +252,6 @@ class State:
         """The default partition, where one is known."""
         known = self.table(parent)
         return known.default_partition if known else None
-
-    def has_check(self, name: Name) -> bool:
-        """Whether the scan for partition bounds is spared: empty, or a valid CHECK."""
-        known = self.table(name)
-        if not self.filled(name):
-            return True
-        found = known.constraints if known else ()
-        return any(c.kind == "check" and c.valid for c in found)
 
     def table_of_index(self, index: Name) -> Name | None:
         """The table that an index is on, where it is known."""

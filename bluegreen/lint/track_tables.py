@@ -32,6 +32,8 @@ def _put(state: State, table: Table) -> None:
 
 def _create_table(state: State, op: Op) -> None:
     assert op.table is not None
+    if state.has_table(op):
+        return
     made = [_named(op.table, c) for c in op.constraints]
     for column in op.columns:
         made += [_named(op.table, c) for c in column.constraints]
@@ -53,7 +55,12 @@ def _create_table(state: State, op: Op) -> None:
         parent=op.other if partition else None,
         partitioned="partitioned" in op.flags,
         logged="unlogged" not in op.flags,
+        partition_key=op.names,
+        inherits=() if partition else op.reads,
     )
+    for above in table.inherits:
+        _put(state, _at(state, above)._replace(inherited=True))
+        table = table._replace(columns={**_at(state, above).columns, **table.columns})
     if partition and op.other and (parent := state.table(op.other)):
         table = table._replace(columns={**parent.columns, **table.columns})
     _put(state, table)
@@ -288,6 +295,8 @@ def _set_schema(state: State, op: Op) -> None:
 def _attach(state: State, op: Op) -> None:
     assert op.table is not None
     assert op.other is not None
+    if op.what == "index":
+        return
     _put(state, _at(state, op.other)._replace(parent=op.table))
     if "default" in op.flags:
         _put(state, _at(state, op.table)._replace(default_partition=op.other))
@@ -306,13 +315,23 @@ def _detach(state: State, op: Op) -> None:
 def _create_domain(state: State, op: Op) -> None:
     assert op.table is not None
     assert op.type is not None
-    state.domains[op.table.key] = Domain(op.type, bool(op.constraints))
+    kinds = {constraint.kind for constraint in op.constraints}
+    constrained = bool(kinds & {"check", "notnull"})
+    state.domains[op.table.key] = Domain(op.type, constrained, op.expr)
 
 
 def _constrain_domain(state: State, op: Op) -> None:
     assert op.table is not None
     if known := state.domains.get(op.table.key):
         state.domains[op.table.key] = replace(known, constrained=True)
+
+
+def _change_domain(state: State, op: Op) -> None:
+    assert op.table is not None
+    if op.what == "set not null":
+        _constrain_domain(state, op)
+    elif op.what == "default" and (known := state.domains.get(op.table.key)):
+        state.domains[op.table.key] = replace(known, default=op.expr)
 
 
 def _create_enum(state: State, op: Op) -> None:
@@ -359,6 +378,7 @@ _APPLIERS: dict[Kind, Callable[[State, Op], None]] = {
     Kind.DETACH_PARTITION: _detach,
     Kind.CREATE_DOMAIN: _create_domain,
     Kind.DOMAIN_ADD_CONSTRAINT: _constrain_domain,
+    Kind.DOMAIN_OTHER: _change_domain,
     Kind.CREATE_ENUM: _create_enum,
     Kind.ADD_ENUM_VALUE: _add_enum_value,
     Kind.UPDATE: _bulk,

@@ -6,29 +6,38 @@ functions, and were measured form by form on PostgreSQL 13 to 18.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bluegreen.lint.expressions import columns, strings
 from bluegreen.lint.knowledge import Table
-from bluegreen.lint.ops import Column, Op, Type
+from bluegreen.lint.ops import Column, Kind, Op, Type
 from bluegreen.lint.reading_parts import type_of
 from bluegreen.lint.source import Tree
 
 if TYPE_CHECKING:
     from bluegreen.lint.track import State
 
-UTC = frozenset({"utc", "etc/utc", "gmt", "etc/gmt", "uct", "zulu", "universal"})
+# Zones that are UTC at all times: measured, no other spares the rewrite.
+_UTC = ("utc", "uct", "gmt", "gmt0", "gmt+0", "gmt-0", "zulu", "universal", "greenwich")
+UTC = frozenset({*_UTC, *(f"etc/{name}" for name in _UTC), "0", "+00", "+00:00"})
 _STAMPS = frozenset({"timestamp", "timestamptz"})
 _TIMES = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
 # Fractional digits of a second that every time type holds unless told otherwise.
 _FULL_PRECISION = 6
+# Bits of an interval's fields, from seconds to years (`INTERVAL_MASK`).
+_LEAST_FIELDS = (1 << 12, 1 << 11, 1 << 10, 1 << 3, 1 << 1, 1 << 2)
 # Types that another type can turn into without a rewrite: with the old type unknown,
 # a change to any other type does rewrite.
 _SOMETIMES_FREE = frozenset(
-    {"text", "varchar", "numeric", "inet", "varbit", "oid"} | _TIMES
+    {"text", "varchar", "bpchar", "numeric", "inet", "varbit", "oid"} | _TIMES
+)
+# Names of objects, stored as the object's oid.
+_REFERENCES = frozenset(
+    {"regclass", "regtype", "regproc", "regprocedure", "regoper", "regoperator"}
+    | {"regrole", "regnamespace", "regconfig", "regdictionary", "regcollation"}
 )
 _PLAIN_TYPES = frozenset(
     {
@@ -38,6 +47,7 @@ _PLAIN_TYPES = frozenset(
         *("tsrange", "tstzrange", "daterange", "name", "char"),
     }
     | _SOMETIMES_FREE
+    | _REFERENCES
 )
 _NONE, _INDEXES, _HEAP = 0, 1, 2
 
@@ -74,7 +84,12 @@ def decide(op: Op, state: State) -> Change:
     renames = column.type.name != op.type.name
     if change.rewrite:
         return replace(change, renames=renames)
-    return replace(_rebuilds(op, column, known, change), renames=renames)
+    dropped = {o.name for o in state.siblings if o.kind is Kind.DROP_CONSTRAINT}
+    for table in (known, *state.partitions(op.table)):
+        rebuilt = _rebuilds(op, column, table, change, dropped)
+        if rebuilt.rewrite or rebuilt.scan:
+            return replace(rebuilt, renames=renames)
+    return replace(change, renames=renames)
 
 
 def _through(types: Sequence[Type], state: State) -> Change:
@@ -98,12 +113,15 @@ def _unknown_column(new: Type, state: State) -> Change:
     return Change(_HEAP, True, sure=False, why="the column's present type is not known")
 
 
-def _rebuilds(op: Op, column: Column, table: Table, change: Change) -> Change:
+def _rebuilds(
+    op: Op, column: Column, table: Table, change: Change, dropped: Container[str]
+) -> Change:
     """Indexes and checks that are made anew though the rows stay as they are.
 
     PostgreSQL drops and makes again all that hangs on the column, be the type the same
-    or not. A plain index keeps its files where order and operators stay; one with an
-    expression or predicate, and a valid CHECK, never do.
+    or not, after what the same ALTER drops. A plain index keeps its files where order
+    and operators stay; one with an expression or predicate, one of a partitioned table
+    (measured), and a valid CHECK, never do.
     """
     assert op.type is not None
     if _plain_collation(op.value) != _plain_collation(column.collation):
@@ -114,11 +132,15 @@ def _rebuilds(op: Op, column: Column, table: Table, change: Change) -> Change:
         if index.computed and op.name in (index.mentions | set(index.names)):
             why = f"index {index.name} has an expression or predicate"
             return Change(_INDEXES, True, why=why)
-        if op.name in index.keys and change.why:
+        if table.partitioned and op.name in index.names:
+            why = f"index {index.name} is built anew in every partition"
+            return Change(_INDEXES, True, why=why)
+        if op.name in index.keys and change.why and index.name not in dropped:
             return Change(_INDEXES, True, why=f"index {index.name} is built anew")
     for constraint in table.constraints:
         mentioned = constraint.kind == "check" and op.name in columns(constraint.expr)
-        if mentioned and constraint.valid:
+        tested = constraint.valid and constraint.enforced
+        if mentioned and tested and constraint.name not in dropped:
             name = constraint.name or "on the column"
             return Change(_NONE, True, why=f"the CHECK {name} is tested on every row")
     return change
@@ -131,23 +153,31 @@ def _plain_collation(name: str) -> str:
 
 
 # No rewrite, but an index on the column has other operators afterwards.
-_OTHER_ORDER = frozenset({("int4", "oid"), ("oid", "int4"), ("bit", "varbit")})
+_OTHER_ORDER = frozenset(
+    {
+        *(("int4", "oid"), ("oid", "int4"), ("bit", "varbit")),
+        *(("text", "bpchar"), ("varchar", "bpchar")),
+        *(("int4", name) for name in _REFERENCES),
+        *((name, "int4") for name in _REFERENCES),
+    }
+)
 
 
 def _between(old: Type, new: Type, state: State) -> Change:
     """From one known type to another; `why` of a free change marks a time zone."""
+    if old == new:
+        return Change()
     domain = state.domain(new)
     if domain:
         if domain.constrained:
             return Change(_HEAP, True, why=f"{new} is a domain with constraints")
         return _between(old, domain.type, state)
     if base := state.domain(old):
-        return _between(base.type, new, state)
-    if old == new:
-        return Change()
+        # PostgreSQL does not look for a length behind a domain's name.
+        return _between(base.type._replace(mods=()), new, state)
     if old.array or new.array:
         return _array(old, new)
-    if {old.name, new.name} == _STAMPS and old.mods == new.mods:
+    if {old.name, new.name} == _STAMPS and _finer((), new.mods):
         return _time_zone(old, new, state)
     if _free(old, new):
         return Change()
@@ -182,8 +212,12 @@ def _free(old: Type, new: Type) -> bool:
         return not new.mods or (bool(old.mods) and new.mods[0] >= old.mods[0])
     if pair in _ALIKE:
         return not new.mods
+    if new.name in _REFERENCES or old.name in _REFERENCES:
+        return {old.name, new.name} & {"int4", "oid"} != set()
     if pair == ("numeric", "numeric"):
         return _wider_numeric(old.mods, new.mods)
+    if pair == ("interval", "interval"):
+        return _finer_interval(old.mods, new.mods)
     if old.name == new.name and old.name in _TIMES:
         return _finer(old.mods, new.mods)
     return False
@@ -193,6 +227,8 @@ _ALIKE = frozenset(
     {
         *(("varchar", "text"), ("text", "varchar"), ("cidr", "inet"), ("xml", "text")),
         *(("bit", "varbit"), ("int4", "oid"), ("oid", "int4"), ("text", "text")),
+        *(("text", "bpchar"), ("varchar", "bpchar"), ("bpchar", "bpchar")),
+        *(("xml", "varchar"), ("xml", "bpchar")),
     }
 )
 
@@ -207,12 +243,23 @@ def _wider_numeric(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
 
 
 def _finer(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
-    """Precision of seconds; an interval carries its fields in front of it."""
+    """Whether the precision of seconds does not shrink."""
+    return not new or new[0] >= (old[0] if old else _FULL_PRECISION)
+
+
+def _finer_interval(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    """Whether neither fields nor precision shrink, as `interval_support` has it."""
     if not new:
         return True
-    if len(new) > 1 and len(old) > 1 and new[0] != old[0]:
-        return False
-    return new[-1] >= (old[-1] if old else _FULL_PRECISION)
+    least = _least_field(old)
+    digits = [mods[1] if len(mods) > 1 else _FULL_PRECISION for mods in (old, new)]
+    return _least_field(new) <= least and (least > 0 or digits[1] >= digits[0])
+
+
+def _least_field(mods: tuple[int, ...]) -> int:
+    """0 for seconds and for all fields, up to 5 for years."""
+    fields = mods[0] if mods else _LEAST_FIELDS[0]
+    return next(i for i, bit in enumerate((*_LEAST_FIELDS, fields)) if fields & bit)
 
 
 def casts(using: Tree | None, name: str) -> list[Type] | None:
@@ -222,5 +269,7 @@ def casts(using: Tree | None, name: str) -> list[Type] | None:
     if cast := using.get("TypeCast"):
         inner = casts(cast["arg"], name)
         return None if inner is None else [*inner, type_of(cast["typeName"])]
+    if collated := using.get("CollateClause"):
+        return casts(collated["arg"], name)
     fields = using.get("ColumnRef", {}).get("fields")
     return [] if strings(fields)[-1:] == (name,) else None

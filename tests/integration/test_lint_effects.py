@@ -14,24 +14,25 @@ from tests.kit.databases import Database, create_database, drop_databases
 from tests.kit.table_effects import Measured, measure, measure_alone
 from tests.unit.lint.test_effects import SHORT
 
-CASES = json.loads(
-    (Path(__file__).parents[1] / "cases" / "lint" / "effects.json").read_text("utf-8")
-)
+FOLDER = Path(__file__).parents[1] / "cases" / "lint"
+CASES = json.loads((FOLDER / "effects.json").read_text("utf-8"))
+FORMS = json.loads((FOLDER / "forms.json").read_text("utf-8"))
 MAJORS = range(13, 19)
 
 
-def of_version(major: int) -> list[dict[str, Any]]:
+def of_version(major: int, group: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The cases that a server of that version can run."""
     return [
         case
-        for case in CASES["cases"]
+        for case in (group or CASES)["cases"]
         if case.get("world", True)
         and case.get("versions", [13])[0] <= major <= case.get("versions", [18])[-1]
     ]
 
 
-def filled(database: Database) -> Database:
-    database.run(CASES["schema"], CASES["rows"], "ANALYZE")
+def filled(database: Database, group: dict[str, Any] | None = None) -> Database:
+    world = group or CASES
+    database.run(world["schema"], world["rows"], "ANALYZE")
     return database
 
 
@@ -71,6 +72,23 @@ def test_the_table_of_locks_is_what_the_server_does(
         for case in of_version(major):
             if "hold" in case:
                 continue
+            found = measure(session, case["sql"], case.get("timezone") or "UTC")
+            seen, wanted = as_written(case, found), as_expected(case)
+            if seen != wanted:
+                differences.append((seen, wanted))
+    assert differences == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", FORMS, ids=range(len(FORMS)))
+@pytest.mark.parametrize("major", MAJORS)
+def test_every_form_does_on_the_server_what_the_linter_says(
+    major: int, group: dict[str, Any], database: Callable[[int], Database]
+) -> None:
+    one = filled(database(major), group)
+    differences = []
+    with one.connect() as session:
+        for case in of_version(major, group):
             found = measure(session, case["sql"], case.get("timezone") or "UTC")
             seen, wanted = as_written(case, found), as_expected(case)
             if seen != wanted:

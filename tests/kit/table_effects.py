@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.lint.effects import Lock
+from bluegreen.lint.ops import Name
 from tests.kit.databases import Database
 from tests.kit.wait import wait_until
 
@@ -22,23 +23,25 @@ _LOCKS = {
     for lock in Lock
     for mode in ["".join(w.title() for w in lock.name.split("_")) + "Lock"]
 }
-# Tables as they are called before the statement, which may rename them.
+# Tables as they are called before the statement, which may rename them. Oids below
+# 16384 are PostgreSQL's own.
 _TABLES = """
-    SELECT c.oid::bigint, c.relname::text, pg_catalog.pg_relation_filenode(c.oid)
-    FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'm', 'v')
-        AND c.relnamespace = 'public'::pg_catalog.regnamespace
+    SELECT c.oid::bigint, n.nspname::text, c.relname::text,
+        pg_catalog.pg_relation_filenode(c.oid)
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'm', 'v') AND NOT pg_catalog.starts_with(
+        n.nspname, 'pg_') AND n.nspname <> 'information_schema'
 """
 _INDEXES = """
     SELECT i.relname::text, x.indrelid::bigint, pg_catalog.pg_relation_filenode(i.oid)
     FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
-    WHERE i.relkind = 'i' AND i.relnamespace = 'public'::pg_catalog.regnamespace
+    WHERE i.relkind = 'i' AND i.oid >= 16384
 """
 _SCANS = """
     SELECT c.oid::bigint, pg_catalog.pg_stat_get_xact_numscans(c.oid)
         + coalesce((SELECT sum(pg_catalog.pg_stat_get_xact_numscans(x.indexrelid))
             FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid), 0)
-    FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'm')
-        AND c.relnamespace = 'public'::pg_catalog.regnamespace
+    FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384
 """
 _HELD = """
     SELECT relation::bigint, mode FROM pg_catalog.pg_locks
@@ -62,13 +65,18 @@ class _Shape:
 
     def __init__(self, session: psycopg.Connection) -> None:
         tables = session.execute(_TABLES).fetchall()
-        self.names = {oid: name for oid, name, _ in tables}
-        self.nodes = {oid: node for oid, _, node in tables}
+        self.names = {oid: _written(schema, name) for oid, schema, name, _ in tables}
+        self.nodes = {oid: node for oid, _, _, node in tables}
         self.indexes = {
             (table, name): node
             for name, table, node in session.execute(_INDEXES).fetchall()
         }
         self.scans = dict(session.execute(_SCANS).fetchall())
+
+
+def _written(schema: str, name: str) -> str:
+    """A table's name as the linter prints it."""
+    return str(Name("" if schema == "public" else schema, name))
 
 
 def measure(session: psycopg.Connection, statement: str, timezone: str) -> Measured:

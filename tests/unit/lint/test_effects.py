@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.lint.deciders import effect
 from bluegreen.lint.effects import Lock
 from bluegreen.lint.knowledge import Knowledge
 from bluegreen.lint.reading import ops
@@ -16,9 +15,9 @@ from bluegreen.lint.source import read
 from bluegreen.lint.track import State, Versions
 from tests.unit.lint.kit import known
 
-CASES = json.loads(
-    (Path(__file__).parents[2] / "cases" / "lint" / "effects.json").read_text("utf-8")
-)
+FOLDER = Path(__file__).parents[2] / "cases" / "lint"
+CASES = json.loads((FOLDER / "effects.json").read_text("utf-8"))
+FORMS = json.loads((FOLDER / "forms.json").read_text("utf-8"))
 SHORT = {
     "AX": Lock.ACCESS_EXCLUSIVE,
     "X": Lock.EXCLUSIVE,
@@ -30,29 +29,45 @@ SHORT = {
 }
 
 
-@lru_cache(maxsize=4)
-def catalog(timezone: str) -> Knowledge:
-    return known(CASES["schema"], timezone=timezone)
+@lru_cache(maxsize=64)
+def catalog(schema: str, timezone: str) -> Knowledge:
+    return known(schema, timezone=timezone)
 
 
-def seen(sql: str, version: int, timezone: str = "") -> dict[str, object]:
+def seen(sql: str, schema: str, version: int, timezone: str = "") -> dict[str, object]:
     """The effects of one statement, its parts put together."""
-    state = State(catalog(timezone), Versions(version, version))
+    state = State(catalog(schema, timezone), Versions(version, version))
     (statement,) = read("x", sql).statements
-    state.siblings = ops(statement)
     locks: dict[str, Lock] = {}
     rewrite, scan = 0, set()
-    for op in state.siblings:
-        found = effect(op, state)
+    for op in ops(statement):
+        found = state.look(op, ops(statement))
         for name, lock in found.locks:
-            locks[str(name)] = max(lock, locks.get(str(name), lock))
+            if lock is not Lock.ACCESS_SHARE:
+                locks[str(name)] = max(lock, locks.get(str(name), lock))
         rewrite = max(rewrite, found.rewrite)
         scan |= {str(name) for name in found.scan}
+        state.apply(op)
     return {"locks": locks, "rewrite": rewrite, "scan": scan}
 
 
 @pytest.mark.parametrize("case", CASES["cases"], ids=lambda case: case["sql"])
 def test_a_statement_does_what_was_measured(case: dict[str, object]) -> None:
+    _held_against(case, CASES["schema"], zone="")
+
+
+@pytest.mark.parametrize(
+    ("group", "case"),
+    [(group, case) for group in FORMS for case in group["cases"]],
+    ids=lambda value: value.get("sql", ""),
+)
+def test_a_form_does_what_was_measured(
+    group: dict[str, str], case: dict[str, object]
+) -> None:
+    _held_against(case, group["schema"], zone="UTC")
+
+
+def _held_against(case: dict[str, object], schema: str, zone: str) -> None:
     versions = case.get("versions", [13, 18])
     assert isinstance(versions, list)
     locks = {
@@ -65,5 +80,5 @@ def test_a_statement_does_what_was_measured(case: dict[str, object]) -> None:
         "scan": set(str(case.get("scan", "")).split()),
     }
     for version in range(versions[0], versions[-1] + 1):
-        zone = str(case.get("timezone", ""))
-        assert seen(str(case["sql"]), version, zone) == wanted, version
+        found = seen(str(case["sql"]), schema, version, str(case.get("timezone", zone)))
+        assert found == wanted, version
