@@ -25,9 +25,11 @@ from hypothesis.stateful import (
 )
 
 from bluegreen.engine.status import Status
+from bluegreen.model.chain import broken_at
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
+from bluegreen.postgres.journal_table import _record
 from tests.kit.simulated import TABLES, Change, Data, Server, World, replicated_world
 from tests.kit.simulated_actors import Actor
 from tests.kit.simulated_verbs import (
@@ -290,6 +292,13 @@ class Histories(RuleBasedStateMachine):
         self.what_is_committed_stays_so()
         self.the_live_side_lives()
         self.whoever_had_a_turn_leaves_nobody_waiting()
+        self.each_copy_of_the_journal_is_a_chain()
+
+    def each_copy_of_the_journal_is_a_chain(self) -> None:
+        """Whoever wrote, and whatever was cut off: the check cries at nothing."""
+        for side, server in self.world.servers.items():
+            told = [_record(row) for row in server.data.journal]
+            assert broken_at(told) is None, f"{side}'s chain is broken"
 
     def one_side_takes_writes(self) -> None:
         sides = [s for s in self.world.servers.values() if takes_writes(s)]

@@ -347,4 +347,4 @@ def replicated_world(*, poolers: int, armed: bool) -> World:
 def _row(
     seq: int, world: World, kind: str, action: str, body: dict[str, Any]
 ) -> tuple[Any, ...]:
-    return (seq, world.time, kind, 0, "r0", action, body, "ann@sim 1")
+    return (seq, world.time, kind, 0, "r0", action, body, "ann@sim 1", "")

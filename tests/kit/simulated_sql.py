@@ -472,6 +472,7 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("DROP TRIGGER IF EXISTS bluegreen_fence", Session.drop_trigger),
     ("set_config('lock_timeout'", Session.set_lock_timeout),
     ("set_config('statement_timeout'", Session.nothing),
+    ("set_config('deadlock_timeout'", Session.nothing),
     ("set_config(name, '0', false)", Session.nothing),
     ("CALL bluegreen.set_fence(true)", Session.close_all),
     ("CALL bluegreen.set_fence(false)", Session.open_all),
