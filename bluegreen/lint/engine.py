@@ -164,7 +164,7 @@ class Run:
     def _statement(
         self, statement: Statement, page: _Page, signs: Signs
     ) -> list[Effect]:
-        found = ops(statement)
+        found = self.state.where_written(ops(statement))
         if self.state.knowledge.whole:
             found = [homed(op, self.state.knowledge.schema) for op in found]
         self.state.statement = statement

@@ -138,6 +138,18 @@ def always_true(tree: Tree | None) -> bool:
     return False
 
 
+def renamed(tree: Any, old: str, new: str) -> Any:
+    """The expression as it is once a column has another name."""
+    if isinstance(tree, list):
+        return [renamed(item, old, new) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if "ColumnRef" in tree and columns(tree) == {old}:
+        fields = [*tree["ColumnRef"]["fields"][:-1], {"String": {"sval": new}}]
+        return {"ColumnRef": {**tree["ColumnRef"], "fields": fields}}
+    return {key: renamed(value, old, new) for key, value in tree.items()}
+
+
 def bare(tree: Any) -> Any:
     """A tree without its locations, to compare two of them."""
     if isinstance(tree, dict):

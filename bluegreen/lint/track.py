@@ -14,7 +14,7 @@ from bluegreen.lint import expressions, track_tables
 from bluegreen.lint.deciders import effect
 from bluegreen.lint.effects import Effect, Lock
 from bluegreen.lint.expressions import proves_not_null
-from bluegreen.lint.homes import at_home, homed
+from bluegreen.lint.homes import at_home, homed, placed
 from bluegreen.lint.knowledge import NOTHING, Domain, Key, Knowledge, Table
 from bluegreen.lint.ops import DATA, SCHEMA, Constraint, Kind, Name, Op, Type
 from bluegreen.lint.reading import ops
@@ -130,6 +130,7 @@ class State:
         self.check_texts: dict[tuple[Key, str], str] = {}
         self.changed_rows: set[Key] = set()
         self.opaque = False
+        self.temporary = False
         self.dropped_ever: set[Key] = set()
         self.views = {key for key, table in self.tables.items() if table.reads}
         self.names = {sort: re.compile(text) for sort, text in (names or {}).items()}
@@ -277,6 +278,20 @@ class State:
         local = self.transaction.local if self.transaction else {}
         return local.get(name, self.session.get(name, ""))
 
+    def where_written(self, found: list[Op]) -> list[Op]:
+        """The ops with their names where the search_path leads them by now."""
+        self.temporary |= any("temporary" in op.flags for op in found)
+        written = self.setting("search_path")
+        if not written and not self.temporary:
+            return found
+        parts = [part.strip().strip('"') for part in written.split(",")]
+        path = [part for part in parts if part and part != "$user"] or ["public"]
+
+        def known(key: Key) -> bool:
+            return key in self.tables or key in self.domains or key in self.enums
+
+        return [placed(op, path, known) for op in found]
+
     def filled_or_unknown(self, op: Op) -> bool:
         """Whether a data change may meet rows: its table was not made by this set."""
         return op.table is None or self.filled(op.table)
@@ -419,7 +434,8 @@ def know(
     for source in sources:
         state.open_file(source, in_transaction=False)
         for statement in source.statements:
-            state.siblings = [homed(op, schema) for op in ops(statement)]
+            found = state.where_written(ops(statement))
+            state.siblings = [homed(op, schema) for op in found]
             for op in state.siblings:
                 state.apply(op)
     counted = {

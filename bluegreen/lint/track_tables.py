@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bluegreen.lint import expressions
-from bluegreen.lint.knowledge import Domain, Index, Table
+from bluegreen.lint.knowledge import Domain, Index, Key, Table
 from bluegreen.lint.ops import Column, Constraint, Kind, Name, Op
 
 if TYPE_CHECKING:
@@ -269,7 +269,11 @@ def _rename(state: State, op: Op) -> None:
             )
             for name, column in table.columns.items()
         }
-        _put(state, table._replace(columns=columns))
+        for below in (table, *state.partitions(table.name)):
+            _put(state, _with_column_renamed(below, op.name, op.value))
+        _put(state, state.tables[table.name.key]._replace(columns=columns))
+    elif op.what == "index":
+        _rename_index(state, op.table.name, op.value)
     elif op.what == "constraint" and (table := state.table(op.table)):
         constraints = tuple(
             c._replace(name=op.value) if c.name == op.name else c
@@ -278,11 +282,59 @@ def _rename(state: State, op: Op) -> None:
         _put(state, table._replace(constraints=constraints))
 
 
+def _with_column_renamed(table: Table, old: str, new: str) -> Table:
+    """Its indexes and constraints with the new name of a column in them."""
+
+    def now(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new if name == old else name for name in names)
+
+    indexes = tuple(
+        i._replace(
+            names=now(i.names), mentions=frozenset(now(tuple(sorted(i.mentions))))
+        )
+        for i in table.indexes
+    )
+    constraints = tuple(
+        c._replace(columns=now(c.columns), expr=expressions.renamed(c.expr, old, new))
+        for c in table.constraints
+    )
+    key = now(table.partition_key)
+    return table._replace(indexes=indexes, constraints=constraints, partition_key=key)
+
+
+def _rename_index(state: State, old: str, new: str) -> None:
+    owner = state.table_of_index(Name("", old))
+    if owner is None:
+        return
+    table = _at(state, owner)
+    indexes = tuple(i._replace(name=new) if i.name == old else i for i in table.indexes)
+    _put(state, table._replace(indexes=indexes))
+
+
 def _move(state: State, table: Table, name: Name) -> None:
     if table.name.key in state.fresh:
         state.fresh.discard(table.name.key)
         state.fresh.add(name.key)
     _put(state, table._replace(name=name))
+    for other in list(state.tables.values()):
+        _put(state, _renamed(other, table.name.key, name))
+
+
+def _renamed(table: Table, old: Key, new: Name) -> Table:
+    """A table whose relative has another name now."""
+
+    def now(name: Name | None) -> Name | None:
+        return new if name and name.key == old else name
+
+    return table._replace(
+        parent=now(table.parent),
+        default_partition=now(table.default_partition),
+        inherits=tuple(now(name) or name for name in table.inherits),
+        reads=tuple(now(name) or name for name in table.reads),
+        constraints=tuple(
+            c._replace(references=now(c.references)) for c in table.constraints
+        ),
+    )
 
 
 def _set_schema(state: State, op: Op) -> None:

@@ -58,6 +58,8 @@ def _domain(op: Op, state: State) -> str | None:
 
 def _inline_check(op: Op, state: State) -> str | None:
     column = _added(op, state)
+    if column and column.generated == "v" and column.not_null:
+        return f"NOT NULL computes {column.name} for every row of {op.table}"
     for constraint in column.constraints if column else ():
         if constraint.kind == "check" and constraint.enforced:
             return f"the inline CHECK reads every row of {op.table}, NULL or not"

@@ -33,7 +33,12 @@ def _check(op: Op, state: State) -> str | None:
 
 
 def _early_validate(op: Op, state: State) -> str | None:
-    if state.transaction is None or op.table is None:
+    if op.table is None or not state.filled(op.table):
+        return None
+    if state.effect.scan and state.effect.why:
+        lock = state.effect.locks[0][1]
+        return f"{op.name} is validated under {lock}, which the same ALTER TABLE takes"
+    if state.transaction is None:
         return None
     if (op.table.key, op.name) not in state.transaction.unproved:
         return None
@@ -166,11 +171,12 @@ RULES = (
     ),
     Rule(
         id="validate-in-same-transaction",
-        name="NOT VALID and VALIDATE share a transaction",
+        name="VALIDATE shares a transaction with NOT VALID, or an ALTER with others",
         level=Level.ERROR,
         kinds=on(Kind.VALIDATE_CONSTRAINT),
         condition=_early_validate,
-        effect="The lock of the ADD is held during the scan, all versions.",
+        effect="The lock of the ADD is held during the scan, all versions; one ALTER "
+        "TABLE takes the strongest lock of its parts for all of them.",
         why="Parting the two is the whole point; together they block as one would.",
         workaround="VALIDATE in a file of its own.",
         bad="BEGIN;\nALTER TABLE note ADD CONSTRAINT note_size CHECK (size > 0) "

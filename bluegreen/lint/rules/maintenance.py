@@ -16,7 +16,10 @@ def _logged(op: Op, state: State) -> str | None:
 
 
 def _moved(op: Op, state: State) -> str | None:
-    if not state.filled(op.table) or op.what == "index":
+    table = op.table
+    if op.what == "index" and op.table:
+        table = state.table_of_index(op.table) or op.table
+    if not state.filled(table):
         return None
     word = "ACCESS METHOD" if op.kind is Kind.SET_ACCESS_METHOD else "TABLESPACE"
     return f"SET {word} writes all of {op.table} anew"

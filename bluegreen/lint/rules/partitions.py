@@ -12,7 +12,8 @@ def _attach(op: Op, state: State) -> str | None:
     if not state.effect.scan or not state.filled(op.table):
         return None
     read = ", ".join(map(str, state.effect.scan))
-    return f"ATTACH PARTITION reads {read} under ACCESS EXCLUSIVE"
+    why = f": {state.effect.why}" if state.effect.why else ""
+    return f"ATTACH PARTITION reads {read} under ACCESS EXCLUSIVE{why}"
 
 
 def _detach(op: Op, state: State) -> str | None:
@@ -45,7 +46,8 @@ RULES = (
         "on the default partition, each scanned unless a CHECK proves its rows.",
         why="Rows of the default partition cannot be used during its scan.",
         workaround="Add a CHECK of the bounds first, NOT VALID and VALIDATE, on the "
-        "new partition and on the default.",
+        "new partition, whose key must be NOT NULL too, and one that excludes them on "
+        "the default; and give it the parent's indexes and foreign keys before.",
         bad="ALTER TABLE sale ATTACH PARTITION sale_2020 FOR VALUES FROM (1) TO (9);",
         good="ALTER TABLE sale_2020 ADD CONSTRAINT bounds CHECK (day >= 1 AND day < 9) "
         "NOT VALID;\n-- file: 2.sql\n"
