@@ -73,6 +73,13 @@ _Schema = Annotated[
     list[str] | None,
     typer.Option(help="SQL that ran before: a schema dump, applied migrations."),
 ]
+_OneRelease = Annotated[
+    bool,
+    typer.Option(
+        "--one-release",
+        help="All files run in one go: nobody uses yet what an earlier one made.",
+    ),
+]
 _FailLevel = Annotated[
     str | None,
     typer.Option(help="Exit with 1 from this level on: info, warning or error."),
@@ -107,6 +114,7 @@ def lint(
     target_version: _TargetVersion = None,
     transaction: _Transaction = None,
     schema: _Schema = None,
+    one_release: _OneRelease = False,
     fail_level: _FailLevel = None,
     format_: Annotated[
         Format, typer.Option("--format", help="How findings are printed.")
@@ -134,6 +142,7 @@ def lint(
         "target-version": target_version,
         "transaction": transaction,
         "schema": schema,
+        "one-release": one_release,
         "fail-level": fail_level,
         "enable": enable,
     }

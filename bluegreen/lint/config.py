@@ -51,6 +51,9 @@ class Config:
         ignore: rules that do not count under a path.
         settings: what the session has set before the files run, e.g. lock_timeout.
         schema: SQL files that ran before: a dump, the migrations already applied.
+        one_release: whether all files run in one go, before clients use the tables
+            that they make. Without it, only the file that makes a table may do with it
+            what it likes: the next one may run months later.
         timezone: TimeZone that migrations run with.
         names: regular expressions that new names must match, by sort of object.
         small_table: rows below which what only hurts big tables is worth a note.
@@ -66,6 +69,7 @@ class Config:
     ignore: tuple[Ignore, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     schema: tuple[str, ...] = ()
+    one_release: bool = False
     timezone: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     small_table: int = SMALL_TABLE_ROWS
@@ -97,6 +101,12 @@ def _transaction(value: Any) -> str:
     if value not in ("file", "query", "none"):
         raise ValueError(f"{value!r} is not file, query or none")
     return str(value)
+
+
+def _yes(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is not true or false")  # noqa: TRY004
+    return value
 
 
 def _text(value: Any) -> str:
@@ -174,6 +184,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "ignore": ("ignore", _ignores),
     "settings": ("settings", _settings),
     "schema": ("schema", _texts),
+    "one-release": ("one_release", _yes),
     "timezone": ("timezone", _text),
     "names": ("names", _names),
     "small-table": ("small_table", _number),

@@ -128,6 +128,7 @@ class Run:
         if config.timezone:
             knowledge = replace(knowledge, timezone=config.timezone)
         self.state = State(knowledge, config.versions, config.settings, config.names)
+        self.state.one_release = config.one_release
         self.rules = _rules(
             config.enable,
             whole=knowledge.whole,

@@ -146,10 +146,25 @@ class Type(NamedTuple):
         """Where a domain or enum of this type would be found."""
         return (self.schema or "public", self.name)
 
+    @property
+    def stored(self) -> Type:
+        """The integer that a serial short form stands for; any other type itself."""
+        if self.schema or self.name not in _SERIAL_OF:
+            return self
+        return self._replace(name=_SERIAL_OF[self.name])
+
     def __str__(self) -> str:
         name = f"{quoted(self.schema)}.{self.name}" if self.schema else self.name
         mods = f"({','.join(map(str, self.mods))})" if self.mods else ""
         return f"{name}{mods}{'[]' if self.array else ''}"
+
+
+_SERIAL_OF = {
+    **dict.fromkeys(("smallserial", "serial2"), "int2"),
+    **dict.fromkeys(("serial", "serial4"), "int4"),
+    **dict.fromkeys(("bigserial", "serial8"), "int8"),
+}
+SERIALS = frozenset(_SERIAL_OF)
 
 
 class Constraint(NamedTuple):
@@ -196,11 +211,6 @@ class Column(NamedTuple):
     def serial(self) -> bool:
         """Whether the type is one of the serial short forms."""
         return self.type.name in SERIALS and not self.type.schema
-
-
-SERIALS = frozenset(
-    {"serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"}
-)
 
 
 class Op(NamedTuple):

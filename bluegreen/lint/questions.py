@@ -146,7 +146,7 @@ def _alter_type(op: Op, state: State) -> Iterator[Question]:
     column = known.columns.get(op.name) if known else None
     if column is None or op.type is None or op.table is None:
         return
-    old, new = column.type, op.type
+    old, new = column.type.stored, op.type
     if casts(op.expr, op.name) not in ([], [new]):
         return
     one = (op.name,)

@@ -14,7 +14,7 @@ from bluegreen.lint import expressions, track_tables
 from bluegreen.lint.deciders import effect
 from bluegreen.lint.effects import Effect, Lock
 from bluegreen.lint.expressions import proves_not_null
-from bluegreen.lint.homes import at_home, homed, placed
+from bluegreen.lint.homes import TEMPORARY, at_home, homed, placed
 from bluegreen.lint.knowledge import NOTHING, Domain, Key, Knowledge, Table
 from bluegreen.lint.ops import DATA, SCHEMA, Constraint, Kind, Name, Op, Type
 from bluegreen.lint.reading import ops
@@ -95,7 +95,9 @@ class State:
 
     Attributes:
         tables: every table known, as it is by now.
-        fresh: tables that the set itself made: nobody else uses them yet.
+        fresh: tables that nobody else uses yet: the file itself made them, or the set
+            where it is one release.
+        one_release: whether all the files run before clients come back.
         statement: the one that is being looked at.
         siblings: all its ops.
         effect: that of the op that is being looked at.
@@ -116,6 +118,7 @@ class State:
         self.calm: set[str] = set(knowledge.calm)
         self.wild: set[str] = set(knowledge.wild)
         self.fresh: set[Key] = set()
+        self.one_release = False
         self.session: dict[str, str] = dict(settings or {})
         self.transaction: Transaction | None = None
         self.statement: Statement | None = None
@@ -142,7 +145,7 @@ class State:
         return self.tables.get(name.key)
 
     def filled(self, name: Name | None) -> bool:
-        """Whether others may use the table: it was not made by this set."""
+        """Whether others may use the table: it was not made just now."""
         if name is None or name.name in BOOKKEEPING:
             return False
         return name.key not in self.fresh
@@ -321,6 +324,8 @@ class State:
         """End a file: the tool commits what the tool began."""
         if self.transaction and not self.transaction.explicit:
             self.transaction = None
+        if not self.one_release:
+            self.fresh = {key for key in self.fresh if key[0] == TEMPORARY}
 
     def look(self, op: Op, siblings: list[Op]) -> Effect:
         """Set the stage for the rules."""

@@ -80,8 +80,8 @@ def decide(op: Op, state: State) -> Change:
         return Change(_HEAP, True, why="USING computes a new value for each row")
     if column is None or known is None:
         return _unknown_column(op.type, state)
-    change = _through([column.type, *steps, op.type], state)
-    renames = column.type.name != op.type.name
+    change = _through([column.type.stored, *steps, op.type], state)
+    renames = column.type.stored.name != op.type.name
     if change.rewrite:
         return replace(change, renames=renames)
     dropped = {o.name for o in state.siblings if o.kind is Kind.DROP_CONSTRAINT}

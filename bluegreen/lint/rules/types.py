@@ -13,7 +13,7 @@ _STAMPS = frozenset({"timestamp", "timestamptz"})
 def _old(op: Op, state: State) -> Type | None:
     known = state.table(op.table) if op.table else None
     column = known.columns.get(op.name) if known else None
-    return column.type if column else None
+    return column.type.stored if column else None
 
 
 def _zone_decides(op: Op, state: State) -> bool:

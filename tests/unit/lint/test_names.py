@@ -114,7 +114,7 @@ def test_a_name_means_the_table_that_postgresql_takes(
     assert fired(sql, SHOP) == wanted
 
 
-@pytest.mark.parametrize(
+PARTS = pytest.mark.parametrize(
     ("sql", "wanted"),
     [
         ("ALTER INDEX sale_day ATTACH PARTITION sale_1_day;", []),
@@ -149,5 +149,23 @@ def test_a_name_means_the_table_that_postgresql_takes(
         ("ALTER INDEX note_slug SET TABLESPACE fast;", ["set-storage-place"]),
     ],
 )
+
+
+@pytest.mark.parametrize(
+    ("column", "new", "wanted"),
+    [
+        ("serial", "int", []),
+        ("serial", "bigint", ["type-change-rewrites"]),
+        ("bigserial", "int", ["type-change-rewrites", "type-narrows"]),
+    ],
+)
+def test_a_serial_is_the_integer_that_it_stands_for(
+    column: str, new: str, wanted: list[str]
+) -> None:
+    sql = f"ALTER TABLE t ALTER COLUMN id TYPE {new};"
+    assert fired(sql, f"CREATE TABLE t (id {column});") == wanted
+
+
+@PARTS
 def test_parts_of_one_statement_are_seen_together(sql: str, wanted: list[str]) -> None:
     assert fired(sql, SHOP) == wanted
