@@ -93,6 +93,17 @@ def _catalog(database: Database) -> Catalog:
         return read_snapshot(own)
 
 
+def zone_of(database: Database) -> str:
+    """The TimeZone that database and role have set for a session of ours.
+
+    Raises:
+        ServerGoneError: the connection broke.
+    """
+    with database.connect(leave=("TimeZone",)) as own, database.translated():
+        rows = own.execute(sql.SQL("SHOW TimeZone")).fetchall()
+    return str(rows[0][0])
+
+
 def _forward(
     blue: Database,
     green: Database,

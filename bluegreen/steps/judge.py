@@ -39,6 +39,7 @@ from bluegreen.steps.judging.texts import (
     with_full_names,
 )
 from bluegreen.steps.judging.travel import CarryCanary
+from bluegreen.steps.judging.zones import zone_verdicts
 from bluegreen.steps.mitigation.told import shells
 from bluegreen.steps.mitigation.waiting import Asking, waiting_in
 from bluegreen.steps.world import World
@@ -236,7 +237,8 @@ def read_verdicts(world: World, step: Judge, texts: Texts) -> list[Verdict]:
     relations = read_relations(world.blue, expressions=False)
     names = {(r.schema, r.name) for r in relations}
     found = judge_texts(texts, lists=lists, carried=step.carried)
-    return with_full_names(found, names)
+    zones = zone_verdicts(world, texts, relations)
+    return with_full_names([*found, *zones], names)
 
 
 def look(world: World, step: Judge, texts: Texts) -> Judged:

@@ -15,6 +15,7 @@ from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.statements import check_of_column
 from bluegreen.lint.compat.types import carry, modifier
 from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
+from bluegreen.lint.compat.zones import same_zone
 
 _PLAIN = {"smallint", "integer", "bigint", "text", "boolean", "date", "uuid"}
 _RANGES = {
@@ -122,7 +123,7 @@ def _zoned(channel: Channel, verdict: Verdict) -> Verdict:
     used = channel.sender_zone if zoned else channel.receiver_zone
     wanted = channel.zone_of(table, name)
     text = f"the zone is {used}, and the column was read in {wanted}"
-    answer = Answer.OK if used == wanted else Answer.SILENT
+    answer = Answer.OK if same_zone(used, wanted) else Answer.SILENT
     return replace(verdict, answer=answer, found=text)
 
 

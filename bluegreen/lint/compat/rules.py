@@ -130,7 +130,8 @@ RULES: dict[str, Rule] = {
         14,
         "26b",
         "ts_to_tstz_green_ny_preset",
-        "set both databases' timezone to the zone the column was read in",
+        "before the migration runs, on the side where the column is timestamptz: ALTER "
+        "ROLE ... IN DATABASE ... SET TimeZone to the zone it is read in, for our role",
     ),
     "constraint": Rule(
         4, "27-30, 33", "domain_check", "relax it until the way back has closed"
