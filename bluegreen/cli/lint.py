@@ -162,8 +162,6 @@ def lint(
 
 def _config(path: Path | None, given: Mapping[str, object]) -> Config:
     """The configuration with the words of the call over it."""
-    from dataclasses import fields, replace
-
     from bluegreen.lint import config
 
     found = path or config.find(Path.cwd())
@@ -171,8 +169,8 @@ def _config(path: Path | None, given: Mapping[str, object]) -> Config:
     words = {name: value for name, value in given.items() if value}
     over = config.parse(words, Path("the command line"))
     changed = {name.replace("-", "_") for name in words}
-    picked = {f.name: getattr(over, f.name) for f in fields(over) if f.name in changed}
-    return replace(base, **picked)
+    picked = {name: value for name, value in over._asdict().items() if name in changed}
+    return base._replace(**picked)
 
 
 def _reader(
@@ -206,12 +204,10 @@ def _printed(migrator: Migrator, paths: list[str], revisions: str) -> dict[str, 
 
 def _as_tool(migrator: Migrator, chosen: Config) -> Config:
     """The tool's own way with transactions; Alembic and Django print theirs."""
-    from dataclasses import replace
-
     from bluegreen.migrators.layouts import LAYOUTS
 
     layout = LAYOUTS.get(migrator)
-    return replace(chosen, transaction=layout.transaction if layout else "none")
+    return chosen._replace(transaction=layout.transaction if layout else "none")
 
 
 def _texts(paths: list[str]) -> dict[str, bytes]:

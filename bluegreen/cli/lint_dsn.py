@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +49,7 @@ def beside_a_server(
             each = timedelta(seconds=config.probe_seconds)
             answers = Prober(session, served.schema, each).answers(report.questions)
         return check(
-            sources, config, replace(knowledge, answers=answers), explain=explain
+            sources, config, knowledge._replace(answers=answers), explain=explain
         )
 
     return judge
@@ -78,12 +77,12 @@ def known(served: Served) -> Knowledge:
         )
         for key, table in found.tables.items()
     }
-    return replace(found, tables=tables, calm=served.calm, wild=served.wild)
+    return found._replace(tables=tables, calm=served.calm, wild=served.wild)
 
 
 def _of_server(chosen: Config, served: Served) -> Config:
     """The server's version is the target unless another was named."""
     asked = chosen.target_version
     if asked is None and FIRST_VERSION <= served.major <= LAST_VERSION:
-        return replace(chosen, target_version=served.major)
+        return chosen._replace(target_version=served.major)
     return chosen

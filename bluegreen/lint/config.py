@@ -8,9 +8,9 @@ linting a hundred files.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from bluegreen.lint.registry import RULES
 from bluegreen.lint.rule import Level
@@ -28,8 +28,7 @@ BUSY_TABLE_WRITES = 10
 PROBE_SECONDS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Ignore:
+class Ignore(NamedTuple):
     """A rule that does not count under a path, and why."""
 
     rule: str
@@ -37,8 +36,7 @@ class Ignore:
     path: str = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """Everything that can be set.
 
     Attributes:
@@ -54,6 +52,8 @@ class Config:
         one_release: whether all files run in one go, before clients use the tables
             that they make. Without it, only the file that makes a table may do with it
             what it likes: the next one may run months later.
+        alone: files around which the tool opens no transaction though it does so
+            around others.
         timezone: TimeZone that migrations run with.
         names: regular expressions that new names must match, by sort of object.
         small_table: rows below which what only hurts big tables is worth a note.
@@ -67,11 +67,12 @@ class Config:
     fail_level: Level = Level.WARNING
     enable: tuple[str, ...] = ()
     ignore: tuple[Ignore, ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = MappingProxyType({})
     schema: tuple[str, ...] = ()
     one_release: bool = False
+    alone: frozenset[str] = frozenset()
     timezone: str = ""
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = MappingProxyType({})
     small_table: int = SMALL_TABLE_ROWS
     large_table: int = LARGE_TABLE_ROWS
     busy_table: int = BUSY_TABLE_WRITES

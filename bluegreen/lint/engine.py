@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import lru_cache
+from typing import NamedTuple
 
 from bluegreen.lint import ignores as inline
 from bluegreen.lint.config import Config
@@ -24,20 +24,16 @@ from bluegreen.lint.track import State
 
 # Marks by which migration tools part the way up from the way down, and those by which
 # they are told to open no transaction.
-_DOWN = re.compile(
-    r"^--\s*(\+goose down|migrate:down|\+migrate down)\b.*$", re.I | re.M
-)
-_NO_TRANSACTION = re.compile(
-    r"^--\s*(atlas:txmode none|\+goose no transaction|migrate:up transaction:false"
-    r"|\+migrate notransaction|flyway:executeintransaction=false)",
-    re.I | re.M,
+_DOWN = r"(?im)^--\s*(\+goose down|migrate:down|\+migrate down)\b.*$"
+_NO_TRANSACTION = (
+    r"(?im)^--\s*(atlas:txmode none|\+goose no transaction|migrate:up transaction:false"
+    r"|\+migrate notransaction|flyway:executeintransaction=false)"
 )
 # Findings about ignores cannot themselves be ignored.
 _NEVER_IGNORED = frozenset({"unknown-ignore", "ignore-without-reason", "unused-ignore"})
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(NamedTuple):
     """A statement and what it does to others."""
 
     line: int
@@ -45,8 +41,7 @@ class Explained:
     effects: tuple[Effect, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileReport:
+class FileReport(NamedTuple):
     """What was found in one file; `ignored` holds what an ignore hides."""
 
     name: str
@@ -56,8 +51,7 @@ class FileReport:
     statements: tuple[Explained, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What was found in all files.
 
     Attributes:
@@ -65,7 +59,7 @@ class Report:
         questions: what the statements ask of the rows that are there.
     """
 
-    files: tuple[FileReport, ...] = field(default_factory=tuple)
+    files: tuple[FileReport, ...] = ()
     questions: tuple[Question, ...] = ()
 
     @property
@@ -126,7 +120,7 @@ class Run:
         self.config = config
         self.explain = explain
         if config.timezone:
-            knowledge = replace(knowledge, timezone=config.timezone)
+            knowledge = knowledge._replace(timezone=config.timezone)
         self.state = State(knowledge, config.versions, config.settings, config.names)
         self.state.one_release = config.one_release
         self.rules = _rules(
@@ -135,7 +129,7 @@ class Run:
             named=bool(config.names),
             chosen=config.versions.chosen,
         )
-        self.seen: set[tuple[str, object]] = set()
+        self.told: set[str] = set()
         self.asked: dict[Question, None] = {}
 
     def file(self, source: Source) -> FileReport:
@@ -143,7 +137,7 @@ class Run:
         wrapped = self.config.transaction == "file" or (
             self.config.transaction == "query" and len(source.statements) > 1
         )
-        wrapped = wrapped and not _NO_TRANSACTION.search(source.text)
+        wrapped = wrapped and not _mark(_NO_TRANSACTION, source)
         self.state.open_file(source, in_transaction=wrapped)
         page = _Page(source, self.config)
         page.faults()
@@ -184,39 +178,40 @@ class Run:
         if state.knowledge.whole:
             self.asked.update(dict.fromkeys(questions(op, state)))
         for rule in self.rules.get(op.kind, ()):
-            message = rule.condition(op, state)
-            if message and self._first(rule):
+            if rule.once and rule.id in self._told(rule):
+                continue
+            if message := rule.condition(op, state):
                 safe = rule.fix(op, state) if rule.fix else None
                 level = _sized(rule, op, state, self.config)
                 size = _size(rule, op, state)
                 page.add(rule, level, message, op.at, statement, effect, safe, size)
+                if rule.once:
+                    self._told(rule).add(rule.id)
         signs.note(op, state)
         state.apply(op)
         return effect
 
-    def _first(self, rule: Rule) -> bool:
-        """Whether a rule that fires once has not fired yet where it counts."""
-        if not rule.once:
-            return True
-        if rule.once == "transaction" and self.state.transaction is not None:
-            told = self.state.transaction.told
-            fresh = rule.id not in told
-            told.add(rule.id)
-            return fresh
-        name = None if rule.once == "set" else self.state.file.source.name
-        key = (rule.id, name)
-        if key in self.seen:
-            return False
-        self.seen.add(key)
-        return True
+    def _told(self, rule: Rule) -> set[str]:
+        """The rules that have spoken already where this one speaks once."""
+        if rule.once == "set":
+            return self.told
+        state = self.state
+        if rule.once == "transaction" and state.transaction is not None:
+            return state.transaction.told
+        return state.file.told
 
 
 def _forward(source: Source) -> Sequence[Statement]:
     """The statements of the way up, where the file holds both."""
-    down = _DOWN.search(source.text)
+    down = _mark(_DOWN, source)
     if down is None:
         return source.statements
     return [s for s in source.statements if s.at < down.start()]
+
+
+def _mark(pattern: str, source: Source) -> re.Match[str] | None:
+    # Files without comments are common, and this look at them is by far the faster.
+    return re.search(pattern, source.text) if "--" in source.text else None
 
 
 def _sized(rule: Rule, op: Op, state: State, config: Config) -> Level:
@@ -270,15 +265,15 @@ class _Page:
         """Note a finding, or note that it is ignored."""
         finding = self._finding(rule, level, message, at, statement, effect)
         if safe or size:
-            finding = replace(finding, safe=safe, size=size)
+            finding = finding._replace(safe=safe, size=size)
         index = statement.index if statement else -1
         ignore = inline.hiding(self.ignores, rule.id, index, _NEVER_IGNORED)
         if ignore:
-            self.hidden.append(replace(finding, reason=ignore.reason))
+            self.hidden.append(finding._replace(reason=ignore.reason))
             return
         for configured in self.by_config:
             if configured.rule == rule.id and rule.id not in _NEVER_IGNORED:
-                self.hidden.append(replace(finding, reason=configured.reason))
+                self.hidden.append(finding._replace(reason=configured.reason))
                 return
         self.found.append(finding)
 

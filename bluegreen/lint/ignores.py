@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from bluegreen.lint.source import Comment, Source, Statement
 
-_FORM = re.compile(r"bluegreen:\s*ignore(-file)?\b[ \t]*([^\r\n]*)")
-_LIST = re.compile(r"\s*([\w-]+(?:\s*,\s*[\w-]+)*)\s*(.*)", re.DOTALL)
+_FORM = r"bluegreen:\s*ignore(-file)?\b[ \t]*([^\r\n]*)"
+_LIST = r"(?s)\s*([\w-]+(?:\s*,\s*[\w-]+)*)\s*(.*)"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Ignore:
     """One ignore.
 
@@ -44,11 +44,11 @@ def find(source: Source) -> list[Ignore]:
 
 
 def _read(source: Source, comment: Comment) -> Ignore | None:
-    match = _FORM.search(comment.text)
+    match = re.search(_FORM, comment.text)
     if match is None:
         return None
     names, reason = "", ""
-    if parts := _LIST.match(match[2].removesuffix("*/").strip()):
+    if parts := re.match(_LIST, match[2].removesuffix("*/").strip()):
         names, reason = parts[1], parts[2].strip(" -:")
     rules = tuple(name.strip() for name in names.split(",") if name.strip())
     index = None if match[1] else _statement_for(source, comment)

@@ -8,7 +8,7 @@ fine answer too: the rules then take the worst case.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -85,8 +85,7 @@ class Domain:
     default: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(NamedTuple):
     """A catalog snapshot.
 
     Attributes:
@@ -99,15 +98,15 @@ class Knowledge:
         answers: what rows say, by `questions.Question`; empty before they were asked.
     """
 
-    tables: Mapping[Key, Table] = field(default_factory=dict)
-    domains: Mapping[Key, Domain] = field(default_factory=dict)
+    tables: Mapping[Key, Table] = MappingProxyType({})
+    domains: Mapping[Key, Domain] = MappingProxyType({})
     enums: frozenset[Key] = frozenset()
     calm: frozenset[str] = frozenset()
     wild: frozenset[str] = frozenset()
     whole: bool = False
     timezone: str = ""
     schema: str = "public"
-    answers: Mapping[Any, Any] = field(default_factory=dict)
+    answers: Mapping[Any, Any] = MappingProxyType({})
 
 
 NOTHING = Knowledge()

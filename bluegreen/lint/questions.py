@@ -158,7 +158,8 @@ def _alter_type(op: Op, state: State) -> Iterator[Question]:
         # An explicit cast cuts longer values off, and refuses none.
         yield Question("long", op.table, one, most=new.mods[0])
     elif old.name in _TEXTS and new.key in state.knowledge.enums:
-        yield Question("labels", op.table, one, text=str(new))
+        enum = Name(new.schema, new.name)
+        yield Question("labels", op.table, one, text=str(enum))
 
 
 def _shorter(old: Type, new: Type) -> bool:
@@ -181,8 +182,8 @@ def op_start(state: State) -> int:
     return state.statement.at if state.statement else 0
 
 
-_CHECK = re.compile(r"\bcheck\s*\(", re.IGNORECASE)
-_STEP = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[()]")
+_CHECK = r"(?i)\bcheck\s*\("
+_STEP = r"'(?:[^']|'')*'|\"[^\"]*\"|[()]"
 
 
 def check_text(text: str, at: int) -> str:
@@ -191,11 +192,11 @@ def check_text(text: str, at: int) -> str:
     Empty where it is written in a way that this does not follow, e.g. with dollar
     quotes that hold brackets; it is then not asked.
     """
-    opened = _CHECK.search(text, max(at, 0))
+    opened = re.compile(_CHECK).search(text, max(at, 0))
     if opened is None or "$" in text or "--" in text or "/*" in text:
         return ""
     depth = 1
-    for step in _STEP.finditer(text, opened.end()):
+    for step in re.compile(_STEP).finditer(text, opened.end()):
         depth += {"(": 1, ")": -1}.get(step[0], 0)
         if not depth:
             return text[opened.end() : step.start()].strip()

@@ -7,10 +7,11 @@ fire on its own bad example cannot exist.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
-from bluegreen.lint.effects import Effect
+from bluegreen.lint.effects import NO_EFFECT, Effect
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.track import State
 
@@ -38,8 +39,7 @@ class Level(IntEnum):
             raise ValueError(f"{text!r} is not info, warning or error") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """Put `text` in place of the characters from `at` to `end`."""
 
     at: int
@@ -47,8 +47,7 @@ class Edit:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class SafeForm:
+class SafeForm(NamedTuple):
     """How the statement would be written safely.
 
     Attributes:
@@ -64,8 +63,7 @@ Condition = Callable[[Op, State], str | None]
 Fix = Callable[[Op, State], SafeForm | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule.
 
     Attributes:
@@ -112,12 +110,11 @@ class Rule:
     timeouts: bool = True
     known: str = ""
     target: int = 0
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = MappingProxyType({})
     rows: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A rule broken at a place.
 
     Attributes:
@@ -139,7 +136,7 @@ class Finding:
     source_line: str
     why: str
     workaround: str
-    effect: Effect = field(default_factory=Effect)
+    effect: Effect = NO_EFFECT
     safe: SafeForm | None = None
     reason: str = ""
     size: str = ""

@@ -35,12 +35,11 @@ def _replacing(statement: Statement, sql: str, state: State, write: bool) -> Saf
 
 def with_word(pattern: str, word: str) -> Callable[[Op, State], SafeForm | None]:
     """Put a word after the first match of `pattern`, e.g. CONCURRENTLY after INDEX."""
-    spaced = pattern.replace(r"\s+", _BETWEEN_WORDS)
-    finder = re.compile(spaced, re.IGNORECASE | re.DOTALL)
+    spaced = "(?is)" + pattern.replace(r"\s+", _BETWEEN_WORDS)
 
     def fix(op: Op, state: State) -> SafeForm | None:
         statement = _alone(op, state)
-        match = finder.match(statement.text) if statement else None
+        match = re.match(spaced, statement.text) if statement else None
         if statement is None or match is None:
             return None
         text = statement.text

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bluegreen.lint.parsing import parser
 
@@ -28,17 +28,18 @@ Tree = dict[str, Any]
 Fault = Literal["syntax-error", "psql-meta-command", "not-utf8", "copy-data"]
 
 _BLANKS = re.compile(r"(?:[\s;]+|--[^\n\r]*)+")
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
-_LINE_COMMENT = re.compile(r"--[^\n\r]*")
-_COPY_DATA = re.compile(r"\bfrom\s+stdin\b[^;]*;[^\n]*\n(.*?\n)\\\.[^\n]*", re.I | re.S)
+# Few files have these, and to compile a pattern takes as long as to read such a file.
+_COMMENT_EDGE = r"/\*|\*/"
+_LINE_COMMENT = r"--[^\n\r]*"
+_COPY_DATA = r"(?is)\bfrom\s+stdin\b[^;]*;[^\n]*\n(.*?\n)\\\.[^\n]*"
 _COMMENTS = frozenset({"SQL_COMMENT", "C_COMMENT"})
 # A file with more meta-commands than this is a psql script, and saying so once more
 # helps nobody; each costs a parse.
 _MOST_META_COMMANDS = 100
+_JSON = json.JSONDecoder(strict=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Something that keeps a stretch of the file from being read."""
 
     fault: Fault
@@ -46,8 +47,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(NamedTuple):
     """A comment, its marks included. `at` and `end` count characters."""
 
     at: int
@@ -55,7 +55,7 @@ class Comment:
     text: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Statement:
     """One statement.
 
@@ -192,7 +192,7 @@ def _without_copy_data(source: Source, sql: str) -> str:
         start = match.start(1) - match.start()
         return match[0][:start] + re.sub(r"[^\n]", " ", match[0][start:])
 
-    return _COPY_DATA.sub(blank, sql)
+    return re.sub(_COPY_DATA, blank, sql)
 
 
 def _parse(source: Source, sql: str) -> None:
@@ -291,7 +291,7 @@ def _error_at(error: parser.ParseError, sql: str) -> int:
 def _take(source: Source, sql: str, start: int, tree: str) -> None:
     """Add the statements of a parse of `sql`, which begins at `start` in the file."""
     base = start if source.text.isascii() else len(source.text[:start].encode())
-    for raw in json.loads(tree, strict=False)["stmts"]:
+    for raw in _JSON.decode(tree)["stmts"]:
         first = base + raw.get("stmt_location", 0)
         length = raw.get("stmt_len", 0)
         at = _skip(source.text, source.characters(first))
@@ -315,7 +315,7 @@ def _skip(text: str, at: int) -> int:
 def _comment_end(text: str, at: int) -> int:
     """End of the comment that opens at `at`; comments of PostgreSQL nest."""
     depth = 0
-    for edge in _COMMENT_EDGE.finditer(text, at):
+    for edge in re.compile(_COMMENT_EDGE).finditer(text, at):
         depth += 1 if edge[0] == "/*" else -1
         if not depth:
             return edge.end()
@@ -328,7 +328,7 @@ def _comments(text: str) -> Iterator[Comment]:
     try:
         tokens = parser.scan(text.replace("\0", " "))
     except parser.ParseError:
-        for match in _LINE_COMMENT.finditer(text):
+        for match in re.finditer(_LINE_COMMENT, text):
             yield Comment(match.start(), match.end(), match[0])
         return
     for token in tokens:

@@ -22,7 +22,7 @@ class Strategy(StrEnum):
     BIG_BANG = "big bang"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Signs:
     """What a file was seen to do; `strategy` weighs it."""
 

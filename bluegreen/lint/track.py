@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from bluegreen.lint import expressions, track_tables
 from bluegreen.lint.deciders import effect
@@ -32,8 +33,7 @@ BOOKKEEPING = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(NamedTuple):
     """The major versions that the files must be safe on; the worst of them counts."""
 
     low: int = FIRST_VERSION
@@ -45,7 +45,7 @@ class Versions:
         return (self.low, self.high) != (FIRST_VERSION, LAST_VERSION)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Transaction:
     """An open transaction.
 
@@ -72,7 +72,7 @@ class Transaction:
         return max((lock for lock, _ in self.locks.values()), default=None)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FileSoFar:
     """What stands in the file above the present op."""
 
@@ -88,6 +88,7 @@ class FileSoFar:
     changed_keys: set[Key] = field(default_factory=set)
     other_schema: bool = False
     lost: str = ""
+    told: set[str] = field(default_factory=set)
 
 
 class State:

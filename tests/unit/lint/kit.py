@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 
 from bluegreen.lint.config import Config
@@ -55,7 +54,7 @@ def answered(rule: Rule, sql: str) -> list[str]:
     asked = check(files(sql), Config(settings=QUIET), whole).questions
     rows = None if rule.rows == -1 else rule.rows
     answers = {question: Answer(rows, why="it took too long") for question in asked}
-    report = check(files(sql), Config(settings=QUIET), replace(whole, answers=answers))
+    report = check(files(sql), Config(settings=QUIET), whole._replace(answers=answers))
     return [finding.rule for finding in report.findings]
 
 
