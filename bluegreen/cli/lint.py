@@ -7,7 +7,7 @@ SQL is for `lint/`, how findings look for `report/lint_*.py`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -151,6 +151,8 @@ def lint(
     if migrator is not None and not transaction:
         chosen = _as_tool(migrator, chosen)
     texts = reader()
+    if migrator is not None:
+        chosen = _with_alone(migrator, chosen, texts)
     judge = _judge(chosen, dsn, explain=explain)
     report = judge(texts)
     if fix and _write(texts, report):
@@ -208,6 +210,14 @@ def _as_tool(migrator: Migrator, chosen: Config) -> Config:
 
     layout = LAYOUTS.get(migrator)
     return chosen._replace(transaction=layout.transaction if layout else "none")
+
+
+def _with_alone(migrator: Migrator, chosen: Config, names: Iterable[str]) -> Config:
+    """The files around which the tool was told to open no transaction."""
+    from bluegreen.migrators.layouts import runs_alone
+
+    alone = frozenset(name for name in names if runs_alone(migrator, Path(name)))
+    return chosen._replace(alone=alone)
 
 
 def _texts(paths: list[str]) -> dict[str, bytes]:

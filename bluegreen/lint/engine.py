@@ -137,6 +137,7 @@ class Run:
         wrapped = self.config.transaction == "file" or (
             self.config.transaction == "query" and len(source.statements) > 1
         )
+        wrapped = wrapped and source.name not in self.config.alone
         wrapped = wrapped and not _mark(_NO_TRANSACTION, source)
         self.state.open_file(source, in_transaction=wrapped)
         page = _Page(source, self.config)

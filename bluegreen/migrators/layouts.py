@@ -52,6 +52,20 @@ def forward_files(tool: str, folder: Path) -> list[Path]:
     return found
 
 
+_ALONE = re.compile(rb"^\s*executeInTransaction\s*=\s*false\s*$", re.I | re.M)
+
+
+def runs_alone(tool: str, file: Path) -> bool:
+    """Whether a file beside it tells the tool to open no transaction around it.
+
+    Flyway reads `V1__a.sql.conf`, of lines such as `executeInTransaction=false`.
+    """
+    beside = file.with_name(f"{file.name}.conf")
+    if tool != "flyway" or not beside.is_file():
+        return False
+    return _ALONE.search(beside.read_bytes()) is not None
+
+
 def _by_version(pattern: str) -> Callable[[Path], list[Path]]:
     """Files with a version in their name, as groups of the pattern, by its numbers."""
     finder = re.compile(pattern)

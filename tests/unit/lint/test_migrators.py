@@ -103,6 +103,23 @@ def test_the_tool_decides_about_transactions(tmp_path: Path) -> None:
     assert run(str(tmp_path), "--migrator", "flyway", "--transaction", "none")[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("executeInTransaction=false\n", 0),
+        ("encoding=UTF-8\r\n executeintransaction = FALSE\r\n", 0),
+        ("executeInTransaction=true\n", 1),
+        ("# executeInTransaction=false\n", 1),
+    ],
+)
+def test_flyway_is_told_of_transactions_beside_the_file(
+    tmp_path: Path, said: str, status: int
+) -> None:
+    put(tmp_path, ["V1__a.sql"], "CREATE INDEX CONCURRENTLY i ON n (a);")
+    put(tmp_path, ["V1__a.sql.conf"], said)
+    assert run(str(tmp_path), "--migrator", "flyway")[0] == status
+
+
 ALEMBIC = """BEGIN;
 
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL);
