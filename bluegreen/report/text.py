@@ -60,16 +60,17 @@ def text_of(result: object) -> str:
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Rows with their cells under each other; the last cell is left as it is."""
+    """Rows with their cells under each other; the last may have several lines."""
     table = [tuple(row) for row in rows]
     if not table:
         return []
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]) - 1)]
+    below = "\n" + indent + " " * sum(width + 2 for width in widths)
     return [
         (
             indent
             + "".join(f"{c:<{w}}  " for c, w in zip(row, widths, strict=False))
-            + row[-1]
+            + row[-1].replace("\n", below)
         ).rstrip()
         for row in table
     ]

@@ -28,7 +28,7 @@ from bluegreen.model.verdict import Finding, Needed, NotYet, Refused, Satisfied
 from bluegreen.report.answer import show
 from bluegreen.report.json_result import as_json, dump
 from bluegreen.report.results import Approved, Looked, PlanResult, Story
-from bluegreen.report.text import text_of
+from bluegreen.report.text import columns, text_of
 
 T = datetime(2026, 5, 4, 1, 2, 3, tzinfo=UTC)
 
@@ -324,3 +324,8 @@ def test_show_prints_to_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None
     assert first == "r-1 ended well in 1.0 s: nothing had to be changed; blue serves"
     assert json.loads(second)["seconds"] == 1.0
     assert error == ""
+
+
+def test_lines_of_a_cell_stand_under_each_other() -> None:
+    rows = [("a", "one", "first\nsecond"), ("bb", "2", "x")]
+    assert columns(rows) == ["  a   one  first\n           second", "  bb  2    x"]
