@@ -3,7 +3,8 @@
 Reads a file of cases (see `tests/cases/README.md`), loads each into scratch databases,
 lets the judge look at catalogs and data, and compares what it says with what real
 servers did. Nothing is replicated and no case's id or outcome reaches the judge.
-The last line is JSON: `cases`, `agree`, `false_ok`, `false_alarm` and their ids.
+The last line is JSON: `cases`, `agree`, `false_ok`, `false_alarm` and their ids. A case
+that cannot be read, loaded or judged in time counts as one that does not agree.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +23,7 @@ import psycopg
 
 from bluegreen.lab.server import Server
 from bluegreen.lint.compat.apply import fate
-from bluegreen.lint.compat.catalog import Catalog
+from bluegreen.lint.compat.catalog import Catalog, Publication, Published
 from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.judge import judge
 from bluegreen.lint.compat.publication_text import first_major
@@ -30,7 +33,13 @@ from bluegreen.lint.compat.verdict import Answer, Direction, Verdict, worst
 from bluegreen.model.errors import ServerRefused
 from bluegreen.postgres.compat_probes import rehearse
 from bluegreen.postgres.compat_snapshot import read_snapshot
-from tests.kit.judge_case import Case, Scratch, read_cases
+from tests.kit.judge_case import (
+    MAJORS,
+    Case,
+    Scratch,
+    UnreadableError,
+    read_what_can_be_read,
+)
 
 MEASURED_AS = {
     Answer.OK: {"OK"},
@@ -43,6 +52,19 @@ MEASURED_AS = {
 }
 FINE = {Answer.OK, Answer.LOSSY, Answer.APP}
 OPEN = {Answer.OK_IF, Answer.NEEDS, Answer.UNKNOWN}
+LIMIT_S = 60.0
+"""The longest that one direction of a case may take on one server."""
+STUMBLES = (
+    psycopg.Error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a strange case may raise; it is then unknown, and the others go on."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +118,34 @@ class Loaded:
 
 def judge_case(case: Case, place: Scratch, majors: Sequence[int]) -> Iterator[Judged]:
     """Judge one case on one server, as if both sides were of each of the majors."""
-    told = read_statements(case.migration)
     for direction in Direction:
         wanted = case.outcome.get(direction.value, {})
         versions = [v for v in majors if v in wanted]
         if versions:
-            yield from _direction(case, place, told, direction, wanted, versions)
+            yield from _in_time(case, place, direction, wanted, versions)
+
+
+def _in_time(
+    case: Case,
+    place: Scratch,
+    direction: Direction,
+    wanted: Mapping[int, str],
+    versions: Sequence[int],
+) -> list[Judged]:
+    try:
+        with place.bounded(place.limit_s or LIMIT_S):
+            told = read_statements(case.migration)
+            return list(_direction(case, place, told, direction, wanted, versions))
+    except STUMBLES as error:
+        why = f"{type(error).__name__}: {error}"
+        return [_unknown(case, direction, v, wanted[v], why) for v in versions]
+
+
+def _unknown(
+    case: Case, direction: Direction, major: int, measured: str, why: str
+) -> Judged:
+    blind = (_blind(direction, why),)
+    return Judged(case.id, direction, major, measured, Answer.UNKNOWN, blind)
 
 
 def _direction(
@@ -143,9 +187,9 @@ def _loaded(
 
 def _load(case: Case, place: Scratch, told: Told, direction: Direction) -> Loaded:
     reverse = direction is Direction.REVERSE
-    blue, green = "jc_blue", "jc_green"
+    blue, green = place.database("jc_blue"), place.database("jc_green")
+    place.drop_roles()
     for name in (blue, green):
-        place.database(name)
         rows = "" if direction is Direction.COPY and name == green else case.rows
         setup = case.blue_setup if name == blue else case.green_setup
         place.run(name, case.schema, rows, setup)
@@ -159,9 +203,10 @@ def _load(case: Case, place: Scratch, told: Told, direction: Direction) -> Loade
         _migrate(place, green, text)
     if reverse:
         published = _published(place, green, case.reverse_publication)
-    if direction is Direction.FORWARD:
+    blue_now = blue_before
+    if direction is Direction.FORWARD and case.blue_streaming:
         place.run(blue, case.blue_streaming)
-    now = _snapshot(place, blue), _snapshot(place, green)
+        blue_now = _snapshot(place, blue)
     return Loaded(
         case,
         told,
@@ -170,7 +215,8 @@ def _load(case: Case, place: Scratch, told: Told, direction: Direction) -> Loade
         green,
         before,
         blue_before,
-        *now,
+        blue_now,
+        _snapshot(place, green),
         published,
         place.probes,
     )
@@ -209,8 +255,8 @@ def _channel(loaded: Loaded, direction: Direction, major: int) -> Channel:
     made = loaded.published and first_major(text) <= major
     known = None
     if made and forward and not loaded.told.refreshed:
-        (publication,) = loaded.blue_before.publications.values()
-        listed = publication.relations
+        publication = _together(loaded.blue_before)
+        listed = publication.relations if publication else {}
         before = loaded.before.relations
         known = frozenset(before[n].oid for n in listed if n in before)
     zones = {
@@ -221,7 +267,7 @@ def _channel(loaded: Loaded, direction: Direction, major: int) -> Channel:
         direction=direction,
         sender=one,
         receiver=two,
-        publication=next(iter(one.publications.values())) if made else None,
+        publication=_together(one) if made else None,
         sender_zone=loaded.blue_before.zone if forward else one.zone,
         # An apply worker that started before the migration keeps its settings.
         receiver_zone=loaded.before.zone if forward else two.zone,
@@ -229,6 +275,32 @@ def _channel(loaded: Loaded, direction: Direction, major: int) -> Channel:
         options=_options(case.options),
         zones=zones,
         zone=loaded.before.zone,
+    )
+
+
+def _together(catalog: Catalog) -> Publication | None:
+    """What a subscription to all publications gets.
+
+    None where it is refused: two column lists for one table (15+).
+    """
+    relations: dict[tuple[str, str], Published] = {}
+    publications = list(catalog.publications.values())
+    for publication in publications:
+        for name, sent in publication.relations.items():
+            had = relations.setdefault(name, sent)
+            if set(had.columns) != set(sent.columns):
+                return None
+            tests = [f"({p.row_filter})" for p in (had, sent) if p.row_filter]
+            either = " OR ".join(tests) if len(tests) == 2 else ""
+            relations[name] = replace(sent, row_filter=either) if had != sent else sent
+    if not publications:
+        return None
+    return Publication(
+        name="p",
+        all_tables=any(p.all_tables for p in publications),
+        via_root=any(p.via_root for p in publications),
+        actions=frozenset(a for p in publications for a in p.actions),
+        relations=relations,
     )
 
 
@@ -271,11 +343,23 @@ def nearest(major: int, servers: Mapping[int, object]) -> int:
 
 def judge_all(cases: Sequence[Case], places: Mapping[int, Scratch]) -> Iterator[Judged]:
     """Judge all cases in all versions that they were measured in."""
-    for case in cases:
-        able = {m: place for m, place in places.items() if m >= case.min_version}
-        for have, place in able.items():
-            majors = [v for v in range(13, 19) if nearest(v, able) == have]
-            yield from judge_case(case, place, majors)
+    with ThreadPoolExecutor(max(len(places), 1)) as pool:
+        for case in cases:
+            able = {m: place for m, place in places.items() if m >= case.min_version}
+            ways = [
+                (case, place, [v for v in MAJORS if nearest(v, able) == have])
+                for have, place in able.items()
+            ]
+            for judged in pool.map(lambda way: list(judge_case(*way)), ways):
+                yield from judged
+            if not able:
+                yield from _not_tried(case, f"no server of {case.min_version} or later")
+
+
+def _not_tried(case: Case, why: str) -> Iterator[Judged]:
+    for direction in Direction:
+        for major, measured in case.outcome.get(direction, {}).items():
+            yield _unknown(case, direction, major, measured, why)
 
 
 def judge_by_trees(cases: Sequence[Case]) -> Iterator[Judged]:
@@ -294,7 +378,9 @@ def judge_by_trees(cases: Sequence[Case]) -> Iterator[Judged]:
                 yield Judged(case.id, direction, major, measured, answer, verdicts)
 
 
-def summary(judged: Sequence[Judged]) -> dict[str, object]:
+def summary(
+    judged: Sequence[Judged], unreadable: Sequence[str] = ()
+) -> dict[str, object]:
     """The JSON line. A case agrees when all its directions and versions do.
 
     `open` are cases with an answer that waits for a catalog or a probe; they count
@@ -305,7 +391,7 @@ def summary(judged: Sequence[Judged]) -> dict[str, object]:
     alarms = sorted({j.case for j in judged if j.false_alarm})
     good = [j for j in judged if j.measured == "OK"]
     return {
-        "cases": len(ids),
+        "cases": len(ids) + len(unreadable),
         "agree": len(ids - {j.case for j in judged if not j.agrees}),
         "false_ok": len(false_ok),
         "false_alarm": len(alarms),
@@ -322,6 +408,7 @@ def summary(judged: Sequence[Judged]) -> dict[str, object]:
         "other": sorted({j.case for j in judged if j.other}),
         "false_ok_ids": false_ok,
         "false_alarm_ids": alarms,
+        "unreadable": list(unreadable),
     }
 
 
@@ -349,16 +436,22 @@ def _told(judged: Iterator[Judged], *, verbose: bool) -> list[Judged]:
     return kept
 
 
-def _measure(given: argparse.Namespace) -> list[Judged]:
-    cases = [c for c in read_cases(given.file) if given.only in c.id]
+def _measure(cases: Sequence[Case], given: argparse.Namespace) -> list[Judged]:
     if given.trees_only:
         return _told(judge_by_trees(cases), verbose=given.verbose)
+    if not cases:
+        return []
     majors = [int(m) for m in given.majors.split(",")]
     with tempfile.TemporaryDirectory(prefix="judge-") as folder:
         servers = start_servers(Path(folder), majors)
+        print(f"servers: {', '.join(map(str, servers)) or 'none: run `make servers`'}")
         try:
             places = {
-                major: Scratch(server.conninfo(), probes=not given.catalog_only)
+                major: Scratch(
+                    server.conninfo(),
+                    probes=not given.catalog_only,
+                    limit_s=given.limit,
+                )
                 for major, server in servers.items()
             }
             return _told(judge_all(cases, places), verbose=given.verbose)
@@ -370,13 +463,26 @@ def _measure(given: argparse.Namespace) -> list[Judged]:
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.judge_cases")
     parser.add_argument("file", type=Path)
-    parser.add_argument("--majors", default="15,16,18", help="servers to look at")
+    parser.add_argument("--majors", default="15,16,17,18", help="servers to look at")
+    parser.add_argument(
+        "--limit", type=float, default=LIMIT_S, help="seconds a direction may take"
+    )
     parser.add_argument("--only", default="", help="part of an id")
     parser.add_argument("--trees-only", action="store_true")
     parser.add_argument("--catalog-only", action="store_true")
     parser.add_argument("--verbose", action="store_true")
-    print(json.dumps(summary(_measure(parser.parse_args(words)))))
-    return 0
+    given = parser.parse_args(words)
+    started = time.monotonic()
+    try:
+        cases, unreadable = read_what_can_be_read(given.file)
+    except UnreadableError as error:
+        cases, unreadable = [], {str(given.file): str(error)}
+    for name, why in unreadable.items():
+        print(f"{name} cannot be read: {why}")
+    judged = _measure([c for c in cases if given.only in c.id], given)
+    seconds = round(time.monotonic() - started, 1)
+    print(json.dumps({**summary(judged, list(unreadable)), "seconds": seconds}))
+    return 2 if unreadable and not cases else 0
 
 
 if __name__ == "__main__":

@@ -15,28 +15,38 @@ from psycopg import sql
 
 from bluegreen.lint.compat import apply as laws
 from bluegreen.lint.compat.catalog import Published, Relation
-from bluegreen.lint.compat.channel import Channel
+from bluegreen.lint.compat.channel import Channel, limited_writer
 from bluegreen.lint.compat.seen import Change, Image, Stopped
 from bluegreen.lint.compat.types import unreadable
+from bluegreen.postgres.compat_change import (
+    RULES,
+    insert_from,
+    kept_identity,
+    not_resent,
+    only,
+)
 
 _BINARY_COPY = 16
 """From this major the initial copy uses binary form too, where it is asked for."""
 
-_TOASTED_BYTES = 2000
-"""An unchanged value about this long is stored out of line and is not sent again."""
-
 
 class Applier:
     """The receiving side of one channel, inside a transaction.
+
+    With `as_writer` rows go in under the role that a worker takes on (16+, the table's
+    owner), which needs a session that may take on any role.
 
     Attributes:
         missed: changes that found no row.
         stopped: the first error, after which nothing more is applied.
     """
 
-    def __init__(self, session: psycopg.Connection, channel: Channel) -> None:
+    def __init__(
+        self, session: psycopg.Connection, channel: Channel, *, as_writer: bool = False
+    ) -> None:
         self._session = session
         self._channel = channel
+        self._as_writer = as_writer
         self._images: dict[int, sql.Identifier] = {}
         self.missed: list[Change] = []
         self.stopped: Stopped | None = None
@@ -119,9 +129,7 @@ class Applier:
     def _stop(self, sent: Published, error: psycopg.Error, rule: str) -> None:
         state = error.sqlstate or ""
         rule = (
-            _RULES.get(state, _RULES.get(state[:2], rule))
-            if rule != "truncate"
-            else rule
+            RULES.get(state, RULES.get(state[:2], rule)) if rule != "truncate" else rule
         )
         message = error.diag.message_primary or ""
         self.stopped = Stopped(rule, sent.name, message, state)
@@ -132,8 +140,18 @@ class Applier:
             if self._channel.receiver.major >= _BINARY_COPY:
                 self._look_at_wire(decided, row)
             self._put(image, decided.columns, row)
-        self._session.execute(_insert(decided, image))
+        self._put_in(decided.target, insert_from(decided, image))
         self._empty(image)
+
+    def _put_in(self, target: Relation, query: sql.Composed) -> None:
+        """Write as the role that the worker writes as (law 15)."""
+        role = limited_writer(self._channel, target) if self._as_writer else None
+        if role is None:
+            self._session.execute(query)
+            return
+        self._session.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+        self._session.execute(query)
+        self._session.execute("RESET ROLE")
 
     def _look_at_wire(self, decided: laws.Writes, row: Image) -> None:
         """With binary = true a value stops the worker where the types' forms differ."""
@@ -156,7 +174,7 @@ class Applier:
         if change.kind == "insert" and change.new is not None:
             image = self._image(decided)
             self._put(image, decided.columns, change.new)
-            self._session.execute(_insert(decided, image))
+            self._put_in(decided.target, insert_from(decided, image))
             self._empty(image)
             return
         finding = decided.finding
@@ -178,9 +196,10 @@ class Applier:
         where = sql.SQL("WHERE t.tableoid = {} AND t.ctid = {}::tid").format(
             sql.Literal(found[0]), sql.Literal(found[1])
         )
-        table = _only(decided.target)
+        table = only(decided.target)
         if change.kind == "delete":
-            self._session.execute(sql.SQL("DELETE FROM {} t {}").format(table, where))
+            query = sql.SQL("DELETE FROM {} t {}").format(table, where)
+            self._put_in(decided.target, query)
         else:
             self._update(decided, change, table, where)
 
@@ -198,18 +217,17 @@ class Applier:
         names = [
             c
             for c in decided.columns
-            if not _not_resent(change, c) and not _kept_identity(decided, change, c)
+            if not not_resent(change, c) and not kept_identity(decided, change, c)
         ]
         sets = [
             sql.SQL("{name} = i.{name}").format(name=sql.Identifier(name))
             for name in names
         ]
         if sets:
-            self._session.execute(
-                sql.SQL("UPDATE {} t SET {} FROM {} i {}").format(
-                    table, sql.SQL(", ").join(sets), image, where
-                )
+            query = sql.SQL("UPDATE {} t SET {} FROM {} i {}").format(
+                table, sql.SQL(", ").join(sets), image, where
             )
+            self._put_in(decided.target, query)
         self._empty(image)
 
     def _find(
@@ -236,7 +254,7 @@ class Applier:
         tests += [sql.SQL("t.{} IS NULL").format(sql.Identifier(n)) for n in absent]
         query = sql.SQL(
             "SELECT t.tableoid::bigint, t.ctid::text FROM {} t, {} i WHERE {} LIMIT 1"
-        ).format(_only(decided.target), image, sql.SQL(" AND ").join(tests))
+        ).format(only(decided.target), image, sql.SQL(" AND ").join(tests))
         row = self._with_operators(query)
         self._empty(image)
         return row
@@ -268,6 +286,7 @@ class Applier:
                     "CREATE TEMPORARY TABLE {} AS SELECT {} FROM {} WITH NO DATA"
                 ).format(name, columns, sql.Identifier(*decided.target.name))
             )
+            self._session.execute(sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(name))
             self._images[oid] = name
         return self._images[oid]
 
@@ -281,44 +300,3 @@ class Applier:
 
     def _empty(self, image: sql.Identifier) -> None:
         self._session.execute(sql.SQL("DELETE FROM {}").format(image))
-
-
-def _insert(decided: laws.Writes, image: sql.Identifier) -> sql.Composed:
-    columns = sql.SQL(", ").join(map(sql.Identifier, decided.columns))
-    return sql.SQL(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}"
-    ).format(sql.Identifier(*decided.target.name), columns, columns, image)
-
-
-def _only(target: Relation) -> sql.Composable:
-    """Apply writes into the named table alone, unless it is partitioned."""
-    name = sql.Identifier(*target.name)
-    return name if target.kind == "p" else sql.SQL("ONLY {}").format(name)
-
-
-def _not_resent(change: Change, column: str) -> bool:
-    assert change.old is not None
-    assert change.new is not None
-    value = change.new.get(column)
-    same = value is not None and value == change.old.get(column)
-    return same and len(value or "") > _TOASTED_BYTES
-
-
-def _kept_identity(decided: laws.Writes, change: Change, column: str) -> bool:
-    """An identity ALWAYS that keeps its value: apply may set it, SQL may not."""
-    assert change.old is not None
-    assert change.new is not None
-    found = decided.target.column(column)
-    always = found is not None and found.identity == "a"
-    return always and change.new.get(column) == change.old.get(column)
-
-
-_RULES = {
-    "23": "constraint",
-    "22": "does-not-fit",
-    "22012": "expression-fails",
-    "42883": "unqualified",
-    "42P01": "unqualified",
-    "P0": "trigger",
-}
-"""SQLSTATE, or its class, to the rule that explains it."""

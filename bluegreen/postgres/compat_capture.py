@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 import psycopg
 from psycopg import sql
 
-from bluegreen.lint.compat.catalog import Catalog, Name, Relation
+from bluegreen.lint.compat.catalog import Name, Relation
+from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.seen import Change, Image, Refused
 from bluegreen.lint.compat.statements import one_transaction
 
@@ -22,19 +23,21 @@ _SETUP = sql.SQL(
 CREATE SCHEMA bluegreen_rehearsal;
 CREATE UNLOGGED TABLE bluegreen_rehearsal.note (
   seq bigint GENERATED ALWAYS AS IDENTITY, relation bigint, kind text,
-  old_row text[], new_row text[]);
+  old_row text[], new_row text[], old_sent boolean, new_sent boolean);
 CREATE FUNCTION bluegreen_rehearsal.note() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-DECLARE old_row text[]; new_row text[];
+DECLARE old_row text[]; new_row text[]; old_sent boolean; new_sent boolean;
 BEGIN
   IF tg_op IN ('UPDATE', 'DELETE') THEN
-    EXECUTE 'SELECT ' || tg_argv[0] INTO old_row USING OLD;
+    EXECUTE 'SELECT ' || tg_argv[0] INTO old_row, old_sent USING OLD;
   END IF;
   IF tg_op IN ('INSERT', 'UPDATE') THEN
-    EXECUTE 'SELECT ' || tg_argv[0] INTO new_row USING NEW;
+    EXECUTE 'SELECT ' || tg_argv[0] INTO new_row, new_sent USING NEW;
   END IF;
-  INSERT INTO bluegreen_rehearsal.note (relation, kind, old_row, new_row)
-  VALUES (tg_relid::bigint, pg_catalog.lower(tg_op), old_row, new_row);
+  INSERT INTO bluegreen_rehearsal.note
+    (relation, kind, old_row, new_row, old_sent, new_sent)
+  VALUES
+    (tg_relid::bigint, pg_catalog.lower(tg_op), old_row, new_row, old_sent, new_sent);
   RETURN NULL;
 END $body$
 """
@@ -62,30 +65,47 @@ def row_image(alias: sql.Composable, columns: Iterable[str]) -> sql.Composed:
     return sql.SQL("ARRAY[{}]::text[]").format(sql.SQL(", ").join(parts))
 
 
+def row_filter(alias: sql.Composable, text: str) -> sql.Composed:
+    """A publication's WHERE over one row; what is null is not sent either.
+
+    "Rows for which the expression evaluates to false or null will not be published"
+    (CREATE PUBLICATION, 15+).
+    """
+    if not text:
+        return sql.Composed([sql.SQL("true")])
+    return sql.SQL(
+        "coalesce((SELECT {test} FROM (SELECT ({alias}).*) bluegreen_filter), false)"
+    ).format(test=as_sql(text), alias=alias)
+
+
 def capture(
-    session: psycopg.Connection, catalog: Catalog, writes: Sequence[str]
+    session: psycopg.Connection, channel: Channel, writes: Sequence[str]
 ) -> list[tuple[tuple[Change, ...], Refused | None]]:
-    """Run each write as a transaction of its own and note its changes.
+    """Run each write as a transaction of its own and note what of it is sent.
 
     Args:
         session: inside a transaction that will be rolled back, not in autocommit.
-        catalog: the picture of this side, taken before.
+        channel: with the picture of this side, taken before.
         writes: the application's statements, one transaction each.
 
     Raises:
         psycopg.OperationalError: the server went away.
     """
-    tables = [r for r in catalog.relations.values() if r.kind == "r"]
+    tables = [r for r in channel.sender.relations.values() if r.kind == "r"]
     session.execute(_SETUP)
     for table in tables:
-        _watch(session, table)
+        sent = channel.published_as(table)
+        _watch(session, table, sent.row_filter if sent else "")
     by_oid = {table.oid: table for table in tables}
     return [_one(session, by_oid, n, text) for n, text in enumerate(writes)]
 
 
-def _watch(session: psycopg.Connection, table: Relation) -> None:
+def _watch(session: psycopg.Connection, table: Relation, filtered: str) -> None:
     where = sql.Identifier(*table.name)
-    image = row_image(sql.SQL("$1"), (c.name for c in table.columns))
+    row = sql.SQL("$1")
+    image = sql.SQL("{}, {}").format(
+        row_image(row, (c.name for c in table.columns)), row_filter(row, filtered)
+    )
     for events, level in (
         ("INSERT OR UPDATE OR DELETE", "ROW"),
         ("TRUNCATE", "STATEMENT"),
@@ -129,6 +149,8 @@ def _one(
         if session.broken:
             raise
         session.execute("ROLLBACK TO SAVEPOINT bluegreen_write")
+        if error.sqlstate in _NOT_IN_A_TRANSACTION:
+            return (), None
         message = error.diag.message_primary or ""
         return (), Refused(number, error.sqlstate or "", message)
     return tuple(_notes(session, tables)), None
@@ -137,24 +159,39 @@ def _one(
 def _notes(session: psycopg.Connection, tables: dict[int, Relation]) -> list[Change]:
     rows = session.execute(
         "WITH gone AS (DELETE FROM bluegreen_rehearsal.note RETURNING *) "
-        "SELECT relation, kind, old_row, new_row FROM gone ORDER BY seq"
+        "SELECT relation, kind, old_row, new_row, old_sent, new_sent FROM gone "
+        "ORDER BY seq"
     ).fetchall()
     changes: list[Change] = []
     truncated: list[Name] = []
-    for oid, kind, old, new in rows:
+    for oid, kind, old, new, old_sent, new_sent in rows:
         table = tables[oid]
         if kind == "truncate":
             truncated.append(table.name)
-        else:
-            changes.append(
-                Change(
-                    kind, (table.name,), _as_image(table, old), _as_image(table, new)
-                )
-            )
+            continue
+        before = _as_image(table, old) if old_sent else None
+        after = _as_image(table, new) if new_sent else None
+        sent_as = _SENT_AS.get((before is not None, after is not None))
+        if sent_as:
+            changes.append(Change(sent_as, (table.name,), before, after))
     # One TRUNCATE of several tables is one message, and replays as one.
     if truncated:
         changes.append(Change("truncate", tuple(truncated)))
     return changes
+
+
+_NOT_IN_A_TRANSACTION = {"25001"}
+"""VACUUM, CREATE INDEX CONCURRENTLY and their like: only our transaction refuses them,
+and they change no row."""
+
+_SENT_AS = {
+    (True, True): "update",
+    (False, True): "insert",
+    (True, False): "delete",
+}
+"""How a change travels, by whether the row filter lets its old and its new row through:
+an UPDATE that brings a row into the filter is sent as an INSERT, one that takes it out
+as a DELETE (CREATE PUBLICATION, "Row Filters")."""
 
 
 def _as_image(table: Relation, texts: list[str | None] | None) -> Image | None:

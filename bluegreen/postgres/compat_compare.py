@@ -16,7 +16,8 @@ from bluegreen.lint.compat.catalog import Name, Relation
 from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.same import Pair, same
 from bluegreen.lint.compat.seen import Difference, Image
-from bluegreen.postgres.compat_capture import row_image
+from bluegreen.lint.compat.verdict import Direction
+from bluegreen.postgres.compat_capture import row_filter, row_image
 
 
 def shared_tables(channel: Channel) -> list[tuple[Relation, Relation]]:
@@ -64,7 +65,7 @@ def compare(
     for left, right in shared_tables(channel):
         columns = compared_columns(channel, left, right)
         if columns:
-            found += _table(
+            found += differing_rows(
                 read_rows(sender, left, columns),
                 read_rows(receiver, right, columns),
                 left.name,
@@ -75,13 +76,20 @@ def compare(
 
 
 def read_rows(
-    session: psycopg.Connection, table: Relation, columns: Sequence[str]
+    session: psycopg.Connection,
+    table: Relation,
+    columns: Sequence[str],
+    filtered: str = "",
 ) -> list[Image]:
-    """All rows of a table, without its inheritance children, as texts."""
+    """Rows of a table, without its inheritance children, as texts.
+
+    All of them, or those that a publication's row filter lets through.
+    """
     name = sql.Identifier(*table.name)
     source = name if table.kind == "p" else sql.SQL("ONLY {}").format(name)
-    query = sql.SQL("SELECT {} FROM {} bluegreen_row").format(
-        row_image(sql.SQL("bluegreen_row"), columns), source
+    row = sql.SQL("bluegreen_row")
+    query = sql.SQL("SELECT {} FROM {} bluegreen_row WHERE {}").format(
+        row_image(row, columns), source, row_filter(row, filtered)
     )
     return [
         dict(zip(columns, texts, strict=True))
@@ -97,6 +105,7 @@ def _pair(channel: Channel, left: Relation, right: Relation, column: str) -> Pai
         channel.sender.base_type(one.type),
         channel.receiver.base_type(two.type),
         channel.zone_of(left.name, column),
+        channel.direction is Direction.REVERSE,
     )
 
 
@@ -113,27 +122,27 @@ def _key(left: Relation, right: Relation, columns: Sequence[str]) -> tuple[str, 
     return ()
 
 
-def _table(
+def differing_rows(
     sent: list[Image],
     stored: list[Image],
     table: Name,
     pairs: Mapping[str, Pair],
     key: tuple[str, ...],
 ) -> Iterator[Difference]:
+    """Hold the rows of both sides against each other, by key or as whole rows. Pure."""
     if not key:
         key = _natural_key(sent, stored, tuple(pairs))
-    rest = list(stored)
+    rest = _Rest(stored, pairs, key)
     for row in sent:
-        twin = _twin(row, rest, pairs, key)
+        twin = rest.take(row)
         label = ", ".join(f"{c}={row[c]}" for c in key)
         if twin is None:
             yield Difference(table, "", label, "a row", None)
             continue
-        rest.remove(twin)
         for column, pair in pairs.items():
             if not same(pair, row[column], twin[column]):
                 yield Difference(table, column, label, row[column], twin[column])
-    for row in rest:
+    for row in rest.left():
         label = ", ".join(f"{c}={row[c]}" for c in key)
         yield Difference(table, "", label, None, "a row")
 
@@ -149,10 +158,45 @@ def _natural_key(
     return columns
 
 
-def _twin(
-    row: Image, rest: list[Image], pairs: Mapping[str, Pair], key: tuple[str, ...]
-) -> Image | None:
-    for other in rest:
-        if all(same(pairs[c], row[c], other[c]) for c in key):
-            return other
-    return None
+class _Rest:
+    """Rows of the receiver that no row of the sender has been held against yet.
+
+    Looked up by the key's texts first: a walk over all rows for each row would take
+    minutes from some thousand rows on.
+    """
+
+    def __init__(
+        self, rows: list[Image], pairs: Mapping[str, Pair], key: tuple[str, ...]
+    ) -> None:
+        self._pairs = pairs
+        self._key = key
+        self._rows = dict(enumerate(rows))
+        self._places: dict[tuple[str | None, ...], list[int]] = {}
+        for place, row in self._rows.items():
+            self._places.setdefault(self._texts(row), []).append(place)
+        self._by_text_only = not any(map(_has_other_texts, (pairs[c] for c in key)))
+
+    def take(self, row: Image) -> Image | None:
+        """The first row with the same key, which is then no longer here."""
+        places = self._places.get(self._texts(row), [])
+        for place in (*places, *(() if self._by_text_only else self._rows)):
+            other = self._rows.get(place)
+            if other is not None and self._alike(row, other):
+                del self._rows[place]
+                return other
+        return None
+
+    def left(self) -> list[Image]:
+        """What nobody took."""
+        return list(self._rows.values())
+
+    def _texts(self, row: Image) -> tuple[str | None, ...]:
+        return tuple(row[c] for c in self._key)
+
+    def _alike(self, row: Image, other: Image) -> bool:
+        return all(same(self._pairs[c], row[c], other[c]) for c in self._key)
+
+
+def _has_other_texts(pair: Pair) -> bool:
+    """Whether one value may have two texts: `1.0` and `1.00`, `ab` and `ab  `."""
+    return pair.differ or pair.receiver.removesuffix("[]") in {"numeric", "character"}

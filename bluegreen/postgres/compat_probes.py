@@ -22,7 +22,11 @@ from bluegreen.lint.compat.verdict import Direction
 from bluegreen.postgres.compat_apply import Applier
 from bluegreen.postgres.compat_capture import as_sql, capture
 from bluegreen.postgres.compat_compare import compare, read_rows
-from bluegreen.postgres.compat_worker import enter, start_stream
+from bluegreen.postgres.compat_worker import (
+    enter,
+    silence_event_triggers,
+    start_stream,
+)
 
 
 def rehearse(
@@ -55,13 +59,17 @@ def _rehearse(
     writes: Sequence[str],
     derived: Sequence[Derived],
 ) -> Seen:
+    for session in (sender, receiver):
+        # An apply worker writes where sessions are read-only by default (measured).
+        session.execute("SET TRANSACTION READ WRITE")
+        silence_event_triggers(session)
     reverse = channel.direction is Direction.REVERSE
     migrated = sender if reverse else receiver
-    orphans = _orphans(receiver, channel)
+    before = orphans(receiver, channel)
     derived = [d for d in derived if not _carried(channel, d)]
     stale = _stale(migrated, derived)
     existing = _existing(sender, receiver, channel)
-    applier = Applier(receiver, channel)
+    applier = Applier(receiver, channel, as_writer=True)
     path = _setting(receiver, "search_path")
     sender.execute(
         "SELECT pg_catalog.set_config('TimeZone', %s, true)", [channel.sender_zone]
@@ -69,7 +77,7 @@ def _rehearse(
     enter(receiver, channel)
     copied = _copy(sender, channel, applier)
     start_stream(receiver, channel)
-    noted = capture(sender, channel.sender, writes)
+    noted = capture(sender, channel, writes)
     for some, _ in noted:
         applier.stream(some)
     changes = [change for some, _ in noted for change in some]
@@ -87,7 +95,7 @@ def _rehearse(
         harms=()
         if applier.stopped
         else (
-            *_new_orphans(orphans, _orphans(receiver, channel)),
+            *_new_orphans(before, orphans(receiver, channel)),
             *_newly_stale(stale, _stale(migrated, derived), changes, reverse=reverse),
         ),
     )
@@ -128,7 +136,8 @@ def _copy(
     for name, sent in channel.publication.relations.items():
         source = channel.sender.relations[name]
         if applier.stopped is None:
-            applier.copy(sent, read_rows(sender, source, sent.columns))
+            rows = read_rows(sender, source, sent.columns, sent.row_filter)
+            applier.copy(sent, rows)
             copied.add(name)
     return frozenset(copied)
 
@@ -151,10 +160,12 @@ def _foreign_keys(channel: Channel) -> Iterator[tuple[Relation, Constraint]]:
                 yield relation, constraint
 
 
-def _orphans(
-    session: psycopg.Connection, channel: Channel
-) -> Counter[tuple[Name, str]]:
-    """Rows whose foreign key finds nothing, by table and constraint."""
+def orphans(session: psycopg.Connection, channel: Channel) -> Counter[tuple[Name, str]]:
+    """Rows whose foreign key finds nothing, by table and constraint.
+
+    Raises:
+        psycopg.Error: a table could not be read.
+    """
     found: Counter[tuple[Name, str]] = Counter()
     for relation, key in _foreign_keys(channel):
         assert key.other is not None

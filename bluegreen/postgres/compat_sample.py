@@ -17,6 +17,7 @@ from bluegreen.lint.compat.catalog import Name, Relation, shown
 from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.same import Pair, same
 from bluegreen.lint.compat.seen import Difference, Image
+from bluegreen.lint.compat.verdict import Direction
 from bluegreen.postgres.compat_capture import row_image
 from bluegreen.postgres.compat_compare import compared_columns
 
@@ -232,6 +233,7 @@ def _pairs(channel: Channel, sample: Sampled) -> Mapping[str, Pair]:
                 channel.sender.base_type(one.type),
                 channel.receiver.base_type(two.type),
                 channel.zone_of(sample.name, name),
+                channel.direction is Direction.REVERSE,
             )
     return pairs
 

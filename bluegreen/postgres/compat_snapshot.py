@@ -301,7 +301,7 @@ def _publications(
         name = (row.schemaname, row.tablename)
         if name in relations:
             columns = _sent(relations[name], row.columns, major)
-            listed[row.pubname][name] = Published(name, columns, bool(row.row_filter))
+            listed[row.pubname][name] = Published(name, columns, row.row_filter or "")
     return {
         row.pubname: Publication(
             name=row.pubname,

@@ -1,7 +1,7 @@
 """Runs a measured case for real: a publication, a subscription, and a look at rows.
 
 Owns the replay, so that the data in `tests/cases` and PostgreSQL stay one. It shares
-with the judge only what a difference between two tables is.
+with the judge only what a difference between two tables, and what an orphan is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from psycopg.conninfo import make_conninfo
 from bluegreen.lint.compat.catalog import Catalog
 from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.verdict import Direction
+from bluegreen.postgres.compat_capture import as_sql
 from bluegreen.postgres.compat_compare import compare
+from bluegreen.postgres.compat_probes import orphans
 from bluegreen.postgres.compat_snapshot import read_snapshot
 from tests.kit.judge_case import Case, Scratch
 from tests.kit.wait import wait_until
@@ -77,11 +79,20 @@ def _stream(
         left, right = read_snapshot(one), read_snapshot(two)
         channel = _channel(direction, left, right)
         with one.transaction(), two.transaction():
-            return "SILENT" if compare(one, two, channel) else "OK"
+            harmed = orphans(two, channel).total() or (
+                direction is not Direction.REVERSE and _broken(two, case)
+            )
+            return "SILENT" if harmed or compare(one, two, channel) else "OK"
+
+
+def _broken(green: psycopg.Connection, case: Case) -> bool:
+    """Whether what the migration derived no longer holds, by the case's own count."""
+    row = green.execute(as_sql(case.broken)).fetchone() if case.broken else None
+    return bool(row and row[0])
 
 
 def _channel(direction: Direction, left: Catalog, right: Catalog) -> Channel:
-    (publication,) = left.publications.values()
+    publication = left.publications.get("p")
     return Channel(direction, left, right, publication)
 
 
@@ -120,14 +131,15 @@ def _subscribe(
         *filter(None, [case.options]),
     ]
     with place.connect(sender) as session:
-        (name,) = session.execute("SELECT pubname FROM pg_publication").fetchall()[0]
+        rows = session.execute("SELECT pubname FROM pg_publication").fetchall()
+    names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in rows)
     query = sql.SQL("CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH ({})")
     place.execute(
         receiver,
         query.format(
             sql.Identifier(_NAME),
             sql.Literal(make_conninfo(place.conninfo, dbname=sender)),
-            sql.Identifier(name),
+            names,
             sql.SQL(", ").join(map(sql.SQL, options)),
         ),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bluegreen.lint.compat.catalog import Published, Relation, shown
-from bluegreen.lint.compat.channel import Channel, sent_key
+from bluegreen.lint.compat.channel import Channel, limited_writer, sent_key
 
 _DEFERRABLE_KEY_SILENT = 18
 """From this major a DEFERRABLE primary key passes the check and then finds no row."""
@@ -109,11 +109,10 @@ def _names(sent: Published, target: Relation | None) -> Stops | None:
 
 def _rights(channel: Channel, target: Relation) -> Stops | None:
     """Law 15: since 15 row security that binds the writing role is an error."""
-    name = channel.writer_role(target)
-    role = channel.receiver.roles.get(name)
-    if role is None or role.superuser or channel.receiver.major < _RLS_CHECKED:
+    name = limited_writer(channel, target)
+    if name is None or channel.receiver.major < _RLS_CHECKED:
         return None
-    bound = target.rls and not role.bypasses_rls
+    bound = target.rls and not channel.receiver.roles[name].bypasses_rls
     if bound and (target.forced_rls or name != target.owner):
         return Stops("rights", f"row security binds {name} on {shown(target.name)}")
     return None
@@ -151,13 +150,13 @@ def _local_key(target: Relation) -> tuple[str, ...] | None:
 
 def _keyless(channel: Channel, target: Relation, *, full: bool) -> Finding:
     where = shown(target.name)
+    if full:
+        return WholeRow()
     deferrable = target.primary is not None
     if deferrable and channel.receiver.major >= _DEFERRABLE_KEY_SILENT:
         return Skips(
             "deferrable-key", f"no row of {where} is found by a deferrable key"
         )
-    if full:
-        return WholeRow()
     return Stops(
         "no-key",
         f"{where} has no usable key on the receiving side, and the other side does "

@@ -153,11 +153,14 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A relation as its publication sends it: `pg_publication_tables`."""
+    """A relation as its publication sends it: `pg_publication_tables`.
+
+    `row_filter` is the expression of its WHERE, names in full; empty without one.
+    """
 
     name: Name
     columns: tuple[str, ...]
-    filtered: bool = False
+    row_filter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

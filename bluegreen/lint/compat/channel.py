@@ -77,6 +77,13 @@ class Channel:
         return self.owner
 
 
+def limited_writer(channel: Channel, target: Relation) -> str | None:
+    """The role that rows are written as, None where nothing is forbidden to it."""
+    name = channel.writer_role(target)
+    role = channel.receiver.roles.get(name)
+    return None if role is None or role.superuser else name
+
+
 def sent_key(relation: Relation) -> frozenset[str] | None:
     """The columns that a sender marks as key; None means the whole row (FULL)."""
     if relation.identity == "f":

@@ -157,8 +157,8 @@ def _one_published(
     channel: Channel, sent: Published, seen: Seen | None
 ) -> Iterator[Verdict]:
     where = shown(sent.name)
-    if sent.filtered:
-        text = f"{where} is published with a row filter, which is not judged"
+    if sent.row_filter and seen is None:
+        text = f"{where} is published with a row filter: rows outside it do not travel"
         yield _verdict(channel, Answer.UNKNOWN, "row-filter", where, text)
     decided = laws.fate(channel, sent)
     if isinstance(decided, laws.Stops):

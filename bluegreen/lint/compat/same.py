@@ -8,8 +8,10 @@ spacing, leading zeros) is the same; text that the other type cannot give back i
 from __future__ import annotations
 
 import json
+import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -29,6 +31,9 @@ _TEXTS = {"text", "character varying", "character", "name", "citext", "public.ci
 _JSON = {"json", "jsonb"}
 _STAMPS = {"timestamp without time zone", "timestamp with time zone", "date"}
 _NETWORK = {"inet", "cidr"}
+_TIMES = {"time without time zone", "time with time zone"}
+_RANGES = {"int4range", "int8range", "numrange"}
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _WORDS = {
     **dict.fromkeys(("t", "true", "y", "yes", "on", "1"), True),
     **dict.fromkeys(("f", "false", "n", "no", "off", "0"), False),
@@ -39,12 +44,14 @@ _WORDS = {
 class Pair:
     """The two types of one column, domains already resolved to what lies below.
 
-    `zone` is the one that a timestamp without a zone is meant in.
+    `zone` is the one that a timestamp without a zone is meant in. `back` says that the
+    receiver's type is the one the column always had, and the sender's is new.
     """
 
     sender: str
     receiver: str
     zone: str = "UTC"
+    back: bool = False
 
     @property
     def differ(self) -> bool:
@@ -53,13 +60,15 @@ class Pair:
 
 
 def family(name: str) -> str:
-    """A coarse kind of type: number, text, json, stamp, network or the type itself."""
+    """A coarse kind of type: number, text, json, stamp, ..., or the type itself."""
     for label, members in (
         ("number", _NUMBERS),
         ("text", _TEXTS),
         ("json", _JSON),
         ("stamp", _STAMPS),
         ("network", _NETWORK),
+        ("time", _TIMES),
+        ("range", _RANGES),
     ):
         if name in members:
             return label
@@ -81,18 +90,27 @@ def same(pair: Pair, sent: str | None, stored: str | None) -> bool:
 
 
 def _form_is_lost(pair: Pair, sent: str) -> bool:
-    """Types whose text is not what the application wrote, sent to a text column."""
+    """Types whose text is not what the application wrote, sent to a text column.
+
+    A column that was bytea or jsonb all along gives its own text; one that was text
+    before has lost it.
+    """
     if pair.receiver not in _TEXTS or not pair.differ:
         return False
-    if pair.sender == "bytea":
-        return True
     if pair.sender == "character":
         return sent.endswith(" ")
-    return pair.sender == "jsonb" and sent[:1] in {"{", "[", '"'}
+    if pair.sender == "bytea":
+        return pair.back
+    return pair.back and pair.sender == "jsonb" and sent[:1] in {"{", "[", '"'}
 
 
 def _equal(pair: Pair, sent: str, stored: str) -> bool:
     kinds = {family(pair.sender), family(pair.receiver)}
+    if pair.sender.endswith("[]") and pair.receiver.endswith("[]"):
+        return _arrays(pair, sent, stored)
+    form = _FORMS.get(min(kinds)) if len(kinds) == 1 else None
+    if form is not None:
+        return form(sent) == form(stored)
     if kinds == {"text"}:
         return _texts(pair, sent, stored)
     if "boolean" in kinds:
@@ -105,8 +123,6 @@ def _equal(pair: Pair, sent: str, stored: str) -> bool:
         return _stamps(pair, sent, stored)
     if "uuid" in kinds:
         return _plain(sent) == _plain(stored)
-    if kinds == {"network"}:
-        return sent.removesuffix("/32") == stored.removesuffix("/32")
     return "bytea" in kinds and pair.sender in _TEXTS
 
 
@@ -114,6 +130,34 @@ def _texts(pair: Pair, sent: str, stored: str) -> bool:
     if "character" in (pair.sender, pair.receiver):
         return sent.rstrip(" ") == stored.rstrip(" ")
     return "citext" in f"{pair.sender} {pair.receiver}" and sent == stored
+
+
+def _arrays(pair: Pair, sent: str, stored: str) -> bool:
+    """Element by element, where both have the same braces and quotes around them."""
+    one = replace(pair, sender=pair.sender[:-2], receiver=pair.receiver[:-2])
+    left, right = _ELEMENT.split(sent), _ELEMENT.split(stored)
+    return len(left) == len(right) and all(
+        a == b or (a != "NULL" != b and same(one, a, b))
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+_ELEMENT = re.compile(r"([{},])")
+"""What stands between elements. A quoted element that holds one of these comes in
+parts; then each part must be the same."""
+
+
+def _plain_numbers(text: str) -> str:
+    """A range with each number in its shortest form: `[1.50,2)` as `[1.5,2)`."""
+    return _NUMBER.sub(lambda found: format(Decimal(found[0]).normalize(), "f"), text)
+
+
+_FORMS: dict[str, Callable[[str], str]] = {
+    "network": lambda text: text.removesuffix("/32"),
+    "range": _plain_numbers,
+    "time": lambda text: text.removesuffix("+00"),
+}
+"""What makes two texts of one kind of type alike when they are one value."""
 
 
 def _truth(text: str) -> bool | None:

@@ -116,3 +116,13 @@ def test_row_security_binds_who_writes(
     )
     decided = decide(catalog(table(ID, NOTE)), green, owner="sub")
     assert isinstance(decided, Stops) is stops
+
+
+@pytest.mark.parametrize("major", [17, 18])
+def test_whole_rows_are_found_under_a_deferrable_key(major: int) -> None:
+    """Measured on 16 and 18 (`t_key_shift`)."""
+    deferrable = replace(KEY, immediate=False)
+    one = table(ID, NOTE, identity="f", indexes=(deferrable,))
+    decided = decide(catalog(one, major=major), catalog(one, major=major))
+    assert isinstance(decided, Writes)
+    assert isinstance(decided.finding, WholeRow)

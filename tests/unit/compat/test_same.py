@@ -33,6 +33,9 @@ TS, TZ = "timestamp without time zone", "timestamp with time zone"
         ("boolean", "text", "t", "true"),
         ("text", "bytea", "ab", "\\x6162"),
         ("cidr", "inet", "10.0.0.1/32", "10.0.0.1"),
+        ("integer[]", "numeric[]", "{1,NULL,{2}}", "{1.00,NULL,{2.0}}"),
+        ("int4range", "numrange", "[1,5)", "[1.0,5)"),
+        ("time without time zone", "time with time zone", "10:00:00", "10:00:00+00"),
     ],
 )
 def test_the_same_value(sender: str, receiver: str, sent: str, stored: str) -> None:
@@ -48,14 +51,19 @@ def test_the_same_value(sender: str, receiver: str, sent: str, stored: str) -> N
         ("double precision", "real", "0.123456789012", "0.12345679"),
         ("text", "inet", "10.0.0.1/32", "10.0.0.1"),
         ("character", "character varying", "x   ", "x   "),
-        ("jsonb", "text", '{"a": 1}', '{"a": 1}'),
-        ("bytea", "text", "\\x61", "\\x61"),
         (TS, "date", "2024-03-01 12:34:00", "2024-03-01"),
         (TS, TZ, "2024-01-01 00:00:00", "2024-01-01 05:00:00+00"),
         (TS, TS, "2024-01-01 00:00:00.7", "2024-01-01 00:00:01"),
         ("text", "text", "a", "A"),
         ("text", "text", "", "a"),
         ("integer", "boolean", "0", "t"),
+        ("integer[]", "numeric[]", "{1,2}", "{1}"),
+        ("integer[]", "numeric[]", "{1}", "{1.5}"),
+        ("integer[]", "text[]", "{NULL}", "{0}"),
+        ("text[]", "text[]", '{"a,b"}', '{"a,c"}'),
+        ("int4range", "int8range", "empty", "(,)"),
+        ("int4range", "numrange", "[1,5)", "[1,5]"),
+        ("time without time zone", "time with time zone", "10:00:00", "10:00:00+02"),
     ],
 )
 def test_another_value(sender: str, receiver: str, sent: str, stored: str) -> None:
@@ -74,3 +82,13 @@ def test_null_is_no_empty_text(
 def test_a_timestamp_is_read_in_the_zone_of_its_using() -> None:
     pair = Pair(TS, TZ, "America/New_York")
     assert same(pair, "2024-01-01 00:00:00", "2024-01-01 05:00:00+00")
+
+
+@pytest.mark.parametrize(
+    ("sender", "text"), [("jsonb", '{"a": 1}'), ("bytea", "\\x61")]
+)
+def test_a_text_that_went_through_another_type_is_not_what_was_written(
+    sender: str, text: str
+) -> None:
+    assert same(Pair(sender, "text"), text, text)
+    assert not same(Pair(sender, "text", back=True), text, text)

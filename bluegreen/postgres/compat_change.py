@@ -1,0 +1,60 @@
+"""How one change of a row reads in SQL, and what a refusal of it means.
+
+Owns the small words of the imitation, without a connection; their order is for
+`compat_apply`.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from bluegreen.lint.compat import apply as laws
+from bluegreen.lint.compat.catalog import Relation
+from bluegreen.lint.compat.seen import Change
+
+_TOASTED_BYTES = 2000
+"""An unchanged value about this long is stored out of line and is not sent again."""
+
+
+def insert_from(decided: laws.Writes, image: sql.Identifier) -> sql.Composed:
+    """Rows of an image into the target, an identity ALWAYS included, as apply may."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, decided.columns))
+    return sql.SQL(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}"
+    ).format(sql.Identifier(*decided.target.name), columns, columns, image)
+
+
+def only(target: Relation) -> sql.Composable:
+    """Apply writes into the named table alone, unless it is partitioned."""
+    name = sql.Identifier(*target.name)
+    return name if target.kind == "p" else sql.SQL("ONLY {}").format(name)
+
+
+def not_resent(change: Change, column: str) -> bool:
+    """Whether an UPDATE leaves a large value where it is, and so does not send it."""
+    assert change.old is not None
+    assert change.new is not None
+    value = change.new.get(column)
+    same = value is not None and value == change.old.get(column)
+    return same and len(value or "") > _TOASTED_BYTES
+
+
+def kept_identity(decided: laws.Writes, change: Change, column: str) -> bool:
+    """An identity ALWAYS that keeps its value: apply may set it, SQL may not."""
+    assert change.old is not None
+    assert change.new is not None
+    found = decided.target.column(column)
+    always = found is not None and found.identity == "a"
+    return always and change.new.get(column) == change.old.get(column)
+
+
+RULES = {
+    "23": "constraint",
+    "22": "does-not-fit",
+    "22012": "expression-fails",
+    "42501": "rights",
+    "42883": "unqualified",
+    "42P01": "unqualified",
+    "P0": "trigger",
+}
+"""SQLSTATE, or its class, to the rule that explains it."""
