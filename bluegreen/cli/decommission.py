@@ -14,6 +14,7 @@ from bluegreen.cli.words import AsJson, Log, LogForm, PlaybookFile
 
 if TYPE_CHECKING:
     from bluegreen.cli.opened import Opened
+    from bluegreen.model.history import State
     from bluegreen.report.teller import Teller
     from bluegreen.steps.decommission import Decommission
 
@@ -33,7 +34,8 @@ def decommission(
 
     It refuses before the window's end, while a pointer names blue, while a client is
     connected to blue, and without a proved backup. It never acts on a database that
-    does not say by itself that it is the blue of this cutover.
+    does not say by itself that it is the blue of this cutover. On a terminal, without
+    --if-due, it asks for blue's word first.
 
     Raises:
         BluegreenError: by its code, what stopped it; 8003 while it is not due.
@@ -51,6 +53,8 @@ def decommission(
         elif _is_cut_short(open_, step):
             _finish(open_, step, teller, as_json=json_)
         elif not (waiting := _not_due(open_, step)):
+            if not if_due:
+                _ask(open_)
             _let_go(open_, step, teller, as_json=json_)
         elif not if_due:
             raise _refusal(waiting)
@@ -83,6 +87,15 @@ def _is_over(open_: Opened, step: Decommission) -> bool:
     return step.is_over(fold(read_records(green)), read_fence(green))
 
 
+def _ask(open_: Opened) -> None:
+    """Only now: the database given as blue was seen to be the blue of the cutover."""
+    from bluegreen.cli.confirm import require_word
+    from bluegreen.postgres.identity import identity_of
+
+    blue = open_.world.blue
+    require_word(identity_of(blue), blue.address)
+
+
 def _is_cut_short(open_: Opened, step: Decommission) -> bool:
     """The command was begun, was not seen to end well, and blue does not answer."""
     if not step.command:
@@ -109,6 +122,8 @@ def _not_due(open_: Opened, step: Decommission) -> str:
     if not is_built(open_.world.green):
         return "no cutover was made: green has no journal"
     state = fold(read_records(open_.world.green))
+    if waiting := _in_quarantine(open_, step, state):
+        return waiting
     if state.open_move or not (state.last_move is None or state.last_move.moved):
         # Clients are held back just now, and would be taken for lost.
         require_free(open_.world.green)
@@ -118,6 +133,19 @@ def _not_due(open_: Opened, step: Decommission) -> str:
         error = refusal_error(verdict)
         error.traffic = traffic_line(open_.world)
         raise error
+    return verdict.why if isinstance(verdict, NotYet) else ""
+
+
+def _in_quarantine(open_: Opened, step: Decommission, state: State) -> str:
+    """Why blue still stands, where that is all that is left; asked without a record."""
+    from bluegreen.model.verdict import NotYet
+    from bluegreen.postgres.fence import read_fence
+
+    green = read_fence(open_.world.green)
+    if not step.command or not step.is_done_but_for_command(state, green):
+        return ""
+    wait = step.await_quarantine
+    verdict = wait.judge(wait.observe(open_.world))
     return verdict.why if isinstance(verdict, NotYet) else ""
 
 
@@ -142,7 +170,7 @@ def _refusal(why: str) -> Exception:
         8003,
         "decommission is not due",
         seen=why,
-        wanted="the end of the window",
+        wanted="the end of the window, or of blue's quarantine",
         traffic="green",
         hint="a timer with `bluegreen decommission --if-due` does it when it is time",
     )

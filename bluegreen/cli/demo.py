@@ -88,6 +88,8 @@ def _act(stage: Stage, words: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bluegreen", *words, "--log", "text"],
         env={**os.environ, **stage.environ},
+        # Nobody is asked to type a word: the databases are throw-away.
+        stdin=subprocess.DEVNULL,
         # stdout is kept for the last line; what an act says goes beside it.
         stdout=sys.stderr,
     )

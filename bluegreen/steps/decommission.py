@@ -1,16 +1,19 @@
 """The step `decommission`: blue stops being a rollback target.
 
-Owns the parameters and the order of the end; the refusals are in `release/due.py`.
+Owns the parameters and the order of the end; the refusals are in `release/due.py`, the
+quarantine in `release/quarantine.py`.
 `bluegreen decommission` runs it, `run` leaves it for later.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Literal
 
 from bluegreen.model.history import State
 from bluegreen.postgres.fence import FenceFacts
 from bluegreen.steps.contract import Action, Step
+from bluegreen.steps.fields import Duration
 from bluegreen.steps.mitigation.contract import RemoveHelpers, RunContract
 from bluegreen.steps.release.due import AwaitWindowEnd
 from bluegreen.steps.release.end import (
@@ -19,6 +22,7 @@ from bluegreen.steps.release.end import (
     TakeBlueDown,
     TakeFinalBackup,
 )
+from bluegreen.steps.release.quarantine import AwaitQuarantine
 from bluegreen.steps.restore_backup import Proof, RestoreBackup
 
 
@@ -38,6 +42,14 @@ class Decommission(Step):
     """A program that takes blue down, without a shell; it must bear being run twice.
     Nothing is run where it is left out."""
 
+    quarantine: Duration = timedelta(hours=72)
+    """How long blue is kept, fenced and whole, between its release and `command`."""
+
+    @property
+    def await_quarantine(self) -> AwaitQuarantine:
+        """The one that waits before the command."""
+        return AwaitQuarantine(self.key, self.quarantine, self.last_action.id)
+
     @property
     def last_action(self) -> TakeBlueDown:
         """The one that runs the command."""
@@ -53,6 +65,12 @@ class Decommission(Step):
             return False
         if self.command:
             return self.last_action.id in state.results
+        return self.is_done_but_for_command(state, green)
+
+    def is_done_but_for_command(self, state: State, green: FenceFacts) -> bool:
+        """Whether only blue's end is left, by what green tells alone."""
+        if not state.released:
+            return False
         proved = all(action.id in state.results for action in self._backup)
         return proved and green.missing == green.tables
 
@@ -65,7 +83,7 @@ class Decommission(Step):
     def actions(self) -> tuple[Action[Any], ...]:
         """What the engine runs, in order."""
         key = self.key
-        last = (self.last_action,) if self.command else ()
+        last = (self.await_quarantine, self.last_action) if self.command else ()
         return (
             AwaitWindowEnd(key),
             EndWayBack(key),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -101,7 +104,12 @@ def steps(window: str, made: Leaving) -> list[dict[str, object]]:
         {"step": "replicate"},
         {"step": "cutover", "probe": False},
         {"step": "hold", "window": window},
-        {"step": "decommission", "final_backup": "last", "command": command},
+        {
+            "step": "decommission",
+            "final_backup": "last",
+            "command": command,
+            "quarantine": "1ms",
+        },
     ]
 
 
@@ -129,7 +137,7 @@ def test_it_is_quiet_until_it_is_due(leaving: Callable[..., Leaving]) -> None:
     assert text == (
         "error BG-8003: decommission is not due\n"
         "  seen:    the window ends at TIME UTC, in SPAN\n"
-        "  wanted:  the end of the window\n"
+        "  wanted:  the end of the window, or of blue's quarantine\n"
         "  traffic: green\n"
         "  hint:    a timer with `bluegreen decommission --if-due` does it when it is "
         "time"
@@ -164,6 +172,9 @@ def test_what_speaks_against_it_is_named_and_nothing_is_destroyed(
     blue.run("ALTER TABLE t DISABLE TRIGGER bluegreen_fence")
     assert_refused(one, "blue's fence is not closed", "1 tables take writes")
     blue.run("ALTER TABLE t ENABLE TRIGGER bluegreen_fence")
+    blue.rows("SELECT pg_create_logical_replication_slot('debezium', 'pgoutput')")
+    assert_refused(one, "somebody else follows blue", "logical slots: debezium")
+    blue.rows("SELECT pg_drop_replication_slot('debezium')")
     [dump] = (one.folder / "backups").glob("*.dump")
     dump.rename(dump.with_suffix(".away"))
     assert_refused(one, "there is no proved backup of blue", f"{dump} is not there")
@@ -270,6 +281,77 @@ def test_killed_at_each_point_and_started_again_it_ends_the_same(
         call("decommission", "--if-due", one.playbook).require()
         assert one.server.pid is None
     assert_over(one)
+
+
+def test_in_its_quarantine_blue_stands_and_the_timer_is_quiet(
+    leaving: Callable[..., Leaving],
+) -> None:
+    one = leaving("1ms")
+    told = json.loads(one.playbook.read_text())
+    told["steps"][-1]["quarantine"] = "72h"
+    one.playbook.write_text(json.dumps(told))
+    call("run", one.playbook).require()
+    ended = call("decommission", "--if-due", one.playbook).require()
+    assert "blue was released and is kept until" in ended.out + ended.err
+    assert one.told == []
+    blue = one.arena.pair.blue
+    assert blue.value("SELECT count(*) FROM t") == 100
+    assert_quiet(one)
+    ended = call("decommission", one.playbook)
+    assert (ended.status, "for 2 d 23 h more" in ended.err) == (8, True), ended
+
+    # Whoever took blue back into service meanwhile is asked, not cut off.
+    told["steps"][-1]["quarantine"] = "1ms"
+    one.playbook.write_text(json.dumps(told))
+    blue.run("ALTER TABLE t DISABLE TRIGGER bluegreen_fence")
+    ended = call("decommission", "--if-due", one.playbook)
+    assert said(ended).splitlines()[0] == "error BG-7002: blue's fence is not closed"
+    blue.run("ALTER TABLE t ENABLE TRIGGER bluegreen_fence")
+    assert one.told == []
+    call("decommission", "--if-due", one.playbook).require()
+    assert len(one.told) == 1
+    assert_over(one)
+
+
+def typed(word: str, *words: str | Path) -> Ended:
+    """Call `bluegreen` with a terminal at which somebody types a word."""
+    master, terminal = pty.openpty()
+    try:
+        os.write(master, f"{word}\n".encode())
+        with subprocess.Popen(
+            [sys.executable, "-m", "bluegreen", *map(str, words)],
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            out, err = process.communicate(timeout=240)
+        return Ended(process.returncode, out, err)
+    finally:
+        os.close(master)
+        os.close(terminal)
+
+
+def test_a_person_types_the_word_of_the_blue_that_goes(
+    leaving: Callable[..., Leaving],
+) -> None:
+    one = leaving("1ms")
+    call("run", one.playbook).require()
+    before = fingerprint(one.arena)
+    word = identity_of(one.arena.database(Side.BLUE))[:8]
+    ended = typed("yes", "decommission", one.playbook)
+    assert ended.err.endswith(
+        "Type its word to go on: "
+        "error BG-2008: the word that was typed is not blue's\n"
+        "  seen:    'yes'\n"
+        f"  wanted:  {word}\n"
+        "  hint:    is this the database that is to go? Nothing was touched\n"
+    )
+    assert f"{one.arena.pair.blue.name}, its word is {word}\n" in ended.err
+    assert (ended.status, fingerprint(one.arena)) == (2, before)
+    assert one.told == []
+    typed(word, "decommission", one.playbook).require()
+    assert len(one.told) == 1
 
 
 def test_killed_without_a_command_it_is_over_and_blue_may_go(

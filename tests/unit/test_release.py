@@ -210,6 +210,7 @@ REFUSED: dict[str, tuple[ReleaseFacts, str]] = {
         good(forward=replace(STREAM, workers=0, apply_pid=None)),
         "green still follows blue",
     ),
+    "others follow blue": (good(others=("debezium",)), "somebody else follows blue"),
     "no backup": (good(backup=None), "there is no proved backup of blue"),
     "a backup of green": (proof(side=Side.GREEN), "there is no proved backup of blue"),
     "a backup of one table": (proof(tables=("public.t",)), "no proved backup of blue"),
@@ -312,6 +313,7 @@ PARTS = (
     ("fence",),
     ("clients",),
     ("forward",),
+    ("others",),
     ("backup",),
     ("fault",),
 )

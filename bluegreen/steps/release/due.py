@@ -23,6 +23,7 @@ from bluegreen.postgres.clients import ClientSession, read_clients
 from bluegreen.postgres.fence import FenceFacts, read_fence
 from bluegreen.postgres.identity import Identity, read_identity
 from bluegreen.postgres.journal_table import server_time
+from bluegreen.postgres.streams import read_slots
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 
@@ -48,6 +49,7 @@ class ReleaseFacts:
         fence: blue's fence.
         clients: sessions on blue that are not ours.
         forward: a subscription by which green would still follow blue.
+        others: logical slots of others on blue: somebody else still follows it.
         backup: the newest backup of blue in the journal.
         fault: what is wrong with it.
     """
@@ -65,12 +67,14 @@ class ReleaseFacts:
     forward: SubscriptionFacts | None
     backup: BackupProof | None
     fault: str
+    others: tuple[str, ...] = ()
 
 
 def read_release(world: World) -> ReleaseFacts:
     """Ask both servers, all pointers, the journal and the backup's files."""
     records = world.journal.records()
     backup = _newest_backup(records)
+    ours = {Channel(world.name, giver).name for giver in Side}
     state, now = fold(records), server_time(world.green)
     return ReleaseFacts(
         state=state,
@@ -85,6 +89,11 @@ def read_release(world: World) -> ReleaseFacts:
         clients=read_clients(world.blue),
         forward=read_subscription(world.green, Channel(world.name, Side.BLUE).name),
         backup=backup,
+        others=tuple(
+            slot.name
+            for slot in read_slots(world.blue)
+            if slot.here and slot.name not in ours
+        ),
         # The whole archive is read for this, so only once the window is over.
         fault=find_fault(backup) if backup and _is_over(state, now) else "",
     )
@@ -256,6 +265,14 @@ def _still_needed(facts: ReleaseFacts) -> Verdict | None:
             "a subscription on green is enabled",
             "the forward stream retired",
             "run `bluegreen run` again; it retires the stream",
+        )
+    if facts.others:
+        return _no(
+            "somebody else follows blue",
+            "logical slots: " + ", ".join(facts.others),
+            "no slot on blue but ours",
+            "bring whoever reads them to green; or drop those that nobody reads: "
+            "`SELECT pg_drop_replication_slot('NAME')`; then try again",
         )
     return None
 
