@@ -49,6 +49,8 @@ def _calls(tree: Tree | None) -> Iterator[tuple[str, Tree]]:
 
 def columns(tree: Tree | None) -> frozenset[str]:
     """Names of the columns mentioned."""
+    if tree is None:
+        return frozenset()
     refs = (node for name, node in walk(tree) if name == "ColumnRef")
     return frozenset(strings(node.get("fields"))[-1] for node in refs)
 
@@ -63,6 +65,9 @@ def volatility(
         calm: functions that are known besides, and are not volatile.
         wild: functions that are known besides, and are.
     """
+    # No default, or a plain constant, is what most columns have.
+    if tree is None or "A_Const" in tree:
+        return "calm"
     called = functions(tree)
     if called & VOLATILE or called & wild:
         return "volatile"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bluegreen.lint.expressions import strings
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.reading_parts import (
+    collation,
     column,
     constraint,
     only,
@@ -142,13 +142,12 @@ def _with_definition(
             return base._replace(kind=kind, at=at, name=made.name, column=made)
         case "AT_AlterColumnType":
             definition = node["ColumnDef"]
-            collation = definition.get("collClause", {}).get("collname")
             return base._replace(
                 kind=Kind.ALTER_TYPE,
                 at=statement.offset(definition.get("location")),
                 type=type_of(definition["typeName"]),
                 expr=definition.get("raw_default"),
-                value=".".join(strings(collation)),
+                value=collation(definition),
             )
         case "AT_ColumnDefault":
             kind = Kind.SET_DEFAULT if node else Kind.DROP_DEFAULT

@@ -47,16 +47,17 @@ def type_of(tree: Tree) -> Type:
     """The type in a `TypeName`."""
     parts = strings(tree.get("names"))
     schema = parts[-2] if len(parts) > 1 else ""
-    mods = []
-    for item in tree.get("typmods", ()):
-        value = item.get("A_Const", {}).get("ival")
-        mods.append(value.get("ival", 0) if value is not None else -1)
     return Type(
-        name=parts[-1] if parts else "",
-        mods=tuple(mods),
-        schema="" if schema == "pg_catalog" else schema,
-        array="arrayBounds" in tree,
+        parts[-1] if parts else "",
+        tuple([_mod(item) for item in tree.get("typmods", ())]),
+        "" if schema == "pg_catalog" else schema,
+        "arrayBounds" in tree,
     )
+
+
+def _mod(tree: Tree) -> int:
+    value = tree.get("A_Const", {}).get("ival")
+    return value.get("ival", 0) if value is not None else -1
 
 
 def constraint(statement: Statement, tree: Tree, column_name: str = "") -> Constraint:
@@ -113,9 +114,15 @@ def column(statement: Statement, tree: Tree) -> Column:
         identity=identity,
         generated=generated,
         expr=expr,
-        collation=".".join(strings(tree.get("collClause", {}).get("collname"))),
+        collation=collation(tree),
         constraints=tuple(constraints),
     )
+
+
+def collation(tree: Tree) -> str:
+    """The collation named in a `ColumnDef`; empty where none is."""
+    clause = tree.get("collClause")
+    return ".".join(strings(clause.get("collname"))) if clause else ""
 
 
 def _not_enforced(found: Constraint) -> Constraint:
@@ -124,7 +131,7 @@ def _not_enforced(found: Constraint) -> Constraint:
 
 def words(tree: Tree, **names: str) -> frozenset[str]:
     """Flags for the fields of the tree that are set."""
-    return frozenset(flag for flag, key in names.items() if tree.get(key))
+    return frozenset([flag for flag, key in names.items() if tree.get(key)])
 
 
 def cascade(tree: Tree) -> frozenset[str]:

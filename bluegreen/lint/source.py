@@ -110,6 +110,7 @@ class Source:
 
     Attributes:
         text: the file as decoded; a byte order mark is left out.
+        ascii: whether a character is a byte everywhere in it.
         statements: what could be parsed.
         problems: what could not.
     """
@@ -117,6 +118,7 @@ class Source:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.text = text
+        self.ascii = text.isascii()
         self.statements: list[Statement] = []
         self.problems: list[Problem] = []
 
@@ -125,9 +127,7 @@ class Source:
         return [0, *(m.end() for m in re.finditer("\n", self.text))]
 
     @cached_property
-    def _byte_starts(self) -> list[int] | None:
-        if self.text.isascii():
-            return None
+    def _byte_starts(self) -> list[int]:
         widths = (len(char.encode()) for char in self.text)
         return list(accumulate(widths, initial=0))
 
@@ -138,8 +138,7 @@ class Source:
 
     def characters(self, byte: int) -> int:
         """Turn an offset in bytes of the encoded text into one in characters."""
-        starts = self._byte_starts
-        return byte if starts is None else bisect_right(starts, byte) - 1
+        return byte if self.ascii else bisect_right(self._byte_starts, byte) - 1
 
     def place(self, at: int) -> tuple[int, int]:
         """Line and column of a character offset, both from 1, in characters."""
@@ -290,7 +289,7 @@ def _error_at(error: parser.ParseError, sql: str) -> int:
 
 def _take(source: Source, sql: str, start: int, tree: str) -> None:
     """Add the statements of a parse of `sql`, which begins at `start` in the file."""
-    base = start if source.text.isascii() else len(source.text[:start].encode())
+    base = start if source.ascii else len(source.text[:start].encode())
     for raw in _JSON.decode(tree)["stmts"]:
         first = base + raw.get("stmt_location", 0)
         length = raw.get("stmt_len", 0)

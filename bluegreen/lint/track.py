@@ -170,7 +170,8 @@ class State:
 
     def name_of(self, table: Name, constraint: Constraint) -> str:
         """A constraint's name, or the one that PostgreSQL will choose."""
-        return constraint.name or track_tables.default_name(table, constraint)
+        known = self.tables.get(table.key) or Table(table)
+        return track_tables.named(known, constraint).name
 
     def primary_key(self, table: Name) -> tuple[str, ...]:
         """The columns of the primary key, where it is known."""
@@ -284,7 +285,9 @@ class State:
 
     def where_written(self, found: list[Op]) -> list[Op]:
         """The ops with their names where the search_path leads them by now."""
-        self.temporary |= any("temporary" in op.flags for op in found)
+        for op in found:
+            if "temporary" in op.flags:
+                self.temporary = True
         written = self.setting("search_path")
         if not written and not self.temporary:
             return found
