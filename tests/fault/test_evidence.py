@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from bluegreen.lab.pooler import Pooler
 from bluegreen.model.errors import BluegreenError, StepError
@@ -125,6 +126,32 @@ def test_what_is_committed_outlives_a_power_cut_of_green(
     one.green.run("INSERT INTO t VALUES (3)")
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         one.blue.run("INSERT INTO t VALUES (4)")
+
+
+def test_a_session_that_was_opened_again_commits_as_durably(
+    stage: Callable[..., Stage],
+) -> None:
+    """Nothing that was set beforehand holds there, and green commits asynchronously."""
+    one = stage(green=LATE)
+    database = sql.Identifier(one.green.name)
+    with one.green.connect() as session:
+        session.execute(
+            sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(database)
+        )
+
+    def power_cut() -> None:
+        one.green.server.kill()
+        one.green.server.start_again()
+        raise Gone
+
+    one.at["move/paused"] = lambda: one.blue.run("INSERT INTO t VALUES (2)")
+    one.at["move/stream_stopped"] = one.world.green.close
+    one.at["move/committed"] = power_cut
+    with pytest.raises((Gone, ServerGoneError)):
+        move(one.world, Side.GREEN)
+    committed = "SELECT count(*) FROM bluegreen.journal WHERE kind = 'committed'"
+    assert one.green.value(committed) == 1
+    assert one.green.rows(ROWS) == [(1,), (2,)]
 
 
 def test_the_way_back_outlives_a_power_cut_of_green(
