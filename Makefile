@@ -18,7 +18,7 @@ help:
 	@echo "make demo     move a database under load, on this machine, in about a minute"
 	@echo "make install  put everything that Python needs into .venv"
 	@echo "make test     all tests, with servers of six major versions"
-	@echo "make fault    every fault at every point of a move: hours; SECONDS= SEED="
+	@echo "make fault    every fault at every point of a move: hours; SECONDS= SEED= PAST="
 	@echo "make soak     flips under load without end; SECONDS= SEED="
 	@echo "make check    style, types and the floors of the house"
 	@echo "make fuzz     grow playbooks that break the reader; SECONDS= and SEED="
@@ -41,7 +41,8 @@ test: install pgbouncer servers
 	$(BIN)/pytest -n 2 $(TIERS_ALONE)
 	$(BIN)/pytest -n 2 $(TIERS_TOGETHER)
 
-# The last line of each is JSON. SECONDS=0 is all of the matrix, or an hour of flips.
+# The last line of each is JSON. SECONDS=0 is all of the matrix, or an hour of flips;
+# PAST=file keeps what the matrix has tried, and the next call with it goes on from there.
 fault: install pgbouncer servers
 	@status=0; \
 	HISTORIES=50000 $(BIN)/pytest -q -n 2 --timeout 36000 tests/fault \
@@ -49,7 +50,7 @@ fault: install pgbouncer servers
 	  || status=1; \
 	$(BIN)/python -m tests.mutants || status=1; \
 	STOP_S=30 $(BIN)/python -m tests.fault.matrix --doubles 200 \
-	  --seconds $(SECONDS) --seed $(SEED) || status=1; \
+	  --seconds $(SECONDS) --seed $(SEED) $(if $(PAST),--past $(PAST)) || status=1; \
 	exit $$status
 
 soak: install pgbouncer servers
