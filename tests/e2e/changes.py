@@ -449,6 +449,82 @@ KEYS = (
         loses=["reverse/LOSSY/column-left-out/§.t"],
     ),
     Change(
+        "36-int-to-uuid-by-map",
+        "CREATE TABLE §.ids (id int PRIMARY KEY, uid uuid NOT NULL UNIQUE"
+        " DEFAULT gen_random_uuid());"
+        "CREATE FUNCTION §.uid_of(wanted int) RETURNS uuid LANGUAGE plpgsql"
+        " SET search_path = pg_catalog, pg_temp AS $$ BEGIN"
+        " INSERT INTO §.ids (id) VALUES (wanted) ON CONFLICT DO NOTHING;"
+        " RETURN (SELECT uid FROM §.ids WHERE id = wanted); END $$;"
+        "CREATE FUNCTION §.id_of(wanted uuid, given int) RETURNS int LANGUAGE plpgsql"
+        " SET search_path = pg_catalog, pg_temp AS $$ BEGIN"
+        " INSERT INTO §.ids SELECT given, wanted WHERE given IS NOT NULL"
+        " ON CONFLICT DO NOTHING;"
+        " SELECT id INTO STRICT given FROM §.ids WHERE uid = wanted;"
+        " RETURN given; END $$",
+        blue=(
+            (
+                "CREATE TABLE §.t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+                " a text)"
+            ),
+            "CREATE TABLE §.child (id int PRIMARY KEY, t int REFERENCES §.t)",
+            "INSERT INTO §.t (a) VALUES ('one'), ('two'), ('three')",
+            "INSERT INTO §.child VALUES (1, 1), (2, NULL)",
+        ),
+        before=(
+            "INSERT INTO §.t (a) VALUES ('four')",
+            "INSERT INTO §.child VALUES (3, 4)",
+            "UPDATE §.child SET t = 3 WHERE id = 2",
+        ),
+        after=(
+            (
+                "INSERT INTO §.t (uid, a)"
+                " VALUES ('00000000-0000-0000-0000-000000000005', 'five')"
+            ),
+            (
+                "INSERT INTO §.child (id, t_uid)"
+                " VALUES (4, '00000000-0000-0000-0000-000000000005')"
+            ),
+            (
+                "UPDATE §.child SET t_uid = (SELECT uid FROM §.t WHERE a = 'two')"
+                " WHERE id = 1"
+            ),
+            "UPDATE §.t SET a = 'EINS' WHERE a = 'one'",
+        ),
+        query="SELECT c.id, t.id, a FROM §.child c JOIN §.t t ON t.id = c.t ORDER BY 1",
+        left=[(1, 2, "two"), (2, 3, "three"), (3, 4, "four"), (4, 5, "five")],
+        again=(
+            "INSERT INTO §.t (a) VALUES ('six')",
+            "INSERT INTO §.child VALUES (6, 6), (7, 5)",
+        ),
+        green="SELECT c.id, a, t.uid = i.uid FROM §.child c JOIN §.t ON t.uid = c.t_uid"
+        " JOIN §.ids i ON i.id = t.id WHERE c.id > 4 ORDER BY 1",
+        arrived=[(6, "six", True), (7, "five", True)],
+        words={
+            "mapping": {
+                "§.t.uid": {
+                    "type": "uuid",
+                    "forward": "§.uid_of(id)",
+                    "reverse": "§.id_of(uid, id)",
+                },
+                "§.child.t_uid": {
+                    "type": "uuid",
+                    "forward": "CASE WHEN t IS NOT NULL THEN §.uid_of(t) END",
+                    "reverse": "CASE WHEN t_uid IS NOT NULL"
+                    " THEN §.id_of(t_uid, NULL) END",
+                },
+            }
+        },
+        loses=["reverse/LOSSY/table-left-out/§.ids"],
+        contract="ALTER TABLE §.child DROP COLUMN t;\n"
+        "ALTER TABLE §.t ALTER COLUMN uid SET NOT NULL, DROP COLUMN id,"
+        " ADD PRIMARY KEY (uid)",
+        contracted="SELECT indisprimary AND indnatts = 1 FROM pg_index"
+        " WHERE indexrelid = '§.t_pkey'::regclass AND NOT EXISTS (SELECT FROM"
+        " pg_attribute WHERE attrelid = indrelid AND attname = 'id')",
+        majors=(16,),
+    ),
+    Change(
         "36-key-widened",
         "ALTER TABLE §.t ALTER COLUMN a SET NOT NULL;"
         "ALTER TABLE §.t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id, a)",

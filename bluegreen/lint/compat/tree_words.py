@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bluegreen.lint.compat.verdict import Answer, Direction
@@ -35,13 +35,22 @@ class Read:
     tables: set[tuple[str, str]] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
     dropped: set[tuple[str, str]] = field(default_factory=set)
-    always: set[str] = field(default_factory=set)
+    always: set[tuple[str, str]] = field(default_factory=set)
     carried: frozenset[tuple[str, str]] = frozenset()
 
     def made(self, table: tuple[str, str]) -> bool:
-        """Whether this set made the table; a schema that is not written may be any."""
-        schema, name = table
-        return any(
-            name == other and (not schema or not own or schema == own)
-            for own, other in self.tables
-        )
+        """Whether this set made the table."""
+        return _is_among(table, self.tables)
+
+    def fills(self, table: tuple[str, str]) -> bool:
+        """Whether a trigger of the table fires on apply."""
+        return _is_among(table, self.always)
+
+
+def _is_among(table: tuple[str, str], known: Iterable[tuple[str, str]]) -> bool:
+    """A schema that is not written may be any."""
+    schema, name = table
+    return any(
+        name == other and (not schema or not own or schema == own)
+        for own, other in known
+    )

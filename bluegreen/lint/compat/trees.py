@@ -258,6 +258,7 @@ def _update(tree: Any, read: Read) -> Said:
     table = tree.relation.relname
     if read.made(table_of(tree.relation)):
         return
+    fills = read.fills(table_of(tree.relation))
     for target in tree.targetList:
         if (table, target.name) in read.carried:
             continue
@@ -265,7 +266,7 @@ def _update(tree: Any, read: Read) -> Said:
         if (table, target.name) not in read.columns:
             yield BOTH, Answer.SILENT, "rows-differ", f"{where} differs from blue's"
         elif columns_in(target.val):
-            answer = Answer.UNKNOWN if table in read.always else Answer.SILENT
+            answer = Answer.UNKNOWN if fills else Answer.SILENT
             yield FORWARD, answer, "derived-stale", f"{where} is derived once only"
         else:
             why = f"{where} is filled for rows of today"
@@ -311,10 +312,14 @@ def _alter(tree: Any, read: Read) -> Said:
         yield from _composite(tree, read)
     elif kind is ObjectType.OBJECT_TABLE and not read.made(table_of(tree.relation)):
         for command in tree.cmds or ():
+            if Alter(command.subtype) in _FIRES:
+                read.always.add(table_of(tree.relation))
             yield from alter_command(tree.relation.relname, command, read)
     elif any("Partition" in Alter(c.subtype).name for c in tree.cmds or ()):
         yield BOTH, Answer.UNKNOWN, "cannot-tell", "partitions are moved"
 
+
+_FIRES = {Alter.AT_EnableAlwaysTrig, Alter.AT_EnableReplicaTrig}
 
 _HANDLERS: dict[str, Callable[[Any, Read], Said]] = {
     "AlterTableStmt": _alter,

@@ -149,7 +149,6 @@ def _unlogged(table: str, command: Any, read: Read) -> Said:
 
 
 def _fires(table: str, command: Any, read: Read) -> Said:
-    read.always.add(table)
     yield (
         BOTH,
         Answer.OK_IF,

@@ -61,6 +61,8 @@ def test_a_backfill_is_stale_without_an_always_trigger() -> None:
     assert answers(*added)[0] is Answer.SILENT
     assert answers("alter table t enable always trigger x", *added)[0] is Answer.UNKNOWN
     assert answers("alter table u enable always trigger x", *added)[0] is Answer.SILENT
+    other = ("alter table a.t enable always trigger x", "alter table b.t add c text")
+    assert answers(*other, "update b.t set c = lower(a)")[0] is Answer.SILENT
 
 
 def test_a_swap_is_silent_until_refresh() -> None:
