@@ -6,13 +6,15 @@ Owns pairing blue's tables with green's. How a pair is compared is in `row_compa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from psycopg import sql
 
 from bluegreen.model.side import Side
 from bluegreen.postgres.checksum import ColumnType, SharedColumn, TablePlan
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.published import PublishedTable
 from bluegreen.postgres.relations import Relation, read_relations
 
 RECORD_HASH_SINCE = 14
@@ -72,6 +74,26 @@ def plan_tables(
             )
         )
     return tuple(plans)
+
+
+def sent_only(
+    plans: Iterable[TablePlan], published: Iterable[PublishedTable]
+) -> tuple[TablePlan, ...]:
+    """The plans less the columns that a column list keeps back. Pure.
+
+    Both sides may have such a column and rightly not agree on it: blue was given it for
+    what green will send back.
+    """
+    lists = {(t.schema, t.name): t.columns for t in published}
+    return tuple(_sent(plan, lists.get((plan.schema, plan.name))) for plan in plans)
+
+
+def _sent(plan: TablePlan, names: Collection[str] | None) -> TablePlan:
+    if names is None:
+        return plan
+    columns = tuple(column for column in plan.columns if column.name in names)
+    key = plan.key if set(plan.key) <= set(names) else ()
+    return replace(plan, columns=columns, key=key)
 
 
 def subscription_oid(database: Database, name: str) -> int:

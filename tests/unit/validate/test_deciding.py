@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres import row_compare
 from bluegreen.postgres.checksum import (
@@ -15,6 +19,7 @@ from bluegreen.postgres.checksum import (
     canonical,
 )
 from bluegreen.postgres.foreign_keys import ForeignKey, unproved
+from bluegreen.postgres.published import PublishedTable
 from bluegreen.postgres.relations import Relation, UniqueIndex
 from bluegreen.postgres.row_compare import describe, differing, portions
 from bluegreen.postgres.schema_compare import compare_items, fingerprint
@@ -26,8 +31,9 @@ from bluegreen.postgres.settling import (
     Weighed,
     weigh,
 )
-from bluegreen.postgres.table_plans import plan_tables
+from bluegreen.postgres.table_plans import plan_tables, sent_only
 from bluegreen.steps.validation.command import last_lines
+from bluegreen.steps.validation.schema import given_to_blue
 
 
 def standing(*looks: Look) -> str:
@@ -185,6 +191,34 @@ def test_tables_are_paired_by_name_with_the_key_that_both_have() -> None:
     assert plan.key == ("c",)
     assert plan.whole == {Side.GREEN}
     assert plan_tables(blue, green, only={"public.other"}, record=True) == ()
+
+
+def test_columns_that_blue_keeps_back_are_not_compared() -> None:
+    text = ColumnType("text", "text")
+    columns = tuple(SharedColumn(name, text, text) for name in ("id", "a", "given"))
+    plan = TablePlan("s", "t", columns, ("id",), frozenset(), True)
+    other = replace(plan, name="u")
+    listed = [PublishedTable("s", "t", ("id", "a")), PublishedTable("s", "u")]
+    sent, whole = sent_only([plan, other], listed)
+    assert [column.name for column in sent.columns] == ["id", "a"]
+    assert (sent.key, whole) == (("id",), other)
+    assert sent_only([plan], []) == (plan,)
+    [keyless] = sent_only([plan], [PublishedTable("s", "t", ("a",))])
+    assert keyless.key == ()
+
+
+def test_what_blue_was_given_is_meant_to_differ() -> None:
+    told = [
+        {"name": "s.t.N", "kind": "column", "parts": ["s", "t", "N"], "statement": ""},
+        {"name": "s.u", "kind": "table", "parts": ["s", "u"], "statement": ""},
+        {"name": "s.t.a", "kind": "type", "parts": ["s", "t", "a"], "statement": ""},
+    ]
+    note = Record(
+        *(1, datetime.now(UTC), Kind.NOTE, 0, "r", "migrate/expand_blue"),
+        {"expanded": told},
+    )
+    assert given_to_blue([note]) == ('column s.t."N"', "column s.u.*")
+    assert given_to_blue([]) == ()
 
 
 def items(*found: Item) -> dict[str, Item]:
