@@ -13,7 +13,6 @@ from bluegreen.lint.ops import Kind, Op, quoted
 from bluegreen.lint.rule import Edit, SafeForm
 from bluegreen.lint.source import Statement
 from bluegreen.lint.track import State
-from bluegreen.lint.track_tables import default_name
 
 _BETWEEN_WORDS = r"(?:\s|/\*.*?\*/|--[^\n]*\n)+"
 
@@ -69,7 +68,7 @@ def not_valid(op: Op, state: State) -> SafeForm | None:
         return None
     text, name = statement.text, constraint.name
     if not name:
-        name = default_name(op.table, constraint)
+        name = state.name_of(op.table, constraint)
         start = constraint.at - statement.at
         text = f"{text[:start]}CONSTRAINT {quoted(name)} {text[start:]}"
     sql = (
@@ -94,19 +93,23 @@ def prove_not_null(op: Op, state: State) -> SafeForm | None:
     return _replacing(statement, sql, state, write=True)
 
 
+# What CREATE UNIQUE INDEX would have to say too, each in its own place.
+_MORE_THAN_COLUMNS = re.compile(r"\b(include|with|nulls|tablespace)\b", re.IGNORECASE)
+
+
 def index_first(op: Op, state: State) -> SafeForm | None:
     """A unique index built CONCURRENTLY, then the constraint USING it."""
     statement = _alone(op, state)
     constraint = op.constraint
     if statement is None or constraint is None or op.table is None:
         return None
-    if (
-        constraint.deferrable
-        or not constraint.columns
-        or "INCLUDE" in (statement.text.upper())
-    ):
+    known = state.table(op.table)
+    said_more = _MORE_THAN_COLUMNS.search(statement.text)
+    if constraint.deferrable or not constraint.columns or said_more:
         return None
-    name = quoted(constraint.name or default_name(op.table, constraint))
+    if known is not None and known.partitioned:
+        return None
+    name = quoted(state.name_of(op.table, constraint))
     columns = ", ".join(map(quoted, constraint.columns))
     word = "PRIMARY KEY" if constraint.kind == "primary" else "UNIQUE"
     sql = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from bluegreen.lint import expressions
@@ -34,9 +35,10 @@ def _create_table(state: State, op: Op) -> None:
     assert op.table is not None
     if state.has_table(op):
         return
-    made = [_named(op.table, c) for c in op.constraints]
-    for column in op.columns:
-        made += [_named(op.table, c) for c in column.constraints]
+    made: list[Constraint] = []
+    of_columns = [c for column in op.columns for c in column.constraints]
+    for constraint in (*of_columns, *op.constraints):
+        made.append(named(Table(op.table, constraints=tuple(made)), constraint))
     keys = {name for c in made if c.kind == "primary" for name in c.columns}
     columns = {
         column.name: column._replace(not_null=True)
@@ -93,10 +95,15 @@ def default_name(table: Name, constraint: Constraint) -> str:
     return "_".join((table.name, *columns, suffix))
 
 
-def _named(table: Name, constraint: Constraint) -> Constraint:
+def named(table: Table, constraint: Constraint) -> Constraint:
+    """The constraint with a name, as PostgreSQL chooses it on this table."""
     if constraint.name:
         return constraint
-    return constraint._replace(name=default_name(table, constraint))
+    plain = default_name(table.name, constraint)
+    taken = {known.name for known in table.constraints}
+    taken |= {index.name for index in table.indexes}
+    free = (f"{plain}{number or ''}" for number in count())
+    return constraint._replace(name=next(name for name in free if name not in taken))
 
 
 def _key_index(constraint: Constraint) -> Index:
@@ -151,7 +158,7 @@ def _add_column(state: State, op: Op) -> None:
     if state.has_column(op):
         return
     table = _at(state, op.table)
-    made = tuple(_named(op.table, c) for c in op.column.constraints)
+    made = tuple(named(table, c) for c in op.column.constraints)
     indexes = tuple(_key_index(c) for c in made if c.kind in _KEYS)
     table = table._replace(
         columns={**table.columns, op.column.name: op.column},
@@ -197,7 +204,7 @@ def _add_constraint(state: State, op: Op) -> None:
     assert op.table is not None
     assert op.constraint is not None
     table = _at(state, op.table)
-    made = _named(op.table, op.constraint)
+    made = named(table, op.constraint)
     if made.using and not made.columns:
         built = next((i for i in table.indexes if i.name == made.using), None)
         made = made._replace(columns=built.names if built else ())

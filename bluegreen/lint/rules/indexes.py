@@ -57,6 +57,15 @@ def _concurrently(op: Op, state: State) -> SafeForm | None:
     return with_word(_INDEX, "CONCURRENTLY")(op, state)
 
 
+def _dropped_concurrently(op: Op, state: State) -> SafeForm | None:
+    """CONCURRENTLY knows no CASCADE, and nothing of partitioned indexes."""
+    owner = state.table_of_index(op.table) if op.table else None
+    known = state.table(owner) if owner else None
+    if "cascade" in op.flags or (known is not None and known.partitioned):
+        return None
+    return with_word(r"drop\s+index", "CONCURRENTLY")(op, state)
+
+
 def _adopts_invalid(op: Op, _state: State) -> str | None:
     if not {"concurrently", "if_not_exists"} <= op.flags:
         return None
@@ -126,7 +135,7 @@ RULES = (
         workaround="DROP INDEX CONCURRENTLY, outside a transaction.",
         bad="DROP INDEX note_body;",
         good="DROP INDEX CONCURRENTLY note_body;",
-        fix=with_word(r"drop\s+index", "CONCURRENTLY"),
+        fix=_dropped_concurrently,
     ),
     Rule(
         id="concurrently-in-transaction",

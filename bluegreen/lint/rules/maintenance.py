@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bluegreen.lint.ops import Kind, Op
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Level, Rule, SafeForm, on
 from bluegreen.lint.safe_forms import with_word
 from bluegreen.lint.track import State
 
@@ -38,6 +38,18 @@ def _refresh(op: Op, state: State) -> str | None:
     if "concurrently" in op.flags or not state.filled(op.table):
         return None
     return f"REFRESH locks {op.table} against reads until it is filled again"
+
+
+def _refreshed_concurrently(op: Op, state: State) -> SafeForm | None:
+    """Written only where a unique index is known: it is refused without one."""
+    if "no_data" in op.flags:
+        return None
+    form = with_word(r"refresh\s+materialized\s+view", "CONCURRENTLY")(op, state)
+    known = state.table(op.table) if op.table else None
+    keyed = known is not None and any(
+        index.unique and not index.computed for index in known.indexes
+    )
+    return form if keyed or form is None else form._replace(edits=())
 
 
 def _vacuum_in_transaction(op: Op, state: State) -> str | None:
@@ -111,6 +123,6 @@ RULES = (
         workaround="REFRESH MATERIALIZED VIEW CONCURRENTLY; it needs a unique index.",
         bad="REFRESH MATERIALIZED VIEW note_count;",
         good="REFRESH MATERIALIZED VIEW CONCURRENTLY note_count;",
-        fix=with_word(r"refresh\s+materialized\s+view", "CONCURRENTLY"),
+        fix=_refreshed_concurrently,
     ),
 )

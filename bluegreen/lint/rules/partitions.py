@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bluegreen.lint.ops import Kind, Op
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Level, Rule, SafeForm, on
 from bluegreen.lint.safe_forms import at_end
 from bluegreen.lint.track import State
 
@@ -20,6 +20,17 @@ def _detach(op: Op, state: State) -> str | None:
     if "concurrently" in op.flags or not state.filled(op.table):
         return None
     return f"DETACH PARTITION locks all of {op.table} against reads and writes"
+
+
+_FIRST_WITH_CONCURRENTLY = 14
+
+
+def _detached_concurrently(op: Op, state: State) -> SafeForm | None:
+    """Refused before 14, and beside a default partition."""
+    old = state.versions.chosen and state.versions.low < _FIRST_WITH_CONCURRENTLY
+    if old or (op.table and state.default_partition(op.table)):
+        return None
+    return at_end("CONCURRENTLY")(op, state)
 
 
 def _with_default(op: Op, state: State) -> str | None:
@@ -67,7 +78,7 @@ RULES = (
         "default partition).",
         bad="ALTER TABLE sale DETACH PARTITION sale_2020;",
         good="ALTER TABLE sale DETACH PARTITION sale_2020 CONCURRENTLY;",
-        fix=at_end("CONCURRENTLY"),
+        fix=_detached_concurrently,
     ),
     Rule(
         id="detach-concurrently-default",
