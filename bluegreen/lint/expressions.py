@@ -133,6 +133,8 @@ def always_true(tree: Tree | None) -> bool:
     if constant := tree.get("A_Const"):
         return bool(constant.get("boolval", {}).get("boolval"))
     if both := tree.get("BoolExpr"):
+        if both["boolop"] == "NOT_EXPR":
+            return _never(both["args"][0])
         parts = [always_true(arg) for arg in both["args"]]
         if both["boolop"] == "AND_EXPR":
             return all(parts)
@@ -141,6 +143,11 @@ def always_true(tree: Tree | None) -> bool:
     if equal.get("kind") == "AEXPR_OP" and strings(equal.get("name")) == ("=",):
         return bool(bare(equal.get("lexpr")) == bare(equal.get("rexpr")))
     return False
+
+
+def _never(tree: Tree) -> bool:
+    constant = tree.get("A_Const", _EMPTY)
+    return "boolval" in constant and not constant["boolval"].get("boolval")
 
 
 def renamed(tree: Any, old: str, new: str) -> Any:

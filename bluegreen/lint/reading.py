@@ -45,6 +45,14 @@ def _plain(kind: Kind, key: str = "") -> Reader:
     return reader
 
 
+def _lasting(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """A setting that a role, a database or the server keeps."""
+    said = tree.get("setstmt", {}).get("VariableSetStmt", tree.get("setstmt", {}))
+    what = statement.kind.removesuffix("Stmt")
+    for op in reading_data.set_variable(statement, said) if said else ():
+        yield op._replace(kind=Kind.ACCESS, what=what, flags=frozenset())
+
+
 _TRANSACTION = {
     "TRANS_STMT_BEGIN": Kind.BEGIN,
     "TRANS_STMT_START": Kind.BEGIN,
@@ -80,6 +88,9 @@ def _create_schema(statement: Statement, tree: Tree) -> Iterator[Op]:
                 yield qualified(op, name)
 
 
+_DYNAMIC = frozenset({"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"})
+
+
 def _do(statement: Statement, tree: Tree) -> Iterator[Op]:
     """The static statements of a DO block, and a note of each dynamic one."""
     try:
@@ -91,7 +102,9 @@ def _do(statement: Statement, tree: Tree) -> Iterator[Op]:
         if name == "PLpgSQL_stmt_execsql":
             query = node["sqlstmt"]["PLpgSQL_expr"]["query"]
             yield from _inside(statement, query)
-        elif name in ("PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"):
+        elif name == "PLpgSQL_stmt_perform":
+            yield from _inside(statement, node["expr"]["PLpgSQL_expr"]["query"])
+        elif name in _DYNAMIC or "dynquery" in node:
             yield Op(Kind.DYNAMIC_SQL, statement.at, what="execute", inside=True)
 
 
@@ -151,13 +164,14 @@ _READERS: dict[str, Reader] = {
     "CreateSchemaStmt": _create_schema,
     "TransactionStmt": _transaction,
     "VariableSetStmt": reading_data.set_variable,
+    "ReassignOwnedStmt": _plain(Kind.ACCESS),
     "GrantStmt": _plain(Kind.ACCESS),
     "GrantRoleStmt": _plain(Kind.ACCESS),
     "AlterDefaultPrivilegesStmt": _plain(Kind.ACCESS),
     "CreateRoleStmt": _plain(Kind.ACCESS),
     "AlterRoleStmt": _plain(Kind.ACCESS),
-    "AlterRoleSetStmt": _plain(Kind.ACCESS),
+    "AlterRoleSetStmt": _lasting,
     "AlterDatabaseStmt": _plain(Kind.ACCESS),
-    "AlterDatabaseSetStmt": _plain(Kind.ACCESS),
-    "AlterSystemStmt": _plain(Kind.ACCESS),
+    "AlterDatabaseSetStmt": _lasting,
+    "AlterSystemStmt": _lasting,
 }

@@ -46,7 +46,12 @@ def _rename_table(op: Op, state: State) -> str | None:
     return f"clients that still say {op.table} instead of {op.value} get errors"
 
 
-_NAMED = frozenset({"schema", "type", "domain", "function", "sequence", "procedure"})
+_NAMED = frozenset(
+    {
+        *("schema", "type", "domain", "function", "sequence", "procedure", "routine"),
+        *("aggregate", "attribute", "database", "role"),
+    }
+)
 
 
 def _rename_other(op: Op, _state: State) -> str | None:

@@ -12,6 +12,8 @@ _OBJECTS = frozenset(
     {
         *("view", "materialized view", "function", "procedure", "type", "sequence"),
         *("domain", "extension", "trigger", "policy", "rule", "aggregate"),
+        *("routine", "operator", "cast", "collation", "foreign server"),
+        *("publication", "event trigger", "language"),
     }
 )
 

@@ -334,7 +334,7 @@ RULES = (
         id="constraints-switched-off",
         name="Foreign keys and triggers are switched off",
         level=Level.ERROR,
-        kinds=on(Kind.SET),
+        kinds=on(Kind.SET, Kind.ACCESS),
         condition=_checks_off,
         effect="None: rows go in unchecked.",
         why="session_replication_role = replica lets orphans in, and nothing ever "

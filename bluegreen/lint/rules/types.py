@@ -6,6 +6,7 @@ from bluegreen.lint.effects import Rewrite
 from bluegreen.lint.ops import Kind, Op, Type
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.track import State
+from bluegreen.lint.type_changes import casts
 
 _STAMPS = frozenset({"timestamp", "timestamptz"})
 
@@ -59,7 +60,9 @@ _INTEGERS = {"int2": 2, "int4": 4, "int8": 8}
 
 def _narrows(op: Op, state: State) -> str | None:
     old, new = _old(op, state), op.type
-    if old is None or new is None or not state.filled(op.table) or op.expr is not None:
+    if old is None or new is None or not state.filled(op.table):
+        return None
+    if casts(op.expr, op.name) is None:
         return None
     smaller = _INTEGERS.get(new.name, 9) < _INTEGERS.get(old.name, 0)
     shorter = new.name in ("varchar", "bpchar") and (
