@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from bluegreen import __version__
 from bluegreen.lint.engine import Report
@@ -55,7 +56,7 @@ def _result(finding: Finding) -> dict[str, Any]:
         "endColumn": finding.column + finding.length,
         "snippet": {"text": finding.source_line},
     }
-    place = {"artifactLocation": {"uri": finding.file}, "region": region}
+    place = {"artifactLocation": {"uri": quote(finding.file)}, "region": region}
     return {
         "ruleId": finding.rule,
         "level": _LEVELS[finding.level],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from unicodedata import combining, east_asian_width
 
 from bluegreen.lint.engine import FileReport, Report
 from bluegreen.lint.rule import Finding
@@ -23,32 +24,66 @@ def render(report: Report, *, explain: bool = False) -> str:
 
 def _finding(finding: Finding) -> Iterator[str]:
     place = f"{finding.file}:{finding.line}:{finding.column}"
-    yield f"{place}: {finding.level}[{finding.rule}]: {finding.message}"
+    yield _plain(f"{place}: {finding.level}[{finding.rule}]: {finding.message}")
     gutter = f"{finding.line:>5}"
-    yield f"{gutter} | {finding.source_line.expandtabs(1)}"
-    mark = "^" * finding.length
-    yield f"{' ' * len(gutter)} | {' ' * (finding.column - 1)}{mark}"
+    before, marked, after = _shown(finding)
+    yield f"{gutter} | {before}{marked}{after}"
+    mark = "^" * max(_width(marked), 1)
+    yield f"{' ' * len(gutter)} | {' ' * _width(before)}{mark}"
     if finding.effect.locks or finding.effect.scan:
-        yield f"      takes: {finding.effect}"
+        yield _plain(f"      takes: {finding.effect}")
     if finding.size:
         yield f"      size:  {finding.size}"
     yield f"      why:   {finding.why}"
     yield f"      safe:  {finding.workaround}"
     if finding.safe:
         for number, line in enumerate(finding.safe.sql.rstrip("\n").split("\n")):
-            yield f"      {'write:' if not number else '':<6} {line}"
+            yield _plain(f"      {'write:' if not number else '':<6} {line}")
     yield ""
+
+
+def _shown(finding: Finding) -> tuple[str, str, str]:
+    """The line as what stands before, under and after the mark; cut where it is long.
+
+    A file made by a program may be one line of a megabyte.
+    """
+    line = finding.source_line
+    start, end = finding.column - 1, finding.column - 1 + finding.length
+    before, marked, after = line[:start], line[start:end], line[end:]
+    if len(line) > _LONGEST:
+        before = before if len(before) < _AROUND else "…" + before[-_AROUND:]
+        marked = marked if len(marked) < _LONGEST else marked[:_LONGEST] + "…"
+        after = after if len(after) < _AROUND else after[:_AROUND] + "…"
+    return _plain(before), _plain(marked), _plain(after)
+
+
+_LONGEST, _AROUND = 200, 60
+# What a terminal would obey rather than print. A name may hold any of them.
+_CONTROLS = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160))}
+_CONTROLS |= {9: " ", 10: "\\n", 13: "\\r"}
+
+
+def _plain(text: str) -> str:
+    return text.translate(_CONTROLS)
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes."""
+    if text.isascii():
+        return len(text)
+    wide = sum(east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(combining(char) > 0 for char in text)
 
 
 def _explained(file: FileReport) -> Iterator[str]:
     yield f"{file.name}: {file.strategy}"
     for statement in file.statements:
-        first = " ".join(statement.text.split())
+        first = _plain(" ".join(statement.text.split()))
         short = first if len(first) <= 70 else first[:69] + "…"
         yield f"{statement.line:>5} | {short}"
         for effect in statement.effects:
             why = f" ({effect.why})" if effect.why else ""
-            yield f"      | {effect}{why}"
+            yield _plain(f"      | {effect}{why}")
     yield ""
 
 

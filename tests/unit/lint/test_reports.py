@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from bluegreen.cli.lint import lint as verb
+from bluegreen.lint.engine import Report
 from bluegreen.lint.mend import mended
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.report import lint_github, lint_json, lint_junit, lint_sarif, lint_text
@@ -45,6 +46,40 @@ def test_text_shows_the_line_and_a_caret() -> None:
         "\n"
         "1 file: 1 error, 0 warning, 0 info; strategy: additive-only\n"
     )
+
+
+def shown(sql: str) -> list[str]:
+    return lint_text.render(lint(sql)).split("\n")[:3]
+
+
+def test_the_caret_stands_under_wide_and_combining_characters() -> None:
+    _, line, mark = shown("SELECT '日本e\u0301'; DROP TABLE \"語\";")
+    assert line == "    1 | SELECT '日本e\u0301'; DROP TABLE \"語\";"
+    # Two columns for each of the wide ones, none for the accent.
+    assert mark == "      |                 ^^^^^^^^^^^^^^^"
+
+
+def test_a_terminal_is_given_nothing_that_it_would_obey() -> None:
+    text = lint_text.render(lint('DROP TABLE "a\x1b[2J\x07\nb\x9b";'), explain=True)
+    assert r"a\x1b[2J\x07\nb\x9b" in text
+    assert not set(text) & set("\x1b\x07\x9b")
+
+
+def test_a_long_line_is_cut_around_the_mark() -> None:
+    filler = "SELECT 1; " * 100
+    _, line, mark = shown(f"{filler}DROP TABLE note; {filler}")
+    at = mark.index("^")
+    assert line[at : at + mark.count("^")] == "DROP TABLE note"
+    assert (len(line) < 200, line[8], line[-1]) == (True, "…", "…")
+
+
+def test_sarif_names_the_file_by_a_uri() -> None:
+    (file,) = lint("DROP TABLE note;").files
+    odd = file.findings[0]._replace(file="a b/100%:é.sql")
+    report = Report((file._replace(findings=(odd,)),))
+    (found,) = json.loads(lint_sarif.render(report))["runs"][0]["results"]
+    place = found["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert place == {"uri": "a%20b/100%25%3A%C3%A9.sql"}
 
 
 def test_text_explains_every_statement() -> None:
