@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bluegreen.lint.effects import Rewrite
-from bluegreen.lint.expressions import always_true
-from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.expressions import always_true, is_null
+from bluegreen.lint.ops import Column, Kind, Op
 from bluegreen.lint.track import State
 
 
@@ -35,7 +35,7 @@ class Signs:
 
     def note(self, op: Op, state: State) -> None:
         """Take in one op, before it is applied."""
-        if op.kind not in _SIGNS or op.table is None or not state.filled(op.table):
+        if op.kind not in _SIGNS or (op.table and not state.filled(op.table)):
             return
         rewrites = state.effect.rewrite is Rewrite.HEAP and state.effect.sure
         changes = op.kind in (Kind.UPDATE, Kind.DELETE)
@@ -85,7 +85,18 @@ _SIGNS = (
 
 def _breaks(op: Op) -> bool:
     harmless = ("index", "constraint")
+    if op.kind is Kind.DROP:
+        return op.what in ("schema", "database", "owned")
+    if op.kind is Kind.ADD_COLUMN:
+        return op.column is not None and _required(op.column)
     return op.kind in _BREAKING and op.what not in harmless
+
+
+def _required(column: Column) -> bool:
+    """Whether INSERTs that do not know the column fail from now on."""
+    fills_itself = column.serial or column.identity or column.generated
+    given = column.default is not None and not is_null(column.default)
+    return column.not_null and not given and not fills_itself
 
 
 def _drops(op: Op) -> bool:

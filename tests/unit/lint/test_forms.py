@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.lint.kit import fired
+from tests.unit.lint.kit import fired, lint
 
 SCHEMA = """
 CREATE TABLE note (id bigint PRIMARY KEY, size bigint, slug varchar(20), body text);
@@ -55,3 +55,30 @@ def test_a_rule_knows_the_other_ways_to_write_it(sql: str, rule: str) -> None:
     wanted = {rule} if rule else set()
     assert found - {"rights-change"} == wanted - {"rights-change"}
     assert wanted <= found
+
+
+@pytest.mark.parametrize(
+    ("sql", "strategy"),
+    [
+        ("ALTER TABLE note ADD COLUMN x int;", "additive-only"),
+        ("CREATE TABLE x (id int);\nALTER TABLE x ADD y serial;", "additive-only"),
+        ("ALTER TABLE note ALTER slug TYPE varchar(40);", "additive-only"),
+        ("ALTER TABLE note DROP COLUMN body;", "expand-contract"),
+        ("DROP FUNCTION f;", "expand-contract"),
+        (
+            "CREATE TRIGGER g BEFORE INSERT ON note FOR EACH ROW EXECUTE FUNCTION f();",
+            "parallel change",
+        ),
+        ("ALTER TABLE note ADD CHECK (size > 0) NOT VALID;", "lazy"),
+        ("UPDATE note SET body = '' WHERE id BETWEEN 1 AND 1000;", "lazy"),
+        ("UPDATE note SET body = '';", "big bang"),
+        ("ALTER TABLE note ADD COLUMN x int NOT NULL;", "big bang"),
+        ("ALTER TABLE note ADD COLUMN x int NOT NULL DEFAULT NULL;", "big bang"),
+        ("ALTER TABLE note ADD COLUMN x int NOT NULL DEFAULT 1;", "additive-only"),
+        ("DROP SCHEMA app CASCADE;", "big bang"),
+        ("ALTER SCHEMA app RENAME TO shop;", "big bang"),
+        ("ALTER INDEX note_pkey RENAME TO note_key;", "additive-only"),
+    ],
+)
+def test_a_file_is_called_by_its_riskiest_change(sql: str, strategy: str) -> None:
+    assert lint(sql, SCHEMA).strategy == strategy
