@@ -302,8 +302,7 @@ def _judge(
 
 def _report(texts: dict[str, bytes], chosen: Config, *, explain: bool) -> Report:
     from bluegreen.lint.engine import check
-    from bluegreen.lint.pool import read_all
-    from bluegreen.lint.source import read
+    from bluegreen.lint.source import read, read_all
     from bluegreen.lint.track import know
 
     before = _texts(list(chosen.schema))

@@ -4,8 +4,7 @@ Owns the words that effects, rules and the tracker share, so that none of them r
 parse trees of statements. Expressions stay trees (`expressions.py` reads those).
 
 They are named tuples because a file of a megabyte has a hundred thousand of them: a
-frozen dataclass takes three times as long to make, and ten times to send to another
-process.
+frozen dataclass takes three times as long to make.
 """
 
 from __future__ import annotations

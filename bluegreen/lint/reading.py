@@ -19,8 +19,6 @@ from bluegreen.lint.source import Statement, Tree, read
 
 def ops(statement: Statement) -> list[Op]:
     """Everything that a statement does, in the order in which it is written."""
-    if statement.ops is not None:
-        return statement.ops
     reader = _READERS.get(statement.kind)
     if reader is None:
         return [Op(Kind.OTHER, statement.at, what=statement.kind)]

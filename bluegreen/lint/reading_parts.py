@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from bluegreen.lint.expressions import strings, walk
 from bluegreen.lint.ops import SERIALS, Column, Constraint, Name, Op, Type
@@ -47,12 +48,16 @@ def type_of(tree: Tree) -> Type:
     """The type in a `TypeName`."""
     parts = strings(tree.get("names"))
     schema = parts[-2] if len(parts) > 1 else ""
-    return Type(
+    return _shared(
         parts[-1] if parts else "",
         tuple([_mod(item) for item in tree.get("typmods", ())]),
         "" if schema == "pg_catalog" else schema,
         "arrayBounds" in tree,
     )
+
+
+# There are few types and many columns.
+_shared = lru_cache(maxsize=1024)(Type)
 
 
 def _mod(tree: Tree) -> int:

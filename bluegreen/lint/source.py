@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -66,7 +66,6 @@ class Statement:
         tree: the node's fields; locations in it are bytes, see `place`.
         at: first character, comments before it left out.
         end: one past the last character, the semicolon left out.
-        ops: what `reading.py` made of it, where that was done in another process.
     """
 
     source: Source
@@ -76,7 +75,6 @@ class Statement:
     at: int
     end: int
     base: int = field(default=0, repr=False)
-    ops: list[Any] | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
@@ -168,6 +166,19 @@ def read(name: str, content: bytes | str) -> Source:
     _parse(source, sql)
     source.problems.sort(key=lambda problem: problem.at)
     return source
+
+
+def read_all(files: Mapping[str, bytes]) -> Iterator[Source]:
+    """Read files by name, in their order; each is good until the next is asked for.
+
+    In one process: to hand statements over from another costs as much as to read them.
+    """
+    for name, content in files.items():
+        source = read(name, content)
+        yield source
+        # File and statements point at each other, and the verb looks for no such
+        # circles: every tree would stay in memory.
+        source.statements.clear()
 
 
 def _decode(content: bytes | str) -> tuple[str, Problem | None]:
