@@ -81,6 +81,22 @@ def read_mappings(database: Database) -> dict[tuple[str, str], str]:
     return {(schema, table): str(digest) for schema, table, digest in rows}
 
 
+def read_given(database: Database) -> dict[tuple[str, str], frozenset[str]]:
+    """Columns of each table that its mapping gives a value of its own."""
+    rows = database.rows(
+        sql.SQL(
+            "SELECT n.nspname, c.relname, string_to_array("
+            "  substring(p.prosrc FROM 'gives: ([^\n]*)'), chr(1))"
+            " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+            " JOIN pg_class c ON c.oid = t.tgrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE t.tgname = %s AND t.tgparentid = 0"
+        ),
+        (TRIGGER,),
+    )
+    return {(schema, table): frozenset(names or ()) for schema, table, names in rows}
+
+
 def create_mapping(database: Database, table: MappedTable) -> None:
     """Make missing columns, the function and its trigger, in one transaction.
 
@@ -184,15 +200,16 @@ def _function(table: MappedTable) -> sql.Composed:
 
 def _body(table: MappedTable) -> sql.Composed:
     fills = "\1".join(name for group in table.groups for name in group.reverse)
+    gives = "\1".join(name for group in table.groups for name in group.forward)
     groups = sql.SQL("").join(map(_branch, table.groups))
     return sql.SQL(
-        "\n#variable_conflict use_column\n-- fills: {}\nDECLARE\n"
+        "\n#variable_conflict use_column\n-- fills: {}\n-- gives: {}\nDECLARE\n"
         "    forward boolean := pg_catalog.current_setting('session_replication_role')"
         " = 'replica'\n"
         "        OR coalesce(pg_catalog.current_setting('bluegreen.fill', true), '')"
         " = 'on';\n"
         "BEGIN\n{}    RETURN NEW;\nEND "
-    ).format(verbatim(fills), groups)
+    ).format(verbatim(fills), verbatim(gives), groups)
 
 
 def _branch(group: MappedGroup) -> sql.Composed:

@@ -77,22 +77,35 @@ def plan_tables(
 
 
 def sent_only(
-    plans: Iterable[TablePlan], published: Iterable[PublishedTable]
+    plans: Iterable[TablePlan],
+    published: Iterable[PublishedTable],
+    given: Mapping[tuple[str, str], Collection[str]],
 ) -> tuple[TablePlan, ...]:
-    """The plans less the columns that a column list keeps back. Pure.
+    """The plans less the columns on which both sides rightly do not agree. Pure.
 
-    Both sides may have such a column and rightly not agree on it: blue was given it for
-    what green will send back.
+    Args:
+        plans: all columns that both sides have.
+        published: tables as blue sends them; it was given some columns for what green
+            will send back, and keeps them back by a list.
+        given: columns by table that a mapping on green gives a value of its own.
     """
     lists = {(t.schema, t.name): t.columns for t in published}
-    return tuple(_sent(plan, lists.get((plan.schema, plan.name))) for plan in plans)
+    return tuple(
+        _sent(plan, lists.get(name), given.get(name, ()))
+        for plan in plans
+        for name in [(plan.schema, plan.name)]
+    )
 
 
-def _sent(plan: TablePlan, names: Collection[str] | None) -> TablePlan:
-    if names is None:
-        return plan
-    columns = tuple(column for column in plan.columns if column.name in names)
-    key = plan.key if set(plan.key) <= set(names) else ()
+def _sent(
+    plan: TablePlan, sent: Collection[str] | None, given: Collection[str]
+) -> TablePlan:
+    columns = tuple(
+        column
+        for column in plan.columns
+        if (sent is None or column.name in sent) and column.name not in given
+    )
+    key = plan.key if set(plan.key) <= {column.name for column in columns} else ()
     return replace(plan, columns=columns, key=key)
 
 

@@ -126,6 +126,7 @@ def steps_of(
         {"step": "replicate", **put_together(changes, "replicate")},
         {"step": "migrate", **words_of_migrate(changes)},
         {"step": "judge", "accept": dict(accept), **put_together(changes, "judge")},
+        {"step": "validate", "differs": ["*"]},
         {"step": "cutover", "probe": False, "max_pause": "20s"},
         {"step": "hold", "window": "1s"},
         {"step": "decommission", "final_backup": "backups"},

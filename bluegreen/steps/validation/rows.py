@@ -17,6 +17,7 @@ from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
 from bluegreen.postgres.channel import Channel
 from bluegreen.postgres.checksum import TablePlan
+from bluegreen.postgres.mapping_triggers import read_given
 from bluegreen.postgres.pair import Courier, Pair
 from bluegreen.postgres.published import read_publication
 from bluegreen.postgres.row_compare import Comparer, TableResult
@@ -31,8 +32,8 @@ class CompareRows(Proof):
     """Every row of every common table is the same on both sides.
 
     Tables that green's subscription feeds are compared, or all common tables where
-    there is none. Columns that only one side has, or that blue keeps back, are left
-    out.
+    there is none. Columns that only one side has, that blue keeps back, or that a
+    mapping gives a value on green, are left out.
 
     Crash: nothing was changed but marker rows; the proof is made anew.
     """
@@ -60,7 +61,11 @@ class CompareRows(Proof):
         """Compare all tables."""
         channel = Channel(world.name, Side.BLUE).name
         published = read_publication(world.blue, channel) or ()
-        plans = sent_only(read_plans(world.blue, world.green, channel), published)
+        plans = sent_only(
+            read_plans(world.blue, world.green, channel),
+            published,
+            read_given(world.green),
+        )
         results = self._compare(
             world, plans, bool(subscription_oid(world.green, channel))
         )

@@ -199,12 +199,14 @@ def test_columns_that_blue_keeps_back_are_not_compared() -> None:
     plan = TablePlan("s", "t", columns, ("id",), frozenset(), True)
     other = replace(plan, name="u")
     listed = [PublishedTable("s", "t", ("id", "a")), PublishedTable("s", "u")]
-    sent, whole = sent_only([plan, other], listed)
+    sent, whole = sent_only([plan, other], listed, {("s", "v"): {"a"}})
     assert [column.name for column in sent.columns] == ["id", "a"]
     assert (sent.key, whole) == (("id",), other)
-    assert sent_only([plan], []) == (plan,)
-    [keyless] = sent_only([plan], [PublishedTable("s", "t", ("a",))])
+    assert sent_only([plan], [], {}) == (plan,)
+    [keyless] = sent_only([plan], [PublishedTable("s", "t", ("a",))], {})
     assert keyless.key == ()
+    [mapped] = sent_only([plan], [PublishedTable("s", "t")], {("s", "t"): {"a"}})
+    assert [column.name for column in mapped.columns] == ["id", "given"]
 
 
 def test_what_blue_was_given_is_meant_to_differ() -> None:
