@@ -75,7 +75,7 @@ RULES = (
         effect="ACCESS EXCLUSIVE on the parent, the partition and the default.",
         why="The whole partitioned table stands still while the lock is waited for.",
         workaround="DETACH PARTITION … CONCURRENTLY (14 and later, and not with a "
-        "default partition).",
+        "default partition). It leaves a CHECK of the bounds on the partition.",
         bad="ALTER TABLE sale DETACH PARTITION sale_2020;",
         good="ALTER TABLE sale DETACH PARTITION sale_2020 CONCURRENTLY;",
         fix=_detached_concurrently,
