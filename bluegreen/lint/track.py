@@ -358,15 +358,16 @@ class State:
             file.data = file.data or op
             if op.table:
                 self.changed_rows.add(op.table.key)
-        elif op.kind in SCHEMA:
+        schema = op.kind in SCHEMA
+        if schema:
             file.schema = file.schema or op
         if op.table is None:
-            self.file.other_schema |= op.kind in SCHEMA
+            file.other_schema |= schema
             return
         key = op.table.key
         if self.effect.scan:
             file.scanned.setdefault(key, op)
-        if op.kind in SCHEMA:
+        if schema:
             self._remember_schema(op, key)
 
     def _remember_schema(self, op: Op, key: Key) -> None:

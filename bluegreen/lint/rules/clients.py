@@ -103,8 +103,10 @@ def _enum_placed(op: Op, _state: State) -> str | None:
 
 
 def _enum_used(op: Op, state: State) -> str | None:
-    values = state.transaction.values if state.transaction else set()
-    text = state.text if values else ""
+    values = state.transaction.values if state.transaction else None
+    if not values:
+        return None
+    text = state.text
     for value in sorted(values):
         if f"'{value}'" in text:
             return f"{value!r} was added in this transaction and cannot be used in it"
