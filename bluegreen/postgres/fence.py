@@ -37,7 +37,7 @@ MAKING_PAUSE_S = 0.5
 """Twenty tries half a second apart: a table that is never free for 10 s is in a long
 transaction, and a person should know of it."""
 
-OPENING_LOCK = "100ms"
+OPENING_LOCK = "250ms"
 """How long the opening of one table is waited for: a manual VACUUM holds its lock for
 hours, and who is refused by the other tables must not wait for that."""
 

@@ -35,7 +35,7 @@ this long is somebody's work."""
 LOCKED = 5003
 """The code of whoever gave up waiting for a lock."""
 
-LOCKS_EVERY = timedelta(milliseconds=500)
+LOCKS_EVERY = timedelta(milliseconds=250)
 
 _FIRST_S = 0.05
 _LONGEST_S = 5.0

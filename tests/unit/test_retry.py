@@ -61,7 +61,7 @@ def test_a_lock_is_asked_for_again_until_patience_is_over() -> None:
     clock, act = HandClock(), Refusing(locked, -1)
     with pytest.raises(BudgetError, match="held by pid 4711"):
         outlast_locks(act, patience=timedelta(seconds=3), clock=clock)
-    assert (act.calls, clock.slept) == (7, [0.5] * 6)
+    assert (act.calls, clock.slept) == (13, [0.25] * 12)
     act = Refusing(locked, 2)
     assert outlast_locks(act, patience=timedelta(seconds=3), clock=clock) == "done"
 
