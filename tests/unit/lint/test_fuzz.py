@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import random
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from hypothesis import strategies as st
 from bluegreen.lint.config import Config
 from bluegreen.lint.engine import check
 from bluegreen.lint.mend import mended
-from bluegreen.lint.pool import pack, unpack
 from bluegreen.lint.registry import RULES
 from bluegreen.lint.source import read
 from bluegreen.report import lint_github, lint_json, lint_junit, lint_sarif, lint_text
@@ -85,12 +83,6 @@ def look(content: str | bytes) -> None:
     for renderer in (lint_github, lint_json, lint_junit, lint_sarif, lint_text):
         assert renderer.render(report) is not None
     mended(source.text, report.findings)
-    elsewhere = unpack(
-        pickle.loads(pickle.dumps(pack(("f.sql", source.text.encode()))))
-    )
-    assert check([elsewhere], Config(enable=("all",)), explain=True) == check(
-        [read("f.sql", source.text)], Config(enable=("all",)), explain=True
-    )
 
 
 @pytest.mark.timeout(SECONDS)
