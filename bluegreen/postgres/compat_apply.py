@@ -9,17 +9,19 @@ is used. The caller's transaction is rolled back.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 
 from bluegreen.lint.compat import apply as laws
 from bluegreen.lint.compat.catalog import Published, Relation
-from bluegreen.lint.compat.channel import Channel, limited_writer
+from bluegreen.lint.compat.channel import Channel, limited_writer, sent_key
 from bluegreen.lint.compat.seen import Change, Image, Stopped
 from bluegreen.lint.compat.types import unreadable
 from bluegreen.postgres.compat_change import (
     RULES,
+    added,
     insert_from,
     kept_identity,
     not_resent,
@@ -47,7 +49,7 @@ class Applier:
         self._session = session
         self._channel = channel
         self._as_writer = as_writer
-        self._images: dict[int, sql.Identifier] = {}
+        self._images: dict[tuple[int, tuple[str, ...]], sql.Identifier] = {}
         self.missed: list[Change] = []
         self.stopped: Stopped | None = None
 
@@ -73,6 +75,7 @@ class Applier:
         self._session.execute("SAVEPOINT bluegreen_commit")
         self._session.execute("SET CONSTRAINTS ALL IMMEDIATE")
         self._session.execute("ROLLBACK TO SAVEPOINT bluegreen_commit")
+        self._session.execute("RELEASE SAVEPOINT bluegreen_commit")
 
     def _stream_one(self, change: Change) -> Published | None:
         publication = self._channel.publication
@@ -116,7 +119,10 @@ class Applier:
     def _guarded(
         self, sent: Published, act: Callable[[], object], rule: str = "does-not-fit"
     ) -> None:
-        """Do one thing; an error of the server is what the worker would stop with."""
+        """Do one thing; an error of the server is what the worker would stop with.
+
+        Savepoints are let go: thousands of them, one inside the other, take minutes.
+        """
         self._session.execute("SAVEPOINT bluegreen_change")
         try:
             act()
@@ -125,6 +131,7 @@ class Applier:
                 raise
             self._session.execute("ROLLBACK TO SAVEPOINT bluegreen_change")
             self._stop(sent, error, rule)
+        self._session.execute("RELEASE SAVEPOINT bluegreen_change")
 
     def _stop(self, sent: Published, error: psycopg.Error, rule: str) -> None:
         state = error.sqlstate or ""
@@ -139,9 +146,8 @@ class Applier:
         for row in rows:
             if self._channel.receiver.major >= _BINARY_COPY:
                 self._look_at_wire(decided, row)
-            self._put(image, decided.columns, row)
+            self._session.execute(added(image, decided.columns, row))
         self._put_in(decided.target, insert_from(decided, image))
-        self._empty(image)
 
     def _put_in(self, target: Relation, query: sql.Composed) -> None:
         """Write as the role that the worker writes as (law 15)."""
@@ -170,12 +176,11 @@ class Applier:
                 self.stopped = Stopped("binary-type", decided.target.name, why)
 
     def _write(self, decided: laws.Writes, change: Change) -> None:
-        self._look_at_wire(decided, change.new or change.old or {})
+        self._look_at_wire(decided, change.new or self._sent_old(change))
         if change.kind == "insert" and change.new is not None:
             image = self._image(decided)
             self._put(image, decided.columns, change.new)
             self._put_in(decided.target, insert_from(decided, image))
-            self._empty(image)
             return
         finding = decided.finding
         if isinstance(finding, laws.Stops):
@@ -188,8 +193,7 @@ class Applier:
     def _change(
         self, decided: laws.Writes, finding: laws.ByKey | laws.WholeRow, change: Change
     ) -> None:
-        assert change.old is not None
-        found = self._find(decided, finding, change.old)
+        found = self._find(decided, finding, self._sent_old(change))
         if found is None:
             self.missed.append(change)
             return
@@ -212,13 +216,13 @@ class Applier:
     ) -> None:
         assert change.new is not None
         assert change.old is not None
-        image = self._image(decided)
-        self._put(image, decided.columns, change.new)
         names = [
             c
             for c in decided.columns
             if not not_resent(change, c) and not kept_identity(decided, change, c)
         ]
+        image = self._image(decided)
+        self._put(image, names, change.new)
         sets = [
             sql.SQL("{name} = i.{name}").format(name=sql.Identifier(name))
             for name in names
@@ -228,36 +232,38 @@ class Applier:
                 table, sql.SQL(", ").join(sets), image, where
             )
             self._put_in(decided.target, query)
-        self._empty(image)
+
+    def _sent_old(self, change: Change) -> Image:
+        """What travels of an old row: its key, or with REPLICA IDENTITY FULL all."""
+        source = self._channel.sender.relations.get(change.table)
+        key = sent_key(source) if source else None
+        old = change.old or {}
+        return old if key is None else {c: old[c] for c in old if c in key}
 
     def _find(
         self, decided: laws.Writes, finding: laws.ByKey | laws.WholeRow, old: Image
     ) -> tuple[int, str] | None:
-        image = self._image(decided)
-        self._put(image, decided.columns, old)
+        columns = tuple(c for c in decided.columns if c in old)
+        image = self._image(decided, columns)
+        self._put(image, columns, old)
         names: tuple[str, ...] = decided.columns
         absent: tuple[str, ...] = ()
+        equal: LiteralString = "t.{name} IS NOT DISTINCT FROM i.{name}"
         if isinstance(finding, laws.ByKey):
-            names = finding.columns
+            # No column of a key is NULL, and a plain = is what an index can answer.
+            names, equal = finding.columns, "t.{name} = i.{name}"
         else:
             absent = tuple(
                 c.name
                 for c in decided.target.columns
                 if c.name not in decided.columns and not c.generated
             )
-        tests = [
-            sql.SQL("t.{name} IS NOT DISTINCT FROM i.{name}").format(
-                name=sql.Identifier(name)
-            )
-            for name in names
-        ]
+        tests = [sql.SQL(equal).format(name=sql.Identifier(name)) for name in names]
         tests += [sql.SQL("t.{} IS NULL").format(sql.Identifier(n)) for n in absent]
         query = sql.SQL(
             "SELECT t.tableoid::bigint, t.ctid::text FROM {} t, {} i WHERE {} LIMIT 1"
         ).format(only(decided.target), image, sql.SQL(" AND ").join(tests))
-        row = self._with_operators(query)
-        self._empty(image)
-        return row
+        return self._with_operators(query)
 
     def _with_operators(self, query: sql.Composed) -> tuple[int, str] | None:
         """Run a comparison; apply knows a type's equality without any search_path."""
@@ -271,32 +277,33 @@ class Applier:
         self._session.execute("SET LOCAL search_path = ''")
         return row
 
-    def _image(self, decided: laws.Writes) -> sql.Identifier:
-        """A temporary table with the sent columns as the target types them.
+    def _image(
+        self, decided: laws.Writes, columns: Sequence[str] = ()
+    ) -> sql.Identifier:
+        """A temporary table with the sent columns, or some, as the target types them.
 
         CREATE TABLE AS keeps types, modifiers and domains but no constraint, so that
         putting text into it does what the worker's type input does and no more.
         """
-        oid = decided.target.oid
-        if oid not in self._images:
-            name = sql.Identifier("pg_temp", f"bluegreen_image_{oid}")
-            columns = sql.SQL(", ").join(map(sql.Identifier, decided.columns))
+        kept = tuple(columns or decided.columns)
+        place = (decided.target.oid, kept)
+        if place not in self._images:
+            name = sql.Identifier("pg_temp", f"bluegreen_image_{len(self._images)}")
             self._session.execute(
                 sql.SQL(
                     "CREATE TEMPORARY TABLE {} AS SELECT {} FROM {} WITH NO DATA"
-                ).format(name, columns, sql.Identifier(*decided.target.name))
+                ).format(
+                    name,
+                    sql.SQL(", ").join(map(sql.Identifier, kept)),
+                    sql.Identifier(*decided.target.name),
+                )
             )
             self._session.execute(sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(name))
-            self._images[oid] = name
-        return self._images[oid]
+            self._images[place] = name
+        return self._images[place]
 
     def _put(self, image: sql.Identifier, columns: Sequence[str], row: Image) -> None:
-        query = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-            image,
-            sql.SQL(", ").join(map(sql.Identifier, columns)),
-            sql.SQL(", ").join(sql.Literal(row.get(name)) for name in columns),
+        """Let an image hold this row alone."""
+        self._session.execute(
+            sql.SQL("DELETE FROM {}; {}").format(image, added(image, columns, row))
         )
-        self._session.execute(query)
-
-    def _empty(self, image: sql.Identifier) -> None:
-        self._session.execute(sql.SQL("DELETE FROM {}").format(image))

@@ -25,7 +25,9 @@ CREATE UNLOGGED TABLE bluegreen_rehearsal.note (
   seq bigint GENERATED ALWAYS AS IDENTITY, relation bigint, kind text,
   old_row text[], new_row text[], old_sent boolean, new_sent boolean);
 CREATE FUNCTION bluegreen_rehearsal.note() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET DateStyle = 'ISO' SET IntervalStyle = 'postgres' SET extra_float_digits = 3
+AS $body$
 DECLARE old_row text[]; new_row text[]; old_sent boolean; new_sent boolean;
 BEGIN
   IF tg_op IN ('UPDATE', 'DELETE') THEN

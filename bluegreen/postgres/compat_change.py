@@ -6,14 +6,25 @@ Owns the small words of the imitation, without a connection; their order is for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import sql
 
 from bluegreen.lint.compat import apply as laws
 from bluegreen.lint.compat.catalog import Relation
-from bluegreen.lint.compat.seen import Change
+from bluegreen.lint.compat.seen import Change, Image
 
 _TOASTED_BYTES = 2000
 """An unchanged value about this long is stored out of line and is not sent again."""
+
+
+def added(image: sql.Identifier, columns: Sequence[str], row: Image) -> sql.Composed:
+    """A row's texts into an image, which reads them as the types' input does."""
+    return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        image,
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join(sql.Literal(row.get(name)) for name in columns),
+    )
 
 
 def insert_from(decided: laws.Writes, image: sql.Identifier) -> sql.Composed:

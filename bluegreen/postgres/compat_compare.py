@@ -61,6 +61,7 @@ def compare(
     """
     for session in (sender, receiver):
         session.execute("SET LOCAL TimeZone = 'UTC'")
+        read_as_sent(session)
     found: list[Difference] = []
     for left, right in shared_tables(channel):
         columns = compared_columns(channel, left, right)
@@ -73,6 +74,22 @@ def compare(
                 _key(left, right, columns),
             )
     return found
+
+
+def read_as_sent(session: psycopg.Connection) -> None:
+    """Take on a walsender's settings, whatever the database or its role has set.
+
+    So that values have the text that travels (`libpqrcv_connect`).
+    """
+    session.execute("SET LOCAL DateStyle = 'ISO'")
+    session.execute("SET LOCAL IntervalStyle = 'postgres'")
+    session.execute("SET LOCAL extra_float_digits = 3")
+
+
+def read_as_set(session: psycopg.Connection) -> None:
+    """Go back to the settings of the database, which decide how texts are read."""
+    for name in ("TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits"):
+        session.execute(sql.SQL("SET LOCAL {} TO DEFAULT").format(sql.Identifier(name)))
 
 
 def read_rows(

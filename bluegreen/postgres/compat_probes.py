@@ -21,7 +21,12 @@ from bluegreen.lint.compat.statements import Derived
 from bluegreen.lint.compat.verdict import Direction
 from bluegreen.postgres.compat_apply import Applier
 from bluegreen.postgres.compat_capture import as_sql, capture
-from bluegreen.postgres.compat_compare import compare, read_rows
+from bluegreen.postgres.compat_compare import (
+    compare,
+    read_as_sent,
+    read_as_set,
+    read_rows,
+)
 from bluegreen.postgres.compat_worker import (
     enter,
     silence_event_triggers,
@@ -71,9 +76,7 @@ def _rehearse(
     existing = _existing(sender, receiver, channel)
     applier = Applier(receiver, channel, as_writer=True)
     path = _setting(receiver, "search_path")
-    sender.execute(
-        "SELECT pg_catalog.set_config('TimeZone', %s, true)", [channel.sender_zone]
-    )
+    _set_zone(sender, channel)
     enter(receiver, channel)
     copied = _copy(sender, channel, applier)
     start_stream(receiver, channel)
@@ -101,6 +104,12 @@ def _rehearse(
     )
 
 
+def _set_zone(sender: psycopg.Connection, channel: Channel) -> None:
+    sender.execute(
+        "SELECT pg_catalog.set_config('TimeZone', %s, true)", [channel.sender_zone]
+    )
+
+
 def _existing(
     sender: psycopg.Connection, receiver: psycopg.Connection, channel: Channel
 ) -> tuple[Difference, ...]:
@@ -112,7 +121,8 @@ def _existing(
     if channel.direction is not Direction.FORWARD:
         return ()
     found = compare(sender, receiver, channel)
-    receiver.execute("SET LOCAL TimeZone TO DEFAULT")
+    for session in (sender, receiver):
+        read_as_set(session)
     return tuple(found)
 
 
@@ -133,12 +143,15 @@ def _copy(
     if channel.direction is not Direction.COPY or channel.publication is None:
         return frozenset()
     copied = set()
+    read_as_sent(sender)
     for name, sent in channel.publication.relations.items():
         source = channel.sender.relations[name]
         if applier.stopped is None:
             rows = read_rows(sender, source, sent.columns, sent.row_filter)
             applier.copy(sent, rows)
             copied.add(name)
+    read_as_set(sender)
+    _set_zone(sender, channel)
     return frozenset(copied)
 
 

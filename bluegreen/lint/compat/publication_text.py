@@ -1,7 +1,8 @@
-"""From which major a CREATE PUBLICATION can be read. Owns that table only."""
+"""What a CREATE PUBLICATION says: from which major, and what it leaves behind."""
 
 from __future__ import annotations
 
+from pglast import ast, parse_sql
 from pglast.parser import ParseError, scan
 
 LISTS = 15
@@ -28,3 +29,29 @@ def first_major(text: str) -> int:
     if "(" in after_for or "where" in after_for or "schema" in after_for:
         return LISTS
     return LISTS if after_for.count("table") > 1 else 13
+
+
+def leaves_behind(text: str) -> str:
+    """Why not every change of a published table travels; empty where each one does."""
+    try:
+        trees = [raw.stmt for raw in parse_sql(text)]
+    except ParseError:
+        return ""
+    for tree in trees:
+        if not isinstance(tree, ast.CreatePublicationStmt):
+            continue
+        tables = [o.pubtable for o in tree.pubobjects or () if o.pubtable is not None]
+        if any(table.whereClause is not None for table in tables):
+            return "rows outside the publication's row filter do not travel"
+        for option in tree.options or ():
+            said = getattr(option.arg, "sval", "")
+            if option.defname == "publish" and said and _ALL - _actions(said):
+                return f"only {said} of a published table travels"
+    return ""
+
+
+_ALL = frozenset({"insert", "update", "delete", "truncate"})
+
+
+def _actions(words: str) -> frozenset[str]:
+    return frozenset(word.strip().lower() for word in words.split(","))

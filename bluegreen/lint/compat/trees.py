@@ -15,6 +15,7 @@ from pglast import ast
 from pglast.enums import AlterTableType as Alter
 from pglast.enums import ObjectType
 
+from bluegreen.lint.compat.publication_text import leaves_behind
 from bluegreen.lint.compat.rules import RULES
 from bluegreen.lint.compat.statements import columns_in, flattened, parsed, table_of
 from bluegreen.lint.compat.tree_words import BOTH, FORWARD, REVERSE, Read, Said
@@ -49,6 +50,10 @@ def judge_trees(
     if any(text.strip() for text in on_blue):
         why = "blue's schema changes while it streams"
         found.append(Verdict(Answer.UNKNOWN, Direction.FORWARD, "cannot-tell", "", why))
+    for way in Direction:
+        why = leaves_behind(reverse if way is Direction.REVERSE else forward)
+        if why:
+            found.append(Verdict(Answer.UNKNOWN, way, "not-sent", "", why))
     for number, text in enumerate(texts):
         trees = parsed(text)
         if trees is None:

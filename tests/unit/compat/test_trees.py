@@ -89,3 +89,21 @@ def test_what_was_said_of_a_table_goes_by_its_last_name() -> None:
     made = ("create table s.u (id int)", "insert into s.u select id from s.t")
     found = judge_trees((*made, "alter table s.u rename to v"))
     assert {v.where for v in found if v.rule == "derived-stale"} == {"s.v"}
+
+
+@pytest.mark.parametrize(
+    ("publication", "answers"),
+    [
+        (ALL, set()),
+        ("create publication p for table t where (id < 9)", {Answer.UNKNOWN}),
+        (f"{ALL} with (publish = 'insert')", {Answer.UNKNOWN}),
+        (f"{ALL} with (publish = 'insert, update, delete, truncate')", set()),
+        ("create publikation", set()),
+    ],
+)
+def test_what_a_publication_leaves_behind_is_unknown(
+    publication: str, answers: set[Answer]
+) -> None:
+    said = judge_trees([], forward=publication, reverse=ALL)
+    assert {v.answer for v in said} == answers
+    assert all(v.direction is not Direction.REVERSE for v in said)
