@@ -74,11 +74,11 @@ _Schema = Annotated[
     list[str] | None,
     typer.Option(help="SQL that ran before: a schema dump, applied migrations."),
 ]
-_OneRelease = Annotated[
+_History = Annotated[
     bool,
     typer.Option(
-        "--one-release",
-        help="All files run in one go: nobody uses yet what an earlier one made.",
+        "--history",
+        help="Each file was a release: what an earlier one made is in use.",
     ),
 ]
 _FailLevel = Annotated[
@@ -115,7 +115,7 @@ def lint(
     target_version: _TargetVersion = None,
     transaction: _Transaction = None,
     schema: _Schema = None,
-    one_release: _OneRelease = False,
+    history: _History = False,
     fail_level: _FailLevel = None,
     format_: Annotated[
         Format, typer.Option("--format", help="How findings are printed.")
@@ -146,7 +146,7 @@ def lint(
         "target-version": target_version,
         "transaction": transaction,
         "schema": schema,
-        "one-release": one_release,
+        "history": history,
         "fail-level": fail_level,
         "enable": enable,
     }

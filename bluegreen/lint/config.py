@@ -49,9 +49,9 @@ class Config(NamedTuple):
         ignore: rules that do not count under a path.
         settings: what the session has set before the files run, e.g. lock_timeout.
         schema: SQL files that ran before: a dump, the migrations already applied.
-        one_release: whether all files run in one go, before clients use the tables
-            that they make. Without it, only the file that makes a table may do with it
-            what it likes: the next one may run months later.
+        history: whether the files ran one by one, as releases of their own. Then only
+            the file that makes a table may do with it what it likes; else all files
+            may, for they run in one go, before clients use the table.
         alone: files around which the tool opens no transaction though it does so
             around others.
         timezone: TimeZone that migrations run with.
@@ -69,7 +69,7 @@ class Config(NamedTuple):
     ignore: tuple[Ignore, ...] = ()
     settings: Mapping[str, str] = MappingProxyType({})
     schema: tuple[str, ...] = ()
-    one_release: bool = False
+    history: bool = False
     alone: frozenset[str] = frozenset()
     timezone: str = ""
     names: Mapping[str, str] = MappingProxyType({})
@@ -185,7 +185,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "ignore": ("ignore", _ignores),
     "settings": ("settings", _settings),
     "schema": ("schema", _texts),
-    "one-release": ("one_release", _yes),
+    "history": ("history", _yes),
     "timezone": ("timezone", _text),
     "names": ("names", _names),
     "small-table": ("small_table", _number),

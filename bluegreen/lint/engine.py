@@ -122,7 +122,7 @@ class Run:
         if config.timezone:
             knowledge = knowledge._replace(timezone=config.timezone)
         self.state = State(knowledge, config.versions, config.settings, config.names)
-        self.state.one_release = config.one_release
+        self.state.history = config.history
         self.rules = _rules(
             config.enable,
             whole=knowledge.whole,

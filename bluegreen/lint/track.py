@@ -98,7 +98,7 @@ class State:
         tables: every table known, as it is by now.
         fresh: tables that nobody else uses yet: the file itself made them, or the set
             where it is one release.
-        one_release: whether all the files run before clients come back.
+        history: whether clients used the tables between one file and the next.
         statement: the one that is being looked at.
         siblings: all its ops.
         effect: that of the op that is being looked at.
@@ -119,7 +119,7 @@ class State:
         self.calm: set[str] = set(knowledge.calm)
         self.wild: set[str] = set(knowledge.wild)
         self.fresh: set[Key] = set()
-        self.one_release = False
+        self.history = False
         self.session: dict[str, str] = dict(settings or {})
         self.transaction: Transaction | None = None
         self.statement: Statement | None = None
@@ -328,7 +328,7 @@ class State:
         """End a file: the tool commits what the tool began."""
         if self.transaction and not self.transaction.explicit:
             self.transaction = None
-        if not self.one_release:
+        if self.history:
             self.fresh = {key for key in self.fresh if key[0] == TEMPORARY}
 
     def look(self, op: Op, siblings: list[Op]) -> Effect:
