@@ -152,3 +152,13 @@ def test_every_proof_is_a_measured_case() -> None:
     ids = {case["id"] for case in json.loads(CASES.read_text())}
     assert {rule.proof for rule in RULES.values() if rule.proof} <= ids
     assert KEY.primary
+
+
+@pytest.mark.parametrize(("major", "wanted"), [(17, Answer.OK), (18, Answer.APP)])
+def test_whole_rows_need_generated_columns_to_be_sent_from_18(
+    major: int, wanted: Answer
+) -> None:
+    total = column("total", generated="s")
+    full = catalog(table(ID, NOTE, total, identity="f"), major=major)
+    said = judge(channel(full, full))
+    assert worst(v for v in said if v.rule == "refused-write") is wanted
