@@ -7,6 +7,7 @@ SQL is for `lint/`, how findings look for `report/lint_*.py`.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
@@ -235,23 +236,25 @@ def _texts(paths: list[str]) -> dict[str, bytes]:
         if path == STDIN:
             texts[_STDIN_NAME] = sys.stdin.buffer.read()
             continue
-        for file in _files(Path(path)):
-            texts[str(file)] = _bytes(file)
+        for file in _files(path):
+            texts[file] = _bytes(file)
     return texts
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: str) -> list[str]:
     """A file as it is; a folder's SQL by name, files of the way down left out.
 
     Raises:
         PlaybookRefused: BG-2001, the folder has none.
     """
-    if not path.is_dir():
-        return [path]
-    found = sorted(path.rglob("*.sql"), key=lambda file: _natural(str(file)))
-    forward = [
-        file for file in found if not file.name.endswith((".down.sql", ".undo.sql"))
-    ]
+    folder = Path(path)
+    if not folder.is_dir():
+        return [str(folder)]
+    # A `Path` for each file would cost more than to read it.
+    walk = ((at, name) for at, _, names in os.walk(folder) for name in names)
+    found = [f"{at}/{name}" for at, name in walk if name.endswith(".sql")]
+    found = sorted((file.removeprefix("./") for file in found), key=_natural)
+    forward = [file for file in found if not file.endswith((".down.sql", ".undo.sql"))]
     if forward:
         return forward
     # Nothing looked at must not look like nothing found.
@@ -272,9 +275,10 @@ def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts]
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: str | Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read()
     except OSError as error:
         raise PlaybookRefused(
             2001,
