@@ -45,6 +45,13 @@ RULES: dict[str, Rule] = {
         "add the same column to the other side first, or leave it out with a column "
         "list (15+)",
     ),
+    "column-renamed": Rule(
+        1,
+        "8",
+        "rename_expand_trigger_always",
+        "keep the old name until blue is released: the new one beside it by `mapping`, "
+        "the rename or the drop in `contract`",
+    ),
     "column-generated": Rule(
         1, "12", "ordinary_to_generated", "compute into a column of another name"
     ),

@@ -15,6 +15,21 @@ Said = Iterator[tuple[tuple[Direction, ...], Answer, str, str]]
 
 
 @dataclass
+class Renames:
+    """What became of one column's name.
+
+    Attributes:
+        first: what blue calls it.
+        where: its table, as the last statement names it.
+        statements: those that renamed it.
+    """
+
+    first: str
+    where: str = ""
+    statements: list[int] = field(default_factory=list)
+
+
+@dataclass
 class Read:
     """What is known so far: the publications, and what this set has made.
 
@@ -24,6 +39,7 @@ class Read:
         generated: whether green may send stored generated columns (18).
         lists: whether what only green has is left out of what it sends back.
         tables: schema, empty where none is written, and name of what this set made.
+        renames: columns that blue has too, by table and the name of now.
         always: tables with a trigger that fires on apply.
         carried: tables and columns that triggers keep in step with others.
     """
@@ -35,6 +51,7 @@ class Read:
     tables: set[tuple[str, str]] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
     dropped: set[tuple[str, str]] = field(default_factory=set)
+    renames: dict[tuple[str, str], Renames] = field(default_factory=dict)
     always: set[tuple[str, str]] = field(default_factory=set)
     carried: frozenset[tuple[str, str]] = frozenset()
 

@@ -8,7 +8,6 @@ UNKNOWN here; catalogs and probes overrule it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pglast import ast
@@ -20,6 +19,12 @@ from bluegreen.lint.compat.rules import RULES
 from bluegreen.lint.compat.statements import columns_in, flattened, parsed, table_of
 from bluegreen.lint.compat.tree_words import BOTH, FORWARD, REVERSE, Read, Said
 from bluegreen.lint.compat.trees_alter import alter_command
+from bluegreen.lint.compat.trees_rename import (
+    follow_column,
+    rename,
+    renamed_columns,
+    under_last_name,
+)
 from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
 
 
@@ -65,22 +70,13 @@ def judge_trees(
                     Verdict(answer, way, rule, where, why, RULES[rule].mend, number)
                     for way in ways
                 ]
-            found = _renamed(found, tree, read)
+            found = under_last_name(found, tree, where, read)
+            follow_column(tree, where, number, read)
+    found += renamed_columns(read)
     return sorted(
         set(found),
         key=lambda v: (v.statement or 0, -v.answer.rank, v.rule, v.direction, v.why),
     )
-
-
-def _renamed(found: list[Verdict], tree: Any, read: Read) -> list[Verdict]:
-    """What was said of a table of this set goes by the name that it gets in the end."""
-    if type(tree).__name__ != "RenameStmt" or tree.relation is None:
-        return found
-    kind, was = ObjectType(tree.renameType), table_of(tree.relation)
-    if kind is not ObjectType.OBJECT_TABLE or not read.made(was):
-        return found
-    old, new = subject_of(tree), ".".join(filter(None, (was[0], tree.newname)))
-    return [replace(v, where=new) if v.where == old else v for v in found]
 
 
 def subject_of(tree: Any) -> str:
@@ -156,31 +152,6 @@ def _refers(element: Any) -> bool:
         c.contype.name == "CONSTR_FOREIGN"
         for c in getattr(element, "constraints", None) or ()
     )
-
-
-def _rename(tree: Any, read: Read) -> Said:
-    kind = ObjectType(tree.renameType)
-    table = tree.relation.relname if tree.relation else ""
-    if kind is ObjectType.OBJECT_COLUMN:
-        if not read.made(table_of(tree.relation)):
-            why = f"{tree.subname} of {table} has another name on each side"
-            yield BOTH, Answer.BREAK, "column-missing", why
-    elif kind is ObjectType.OBJECT_TABLE:
-        yield from _rename_table(tree.relation, tree.newname, read)
-    elif kind not in _HARMLESS_RENAMES:
-        yield BOTH, Answer.UNKNOWN, "cannot-tell", f"renames {kind.name}"
-
-
-def _rename_table(relation: Any, new: str, read: Read) -> Said:
-    table = relation.relname
-    if read.made(table_of(relation)):
-        why = f"{new} is another table than the subscription knows"
-        yield (Direction.FORWARD,), Answer.SILENT, "table-replaced", why
-        yield REVERSE, Answer.UNKNOWN, "cannot-tell", why
-        return
-    yield FORWARD, Answer.BREAK, "table-missing", f"green has no {table} any more"
-    answer = Answer.UNKNOWN if read.reverse is False else Answer.BREAK
-    yield REVERSE, answer, "table-missing", f"blue has no {new}"
 
 
 def _move(tree: Any, read: Read) -> Said:
@@ -330,7 +301,7 @@ _HANDLERS: dict[str, Callable[[Any, Read], Said]] = {
     "AlterTableStmt": _alter,
     "CreateStmt": _create_table,
     "CreateTableAsStmt": _create_table,
-    "RenameStmt": _rename,
+    "RenameStmt": rename,
     "AlterObjectSchemaStmt": _move,
     "DropStmt": _drop,
     "IndexStmt": _index,
@@ -366,16 +337,4 @@ _HARMLESS = {
     "VacuumStmt",
     "VariableSetStmt",
     "ViewStmt",
-}
-
-_HARMLESS_RENAMES = {
-    ObjectType.OBJECT_INDEX,
-    ObjectType.OBJECT_TABCONSTRAINT,
-    ObjectType.OBJECT_SEQUENCE,
-    ObjectType.OBJECT_TYPE,
-    ObjectType.OBJECT_ATTRIBUTE,
-    ObjectType.OBJECT_TRIGGER,
-    ObjectType.OBJECT_POLICY,
-    ObjectType.OBJECT_VIEW,
-    ObjectType.OBJECT_MATVIEW,
 }

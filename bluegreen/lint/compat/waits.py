@@ -28,7 +28,7 @@ _NARROWS = {"constraint", "foreign-key", "no-default"}
 
 _OF_ROWS = {"constraint", "foreign-key"}
 
-_TAKES = {"column-missing", "table-missing", "type-may-not-fit"}
+_TAKES = {"column-missing", "column-renamed", "table-missing", "type-may-not-fit"}
 """Green would lose a name that blue sends."""
 
 _KINDS = {

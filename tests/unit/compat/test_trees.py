@@ -107,3 +107,44 @@ def test_what_a_publication_leaves_behind_is_unknown(
     said = judge_trees([], forward=publication, reverse=ALL)
     assert {v.answer for v in said} == answers
     assert all(v.direction is not Direction.REVERSE for v in said)
+
+
+RENAME = "ALTER TABLE t RENAME COLUMN {} TO {}"
+
+
+@pytest.mark.parametrize(
+    ("statements", "breaking"),
+    [
+        ([RENAME.format("a", "b")], [0]),
+        ([RENAME.format("a", "b"), RENAME.format("b", "c")], [0, 1]),
+        ([RENAME.format("a", "b"), RENAME.format("b", "a")], []),
+        (["ALTER TABLE t ADD COLUMN a int", RENAME.format("a", "b")], []),
+        (
+            [
+                "ALTER TABLE t ADD a int",
+                RENAME.format("a", "b"),
+                RENAME.format("b", "c"),
+            ],
+            [],
+        ),
+        (["CREATE TABLE t (a int)", RENAME.format("a", "b")], []),
+        (["ALTER VIEW t RENAME COLUMN a TO b"], []),
+        (
+            [
+                RENAME.format("a", "x"),
+                RENAME.format("b", "a"),
+                RENAME.format("x", "b"),
+            ],
+            [0, 1, 2],
+        ),
+    ],
+)
+def test_of_a_renamed_column_the_name_in_the_end_counts(
+    statements: list[str], breaking: list[int]
+) -> None:
+    found = [
+        v.statement
+        for v in judge_trees(statements)
+        if v.rule == "column-renamed" and v.direction is Direction.FORWARD
+    ]
+    assert found == breaking

@@ -12,7 +12,7 @@ ADD_AGE = "ALTER TABLE app.t ADD COLUMN age int NOT NULL DEFAULT 0"
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("ALTER TABLE t RENAME a TO b", "a of t has another name on each side"),
+        ("ALTER TABLE t RENAME a TO b", "a of t is called b on green"),
         ("ALTER TABLE t ALTER a SET NOT NULL", "blue may send NULL for a of t"),
         ("ALTER TABLE t ADD CHECK (a > 0)", "t allows fewer rows on green"),
         ("ALTER TABLE t ADD UNIQUE (a)", "t allows fewer rows on green"),
