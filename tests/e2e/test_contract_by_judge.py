@@ -38,7 +38,7 @@ ALTER TABLE app.people DROP COLUMN gone;
 """
 WAIT = [
     "1.sql:2 waits: age of people may get no value on apply",
-    "1.sql:4 waits: contact of people has another name on each side",
+    "1.sql:4 waits: contact of people is called email on green",
     "1.sql:5 waits: it builds on 1.sql:4, which waits",
     "2.sql:1 waits: apply does not look at the foreign key of orders",
     "2.sql:3 waits: it builds on 2.sql:1, which waits",

@@ -21,10 +21,10 @@ from bluegreen.steps.mitigation.waiting import (
     unlisted,
 )
 
-REASONS = {"1.sql": {2: "a of t has another name on each side"}}
+REASONS = {"1.sql": {2: "a of t is called b on green"}}
 WAITING = Waiting(
     REASONS,
-    ("1.sql:3 waits: a of t has another name on each side",),
+    ("1.sql:3 waits: a of t is called b on green",),
     {"1.sql": "aa", "2.sql": "bb"},
 )
 ACTION = DeferContract("migrate", Asking(("*.sql",), ask=True))
@@ -50,7 +50,7 @@ def test_the_plan_shows_each_statement_and_why() -> None:
     said = ACTION.judge(DeferFacts(("1.sql (contract)",), False, WAITING))
     assert said == Needed(
         "1.sql (contract) wait for `decommission`\n"
-        "1.sql:3 waits: a of t has another name on each side"
+        "1.sql:3 waits: a of t is called b on green"
     )
     assert ACTION.judge(DeferFacts((), False)) == Satisfied("nothing waits")
 
