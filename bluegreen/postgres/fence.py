@@ -1,7 +1,7 @@
 """The fence: statement triggers that make a side refuse writes on its data.
 
-Owns making, closing, opening and reading it, the drain that ends what holds it up,
-and that only one session switches it.
+Owns making, closing, opening and reading it, and that only one session switches it.
+How it is closed inside a pause, with what holds it up, is in `fence_closer.py`.
 The trigger function and the procedure that switches one table at a time stand in
 `house.py`; opening green's fence together with the commit record is in
 `commit_point.py`.
@@ -15,9 +15,7 @@ session_replication_role = replica and is not affected.
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
 import psycopg
@@ -41,9 +39,6 @@ OPENING_LOCK = "250ms"
 """How long the opening of one table is waited for: a manual VACUUM holds its lock for
 hours, and who is refused by the other tables must not wait for that."""
 
-BLOCKER_LOOK_S = 0.02
-"""How often the drain looks at who holds the fence up."""
-
 SWITCH = (7331, 2)
 """The advisory lock of the session that switches the fence. Killing a client does not
 end its statement: a `set_fence(true)` that waited for a writer went on after the guard
@@ -52,7 +47,8 @@ had opened the fence, and nobody was left to open it again."""
 SWITCH_WAIT = "2s"
 """A session that was ended lets go within milliseconds."""
 
-_LOCKED = {"55P03", "57014", "40P01"}
+LOCKED = {"55P03", "57014", "40P01"}
+"""A lock was not had in time: its timeout, a cancel, a deadlock."""
 
 # Tables with rows of their own and partitioned parents; a partition written to
 # directly does not fire its parent's trigger. Extensions own their tables.
@@ -121,21 +117,6 @@ class Blocker:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """What may hold the fence up, for how long, and what happens then.
-
-    Attributes:
-        wait: how long open write transactions may take to end.
-        then: back out, or end the sessions that block.
-        budget: when everything must have happened.
-    """
-
-    wait: timedelta
-    then: Literal["abort", "terminate"]
-    budget: timedelta
-
-
 def read_fence(database: Database) -> FenceFacts:
     """Ask the catalog how the fence stands."""
     row = database.rows(
@@ -197,7 +178,7 @@ def _made(
         with database.translated(), own.transaction():
             _create_trigger(own, table, closed)
     except SqlError as error:
-        if error.sqlstate not in _LOCKED:
+        if error.sqlstate not in LOCKED:
             raise
         return False
     return True
@@ -313,7 +294,7 @@ def _switch(database: Database, call: sql.SQL, lock_timeout: str) -> bool:
     all_of_them = True
     with database.connect(synchronous_commit="off") as own, database.translated():
         wait_briefly_for_locks(own)
-        _be_the_switch(own)
+        be_the_switch(own)
         _limit_locks(own, lock_timeout)
         try:
             own.execute(call)
@@ -332,7 +313,7 @@ def _limit_locks(own: Connection, lock_timeout: str) -> None:
     )
 
 
-def _be_the_switch(own: Connection) -> None:
+def be_the_switch(own: Connection) -> None:
     """Nobody else switches the fence from now on: who still does is ended.
 
     That is a tool that died or was stopped in the middle of it; the lease and the guard
@@ -344,124 +325,3 @@ def _be_the_switch(own: Connection) -> None:
     _limit_locks(own, SWITCH_WAIT)
     own.execute(sql.SQL("SELECT pg_advisory_lock(%s, %s)"), SWITCH)
     own.execute(sql.SQL("SET lock_timeout = 0"))
-
-
-class FenceCloser:
-    """Closes the fence inside the pause: sessions are opened and warm beforehand.
-
-    Use as a context manager around the pause.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._closing = database.connect(synchronous_commit="off")
-        self._watching = database.connect()
-        with database.translated():
-            wait_briefly_for_locks(self._closing)
-            _be_the_switch(self._closing)
-        self._pid = self._closing.info.backend_pid
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fence")
-
-    def __enter__(self) -> FenceCloser:
-        # The first call compiles the procedure and starts the thread; do it now.
-        self._pool.submit(self._blockers).result()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.close()
-        self._watching.close()
-        self._pool.shutdown(wait=True)
-
-    def close_fence(self, drain: Drain, clock: Clock) -> list[Blocker]:
-        """Refuse writes on every table; returns the sessions that were ended.
-
-        Commits are asynchronous: the synchronous marker row that follows makes the
-        fence durable too.
-
-        Raises:
-            BudgetError: 5003, naming who held it up. The fence may be half closed.
-        """
-        started = clock.monotonic()
-        self._set_timeout(drain)
-        future = self._pool.submit(self._call)
-        ended: list[Blocker] = []
-        seen: list[Blocker] = []
-        while not _finished(future):
-            seen = self._blockers() or seen
-            if clock.monotonic() - started < drain.wait.total_seconds():
-                continue
-            if drain.then == "terminate" and seen and not ended:
-                ended = self._terminate(seen)
-            elif drain.then == "abort":
-                self._cancel()
-        self._confirm(future, seen)
-        return ended
-
-    def _set_timeout(self, drain: Drain) -> None:
-        self._run(
-            self._closing,
-            sql.SQL("SELECT set_config('lock_timeout', %s, false)"),
-            (f"{max(1, int(drain.budget.total_seconds() * 1000))}ms",),
-        )
-
-    def _call(self) -> None:
-        try:
-            self._run(self._closing, sql.SQL("CALL bluegreen.set_fence(true)"))
-        finally:
-            if not self._closing.broken:
-                self._run(self._closing, sql.SQL("SELECT pg_advisory_unlock_all()"))
-
-    def _confirm(self, future: Future[None], seen: list[Blocker]) -> None:
-        try:
-            future.result()
-        except SqlError as error:
-            if error.sqlstate not in _LOCKED:
-                raise
-            raise BudgetError(
-                5003,
-                f"{self._database.side}'s fence could not be closed in time",
-                seen="\n".join(f"held up by {one}" for one in seen) or error.seen,
-                wanted="every open write transaction ended within `drain`",
-                hint="end those transactions, or set `after_drain: terminate`, "
-                "then run again",
-            ) from None
-
-    def _blockers(self) -> list[Blocker]:
-        with self._database.translated():
-            rows = self._watching.execute(
-                sql.SQL(
-                    "SELECT b.pid, coalesce(concat_ws(' ', a.usename,"
-                    " nullif(a.application_name, ''), a.client_addr), ''),"
-                    " coalesce((now() - a.xact_start)::text, ''),"
-                    " coalesce(left(a.query, 120), '')"
-                    " FROM unnest(pg_blocking_pids(%s)) b(pid)"
-                    " LEFT JOIN pg_stat_activity a ON a.pid = b.pid"
-                ),
-                (self._pid,),
-            ).fetchall()
-        return [Blocker(*row) for row in rows]
-
-    def _terminate(self, blockers: list[Blocker]) -> list[Blocker]:
-        for one in blockers:
-            self._run(
-                self._watching, sql.SQL("SELECT pg_terminate_backend(%s)"), (one.pid,)
-            )
-        return blockers
-
-    def _cancel(self) -> None:
-        self._run(self._watching, sql.SQL("SELECT pg_cancel_backend(%s)"), (self._pid,))
-
-    def _run(
-        self, own: Connection, query: sql.SQL, params: tuple[Any, ...] = ()
-    ) -> None:
-        with self._database.translated():
-            own.execute(query, params or None)
-
-
-def _finished(future: Future[None]) -> bool:
-    """Wait one look's length for the call to end."""
-    try:
-        future.exception(timeout=BLOCKER_LOOK_S)
-    except TimeoutError:
-        return False
-    return True

@@ -16,14 +16,13 @@ from bluegreen.model.side import Side
 from bluegreen.postgres import house
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence import (
-    Drain,
-    FenceCloser,
     close_fence,
     create_fence,
     drop_fence,
     open_fence,
     read_fence,
 )
+from bluegreen.postgres.fence_closer import Drain, FenceCloser
 from bluegreen.postgres.identity import issue_pass, withdraw_pass
 from tests.kit.databases import Database as Made
 from tests.kit.wait import wait_until

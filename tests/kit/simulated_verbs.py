@@ -168,7 +168,7 @@ class Inline:
 
 def stand_in(patch: pytest.MonkeyPatch) -> None:
     """Put the stand-ins in place of threads, sleep, dump files and the command."""
-    for module in ("bluegreen.pointers.all_poolers", "bluegreen.postgres.fence"):
+    for module in ("bluegreen.pointers.all_poolers", "bluegreen.postgres.fence_closer"):
         patch.setattr(f"{module}.ThreadPoolExecutor", Inline)
     patch.setattr("bluegreen.engine.guard.time", SimpleNamespace(sleep=_sleep))
     arm = "bluegreen.steps.move.arm"

@@ -119,7 +119,7 @@ BUGS = (
         (f"{STALE}::test_no_session_commits_on_the_side_that_was_left[cutover]",),
         (
             Edit(
-                "postgres/fence.py",
+                "postgres/fence_closer.py",
                 'self._run(self._closing, sql.SQL("CALL bluegreen.set_fence(true)"))',
                 'self._run(self._closing, sql.SQL("SELECT 1"))',
             ),

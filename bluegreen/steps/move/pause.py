@@ -20,7 +20,7 @@ from bluegreen.pointers.all_poolers import pause_all
 from bluegreen.postgres.channel import stop_stream
 from bluegreen.postgres.commit_point import commit_move, make_ready_to_commit
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.fence import Drain, FenceCloser
+from bluegreen.postgres.fence_closer import Drain, FenceCloser
 from bluegreen.postgres.journal_table import server_time
 from bluegreen.postgres.marker import (
     POLL_S,
