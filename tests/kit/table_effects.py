@@ -37,11 +37,14 @@ _INDEXES = """
     FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
     WHERE i.relkind = 'i' AND i.oid >= 16384
 """
+# The counters also hold what earlier transactions of the session did within the last
+# second, so each relation is counted by itself: an index that is replaced takes its own
+# count away with it.
 _SCANS = """
-    SELECT c.oid::bigint, pg_catalog.pg_stat_get_xact_numscans(c.oid)
-        + coalesce((SELECT sum(pg_catalog.pg_stat_get_xact_numscans(x.indexrelid))
-            FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid), 0)
-    FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384
+    SELECT c.oid::bigint, coalesce(x.indrelid, c.oid)::bigint,
+        pg_catalog.pg_stat_get_xact_numscans(c.oid)
+    FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid
+    WHERE c.relkind IN ('r', 'm', 'i') AND c.oid >= 16384
 """
 _HELD = """
     SELECT relation::bigint, mode FROM pg_catalog.pg_locks
@@ -71,7 +74,10 @@ class _Shape:
             (table, name): node
             for name, table, node in session.execute(_INDEXES).fetchall()
         }
-        self.scans = dict(session.execute(_SCANS).fetchall())
+        self.scans = {
+            (relation, table): count
+            for relation, table, count in session.execute(_SCANS).fetchall()
+        }
 
 
 def _written(schema: str, name: str) -> str:
@@ -153,8 +159,8 @@ def _compared(before: _Shape, after: _Shape, locks: dict[int, Lock]) -> Measured
         after.indexes.get(key, node) != node for key, node in before.indexes.items()
     )
     scan = {
-        before.names[oid]
-        for oid, count in after.scans.items()
-        if oid in before.names and count > before.scans.get(oid, 0)
+        before.names[table]
+        for (relation, table), count in after.scans.items()
+        if table in before.names and count > before.scans.get((relation, table), 0)
     }
     return Measured(felt, 2 if heap else int(indexes), scan)
