@@ -9,8 +9,9 @@ answers mean is in `fitting_verdict.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -21,6 +22,7 @@ from bluegreen.lint.compat.channel import Channel as Way
 from bluegreen.lint.compat.judge import judge
 from bluegreen.lint.compat.predicates import Predicate, predicates
 from bluegreen.lint.compat.verdict import Answer, Verdict
+from bluegreen.model.clock import Clock, SystemClock
 from bluegreen.model.side import Side
 from bluegreen.postgres.channel import Channel, read_subscription
 from bluegreen.postgres.compat_predicates import ask
@@ -30,6 +32,10 @@ from bluegreen.postgres.fitting_verdict import Fitting, Loss, Misfit, Stream
 
 MOST_COUNTED = 10_000
 """Rows that stay behind are counted up to here: more says the same."""
+
+LOOKS = 5
+LOOKS_APART_S = 0.15
+"""A worker that meets its row again fails within some ten milliseconds."""
 
 LONGEST = timedelta(seconds=2)
 """One question may take this long; the answer is unknown then."""
@@ -51,7 +57,7 @@ def look_at_fit(
         ServerGoneError: a connection broke.
     """
     way = read_ways(blue, green, name).reverse
-    stream = read_stream(blue, green, name)
+    stream = steady(lambda: read_stream(blue, green, name))
     verdicts = judge(way)
     with ExitStack() as stack:
         limit = str(int(longest.total_seconds() * 1000))
@@ -83,7 +89,27 @@ def read_stream(blue: Database, green: Database, name: str) -> Stream:
         runs=taken.apply_pid is not None,
         behind_bytes=rows[0][0],
         errors=taken.errors,
+        pid=taken.apply_pid,
     )
+
+
+def steady(read: Callable[[], Stream], clock: Clock | None = None) -> Stream:
+    """The stream as two looks in a row agree on it.
+
+    A worker that fails on a row is started again and again, and lives for a moment each
+    time: only one that is still the same a moment later gets on.
+    """
+    clock = clock or SystemClock()
+    seen = read()
+    for _ in range(LOOKS):
+        if not seen.present:
+            return seen
+        clock.sleep(LOOKS_APART_S)
+        now = read()
+        if now.pid == seen.pid:
+            return now
+        seen = now
+    return replace(seen, runs=False, pid=None)
 
 
 def _rows(

@@ -35,6 +35,7 @@ class Stream:
         runs: its apply worker lives at this moment.
         behind_bytes: WAL of green that blue has not confirmed.
         errors: failed applies since the server counts; None before 15.
+        pid: that of the apply worker; None where none lives.
     """
 
     present: bool
@@ -42,6 +43,7 @@ class Stream:
     runs: bool = False
     behind_bytes: int | None = None
     errors: int | None = None
+    pid: int | None = None
 
     @property
     def in_step(self) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from bluegreen.engine.plan import refusal_error
 from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model.verdict import Refused, Satisfied
+from bluegreen.postgres.fitting import steady
 from bluegreen.postgres.fitting_verdict import (
     Fits,
     Fitting,
@@ -111,3 +112,38 @@ def test_a_schema_that_only_later_rows_would_break_on_does_not_refuse() -> None:
 def test_a_stream_that_is_gone_is_told_by_who_knows_what_is_missing() -> None:
     gone = Fitting(Stream(present=False))
     assert isinstance(CheckFit("rollback").judge(gone), Satisfied)
+
+
+class Still:
+    """A clock that nobody waits for."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        return
+
+
+@pytest.mark.parametrize(
+    ("pids", "runs"),
+    [
+        ([7, 7], True),
+        ([None, None], False),
+        ([7, None, None], False),
+        ([None, 8, 8], True),
+        ([7, 8, 9, 10, 11, 12], False),
+        ([7, None, 8, None, 9, None], False),
+    ],
+)
+def test_a_worker_that_lives_for_a_moment_does_not_run(
+    pids: list[int | None], runs: bool
+) -> None:
+    """It was seen alive between two failures, and the way back was said to fit."""
+    seen = iter([replace(RUNS, runs=pid is not None, pid=pid) for pid in pids])
+    found = steady(lambda: next(seen), Still())
+    assert found.runs is runs
+    assert next(seen, None) is None
+
+
+def test_a_stream_that_is_not_there_is_not_waited_for() -> None:
+    assert steady(lambda: Stream(present=False), Still()) == Stream(present=False)
