@@ -7,19 +7,13 @@ servers and a playbook of its own, they are made by hand:
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
 from tests.e2e.changes import CHANGES
-from tests.kit.arena import Arena, open_arena
-from tests.kit.databases import DatabasePair, create_database, drop_databases
 from tests.kit.schema_change import Change
 from tests.kit.schema_journey import (
     Told,
@@ -27,6 +21,7 @@ from tests.kit.schema_journey import (
     through_the_cli,
     verdicts_without,
 )
+from tests.kit.shared_arena import shared_arena
 
 MINE = [change for change in CHANGES if 16 in change.majors]
 STOPPED = {
@@ -62,23 +57,6 @@ ASKED = {
 """What rows decide, and passes as long as they fit."""
 
 
-@contextmanager
-def fresh_arena(servers: Callable[..., Server], root: Path) -> Iterator[Arena]:
-    """A pair, 16 and 18, for all tests of this file."""
-    with ExitStack() as stack:
-
-        def pooler(databases: Any, **words: Any) -> Pooler:
-            folder = Path(tempfile.mkdtemp(dir=root))
-            folder.chmod(0o755)
-            return stack.enter_context(Pooler.start(folder, databases, **words))
-
-        pair = DatabasePair(
-            create_database(servers(16), "blue"), create_database(servers(18), "green")
-        )
-        stack.callback(drop_databases, pair.blue, pair.green)
-        yield stack.enter_context(open_arena(pair, pooler))
-
-
 @pytest.fixture(scope="module")
 def journey(
     servers: Callable[..., Server],
@@ -86,7 +64,7 @@ def journey(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Told]:
     """There and back through the command line, all losses declared by name."""
-    with fresh_arena(servers, lab_root) as here:
+    with shared_arena(servers, lab_root, schema="") as here:
         yield through_the_cli(here, tmp_path_factory.mktemp("cli"), MINE)
 
 
@@ -108,7 +86,7 @@ def without(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, str]]:
     """Each verdict and its weight, where nothing makes the changes compatible."""
-    with fresh_arena(servers, lab_root) as here:
+    with shared_arena(servers, lab_root, schema="") as here:
         rows = verdicts_without(here, tmp_path_factory.mktemp("bare"), BARE)
         yield {row["name"]: row["weight"] for row in rows}
 

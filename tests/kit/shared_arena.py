@@ -15,8 +15,12 @@ from tests.kit.databases import DatabasePair, create_database, drop_databases
 
 
 @contextmanager
-def shared_arena(servers: Callable[..., Server], root: Path) -> Iterator[Arena]:
-    """A pair, 16 and 18, with a table `t`, and a pooler before blue."""
+def shared_arena(
+    servers: Callable[..., Server],
+    root: Path,
+    schema: str = "CREATE TABLE t (id int PRIMARY KEY)",
+) -> Iterator[Arena]:
+    """A pair, 16 and 18, blue with a schema, and a pooler before it."""
     with ExitStack() as stack:
 
         def pooler(databases: Any, **words: Any) -> Pooler:
@@ -28,5 +32,5 @@ def shared_arena(servers: Callable[..., Server], root: Path) -> Iterator[Arena]:
             create_database(servers(16), "blue"), create_database(servers(18), "green")
         )
         stack.callback(drop_databases, pair.blue, pair.green)
-        pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+        pair.blue.run(schema)
         yield stack.enter_context(open_arena(pair, pooler))
