@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from bluegreen.lab.pooler import Pooler
+from bluegreen.lab.processes import wait_for
 from bluegreen.lab.server import Server
 from bluegreen.model.errors import StepError
 from bluegreen.model.record import Kind
@@ -86,6 +88,13 @@ def fail_over(server: Server) -> None:
     server._who.own(auto)
     server._who.own(server.data / "recovery.signal")
     server.start_again()
+    with server.connect() as asks:
+        wait_for(lambda: _is_primary(asks), "the end of the recovery", 30)
+
+
+def _is_primary(asks: psycopg.Connection) -> bool:
+    row = asks.execute("SELECT NOT pg_is_in_recovery()").fetchone()
+    return row is not None and bool(row[0])
 
 
 def servers(world: World) -> dict[str, Standing]:
