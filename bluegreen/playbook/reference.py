@@ -70,8 +70,8 @@ there.
 _ORDER = """\
 The order must make sense: `check`, `backup`, `replicate` and `migrate` come before
 `cutover`; `migrate` and `validate` after `replicate`; `hold` after `cutover`;
-`decommission` after `hold` and last. `replicate`, `cutover`, `hold` and `decommission`
-stand once at most; a step that stands twice needs an `id`.
+`decommission` after `hold` and last. `replicate`, `migrate`, `cutover`, `hold` and
+`decommission` stand once at most; another step that stands twice needs an `id`.
 """
 
 

@@ -20,7 +20,9 @@ from bluegreen.steps.cutover import Cutover
 Broken = tuple[Path, Wrong]
 """A rule that is broken, and where."""
 
-_ONCE = ("replicate", "cutover", "hold", "decommission")
+_ONCE = ("replicate", "migrate", "cutover", "hold", "decommission")
+"""Of `migrate` too: files of a second one would be unknown to the first, and one step
+takes any number of patterns."""
 
 # step, what must stand before it, why
 _AFTER = (
@@ -37,6 +39,8 @@ _BEFORE = (
     ("replicate", "cutover", "green takes blue's rows while blue still serves"),
     ("migrate", "cutover", "green serves from then on, and its schema stays"),
 )
+# step, what to do with a second one where it is not another move
+_MERGE = {"migrate": 'name its files under "files" of the first, in their order'}
 _ID = re.compile("[a-z][a-z0-9_-]{0,39}")
 
 
@@ -125,7 +129,7 @@ def _order(playbook: Playbook) -> Iterator[Broken]:
                 Wrong(
                     f'step "{name}" stands here a second time',
                     wanted=f'one step "{name}" in a playbook',
-                    hint="take it out, or write a second playbook",
+                    hint=_MERGE.get(name, "take it out, or write a second playbook"),
                 ),
             )
         if "decommission" in before and name != "decommission":
