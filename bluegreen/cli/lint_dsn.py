@@ -16,7 +16,8 @@ from bluegreen.lint.config import Config
 from bluegreen.lint.engine import Report, check
 from bluegreen.lint.knowledge import Knowledge
 from bluegreen.lint.source import read
-from bluegreen.lint.track import FIRST_VERSION, LAST_VERSION, know
+from bluegreen.lint.state import FIRST_VERSION, LAST_VERSION
+from bluegreen.lint.track import know
 from bluegreen.playbook.call import dsn_from_call
 from bluegreen.playbook.references import resolver
 from bluegreen.postgres.lint_catalog import Served, looking, read_served

@@ -8,7 +8,6 @@ their own, and how far a lock reaches is in `deciders_reach.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from bluegreen.lint import deciders_columns as columns
 from bluegreen.lint import deciders_constraints as constraints
@@ -28,9 +27,7 @@ from bluegreen.lint.effects import (
 )
 from bluegreen.lint.knowledge import Table
 from bluegreen.lint.ops import Kind, Op
-
-if TYPE_CHECKING:
-    from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 def effect(op: Op, state: State) -> Effect:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bluegreen.lint import type_changes
 from bluegreen.lint.deciders_reach import everywhere, leaves, table_of
 from bluegreen.lint.effects import AX, SRX, Effect, Rewrite
 from bluegreen.lint.expressions import is_null, proves_not_null
 from bluegreen.lint.ops import Column, Constraint, Kind, Name, Op
-
-if TYPE_CHECKING:
-    from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 def add_column(op: Op, state: State) -> Effect:

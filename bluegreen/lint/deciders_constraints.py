@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bluegreen.lint.deciders_columns import proof, set_not_null
 from bluegreen.lint.deciders_reach import everywhere, leaves, table_of
 from bluegreen.lint.effects import AX, RS, SRX, SUX, Effect, Lock
 from bluegreen.lint.ops import Constraint, Kind, Name, Op
-
-if TYPE_CHECKING:
-    from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 def add_constraint(op: Op, state: State) -> Effect:

@@ -6,14 +6,11 @@ Which op takes which lock on its own table is for the other deciders.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from bluegreen.lint.effects import Effect, Lock, S
 from bluegreen.lint.knowledge import Table
 from bluegreen.lint.ops import Kind, Name, Op
-
-if TYPE_CHECKING:
-    from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 # `ALTER TABLE`, `CREATE INDEX` and the like on a partitioned table reach its partitions
 # with the same lock, unless they say ONLY.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from bluegreen.lint import bounds
 from bluegreen.lint.deciders_columns import proof
@@ -12,9 +11,7 @@ from bluegreen.lint.effects import AX, NO_EFFECT, SRX, SUX, Effect, Lock, Rewrit
 from bluegreen.lint.expressions import columns
 from bluegreen.lint.knowledge import Index, Table
 from bluegreen.lint.ops import Constraint, Name, Op
-
-if TYPE_CHECKING:
-    from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 _FIRST_THAT_LOCKS_REFERENCING = 15
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bluegreen.lint import ignores as inline
+from bluegreen.lint import track
 from bluegreen.lint.config import Config
 from bluegreen.lint.effects import NO_EFFECT, Effect
 from bluegreen.lint.homes import homed
@@ -19,8 +20,8 @@ from bluegreen.lint.reading import ops
 from bluegreen.lint.registry import RULES, by_kind
 from bluegreen.lint.rule import Finding, Level, Rule, SafeForm
 from bluegreen.lint.source import Source, Statement
+from bluegreen.lint.state import State
 from bluegreen.lint.strategy import Signs, Strategy, whole
-from bluegreen.lint.track import State
 
 # Marks by which migration tools part the way up from the way down, and those by which
 # they are told to open no transaction.
@@ -139,7 +140,7 @@ class Run:
         )
         wrapped = wrapped and source.name not in self.config.alone
         wrapped = wrapped and not _mark(_NO_TRANSACTION, source)
-        self.state.open_file(source, in_transaction=wrapped)
+        track.open_file(self.state, source, in_transaction=wrapped)
         page = _Page(source, self.config)
         page.faults()
         signs = Signs()
@@ -151,7 +152,7 @@ class Run:
                 explained.append(Explained(line, text, tuple(effects)))
         end = Op(Kind.END_OF_FILE, len(source.text.rstrip()))
         self._op(end, [end], page, None, signs)
-        self.state.close_file()
+        track.close_file(self.state)
         page.ignore_faults()
         found = tuple(sorted(page.found, key=lambda f: (f.line, f.column, f.rule)))
         hidden = tuple(page.hidden)
@@ -175,7 +176,7 @@ class Run:
         signs: Signs,
     ) -> Effect:
         state = self.state
-        effect = state.look(op, siblings)
+        effect = track.look(state, op, siblings)
         if state.knowledge.whole:
             self.asked.update(dict.fromkeys(questions(op, state)))
         for rule in self.rules.get(op.kind, ()):
@@ -189,7 +190,7 @@ class Run:
                 if rule.once:
                     self._told(rule).add(rule.id)
         signs.note(op, state)
-        state.apply(op)
+        track.apply(state, op)
         return effect
 
     def _told(self, rule: Rule) -> set[str]:

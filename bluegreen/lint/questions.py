@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from bluegreen.lint.expressions import is_null
 from bluegreen.lint.ops import Constraint, Kind, Name, Op, Type
+from bluegreen.lint.state import State
 from bluegreen.lint.type_changes import casts
-
-if TYPE_CHECKING:
-    from bluegreen.lint.track import State
 
 
 class Question(NamedTuple):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bluegreen.lint.effects import NO_EFFECT, Effect
 from bluegreen.lint.ops import Kind, Op
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 class Level(IntEnum):

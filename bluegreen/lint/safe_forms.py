@@ -12,7 +12,7 @@ from collections.abc import Callable
 from bluegreen.lint.ops import Kind, Op, quoted
 from bluegreen.lint.rule import Edit, SafeForm
 from bluegreen.lint.source import Statement
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 _BETWEEN_WORDS = r"(?:\s|/\*.*?\*/|--[^\n]*\n)+"
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from bluegreen.lint.effects import Rewrite
 from bluegreen.lint.expressions import always_true, is_null
 from bluegreen.lint.ops import Column, Kind, Op
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 class Strategy(StrEnum):

@@ -1,18 +1,15 @@
-"""How an op changes the tables, domains and enums that are known."""
+"""How an op changes the tables, domains and enums that are known; renames apart."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
-from typing import TYPE_CHECKING
 
-from bluegreen.lint import expressions
-from bluegreen.lint.knowledge import Domain, Index, Key, Table
+from bluegreen.lint import track_renames
+from bluegreen.lint.constraint_names import named
+from bluegreen.lint.knowledge import Domain, Index, Table
 from bluegreen.lint.ops import Column, Constraint, Kind, Name, Op
-
-if TYPE_CHECKING:
-    from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 def apply(state: State, op: Op) -> None:
@@ -21,14 +18,6 @@ def apply(state: State, op: Op) -> None:
         _APPLIERS[op.kind](state, op)
     elif op.kind in _COLUMN_CHANGES and op.table:
         _change_column(state, op.table, op.name, op)
-
-
-def _at(state: State, name: Name) -> Table:
-    return state.tables.get(name.key) or Table(name)
-
-
-def _put(state: State, table: Table) -> None:
-    state.tables[table.name.key] = table
 
 
 def _create_table(state: State, op: Op) -> None:
@@ -61,49 +50,25 @@ def _create_table(state: State, op: Op) -> None:
         inherits=() if partition else op.reads,
     )
     for above in table.inherits:
-        _put(state, _at(state, above)._replace(inherited=True))
-        table = table._replace(columns={**_at(state, above).columns, **table.columns})
+        state.put(state.at(above)._replace(inherited=True))
+        table = table._replace(columns={**state.at(above).columns, **table.columns})
     if partition and op.other and (parent := state.table(op.other)):
         table = table._replace(columns={**parent.columns, **table.columns})
-    _put(state, table)
+    state.put(table)
     state.fresh.add(op.table.key)
     if op.other and partition and "default" in op.flags:
-        _put(state, _at(state, op.other)._replace(default_partition=op.table))
+        state.put(state.at(op.other)._replace(default_partition=op.table))
 
 
 def _create_table_as(state: State, op: Op) -> None:
     assert op.table is not None
-    _put(state, Table(op.table, reads=op.reads, mentions=op.mentions))
+    state.put(Table(op.table, reads=op.reads, mentions=op.mentions))
     state.fresh.add(op.table.key)
     if op.reads:
         state.views.add(op.table.key)
 
 
 _KEYS = frozenset({"primary", "unique"})
-_SUFFIXES = {"primary": "pkey", "unique": "key", "check": "check", "foreign": "fkey"}
-
-
-def default_name(table: Name, constraint: Constraint) -> str:
-    """The name that PostgreSQL gives (`ChooseConstraintName`), clashes left out."""
-    suffix = _SUFFIXES.get(constraint.kind, "excl")
-    if constraint.kind == "notnull":
-        suffix = "not_null"
-    columns = () if constraint.kind == "primary" else constraint.columns
-    if constraint.kind == "check" and not columns:
-        mentioned = tuple(expressions.columns(constraint.expr))
-        columns = mentioned if len(mentioned) == 1 else ()
-    return "_".join((table.name, *columns, suffix))
-
-
-def named(table: Table, constraint: Constraint) -> Constraint:
-    """The constraint with a name, as PostgreSQL chooses it on this table."""
-    if constraint.name:
-        return constraint
-    plain = default_name(table.name, constraint)
-    taken = {known.name for known in table.constraints}
-    taken |= {index.name for index in table.indexes}
-    free = (f"{plain}{number or ''}" for number in count())
-    return constraint._replace(name=next(name for name in free if name not in taken))
 
 
 def _key_index(constraint: Constraint) -> Index:
@@ -113,7 +78,7 @@ def _key_index(constraint: Constraint) -> Index:
 
 def _create_index(state: State, op: Op) -> None:
     assert op.table is not None
-    table = _at(state, op.table)
+    table = state.at(op.table)
     name = op.name or "_".join((op.table.name, *op.names, "idx"))
     unique = "unique" in op.flags
     index = Index(
@@ -124,14 +89,14 @@ def _create_index(state: State, op: Op) -> None:
         included=int(op.value or 0),
         computed="partial" in op.flags or "" in op.names,
     )
-    _put(state, table._replace(indexes=(*table.indexes, index)))
+    state.put(table._replace(indexes=(*table.indexes, index)))
 
 
 def _create_view(state: State, op: Op) -> None:
     assert op.table is not None
     if op.table.key not in state.tables:
         state.fresh.add(op.table.key)
-    _put(state, Table(op.table, reads=op.reads, mentions=op.mentions))
+    state.put(Table(op.table, reads=op.reads, mentions=op.mentions))
     state.views.add(op.table.key)
 
 
@@ -149,7 +114,7 @@ def _create_function(state: State, op: Op) -> None:
 def _set_logged(state: State, op: Op) -> None:
     assert op.table is not None
     logged = op.kind is Kind.SET_LOGGED
-    _put(state, _at(state, op.table)._replace(logged=logged))
+    state.put(state.at(op.table)._replace(logged=logged))
 
 
 def _add_column(state: State, op: Op) -> None:
@@ -157,7 +122,7 @@ def _add_column(state: State, op: Op) -> None:
     assert op.column is not None
     if state.has_column(op):
         return
-    table = _at(state, op.table)
+    table = state.at(op.table)
     made = tuple(named(table, c) for c in op.column.constraints)
     indexes = tuple(_key_index(c) for c in made if c.kind in _KEYS)
     table = table._replace(
@@ -165,17 +130,17 @@ def _add_column(state: State, op: Op) -> None:
         constraints=(*table.constraints, *made),
         indexes=(*table.indexes, *indexes),
     )
-    _put(state, table)
+    state.put(table)
 
 
 def _drop_column(state: State, op: Op) -> None:
     assert op.table is not None
     state.file.dropped_names.add((op.table.key, op.name))
-    table = _at(state, op.table)
+    table = state.at(op.table)
     columns = {name: c for name, c in table.columns.items() if name != op.name}
     kept = tuple(c for c in table.constraints if op.name not in c.columns)
     indexes = tuple(i for i in table.indexes if op.name not in i.names)
-    _put(state, table._replace(columns=columns, constraints=kept, indexes=indexes))
+    state.put(table._replace(columns=columns, constraints=kept, indexes=indexes))
 
 
 _COLUMN_CHANGES: dict[Kind, Callable[[Column, Op], Column]] = {
@@ -193,17 +158,17 @@ _COLUMN_CHANGES: dict[Kind, Callable[[Column, Op], Column]] = {
 
 
 def _change_column(state: State, name: Name, column_name: str, op: Op) -> None:
-    table = _at(state, name)
+    table = state.at(name)
     column = table.columns.get(column_name)
     if column:
         changed = _COLUMN_CHANGES[op.kind](column, op)
-        _put(state, table._replace(columns={**table.columns, column_name: changed}))
+        state.put(table._replace(columns={**table.columns, column_name: changed}))
 
 
 def _add_constraint(state: State, op: Op) -> None:
     assert op.table is not None
     assert op.constraint is not None
-    table = _at(state, op.table)
+    table = state.at(op.table)
     made = named(table, op.constraint)
     if made.using and not made.columns:
         built = next((i for i in table.indexes if i.name == made.using), None)
@@ -219,19 +184,18 @@ def _add_constraint(state: State, op: Op) -> None:
     if made.kind in _KEYS and not made.using:
         indexes = (*indexes, _key_index(made))
     constraints = (*table.constraints, made)
-    _put(
-        state,
+    state.put(
         table._replace(columns=columns, constraints=constraints, indexes=indexes),
     )
 
 
 def _validate(state: State, op: Op) -> None:
     assert op.table is not None
-    table = _at(state, op.table)
+    table = state.at(op.table)
     constraints = tuple(
         c._replace(valid=True) if c.name == op.name else c for c in table.constraints
     )
-    _put(state, table._replace(constraints=constraints))
+    state.put(table._replace(constraints=constraints))
     found = state.constraint(op.table, op.name)
     if found and found.kind == "notnull":
         for name in found.columns:
@@ -240,10 +204,10 @@ def _validate(state: State, op: Op) -> None:
 
 def _drop_constraint(state: State, op: Op) -> None:
     assert op.table is not None
-    table = _at(state, op.table)
+    table = state.at(op.table)
     kept = tuple(c for c in table.constraints if c.name != op.name)
     indexes = tuple(i for i in table.indexes if i.name != op.name)
-    _put(state, table._replace(constraints=kept, indexes=indexes))
+    state.put(table._replace(constraints=kept, indexes=indexes))
 
 
 def _drop(state: State, op: Op) -> None:
@@ -256,99 +220,12 @@ def _drop(state: State, op: Op) -> None:
             state.file.dropped_tables.add(op.table.key)
         state.fresh.discard(op.table.key)
     elif op.what == "index" and (owner := state.table_of_index(op.table)):
-        table = _at(state, owner)
+        table = state.at(owner)
         kept = tuple(i for i in table.indexes if i.name != op.table.name)
-        _put(state, table._replace(indexes=kept))
+        state.put(table._replace(indexes=kept))
     elif op.what in ("domain", "type"):
         state.domains.pop(op.table.key, None)
         state.enums.discard(op.table.key)
-
-
-def _rename(state: State, op: Op) -> None:
-    if op.table is None:
-        return
-    if op.what == "table" and (table := state.tables.pop(op.table.key, None)):
-        _move(state, table, Name(op.table.schema, op.value))
-    elif op.what == "column" and (table := state.table(op.table)):
-        columns = {
-            op.value if name == op.name else name: (
-                column._replace(name=op.value) if name == op.name else column
-            )
-            for name, column in table.columns.items()
-        }
-        for below in (table, *state.partitions(table.name)):
-            _put(state, _with_column_renamed(below, op.name, op.value))
-        _put(state, state.tables[table.name.key]._replace(columns=columns))
-    elif op.what == "index":
-        _rename_index(state, op.table.name, op.value)
-    elif op.what == "constraint" and (table := state.table(op.table)):
-        constraints = tuple(
-            c._replace(name=op.value) if c.name == op.name else c
-            for c in table.constraints
-        )
-        _put(state, table._replace(constraints=constraints))
-
-
-def _with_column_renamed(table: Table, old: str, new: str) -> Table:
-    """Its indexes and constraints with the new name of a column in them."""
-
-    def now(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(new if name == old else name for name in names)
-
-    indexes = tuple(
-        i._replace(
-            names=now(i.names), mentions=frozenset(now(tuple(sorted(i.mentions))))
-        )
-        for i in table.indexes
-    )
-    constraints = tuple(
-        c._replace(columns=now(c.columns), expr=expressions.renamed(c.expr, old, new))
-        for c in table.constraints
-    )
-    key = now(table.partition_key)
-    return table._replace(indexes=indexes, constraints=constraints, partition_key=key)
-
-
-def _rename_index(state: State, old: str, new: str) -> None:
-    owner = state.table_of_index(Name("", old))
-    if owner is None:
-        return
-    table = _at(state, owner)
-    indexes = tuple(i._replace(name=new) if i.name == old else i for i in table.indexes)
-    _put(state, table._replace(indexes=indexes))
-
-
-def _move(state: State, table: Table, name: Name) -> None:
-    if table.name.key in state.fresh:
-        state.fresh.discard(table.name.key)
-        state.fresh.add(name.key)
-    _put(state, table._replace(name=name))
-    for other in list(state.tables.values()):
-        _put(state, _renamed(other, table.name.key, name))
-
-
-def _renamed(table: Table, old: Key, new: Name) -> Table:
-    """A table whose relative has another name now."""
-
-    def now(name: Name | None) -> Name | None:
-        return new if name and name.key == old else name
-
-    return table._replace(
-        parent=now(table.parent),
-        default_partition=now(table.default_partition),
-        inherits=tuple(now(name) or name for name in table.inherits),
-        reads=tuple(now(name) or name for name in table.reads),
-        constraints=tuple(
-            c._replace(references=now(c.references)) for c in table.constraints
-        ),
-    )
-
-
-def _set_schema(state: State, op: Op) -> None:
-    if op.what == "table" and op.table:
-        table = state.tables.pop(op.table.key, None)
-        if table:
-            _move(state, table, Name(op.value, op.table.name))
 
 
 def _attach(state: State, op: Op) -> None:
@@ -356,19 +233,19 @@ def _attach(state: State, op: Op) -> None:
     assert op.other is not None
     if op.what == "index":
         return
-    _put(state, _at(state, op.other)._replace(parent=op.table))
+    state.put(state.at(op.other)._replace(parent=op.table))
     if "default" in op.flags:
-        _put(state, _at(state, op.table)._replace(default_partition=op.other))
+        state.put(state.at(op.table)._replace(default_partition=op.other))
 
 
 def _detach(state: State, op: Op) -> None:
     assert op.table is not None
-    parent = _at(state, op.table)
+    parent = state.at(op.table)
     default = parent.default_partition
     if op.other and (child := state.table(op.other)):
-        _put(state, child._replace(parent=None))
+        state.put(child._replace(parent=None))
     if default and op.other and default.key == op.other.key:
-        _put(state, parent._replace(default_partition=None))
+        state.put(parent._replace(default_partition=None))
 
 
 def _create_domain(state: State, op: Op) -> None:
@@ -431,8 +308,8 @@ _APPLIERS: dict[Kind, Callable[[State, Op], None]] = {
     Kind.VALIDATE_CONSTRAINT: _validate,
     Kind.DROP_CONSTRAINT: _drop_constraint,
     Kind.DROP: _drop,
-    Kind.RENAME: _rename,
-    Kind.SET_SCHEMA: _set_schema,
+    Kind.RENAME: track_renames.rename,
+    Kind.SET_SCHEMA: track_renames.set_schema,
     Kind.ATTACH_PARTITION: _attach,
     Kind.DETACH_PARTITION: _detach,
     Kind.CREATE_DOMAIN: _create_domain,

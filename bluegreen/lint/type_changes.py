@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from bluegreen.lint.expressions import columns, strings
 from bluegreen.lint.knowledge import Table
 from bluegreen.lint.ops import Column, Kind, Op, Type
 from bluegreen.lint.reading_parts import type_of
 from bluegreen.lint.source import Tree
-
-if TYPE_CHECKING:
-    from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 # Zones that are UTC at all times: measured, no other spares the rewrite.
 _UTC = ("utc", "uct", "gmt", "gmt0", "gmt+0", "gmt-0", "zulu", "universal", "greenwich")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bluegreen.lint.effects import Rewrite
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 def _drop_column(op: Op, state: State) -> str | None:

@@ -6,7 +6,7 @@ from bluegreen.lint.expressions import is_null
 from bluegreen.lint.ops import Column, Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.safe_forms import default_after
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 def _added(op: Op, state: State) -> Column | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bluegreen.lint.expressions import always_true
 from bluegreen.lint.ops import DATA, SCHEMA, Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 def _mixed(op: Op, state: State) -> str | None:

@@ -6,7 +6,7 @@ import re
 
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.rule import Level, Rule, never, on
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 _NO_EFFECT = "None: nothing of it reaches the server."
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from bluegreen.lint.ops import Column, Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 # NAMEDATALEN - 1: PostgreSQL cuts longer names without an error.
 LONGEST_NAME_BYTES = 63

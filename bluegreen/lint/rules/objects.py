@@ -6,7 +6,7 @@ from bluegreen.lint.builtin_functions import CALM, VOLATILE
 from bluegreen.lint.expressions import columns
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 _OBJECTS = frozenset(
     {

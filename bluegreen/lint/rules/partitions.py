@@ -5,7 +5,7 @@ from __future__ import annotations
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.rule import Level, Rule, SafeForm, on
 from bluegreen.lint.safe_forms import at_end
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 def _attach(op: Op, state: State) -> str | None:

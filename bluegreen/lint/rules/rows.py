@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.questions import Answer, Question, questions
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 
 def _answers(op: Op, state: State) -> Iterator[tuple[Question, Answer]]:

@@ -8,7 +8,7 @@ from bluegreen.lint.effects import Lock
 from bluegreen.lint.ops import DATA, SCHEMA, Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.safe_forms import timeout_first
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 
 # Longer than this, and every query behind the waiting lock has noticed.
 LONGEST_LOCK_TIMEOUT_MS = 10_000

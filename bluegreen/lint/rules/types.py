@@ -5,7 +5,7 @@ from __future__ import annotations
 from bluegreen.lint.effects import Rewrite
 from bluegreen.lint.ops import Kind, Op, Type
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.track import State
+from bluegreen.lint.state import State
 from bluegreen.lint.type_changes import casts
 
 _STAMPS = frozenset({"timestamp", "timestamptz"})

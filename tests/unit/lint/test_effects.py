@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bluegreen.lint import track
 from bluegreen.lint.effects import Lock
 from bluegreen.lint.knowledge import Knowledge
 from bluegreen.lint.reading import ops
 from bluegreen.lint.source import read
-from bluegreen.lint.track import State, Versions
+from bluegreen.lint.state import State, Versions
 from tests.unit.lint.kit import known
 
 FOLDER = Path(__file__).parents[2] / "cases" / "lint"
@@ -41,13 +42,13 @@ def seen(sql: str, schema: str, version: int, timezone: str = "") -> dict[str, o
     locks: dict[str, Lock] = {}
     rewrite, scan = 0, set()
     for op in ops(statement):
-        found = state.look(op, ops(statement))
+        found = track.look(state, op, ops(statement))
         for name, lock in found.locks:
             if lock is not Lock.ACCESS_SHARE:
                 locks[str(name)] = max(lock, locks.get(str(name), lock))
         rewrite = max(rewrite, found.rewrite)
         scan |= {str(name) for name in found.scan}
-        state.apply(op)
+        track.apply(state, op)
     return {"locks": locks, "rewrite": rewrite, "scan": scan}
 
 

@@ -1,0 +1,34 @@
+"""The names that PostgreSQL gives to constraints without one."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from bluegreen.lint import expressions
+from bluegreen.lint.knowledge import Table
+from bluegreen.lint.ops import Constraint, Name
+
+_SUFFIXES = {"primary": "pkey", "unique": "key", "check": "check", "foreign": "fkey"}
+
+
+def default_name(table: Name, constraint: Constraint) -> str:
+    """The name that PostgreSQL gives (`ChooseConstraintName`), clashes left out."""
+    suffix = _SUFFIXES.get(constraint.kind, "excl")
+    if constraint.kind == "notnull":
+        suffix = "not_null"
+    columns = () if constraint.kind == "primary" else constraint.columns
+    if constraint.kind == "check" and not columns:
+        mentioned = tuple(expressions.columns(constraint.expr))
+        columns = mentioned if len(mentioned) == 1 else ()
+    return "_".join((table.name, *columns, suffix))
+
+
+def named(table: Table, constraint: Constraint) -> Constraint:
+    """The constraint with a name, as PostgreSQL chooses it on this table."""
+    if constraint.name:
+        return constraint
+    plain = default_name(table.name, constraint)
+    taken = {known.name for known in table.constraints}
+    taken |= {index.name for index in table.indexes}
+    free = (f"{plain}{number or ''}" for number in count())
+    return constraint._replace(name=next(name for name in free if name not in taken))
