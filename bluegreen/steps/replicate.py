@@ -16,6 +16,7 @@ from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
 from bluegreen.steps.move.arm import CreateFence
 from bluegreen.steps.replication.bookkeeping import CopyBookkeeping
+from bluegreen.steps.replication.following import AwaitInitialCopy, FollowBlue
 from bluegreen.steps.replication.schema import (
     AnalyzeGreen,
     CopySchema,
@@ -23,11 +24,9 @@ from bluegreen.steps.replication.schema import (
     CreateKeys,
 )
 from bluegreen.steps.replication.stream import (
-    AwaitInitialCopy,
     CreatePublication,
     CreateSlot,
     CreateSubscription,
-    FollowBlue,
     PinReplicaIdentity,
 )
 from bluegreen.steps.watches.drift import RememberSchema

@@ -15,7 +15,7 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Satisfied
 from bluegreen.postgres.channel import Channel
 from bluegreen.steps.replicate import Replicate
-from bluegreen.steps.replication.stream import AwaitInitialCopy
+from bluegreen.steps.replication.following import AwaitInitialCopy
 from bluegreen.steps.watches.gate import PassWatches
 from bluegreen.steps.watches.watch import Standing
 from tests.kit.arena import ENTRY, Arena, bring_about, move, replicate

@@ -17,7 +17,6 @@ side that must not be written to is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -31,19 +30,20 @@ from bluegreen.model.errors import (
 from bluegreen.model.history import Move, State, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
-from bluegreen.pointers.pointer import Pointer, PointerFacts
-from bluegreen.postgres.channel import (
-    Channel,
-    SubscriptionFacts,
-    read_subscription,
-    start_stream,
-)
+from bluegreen.model.verdict import Needed, Satisfied, Verdict
+from bluegreen.pointers.pointer import Pointer
+from bluegreen.postgres.channel import Channel, start_stream
 from bluegreen.postgres.database import Database, ServerGoneError, SqlError
-from bluegreen.postgres.fence import FenceFacts, open_fence, read_fence
+from bluegreen.postgres.fence import open_fence, read_fence
 from bluegreen.postgres.journal_table import add_record, no_new_records, read_records
 from bluegreen.postgres.retry import outlast_locks
 from bluegreen.steps.action import Action, Result
+from bluegreen.steps.move.loose_ends import (
+    TrafficFacts,
+    loose_ends,
+    not_ours,
+    read_traffic,
+)
 from bluegreen.steps.world import World
 
 UNIQUE_VIOLATION = "23505"
@@ -51,60 +51,6 @@ UNIQUE_VIOLATION = "23505"
 OPENING = timedelta(seconds=30)
 """How long locks on tables of the serving side are waited out, with clients let in; a
 manual VACUUM may take hours, and a person should know of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrafficFacts:
-    """Where traffic goes, as servers and pointers say.
-
-    Attributes:
-        state: what the journal tells.
-        fences: each side's fence.
-        pointers: each pointer by id.
-        stream: the subscription that follows the serving side, if there is one.
-    """
-
-    state: State
-    fences: dict[Side, FenceFacts]
-    pointers: dict[str, PointerFacts]
-    stream: SubscriptionFacts | None
-
-    @property
-    def stream_was_live(self) -> bool:
-        """Whether the other side ever followed the side that serves now."""
-        last = self.state.last_move
-        return last is None or last.way_back_open
-
-
-def read_traffic(world: World) -> TrafficFacts:
-    """Ask both servers and all pointers."""
-    state = fold(world.journal.records())
-    other = world.on(state.serving.other)
-    return TrafficFacts(
-        state,
-        {side: read_fence(world.on(side)) for side in Side},
-        {pointer.id: pointer.observe() for pointer in world.pointers},
-        read_subscription(other, Channel(world.name, state.serving).name),
-    )
-
-
-def loose_ends(facts: TrafficFacts) -> list[str]:
-    """What is not as it must be for the side that serves, in words. Pure."""
-    serving = facts.state.serving
-    ends = []
-    if facts.state.open_move is not None:
-        ends.append(f"a move to {facts.state.open_move.to} was begun and not ended")
-    if not facts.fences[serving].is_open:
-        ends.append(f"{serving} serves and its fence is closed")
-    for name, pointer in facts.pointers.items():
-        if pointer.names is not serving:
-            ends.append(f"pointer {name} names {pointer.names or pointer.seen}")
-        if pointer.paused:
-            ends.append(f"pointer {name} holds clients back")
-    stream = facts.stream
-    if stream is not None and not stream.enabled and facts.stream_was_live:
-        ends.append(f"{serving.other} does not follow {serving}: its stream is off")
-    return ends
 
 
 class SettleTraffic(Action[TrafficFacts]):
@@ -123,7 +69,7 @@ class SettleTraffic(Action[TrafficFacts]):
 
     def judge(self, facts: TrafficFacts) -> Verdict:
         """Loose ends are tied up only when a move of ours can have made them."""
-        strange = _not_ours(facts)
+        strange = not_ours(facts)
         if strange is not None:
             return strange
         ends = loose_ends(facts)
@@ -136,38 +82,6 @@ class SettleTraffic(Action[TrafficFacts]):
         claim_back_out(world)
         settle(world)
         return {"settled": loose_ends(facts)}
-
-
-def _not_ours(facts: TrafficFacts) -> Refused | None:
-    """A pointer that no move of ours can have left as it is."""
-    moved = facts.state.epoch > 0 or facts.state.open_move is not None
-    for name, pointer in facts.pointers.items():
-        if pointer.names is None:
-            return Refused(
-                3007,
-                f"pointer {name} names neither blue nor green",
-                seen=f"it names {pointer.seen}",
-                wanted="the address of blue or of green",
-                hint="correct `blue` and `green` of the pointer in the playbook, or "
-                "the pooler's configuration",
-            )
-        if not moved and pointer.names is Side.GREEN:
-            return Refused(
-                3007,
-                f"pointer {name} names green though traffic was never moved",
-                seen=f"it names {pointer.seen}",
-                wanted="blue serves until the cutover",
-                hint="are blue and green exchanged in the playbook?",
-            )
-        if not (moved or facts.state.pauses) and pointer.paused:
-            return Refused(
-                3007,
-                f"pointer {name} is paused and bluegreen did not pause it",
-                seen="SHOW DATABASES says paused",
-                wanted="a pooler that lets clients through",
-                hint="find out who paused it; RESUME it on its console",
-            )
-    return None
 
 
 def read_state(world: World) -> State:

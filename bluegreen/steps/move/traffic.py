@@ -21,15 +21,13 @@ from bluegreen.postgres.database import hung_up_after
 from bluegreen.postgres.identity import read_identity
 from bluegreen.postgres.sequences import read_sequences
 from bluegreen.steps.action import Action, Result
+from bluegreen.steps.move.loose_ends import TrafficFacts, loose_ends, read_traffic
 from bluegreen.steps.move.movement import Movement
 from bluegreen.steps.move.pause import Committed, Ready, go_through, made_ready
 from bluegreen.steps.move.settle import (
-    TrafficFacts,
     claim_back_out,
-    loose_ends,
     open_again,
     read_state,
-    read_traffic,
     require_newest,
     settle,
 )

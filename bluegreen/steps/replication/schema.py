@@ -22,7 +22,7 @@ from bluegreen.postgres.schema_copy import (
 )
 from bluegreen.postgres.statistics import analyze, tables_never_analyzed
 from bluegreen.steps.contract import Action, Result
-from bluegreen.steps.replication.stream import FollowBlue
+from bluegreen.steps.replication.following import FollowBlue
 from bluegreen.steps.world import World
 
 

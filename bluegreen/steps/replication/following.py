@@ -1,0 +1,126 @@
+"""Green takes over blue's rows: the initial copy has ended, and the stream is close.
+
+Owns the waiting and the proof; making the stream is for `stream.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bluegreen.model.history import fold
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
+from bluegreen.postgres.channel import Channel, SubscriptionFacts, read_subscription
+from bluegreen.postgres.copy_progress import CopyProgress, read_copy_progress
+from bluegreen.postgres.marker import newest_marker_age_s, send_marker
+from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.world import World
+
+FRESH_MARKER_S = 60.0
+"""A marker that came through within the last minute proves a living stream."""
+
+
+def _of_green(world: World) -> SubscriptionFacts | None:
+    return read_subscription(world.green, Channel(world.name, Side.BLUE).name)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFacts:
+    """The subscription and how far its copies are."""
+
+    subscription: SubscriptionFacts | None
+    progress: CopyProgress
+
+
+class AwaitInitialCopy(Action[CopyFacts]):
+    """Every row that blue had is on green.
+
+    Crash: nothing of ours runs; the server's workers go on.
+    """
+
+    title = "every table is copied"
+    no_undo = "it only waits"
+
+    def __init__(self, step_id: str, deadline: timedelta) -> None:
+        super().__init__(step_id)
+        self.patience = deadline
+
+    def observe(self, world: World) -> CopyFacts:
+        """States of the tables, bytes that the workers have copied."""
+        return CopyFacts(_of_green(world), read_copy_progress(world.green))
+
+    def judge(self, facts: CopyFacts) -> Verdict:
+        """Ready when every table is."""
+        now = facts.subscription
+        if now is None:
+            return NotYet("there is no subscription yet")
+        if now.is_ready:
+            return Satisfied(f"{now.tables} tables are copied")
+        words = f"{now.ready} of {now.tables} tables are copied"
+        if facts.progress.text:
+            words += f"; {facts.progress.text}"
+        if now.errors:
+            words += f"; {now.errors} errors, see green's log"
+        return NotYet(words, now.ready / now.tables if now.tables else None)
+
+    def act(self, world: World, facts: CopyFacts) -> Result:
+        """Nothing to do but wait."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class FollowFacts:
+    """Whether the stream lives.
+
+    Attributes:
+        marker_age_s: age of blue's newest marker that is on green too; None where
+            there is none.
+    """
+
+    subscription: SubscriptionFacts | None
+    marker_age_s: float | None
+    moved: bool
+
+
+class FollowBlue(Action[FollowFacts]):
+    """Green follows blue closely, proved by a marker row.
+
+    Crash: nothing is left half-way; a marker row more or less means nothing.
+    """
+
+    title = "green follows blue"
+    no_undo = "it only proves"
+
+    def __init__(self, step_id: str, max_lag: timedelta) -> None:
+        super().__init__(step_id)
+        self.max_lag = max_lag
+
+    def observe(self, world: World) -> FollowFacts:
+        """The worker, and the newest marker on both sides."""
+        return FollowFacts(
+            _of_green(world),
+            newest_marker_age_s(world.blue, world.green),
+            fold(world.journal.records()).epoch > 0,
+        )
+
+    def judge(self, facts: FollowFacts) -> Verdict:
+        """A worker that runs and a marker that came through a moment ago."""
+        now = facts.subscription
+        if now is None or not now.is_ready:
+            return NotYet("the initial copy has not ended")
+        if now.apply_pid is None:
+            return NotYet("the apply worker is not running")
+        if facts.marker_age_s is None or facts.marker_age_s > FRESH_MARKER_S:
+            return Needed("no marker came through in the last minute")
+        return Satisfied("a marker came through")
+
+    def act(self, world: World, facts: FollowFacts) -> Result:
+        """Send markers until one arrives within the lag that is allowed."""
+        send_marker(
+            world.blue, world.green, deadline=timedelta(minutes=10), clock=world.clock
+        )
+        seconds = send_marker(
+            world.blue, world.green, deadline=self.max_lag, clock=world.clock
+        )
+        return {"marker_s": round(seconds, 3)}
