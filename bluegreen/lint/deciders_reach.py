@@ -43,11 +43,17 @@ def everywhere(table: Name, state: State) -> tuple[Name, ...]:
 
 
 def leaves(table: Name, state: State) -> tuple[Name, ...]:
-    """Where the rows of a table are: itself, or its partitions."""
+    """Where the rows of a table are: itself, or its partitions.
+
+    A partitioned table without a partition that we know of stands for them all, unless
+    nothing can be hidden: functions and extensions make partitions that no file shows.
+    """
     known = state.table(table)
     if known is None or not known.partitioned:
         return (table,)
-    below = state.partitions(table)
+    below = list(state.partitions(table))
+    if not below and not state.knowledge.whole:
+        return (table,)
     return tuple(part.name for part in below if not part.partitioned)
 
 

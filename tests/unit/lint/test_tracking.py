@@ -11,7 +11,7 @@ from bluegreen.lint.ops import Name
 from bluegreen.lint.rule import Level
 from bluegreen.lint.source import read
 from bluegreen.lint.strategy import Strategy
-from tests.unit.lint.kit import QUIET, fired, known, lint
+from tests.unit.lint.kit import QUIET, fired, known, lint, lint_whole
 
 MADE = "CREATE TABLE fresh (id int PRIMARY KEY, a text);\n-- file: 2.sql\n"
 
@@ -242,3 +242,19 @@ def test_a_version_decides_about_syntax() -> None:
     sql = "ALTER TABLE n ADD COLUMN a int GENERATED ALWAYS AS (1) VIRTUAL;"
     assert fired(sql, target_version=17) == ["syntax-too-new"]
     assert fired(sql, target_version=18) == []
+
+
+PARTED = "CREATE TABLE p (id int, at date, a text) PARTITION BY RANGE (at)"
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ("CREATE INDEX i ON p (a);", "index-not-concurrent"),
+        ("ALTER TABLE p ALTER COLUMN a SET NOT NULL;", "set-not-null"),
+    ],
+)
+def test_partitions_that_no_file_shows_hold_rows_too(sql: str, rule: str) -> None:
+    assert rule in fired(sql, PARTED)
+    told = lint_whole(sql, PARTED).findings
+    assert rule not in [finding.rule for finding in told]
