@@ -71,6 +71,8 @@ def _drop(op: Op, state: State) -> Effect:
             return tables.drop_schema(op, state)
         case "type" | "domain" if "cascade" in op.flags:
             return Effect(tuple((name, AX) for name in state.tables_using(table)))
+        case "function" if "cascade" in op.flags:
+            return tables.drop_function(op, state)
         case "view" | "materialized view" if "cascade" in op.flags:
             gone = dict.fromkeys((table, *tables.views_over(table, state)))
             return Effect(tuple((name, AX) for name in gone))

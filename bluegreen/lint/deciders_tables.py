@@ -199,6 +199,16 @@ def views_over(table: Name, state: State) -> Iterator[Name]:
         yield from views_over(view, state)
 
 
+def drop_function(op: Op, state: State) -> Effect:
+    """`DROP FUNCTION … CASCADE` takes the triggers that call it from their tables."""
+    found = {}
+    for trigger in state.triggers_calling(table_of(op)):
+        owner = table_of(trigger)
+        reached = everywhere(owner, state) if "row" in trigger.flags else (owner,)
+        found.update(dict.fromkeys(reached, AX))
+    return Effect(tuple(found.items()))
+
+
 def drop_schema(op: Op, state: State) -> Effect:
     """`DROP SCHEMA … CASCADE`: every table in it that is known."""
     if "cascade" not in op.flags:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from bluegreen.lint.ops import Column, Constraint, Name, Type
+from bluegreen.lint.ops import Column, Constraint, Name, Op, Type
 
 Key = tuple[str, str]
 
@@ -95,6 +95,7 @@ class Knowledge(NamedTuple):
         whole: whether tables that are not in here do not exist.
         timezone: the TimeZone that migrations run with; empty when unknown.
         schema: where names without a schema go.
+        triggers: statements that made them, by table and name.
         answers: what rows say, by `questions.Question`; empty before they were asked.
     """
 
@@ -106,6 +107,7 @@ class Knowledge(NamedTuple):
     whole: bool = False
     timezone: str = ""
     schema: str = "public"
+    triggers: Mapping[tuple[Key, str], Op] = MappingProxyType({})
     answers: Mapping[Any, Any] = MappingProxyType({})
 
 

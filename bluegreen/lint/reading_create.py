@@ -107,9 +107,14 @@ def create_index(statement: Statement, tree: Tree) -> Iterator[Op]:
 def create_trigger(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`CREATE TRIGGER`."""
     flags = words(tree, row="row", replace="replace")
-    table = relation(tree["relation"])
-    name = tree["trigname"]
-    yield Op(Kind.CREATE_TRIGGER, statement.at, table=table, name=name, flags=flags)
+    yield Op(
+        Kind.CREATE_TRIGGER,
+        statement.at,
+        table=relation(tree["relation"]),
+        name=tree["trigname"],
+        value=strings(tree["funcname"])[-1],
+        flags=flags,
+    )
 
 
 def create_function(statement: Statement, tree: Tree) -> Iterator[Op]:

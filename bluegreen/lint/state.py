@@ -129,6 +129,7 @@ class State:
         self.made_not_null: dict[Key, set[str]] = {}
         self.added_columns: dict[Key, set[str]] = {}
         self.kept_by_trigger: set[Key] = set()
+        self.triggers: dict[tuple[Key, str], Op] = dict(knowledge.triggers)
         self.built_indexes: dict[Key, str] = {}
         self.check_texts: dict[tuple[Key, str], str] = {}
         self.changed_rows: set[Key] = set()
@@ -275,6 +276,10 @@ class State:
         known = self.table(table)
         found = known.indexes if known else ()
         return next((i.keys for i in found if i.name == index), ())
+
+    def triggers_calling(self, function: Name) -> list[Op]:
+        """The triggers that call a function, as the files made them."""
+        return [made for made in self.triggers.values() if made.value == function.name]
 
     def tables_using(self, domain: Name) -> Iterator[Name]:
         """Tables with a column of the domain."""

@@ -174,4 +174,5 @@ def know(
         whole,
         timezone,
         schema,
+        state.triggers,
     )

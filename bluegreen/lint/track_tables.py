@@ -111,6 +111,11 @@ def _create_function(state: State, op: Op) -> None:
         state.wild.add(name)
 
 
+def _create_trigger(state: State, op: Op) -> None:
+    assert op.table is not None
+    state.triggers[op.table.key, op.name] = op
+
+
 def _set_logged(state: State, op: Op) -> None:
     assert op.table is not None
     logged = op.kind is Kind.SET_LOGGED
@@ -223,6 +228,8 @@ def _drop(state: State, op: Op) -> None:
         table = state.at(owner)
         kept = tuple(i for i in table.indexes if i.name != op.table.name)
         state.put(table._replace(indexes=kept))
+    elif op.what == "trigger":
+        state.triggers.pop((op.table.key, op.name), None)
     elif op.what in ("domain", "type"):
         state.domains.pop(op.table.key, None)
         state.enums.discard(op.table.key)
@@ -300,6 +307,7 @@ _APPLIERS: dict[Kind, Callable[[State, Op], None]] = {
     Kind.CREATE_INDEX: _create_index,
     Kind.CREATE_VIEW: _create_view,
     Kind.CREATE_FUNCTION: _create_function,
+    Kind.CREATE_TRIGGER: _create_trigger,
     Kind.SET_LOGGED: _set_logged,
     Kind.SET_UNLOGGED: _set_logged,
     Kind.ADD_COLUMN: _add_column,
