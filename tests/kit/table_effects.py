@@ -89,12 +89,19 @@ def measure(session: psycopg.Connection, statement: str, timezone: str) -> Measu
     """Run a statement in a transaction that is rolled back, and look at what it did."""
     with session.transaction(force_rollback=True):
         session.execute("SELECT set_config('timezone', %s, true)", [timezone])
-        before = _Shape(session)
-        held = _held(session, session.info.backend_pid)
-        session.execute(statement.encode())
-        locks = _stronger(held, _held(session, session.info.backend_pid))
-        after = _Shape(session)
-    return _compared(before, after, locks)
+        return measure_within(session, statement)[0]
+
+
+def measure_within(
+    session: psycopg.Connection, statement: str
+) -> tuple[Measured, tuple[str, ...]]:
+    """Run a statement in the open transaction; also the tables that were there."""
+    before = _Shape(session)
+    held = _held(session, session.info.backend_pid)
+    session.execute(statement.encode())
+    locks = _stronger(held, _held(session, session.info.backend_pid))
+    found = _compared(before, _Shape(session), locks)
+    return found, tuple(before.names.values())
 
 
 def measure_alone(
