@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 
 from bluegreen.lint import reading_alter, reading_change, reading_create, reading_data
-from bluegreen.lint.expressions import walk
 from bluegreen.lint.homes import qualified
 from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.parsing import parser
@@ -86,6 +85,8 @@ def _create_schema(statement: Statement, tree: Tree) -> Iterator[Op]:
                 yield qualified(op, name)
 
 
+# Statements in PL/pgSQL, by the field that holds their text.
+_STATIC = {"PLpgSQL_stmt_execsql": "sqlstmt", "PLpgSQL_stmt_perform": "expr"}
 _DYNAMIC = frozenset({"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"})
 
 
@@ -96,20 +97,31 @@ def _do(statement: Statement, tree: Tree) -> Iterator[Op]:
     except (parser.ParseError, ValueError, RecursionError):
         yield Op(Kind.DYNAMIC_SQL, statement.at, what="unread")
         return
-    for name, node in walk({"": body}):
-        if name == "PLpgSQL_stmt_execsql":
-            query = node["sqlstmt"]["PLpgSQL_expr"]["query"]
-            yield from _inside(statement, query)
-        elif name == "PLpgSQL_stmt_perform":
-            yield from _inside(statement, node["expr"]["PLpgSQL_expr"]["query"])
+    after = statement.at
+    for name, node in _in_order(body):
+        if name in _STATIC:
+            query = node[_STATIC[name]]["PLpgSQL_expr"]["query"]
+            at = statement.source.text.find(query, after, statement.end)
+            after = after if at < 0 else at + len(query)
+            yield from _inside(statement, query, statement.at if at < 0 else at)
         elif name in _DYNAMIC or "dynquery" in node:
             yield Op(Kind.DYNAMIC_SQL, statement.at, what="execute", inside=True)
 
 
-def _inside(statement: Statement, query: str) -> Iterator[Op]:
-    """Ops of a statement in a DO block; they stand where its text stands."""
-    found = statement.source.text.find(query, statement.at, statement.end)
-    at = statement.at if found < 0 else found
+def _in_order(body: object) -> Iterator[tuple[str, Tree]]:
+    """Every node of a PL/pgSQL tree, as (name, fields), as they stand in the text."""
+    stack: list[tuple[str, object]] = [("", body)]
+    while stack:
+        name, here = stack.pop()
+        if isinstance(here, list):
+            stack.extend(("", item) for item in reversed(here))
+        elif isinstance(here, dict):
+            yield name, here
+            stack.extend(reversed(here.items()))
+
+
+def _inside(statement: Statement, query: str, at: int) -> Iterator[Op]:
+    """Ops of a statement in a DO block, whose text stands at `at`."""
     for inner in read(statement.source.name, query).statements:
         for op in ops(inner):
             yield reading_alter.moved(op, at + op.at)

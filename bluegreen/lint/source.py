@@ -32,6 +32,8 @@ _BLANKS = re.compile(r"(?:[\s;]+|--[^\n\r]*)+")
 _COMMENT_EDGE = r"/\*|\*/"
 _LINE_COMMENT = r"--[^\n\r]*"
 _COPY_DATA = r"(?is)\bfrom\s+stdin\b[^;]*;[^\n]*\n(.*?\n)\\\.[^\n]*"
+# goose and sql-migrate end a statement so, with or without a semicolon before it.
+_STATEMENT_END = r"(?m)^-- (?=\+(?:goose|migrate) StatementEnd\b)"
 _COMMENTS = frozenset({"SQL_COMMENT", "C_COMMENT"})
 # A file with more meta-commands than this is a psql script, and saying so once more
 # helps nobody; each costs a parse.
@@ -161,6 +163,8 @@ def read(name: str, content: bytes | str) -> Source:
         at = text.index("\0")
         source.problems.append(Problem("syntax-error", at, "a NUL byte ends the SQL"))
         sql = text.replace("\0", " ")
+    if "StatementEnd" in sql:
+        sql = re.sub(_STATEMENT_END, ";--", sql)
     if "\n\\." in sql:
         sql = _without_copy_data(source, sql)
     _parse(source, sql)
