@@ -50,7 +50,7 @@ class Table(NamedTuple):
         default_partition: of a partitioned table.
         parent: of a partition.
         reads: tables that a view is made of.
-        mentions: columns that a view mentions; an empty name for all of them.
+        uses: columns that a view is made of, see `view_columns.py`.
         logged: false when it is unlogged, None when that is not known.
         writes: rows written a second; None where nobody counted.
         partition_key: columns it is partitioned by; an expression is an empty name.
@@ -68,7 +68,7 @@ class Table(NamedTuple):
     parent: Name | None = None
     partitioned: bool = False
     reads: tuple[Name, ...] = ()
-    mentions: frozenset[str] = frozenset()
+    uses: frozenset[tuple[str, str]] = frozenset()
     logged: bool | None = None
     writes: float | None = None
     partition_key: tuple[str, ...] = ()

@@ -230,7 +230,8 @@ class Op(NamedTuple):
         type: the new type of ALTER_TYPE.
         expr: USING, DEFAULT, WHERE or generation expression.
         names: index columns (an expression is an empty name), dropped columns …
-        mentions: columns that index expressions, predicates or views mention.
+        mentions: columns that index expressions or predicates mention.
+        uses: columns that a view is made of.
         flags: words of the statement, e.g. `concurrently`, `cascade`, `if_exists`.
         reads: tables that a view is made of.
         inside: whether it stands in the body of a DO block.
@@ -251,6 +252,7 @@ class Op(NamedTuple):
     expr: Tree | None = None
     names: tuple[str, ...] = ()
     mentions: frozenset[str] = frozenset()
+    uses: frozenset[tuple[str, str]] = frozenset()
     flags: frozenset[str] = frozenset()
     reads: tuple[Name, ...] = ()
     inside: bool = False

@@ -17,6 +17,7 @@ from bluegreen.lint.reading_parts import (
     words,
 )
 from bluegreen.lint.source import Statement, Tree
+from bluegreen.lint.view_columns import columns_of_view
 
 _EMPTY: Tree = {}
 
@@ -67,7 +68,7 @@ def create_table_as(statement: Statement, tree: Tree) -> Iterator[Op]:
         statement.at,
         table=relation(into),
         what=what,
-        mentions=columns(tree["query"]) if what != "table" else frozenset(),
+        uses=columns_of_view(tree["query"]) if what != "table" else frozenset(),
         reads=_tables(tree["query"]) if what != "table" else (),
         flags=frozenset(flags),
     )
@@ -152,7 +153,7 @@ def create_view(statement: Statement, tree: Tree) -> Iterator[Op]:
         statement.at,
         view,
         flags=flags,
-        mentions=columns(tree.get("query")),
+        uses=columns_of_view(tree.get("query")),
         reads=_tables(tree.get("query")),
     )
 

@@ -19,6 +19,7 @@ from bluegreen.lint.homes import placed
 from bluegreen.lint.knowledge import NOTHING, Domain, Key, Knowledge, Table
 from bluegreen.lint.ops import Constraint, Kind, Name, Op, Type
 from bluegreen.lint.source import Source, Statement, Tree
+from bluegreen.lint.view_columns import holds
 
 FIRST_VERSION, LAST_VERSION = 13, 18
 # Where migration tools remember what they ran. They write there in the same
@@ -241,7 +242,7 @@ class State:
             view.name
             for view in (self.tables[key] for key in sorted(self.views))
             if any(name.key == table.key for name in view.reads)
-            and (not column or {column, ""} & view.mentions)
+            and (not column or holds(view.uses, table.name, column))
         ]
 
     def emptied_with(self, table: Name) -> list[Name]:

@@ -6,6 +6,7 @@ from bluegreen.lint import expressions
 from bluegreen.lint.knowledge import Key, Table
 from bluegreen.lint.ops import Name, Op
 from bluegreen.lint.state import State
+from bluegreen.lint.view_columns import renamed
 
 
 def rename(state: State, op: Op) -> None:
@@ -24,6 +25,7 @@ def rename(state: State, op: Op) -> None:
         for below in (table, *state.partitions(table.name)):
             state.put(_with_column_renamed(below, op.name, op.value))
         state.put(state.tables[table.name.key]._replace(columns=columns))
+        _follow_in_views(state, (table.name.name, op.name), op.value)
     elif op.what == "index":
         _rename_index(state, op.table.name, op.value)
     elif op.what == "constraint" and (table := state.table(op.table)):
@@ -32,6 +34,12 @@ def rename(state: State, op: Op) -> None:
             for c in table.constraints
         )
         state.put(table._replace(constraints=constraints))
+
+
+def _follow_in_views(state: State, old: tuple[str, str], new: str) -> None:
+    for view in (state.tables[key] for key in state.views):
+        if old in view.uses:
+            state.put(view._replace(uses=view.uses - {old} | {(old[0], new)}))
 
 
 def _with_column_renamed(table: Table, old: str, new: str) -> Table:
@@ -83,6 +91,7 @@ def _renamed(table: Table, old: Key, new: Name) -> Table:
         default_partition=now(table.default_partition),
         inherits=tuple(now(name) or name for name in table.inherits),
         reads=tuple(now(name) or name for name in table.reads),
+        uses=renamed(table.uses, old[1], new.name),
         constraints=tuple(
             c._replace(references=now(c.references)) for c in table.constraints
         ),

@@ -62,7 +62,7 @@ def _create_table(state: State, op: Op) -> None:
 
 def _create_table_as(state: State, op: Op) -> None:
     assert op.table is not None
-    state.put(Table(op.table, reads=op.reads, mentions=op.mentions))
+    state.put(Table(op.table, reads=op.reads, uses=op.uses))
     state.fresh.add(op.table.key)
     if op.reads:
         state.views.add(op.table.key)
@@ -96,7 +96,7 @@ def _create_view(state: State, op: Op) -> None:
     assert op.table is not None
     if op.table.key not in state.tables:
         state.fresh.add(op.table.key)
-    state.put(Table(op.table, reads=op.reads, mentions=op.mentions))
+    state.put(Table(op.table, reads=op.reads, uses=op.uses))
     state.views.add(op.table.key)
 
 
@@ -221,7 +221,7 @@ def _drop(state: State, op: Op) -> None:
         state.tables.pop(op.table.key, None)
         state.views.discard(op.table.key)
         state.dropped_ever.add(op.table.key)
-        if state.filled(op.table):
+        if op.what == "table" and state.filled(op.table):
             state.file.dropped_tables.add(op.table.key)
         state.fresh.discard(op.table.key)
     elif op.what == "index" and (owner := state.table_of_index(op.table)):

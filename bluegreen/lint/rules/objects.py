@@ -45,6 +45,8 @@ def _disable_trigger(op: Op, _state: State) -> str | None:
         return None
     if op.name == "all":
         return "DISABLE TRIGGER ALL switches foreign keys off, and orphans come in"
+    if op.name == "user":
+        return f"no trigger of {op.table} fires: what they kept is no longer kept"
     return f"{op.name} no longer fires: what it kept is no longer kept"
 
 

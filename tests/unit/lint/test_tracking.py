@@ -258,3 +258,63 @@ def test_partitions_that_no_file_shows_hold_rows_too(sql: str, rule: str) -> Non
     assert rule in fired(sql, PARTED)
     told = lint_whole(sql, PARTED).findings
     assert rule not in [finding.rule for finding in told]
+
+
+def test_statements_of_a_do_block_count_in_their_order() -> None:
+    body = "CREATE TABLE t (a int);\nCREATE INDEX i ON t (a);\nDROP TABLE t;"
+    assert fired(f"DO $$ BEGIN {body} END $$;") == []
+    twice = "UPDATE note SET a = 1;"
+    found = lint(f"DO $$ BEGIN\n{twice}\n{twice}\nEND $$;").findings
+    assert [finding.line for finding in found] == [2, 3]
+
+
+def test_a_materialized_view_that_is_made_again_loses_no_rows() -> None:
+    schema = "CREATE TABLE n (a int); CREATE MATERIALIZED VIEW m AS SELECT a FROM n"
+    again = "CREATE MATERIALIZED VIEW m AS SELECT a, 1 FROM n;"
+    sql = f"DROP MATERIALIZED VIEW m;\n{again}"
+    assert "table-made-again" not in fired(sql, schema)
+
+
+@pytest.mark.parametrize(
+    ("query", "held"),
+    [
+        ("SELECT o.name FROM other o JOIN n ON n.id = o.id", False),
+        ("SELECT o.*, n.id FROM other o, n", False),
+        ("SELECT *, (SELECT n.id FROM n WHERE n.id = o.id) FROM other o", False),
+        ("WITH w AS (SELECT name FROM other) SELECT w.* FROM w, n", False),
+        ("SELECT count(*) FROM n", False),
+        ("SELECT m.name FROM n m", True),
+        ("SELECT * FROM n", True),
+        ("SELECT id FROM other UNION ALL SELECT max(name)::int FROM n", True),
+        ("SELECT (SELECT name FROM other) FROM n", False),
+        ("SELECT 1 FROM other JOIN n USING (name)", True),
+    ],
+)
+def test_a_view_holds_the_columns_that_it_is_made_of(query: str, held: bool) -> None:
+    schema = (
+        "CREATE TABLE n (id int, name text); CREATE TABLE other (id int, name text);"
+        f"CREATE VIEW v AS {query}"
+    )
+    told = fired("ALTER TABLE n ALTER COLUMN name TYPE varchar(9);", schema)
+    assert ("held-by-view" in told) is held
+
+
+def test_a_view_holds_on_through_renames() -> None:
+    schema = "CREATE TABLE n (id int, name text); CREATE VIEW v AS SELECT name FROM n"
+    sql = (
+        "ALTER TABLE n RENAME COLUMN name TO title;\nALTER TABLE n RENAME TO m;\n"
+        "ALTER TABLE m ALTER COLUMN title TYPE varchar(9);"
+    )
+    assert "held-by-view" in fired(sql, schema)
+
+
+def test_goose_ends_a_statement_without_a_semicolon() -> None:
+    sql = (
+        "-- +goose Up\n-- +goose StatementBegin\nCREATE TABLE a (id int)\n"
+        "-- +goose StatementEnd\n-- +goose StatementBegin\nCREATE TABLE b (id int)\n"
+        "-- +goose StatementEnd\n"
+    )
+    source = read("1.sql", sql)
+    assert source.problems == []
+    assert [statement.line for statement in source.statements] == [3, 6]
+    assert source.text == sql
