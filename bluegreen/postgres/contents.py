@@ -62,6 +62,7 @@ class Contents:
         sequences: how many.
         invalid_indexes: left behind by a CONCURRENTLY that failed.
         event_triggers: enabled ones that belong to no extension.
+        event_writers: those of them whose function writes to a table.
         constraints: not valid, deferrable or exclusion ones.
         has_our_schema: a schema named `bluegreen` is there, whoever made it.
     """
@@ -71,6 +72,7 @@ class Contents:
     has_our_schema: bool = False
     invalid_indexes: tuple[str, ...] = ()
     event_triggers: tuple[str, ...] = ()
+    event_writers: tuple[str, ...] = ()
     apply_triggers: tuple[ApplyTrigger, ...] = ()
     constraints: tuple[Constraint, ...] = ()
 
@@ -78,12 +80,14 @@ class Contents:
 def read_contents(database: Database) -> Contents:
     """Read it, five queries."""
     large_objects, sequences, has_our_schema = database.rows(_COUNTS)[0]
+    events = database.rows(_EVENT_TRIGGERS)
     return Contents(
         large_objects=large_objects,
         sequences=sequences,
         has_our_schema=has_our_schema,
         invalid_indexes=tuple(name for (name,) in database.rows(_INVALID_INDEXES)),
-        event_triggers=tuple(name for (name,) in database.rows(_EVENT_TRIGGERS)),
+        event_triggers=tuple(name for name, _ in events),
+        event_writers=tuple(name for name, writes in events if writes),
         apply_triggers=tuple(ApplyTrigger(*row) for row in database.rows(_TRIGGERS)),
         constraints=tuple(Constraint(*row) for row in database.rows(_CONSTRAINTS)),
     )
@@ -121,8 +125,10 @@ _INVALID_INDEXES = sql.SQL(
 )
 
 _EVENT_TRIGGERS = sql.SQL(
-    """
-    SELECT t.evtname FROM pg_catalog.pg_event_trigger t
+    r"""
+    SELECT t.evtname, p.prosrc ~* '\m(insert\s+into|update|delete\s+from)\M'
+    FROM pg_catalog.pg_event_trigger t
+    JOIN pg_catalog.pg_proc p ON p.oid = t.evtfoid
     WHERE t.evtenabled <> 'D' AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_depend d
         WHERE d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass

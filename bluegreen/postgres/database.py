@@ -30,8 +30,12 @@ Row = tuple[Any, ...]
 CONNECT_TIMEOUT_S = 5
 """A server that has not answered a connect after this is treated as away."""
 
-IDLE_TIMEOUT_SINCE = 140_000
-"""A role may have idle_session_timeout; our sessions wait for hours in a copy."""
+_TIMEOUTS = {
+    140_000: sql.SQL("SET idle_session_timeout = 0"),
+    170_000: sql.SQL("SET idle_session_timeout = 0; SET transaction_timeout = 0"),
+}
+"""By the version that brought them. A role may have them; our sessions wait for hours
+in a copy, and a proof of all rows is one transaction."""
 
 UNACKNOWLEDGED_MS = 10_000
 """The kernel gives a connection up when sent data is not acknowledged for this long;
@@ -246,9 +250,11 @@ class Database:
             params["password"] = self._password.reveal()
         try:
             session = psycopg.connect(**params, autocommit=True, prepare_threshold=2)
-            # Known since 14 only, so not among the start-up options.
-            if session.info.server_version >= IDLE_TIMEOUT_SINCE:
-                session.execute(sql.SQL("SET idle_session_timeout = 0"))
+            # Not known to every version, so not among the start-up options.
+            version = session.info.server_version
+            known = [since for since in _TIMEOUTS if since <= version]
+            if known:
+                session.execute(_TIMEOUTS[max(known)])
         except psycopg.Error as error:
             raise ServerRefused(
                 3001,

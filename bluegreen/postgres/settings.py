@@ -5,6 +5,7 @@ Owns reading them and their units. What a value means is for those who ask.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -48,18 +49,27 @@ _CAPACITY_SETTINGS = (
     "wal_sender_timeout",
     "synchronous_commit",
     "synchronous_standby_names",
+    "statement_timeout",
+    "transaction_timeout",
+    "session_replication_role",
 )
 
-# pg_settings.unit; sizes become bytes, times become seconds.
+# pg_settings.unit, and what people write; sizes become bytes, times become seconds.
 _UNITS = {
     "B": 1.0,
     "kB": 1024.0,
     "8kB": 8192.0,
     "MB": 1024.0**2,
+    "GB": 1024.0**3,
+    "TB": 1024.0**4,
+    "us": 0.000_001,
     "ms": 0.001,
     "s": 1.0,
     "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
 }
+_AMOUNT = re.compile(r"\s*([-+]?\d+(?:\.\d*)?)\s*([A-Za-z]*)\s*")
 
 # Where pg_settings shows what holds for this session only, not for the server.
 _SESSION_SOURCES = ("client", "session", "user", "database user", "database")
@@ -89,11 +99,18 @@ class Settings:
 
         None when the server has no such setting.
         """
-        text = self.texts.get(name)
-        if text is None:
+        return self.measured(name, self.texts.get(name))
+
+    def measured(self, name: str, text: str | None) -> float | None:
+        """The same of a value of that setting as people write it: `60s`, `5000`.
+
+        The catalog of roles and the configuration file keep it so.
+        """
+        found = _AMOUNT.fullmatch(text or "")
+        if found is None:
             return None
-        value = float(text)
-        return value if value < 0 else value * _UNITS.get(self.units.get(name, ""), 1.0)
+        value, unit = float(found[1]), found[2] or self.units.get(name, "")
+        return value if value < 0 else value * _UNITS.get(unit, 1.0)
 
 
 def read_settings(database: Database) -> Settings:

@@ -41,6 +41,12 @@ FOREIGN_KEY = (
 )
 
 
+def of_database(words: str) -> str:
+    """ALTER DATABASE … SET, for the database in which it is run."""
+    return f"""DO $do$ BEGIN EXECUTE format($$ALTER DATABASE %I SET {words}$$,
+    current_database()); END $do$"""
+
+
 @dataclass(frozen=True)
 class Planted:
     """Statements that plant a thing, and what the look makes of it.
@@ -173,6 +179,42 @@ PLANTED = [
             'BEGIN END'""",
             "CREATE EVENT TRIGGER audit ON ddl_command_end EXECUTE FUNCTION quiet()",
         ),
+    ),
+    Planted(
+        "event-trigger-writes",
+        "blue",
+        True,
+        True,
+        (
+            "CREATE TABLE ddl_log (id serial PRIMARY KEY, tag text)",
+            """CREATE FUNCTION log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS
+            'BEGIN INSERT INTO public.ddl_log (tag) VALUES (tg_tag); END'""",
+            """CREATE EVENT TRIGGER "Log" ON ddl_command_end
+            EXECUTE FUNCTION log_ddl()""",
+        ),
+    ),
+    Planted(
+        "stream-limited",
+        "blue",
+        True,
+        True,
+        (of_database("statement_timeout = 9000"),),
+        (of_database("statement_timeout = 9000"),),
+    ),
+    Planted(
+        "stream-limited",
+        "green",
+        True,
+        True,
+        (),
+        (of_database("transaction_timeout = '1min'"),),
+    ),
+    Planted(
+        "fence-passed",
+        "blue",
+        True,
+        True,
+        (of_database("session_replication_role = replica"),),
     ),
     Planted("constraint-not-valid", "blue", False, True, FOREIGN_KEY),
     Planted(

@@ -46,6 +46,10 @@ from bluegreen.steps.looks.pair import (
 )
 from bluegreen.steps.looks.rights import look_at_owners, look_at_rights
 from bluegreen.steps.looks.roles import look_at_role_settings, look_at_roles
+from bluegreen.steps.looks.sessions import (
+    look_at_replica_roles,
+    look_at_stream_limits,
+)
 from bluegreen.steps.looks.tables import (
     look_at_columns,
     look_at_kinds_of_tables,
@@ -89,6 +93,8 @@ LOOKS: tuple[Look, ...] = (
     look_at_settings,
     look_at_roles,
     look_at_role_settings,
+    look_at_stream_limits,
+    look_at_replica_roles,
 )
 """Every look, in the order in which their findings are told."""
 

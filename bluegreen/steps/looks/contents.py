@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
 from bluegreen.postgres.contents import ApplyTrigger
+from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.server_facts import ServerFacts
 from bluegreen.steps.looks.intent import Intent, listed
 
@@ -96,7 +97,22 @@ def look_at_event_triggers(
 ) -> Iterator[Finding]:
     """They fire for the statements that make our own objects."""
     for facts in (blue, green):
-        names = facts.contents.event_triggers
+        writers = facts.contents.event_writers
+        names = [n for n in facts.contents.event_triggers if n not in writers]
+        if writers:
+            yield Finding(
+                "event-trigger-writes",
+                facts.side,
+                f"event triggers {listed(writers)} write to a table",
+                "they fire while the fence is closed and opened and would write to a "
+                "table that it keeps: the statement is refused, and the cutover backs "
+                "out",
+                " ".join(
+                    f"ALTER EVENT TRIGGER {quote_name(n)} DISABLE;" for n in writers
+                )
+                + " -- until decommission",
+                blocks=True,
+            )
         if names:
             yield Finding(
                 "event-triggers",

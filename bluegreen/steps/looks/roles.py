@@ -12,8 +12,11 @@ from bluegreen.postgres.server_facts import ServerFacts
 from bluegreen.postgres.settings import is_list
 from bluegreen.steps.looks.intent import Intent, listed
 
-# The fence's second layer, not a wish of the application.
-_OURS = {"default_transaction_read_only"}
+# The fence's second layer, not a wish of the application; and what green must not have.
+_OURS = {"default_transaction_read_only", "session_replication_role"}
+
+STREAM_LIMITS = ("statement_timeout", "transaction_timeout")
+"""They end what the stream does in a session of our role, the initial copy first."""
 
 
 def look_at_roles(
@@ -102,10 +105,12 @@ def look_at_role_settings(
         value = there.get((setting.role, setting.here, setting.name))
         if value == setting.value or setting.name in _OURS or setting.role not in used:
             continue
+        if setting.role == blue.rights.role and setting.name in STREAM_LIMITS:
+            continue  # green has looks of its own for these
         yield Finding(
             "role-setting-missing",
             Side.GREEN,
-            f"{_owner(setting, blue)} has {setting.name} = {setting.value}; on green "
+            f"{whose(setting, blue)} has {setting.name} = {setting.value}; on green "
             + ("nothing" if value is None else value),
             "the same statement gives another result after the cutover",
             _set(setting, green),
@@ -113,7 +118,8 @@ def look_at_role_settings(
         )
 
 
-def _owner(setting: RoleSetting, facts: ServerFacts) -> str:
+def whose(setting: RoleSetting, facts: ServerFacts) -> str:
+    """Whom a setting is given to, in words."""
     database = f"database {quote_name(facts.database)}"
     if not setting.role:
         return database if setting.here else "every role"
@@ -121,11 +127,15 @@ def _owner(setting: RoleSetting, facts: ServerFacts) -> str:
     return f"{role} in {database}" if setting.here else role
 
 
-def _set(setting: RoleSetting, green: ServerFacts) -> str:
-    database = quote_name(green.database)
+def whom(setting: RoleSetting, facts: ServerFacts) -> str:
+    """What stands behind ALTER to change a setting."""
+    database = quote_name(facts.database)
     role = quote_name(setting.role) if setting.role else "ALL"
-    whom = f"ROLE {role} IN DATABASE {database}" if setting.here else f"ROLE {role}"
     if setting.here and not setting.role:
-        whom = f"DATABASE {database}"
+        return f"DATABASE {database}"
+    return f"ROLE {role} IN DATABASE {database}" if setting.here else f"ROLE {role}"
+
+
+def _set(setting: RoleSetting, green: ServerFacts) -> str:
     value = setting.value if is_list(setting.name) else quote_value(setting.value)
-    return f"ALTER {whom} SET {setting.name} = {value};"
+    return f"ALTER {whom(setting, green)} SET {setting.name} = {value};"

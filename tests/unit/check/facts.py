@@ -28,6 +28,9 @@ TEXTS: dict[str, str | None] = {
     "wal_sender_timeout": "60000",
     "synchronous_commit": "on",
     "synchronous_standby_names": "",
+    "statement_timeout": "0",
+    "transaction_timeout": "0",
+    "session_replication_role": "origin",
     "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
     "search_path": '"$user", public',
@@ -37,6 +40,8 @@ UNITS = {
     "max_wal_size": "MB",
     "idle_replication_slot_timeout": "s",
     "wal_sender_timeout": "ms",
+    "statement_timeout": "ms",
+    "transaction_timeout": "ms",
 }
 SUPERUSER = Rights("admin", *[True] * 11)
 KEY = UniqueIndex("orders_pkey", ("id",), primary=True, usable=True, chosen=False)

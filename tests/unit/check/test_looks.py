@@ -293,6 +293,47 @@ CASES = [
         "wal_sender_timeout = '60s';",
         set_to(wal_sender_timeout="2000"),
     ),
+    Case(
+        "stream-limited",
+        "blue",
+        True,
+        "ALTER ROLE admin IN DATABASE shop SET statement_timeout = 0;",
+        {"role_settings": (RoleSetting("admin", False, "statement_timeout", "1min"),)},
+    ),
+    Case(
+        "stream-limited",
+        "blue",
+        False,
+        "SET statement_timeout = 0;",
+        set_to(statement_timeout="7200000"),
+    ),
+    Case(
+        "stream-limited",
+        "green",
+        True,
+        "SET transaction_timeout = 0;",
+        {},
+        {"role_settings": (RoleSetting("", True, "transaction_timeout", "9000"),)},
+    ),
+    Case(
+        "fence-passed",
+        "blue",
+        True,
+        "ALTER ROLE etl RESET session_replication_role;",
+        {
+            "role_settings": (
+                RoleSetting("etl", False, "session_replication_role", "replica"),
+            )
+        },
+    ),
+    Case(
+        "fence-passed",
+        "green",
+        True,
+        "ALTER SYSTEM RESET session_replication_role;",
+        {},
+        set_to(session_replication_role="replica"),
+    ),
     Case("asynchronous-commit", "blue", False, "", set_to(synchronous_commit="off")),
     Case(
         "synchronous-standbys",
@@ -430,6 +471,13 @@ CASES = [
     ),
     Case(
         "event-triggers", "green", False, "let role", {}, has(event_triggers=("audit",))
+    ),
+    Case(
+        "event-trigger-writes",
+        "blue",
+        True,
+        'ALTER EVENT TRIGGER "Log" DISABLE;',
+        has(event_triggers=("Log",), event_writers=("Log",)),
     ),
     Case(
         "constraint-not-valid",
@@ -883,6 +931,37 @@ def test_who_may_not_set_is_told_what_a_superuser_runs(
     found = look(blue, clean(Side.GREEN))
     said = {"right-deadlock-timeout", "right-replica-role"}
     assert [f.mend for f in found if f.id in said and f.where == "blue"] == mends
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (RoleSetting("admin", True, "statement_timeout", "0"),),
+        (RoleSetting("app", False, "statement_timeout", "1s"),),
+    ],
+    ids=["lifted-for-our-role", "of-another-role"],
+)
+def test_a_limit_that_does_not_meet_the_stream_is_not_told(given: Any) -> None:
+    wide = RoleSetting("", True, "statement_timeout", "1s")
+    given = (wide, *given) if given[0].role == "admin" else given
+    both = {"role_settings": given}
+    assert look(clean(Side.BLUE, **both), clean(Side.GREEN, **both)) == []
+
+
+def test_a_limit_that_comes_after_the_copy_stops_no_cutover() -> None:
+    blue = clean(Side.BLUE, **set_to(statement_timeout="1000"))
+    found = look(blue, clean(Side.GREEN), replace(INTENT, copied=True))
+    assert [(f.id, f.blocks) for f in found] == [("stream-limited", False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("60000", 60), ("60s", 60), ("1.5 min", 90), ("1h", 3600), ("-1", -1), ("0", 0)],
+)
+def test_a_setting_reads_as_its_file_and_its_role_have_it(
+    text: str, seconds: float
+) -> None:
+    assert settings(wal_sender_timeout=text).number("wal_sender_timeout") == seconds
 
 
 def test_long_lists_are_cut() -> None:
