@@ -21,6 +21,8 @@ def _foreign(op: Op, state: State) -> str | None:
     found = _added(op, state, "foreign")
     if found is None or not (found.valid and found.enforced):
         return None
+    if op.table == found.references:
+        return f"the foreign key reads {op.table} while it refuses writes"
     both = f"{op.table} and {found.references}"
     return f"the foreign key reads {both} while both refuse writes"
 
@@ -97,9 +99,8 @@ def _drop_foreign(op: Op, state: State) -> str | None:
     found = state.constraint(op.table, op.name) if op.table else None
     if found is None or not found.references or not state.filled(op.table):
         return None
-    return (
-        f"dropping {op.name} locks {op.table} and {found.references} against everybody"
-    )
+    both = dict.fromkeys((op.table, found.references))
+    return f"dropping {op.name} locks {' and '.join(map(str, both))} against everybody"
 
 
 def _drop_constraint(op: Op, state: State) -> str | None:

@@ -318,3 +318,12 @@ def test_goose_ends_a_statement_without_a_semicolon() -> None:
     assert source.problems == []
     assert [statement.line for statement in source.statements] == [3, 6]
     assert source.text == sql
+
+
+def test_a_foreign_key_to_its_own_table_names_it_once() -> None:
+    schema = "CREATE TABLE n (id int PRIMARY KEY, up int)"
+    add = "ALTER TABLE n ADD CONSTRAINT f FOREIGN KEY (up) REFERENCES n;"
+    (told,) = lint(add, schema).findings
+    assert told.message == "the foreign key reads n while it refuses writes"
+    (told,) = lint("ALTER TABLE n DROP CONSTRAINT f;", f"{schema};{add}").findings
+    assert told.message == "dropping f locks n against everybody"
