@@ -48,7 +48,7 @@ def _refused(stopping: Sequence[Verdict]) -> model.Refused:
     told = stopping[:_MOST_TOLD]
     rest = len(stopping) - len(told)
     more = [f"… and {rest} more, see `bluegreen judge`"] if rest else []
-    worst = stopping[0]
+    which = "it" if len(told) == 1 else "each"
     count = (
         "1 verdict stops" if len(stopping) == 1 else f"{len(stopping)} verdicts stop"
     )
@@ -60,8 +60,9 @@ def _refused(stopping: Sequence[Verdict]) -> model.Refused:
         hint="\n".join(
             [
                 *dict.fromkeys(f"{v.where or 'it'}: {mend_of(v)}" for v in told),
-                "or accept it by its name, with a reason, in the step `judge`:",
-                f"  accept: {{ {worst.name}: why it may be }}",
+                f"or accept {which} by its name, with a reason, in the step `judge`:",
+                "  accept:",
+                *dict.fromkeys(f"    {v.name}: why it may be" for v in told),
             ]
         ),
     )

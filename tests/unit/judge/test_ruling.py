@@ -42,9 +42,11 @@ def test_every_verdict_that_stops_is_named_with_what_mends_it() -> None:
         "  hint:    shop.orders.note: widen the other side first\n"
         "           shop.orders: make the same change on the other side, or after the "
         "flip\n"
-        "           or accept it by its name, with a reason, in the step `judge`:\n"
-        "             accept: { forward/BREAK/type-may-not-fit/shop.orders.note: why "
-        "it may be }"
+        "           or accept each by its name, with a reason, in the step `judge`:\n"
+        "             accept:\n"
+        "               forward/BREAK/type-may-not-fit/shop.orders.note: why it may "
+        "be\n"
+        "               forward/SILENT/rows-differ/shop.orders: why it may be"
     )
 
 
