@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,6 +110,7 @@ def copy_tables(giver: Database, taker: Database) -> None:
     with taker.transaction() as session:
         session.execute(sql.SQL("SET LOCAL search_path = ''"))
         session.execute(sql.SQL("SET LOCAL check_function_bodies = off"))
+        session.execute(sql.SQL("SET LOCAL standard_conforming_strings = on"))
         session.execute(script.encode(), prepare=False)
 
 
@@ -251,16 +252,28 @@ def _schema_dump(database: Database, section: str) -> Iterator[_Dump]:
             [
                 "--schema-only",
                 "--format=custom",
+                "--encoding=UTF8",
                 "--exclude-schema=bluegreen",
                 "--no-publications",
                 "--no-subscriptions",
                 "--no-tablespaces",
                 f"--file={archive}",
             ],
-            environment=environment_for(database),
+            environment=_plainly(environment_for(database)),
         )
         _require_success(dump, ended)
         yield _Dump(restore, archive, section)
+
+
+def _plainly(environment: Mapping[str, str]) -> dict[str, str]:
+    """Have pg_dump write strings in the one way in which our sessions read them.
+
+    It writes them as its session has standard_conforming_strings, says so at its
+    beginning, and that is what we leave out.
+    """
+    given = environment.get("PGOPTIONS", "")
+    options = f"{given} -c standard_conforming_strings=on".strip()
+    return {**environment, "PGOPTIONS": options}
 
 
 def _require_success(tool: Tool, ended: Ended) -> None:
@@ -307,6 +320,10 @@ def _run(
 @contextmanager
 def _builder(taker: Database) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     # What a crash takes away again is found missing, and made, by the next run.
-    settings = {"check_function_bodies": "off", "synchronous_commit": "off"}
+    settings = {
+        "check_function_bodies": "off",
+        "standard_conforming_strings": "on",
+        "synchronous_commit": "off",
+    }
     with taker.connect(search_path="", **settings) as own:
         yield own
