@@ -8,6 +8,7 @@ decide, probes do; where nothing was probed, the answer stays OK_IF.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from bluegreen.lint.compat import apply as laws
 from bluegreen.lint.compat.catalog import Name, Published, Relation, shown
@@ -204,7 +205,11 @@ def _left_out(
     ]
     if missing:
         text = f"{', '.join(missing)} of {where} is not sent"
-        yield _verdict(channel, Answer.LOSSY, "column-left-out", where, text)
+        left = _verdict(channel, Answer.LOSSY, "column-left-out", where, text)
+        twin = channel.receiver.relations.get(sent.name)
+        there = {column.name for column in twin.columns} if twin else set()
+        lacking = tuple(f"{where}.{name}" for name in missing if name not in there)
+        yield replace(left, lacking=lacking)
 
 
 def _unpublished(
@@ -222,7 +227,8 @@ def _unpublished(
         yield _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
     elif twin is None:
         text = f"{where} is not published, so its rows stay where they are written"
-        yield _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
+        left = _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
+        yield replace(left, lacking=(where,))
     elif seen is None or relation.name in seen.touched:
         text = f"{where} is on both sides but its changes are not published"
         yield _verdict(channel, Answer.SILENT, "table-not-published", where, text)

@@ -51,6 +51,8 @@ class Verdict:
         needs: what makes it compatible; for OK_IF the predicate in words.
         statement: index of the migration's statement that brought it, if one is known.
         found: what a look at data said of an OK_IF; empty where none was had.
+        lacking: tables, and columns as `table.column`, that the receiver would need to
+            take everything.
     """
 
     answer: Answer
@@ -61,6 +63,7 @@ class Verdict:
     needs: str = ""
     statement: int | None = None
     found: str = ""
+    lacking: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -5,11 +5,11 @@ Owns the words of the refusal and the names to write into the playbook.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bluegreen.lint.compat.gate import Ruling
 from bluegreen.lint.compat.rules import RULES
-from bluegreen.lint.compat.verdict import Verdict
+from bluegreen.lint.compat.verdict import Direction, Verdict
 from bluegreen.model import verdict as model
 
 CODE = 3009
@@ -48,7 +48,6 @@ def _refused(stopping: Sequence[Verdict]) -> model.Refused:
     told = stopping[:_MOST_TOLD]
     rest = len(stopping) - len(told)
     more = [f"… and {rest} more, see `bluegreen judge`"] if rest else []
-    which = "it" if len(told) == 1 else "each"
     count = (
         "1 verdict stops" if len(stopping) == 1 else f"{len(stopping)} verdicts stop"
     )
@@ -57,15 +56,24 @@ def _refused(stopping: Sequence[Verdict]) -> model.Refused:
         f"blue and green would not stay alike: {count} the run",
         seen="\n".join([*map(_line, told), *more]),
         wanted="rows that flow both ways until blue is released",
-        hint="\n".join(
-            [
-                *dict.fromkeys(f"{v.where or 'it'}: {mend_of(v)}" for v in told),
-                f"or accept {which} by its name, with a reason, in the step `judge`:",
-                "  accept:",
-                *dict.fromkeys(f"    {v.name}: why it may be" for v in told),
-            ]
-        ),
+        hint="\n".join(_ways_out(told)),
     )
+
+
+def _ways_out(told: Sequence[Verdict]) -> Iterator[str]:
+    """What the playbook can do about it; `accept` comes last."""
+    lacking = {v: v.lacking for v in told if v.direction is Direction.REVERSE}
+    names = [name for found in lacking.values() for name in found]
+    if names:
+        yield "to give blue what it lacks for the way back, in the step `migrate`:"
+        yield "  expand_blue:"
+        yield from (f"    - {name}" for name in dict.fromkeys(names))
+    others = [v for v in told if not lacking.get(v)]
+    yield from dict.fromkeys(f"{v.where or 'it'}: {mend_of(v)}" for v in others)
+    which = "it" if len(told) == 1 else "each"
+    yield f"or accept {which} by its name, with a reason, in the step `judge`:"
+    yield "  accept:"
+    yield from dict.fromkeys(f"    {v.name}: why it may be" for v in told)
 
 
 def mend_of(verdict: Verdict) -> str:

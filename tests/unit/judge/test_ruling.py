@@ -28,6 +28,15 @@ SHORT = Verdict(
     found="2 rows break it",
 )
 
+LEFT_OUT = Verdict(
+    Answer.LOSSY,
+    Direction.REVERSE,
+    "column-left-out",
+    "shop.orders",
+    "gift, to of shop.orders is not sent",
+    lacking=("shop.orders.gift", "shop.orders.to"),
+)
+
 
 def test_every_verdict_that_stops_is_named_with_what_mends_it() -> None:
     verdict = judged(rule([SHORT, SILENT], {}), whole=True)
@@ -47,6 +56,20 @@ def test_every_verdict_that_stops_is_named_with_what_mends_it() -> None:
         "               forward/BREAK/type-may-not-fit/shop.orders.note: why it may "
         "be\n"
         "               forward/SILENT/rows-differ/shop.orders: why it may be"
+    )
+
+
+def test_what_blue_lacks_is_offered_as_the_step_takes_it() -> None:
+    verdict = judged(rule([LEFT_OUT], {}), whole=True)
+    assert isinstance(verdict, Refused)
+    assert verdict.hint == (
+        "to give blue what it lacks for the way back, in the step `migrate`:\n"
+        "  expand_blue:\n"
+        "    - shop.orders.gift\n"
+        "    - shop.orders.to\n"
+        "or accept it by its name, with a reason, in the step `judge`:\n"
+        "  accept:\n"
+        "    reverse/LOSSY/column-left-out/shop.orders: why it may be"
     )
 
 
