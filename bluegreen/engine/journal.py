@@ -17,6 +17,7 @@ from typing import Any
 
 from bluegreen.model.chain import link
 from bluegreen.model.errors import LeaseRefused, ServerRefused
+from bluegreen.model.history import Move, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres import house
 from bluegreen.postgres.database import Database, ServerGoneError, SqlError
@@ -31,6 +32,8 @@ NUMBER_TRIES = 5
 """People approve one at a time; five records in the same millisecond are a program."""
 
 _UNIQUE_VIOLATION = "23505"
+_UNTRANSLATABLE = "22P05"
+"""A database that is not in UTF8 lacks a letter, an arrow of ours for one."""
 _NOT_BUILT = {"42P01", "3F000"}
 
 
@@ -70,14 +73,22 @@ class TwinJournal:
     ) -> Record:
         """Write one record to both sides, flushed on both before this returns.
 
+        What the databases have no letters for is written as question marks.
+
         Raises:
-            LeaseRefused: 8001 another operator writes; 8002 two stories; 8004 our
-                schema is not there.
+            LeaseRefused: 8001 another operator writes, or an approval meets a move;
+                8002 two stories; 8004 our schema is not there.
         """
+        told = body or {}
         for _ in range(NUMBER_TRIES):
-            record = self._draft(kind, action, body or {})
-            if self._tell_both(record):
-                return record
+            record = self._draft(kind, action, told)
+            try:
+                if self._tell_both(record):
+                    return record
+            except SqlError as error:
+                if error.sqlstate != _UNTRANSLATABLE or told == _in_ascii(told):
+                    raise
+                told = _in_ascii(told)
         raise _another_writer(record, None)
 
     def draft(
@@ -122,6 +133,9 @@ class TwinJournal:
 
     def _draft(self, kind: Kind, action: str, body: Mapping[str, Any]) -> Record:
         blue, green, story = self._read()
+        if kind is Kind.APPROVED and (move := fold(story).open_move):
+            # Its number is the one that the commit record is about to take.
+            raise _in_a_move(move)
         self._complete(blue, green, story)
         return Record(
             seq=len(story) + 1,
@@ -237,6 +251,22 @@ def _as_stored(body: Mapping[str, Any]) -> dict[str, Any]:
     """The body as jsonb gives it back, so that a record equals itself re-read."""
     stored: dict[str, Any] = json.loads(json.dumps(dict(body), allow_nan=False))
     return stored
+
+
+def _in_ascii(body: Mapping[str, Any]) -> dict[str, Any]:
+    text = json.dumps(dict(body), ensure_ascii=False)
+    plain: dict[str, Any] = json.loads(text.encode("ascii", "replace"))
+    return plain
+
+
+def _in_a_move(move: Move) -> LeaseRefused:
+    return LeaseRefused(
+        8001,
+        "a move of traffic is going on",
+        seen=f"to {move.to}, begun at {move.begun:%Y-%m-%d %H:%M:%S} UTC",
+        wanted="an approval before a move or after it",
+        hint="look at `bluegreen status`; it is over in seconds",
+    )
 
 
 def _user() -> str:

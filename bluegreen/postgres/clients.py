@@ -27,13 +27,15 @@ def read_clients(database: Database) -> tuple[ClientSession, ...]:
     """Client sessions of this database that are not ours.
 
     Ours are those with our label as the first word of application_name, under our own
-    role, so that nobody passes for us by a name alone.
+    role, so that nobody passes for us by a name alone. Without pg_monitor the server
+    keeps the kind of a stranger's session to itself; it counts as a client then.
     """
     rows = database.rows(
         sql.SQL(
             "SELECT pid, coalesce(usename, ''), coalesce(application_name, ''),"
             " coalesce(client_addr::text, '') FROM pg_stat_activity"
-            " WHERE datname = current_database() AND backend_type = 'client backend'"
+            " WHERE datname = current_database()"
+            " AND coalesce(backend_type, 'client backend') = 'client backend'"
             " AND pid <> pg_backend_pid() AND NOT (usename = session_user"
             " AND split_part(application_name, ' ', 1) = split_part(%s, ' ', 1))"
             " ORDER BY backend_start"

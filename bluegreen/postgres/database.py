@@ -54,6 +54,8 @@ _SESSION = {
     "idle_in_transaction_session_timeout": "0",
     "DateStyle": "ISO",
     "IntervalStyle": "postgres",
+    # Names of objects are compared as the servers write them.
+    "quote_all_identifiers": "off",
     "TimeZone": "UTC",
     "client_min_messages": "warning",
 }

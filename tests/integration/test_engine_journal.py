@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from psycopg import sql
 
 from bluegreen.engine.journal import TwinJournal, describe, open_journal
 from bluegreen.model.errors import LeaseRefused, ServerRefused
@@ -222,6 +223,51 @@ def test_an_approval_in_between_only_takes_a_number(both: Callable[[], Both]) ->
     journal = Racing(here.blue, here.green, "r-1", "ann@here 1")
     assert journal.append(Kind.INTENT, action="a/b").seq == 2
     assert told(here.blue) == told(here.green) == [(1, "approved"), (2, "intent")]
+
+
+@pytest.mark.parametrize("to", Side)
+def test_an_approval_that_meets_a_move_takes_no_number(
+    both: Callable[[], Both], to: Side
+) -> None:
+    """On green alone it would part the stories when blue commits under its number."""
+    here = both()
+    mover, approver = here.journal(), here.journal("r-2")
+    mover.append(Kind.PAUSING, body={"to": str(to)})
+    with pytest.raises(LeaseRefused, match="a move of traffic is going on") as refused:
+        approver.append(Kind.APPROVED, body={"step": "approve"})
+    assert refused.value.code == 8001
+    assert told(here.blue) == told(here.green) == [(1, "pausing")]
+    mover.append(Kind.BACKED_OUT, body={"to": str(to)})
+    assert approver.append(Kind.APPROVED, body={"step": "approve"}).seq == 3
+
+
+def test_letters_that_the_databases_lack_do_not_stop_a_record(
+    database_pair: Callable[[int, int], DatabasePair],
+) -> None:
+    pair = database_pair(15, 16)
+    for side in (pair.blue, pair.green):
+        name = sql.Identifier(side.name)
+        with side.server.connect() as session:
+            session.execute(sql.SQL("DROP DATABASE {}").format(name))
+            session.execute(
+                sql.SQL(
+                    "CREATE DATABASE {} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'"
+                ).format(name)
+            )
+    blue = Database(Side.BLUE, pair.blue.conninfo())
+    green = Database(Side.GREEN, pair.green.conninfo())
+    try:
+        journal = open_journal(blue, green, "shop", "r-1")
+        kept = journal.append(Kind.NOTE, body={"where": "caf\u00e9"})
+        journal.append(Kind.NOTE, body={"where": "blue \u2192 green"})
+        assert [record.body["where"] for record in journal.records()] == [
+            kept.body["where"],
+            "blue ? green",
+        ]
+        assert kept.body["where"] == "caf\u00e9"
+    finally:
+        blue.close()
+        green.close()
 
 
 def test_another_writer_of_anything_else_is_refused(both: Callable[[], Both]) -> None:

@@ -16,6 +16,7 @@ GIVEN = {
     "lock_timeout": "7s",
     "idle_in_transaction_session_timeout": "7s",
     "default_transaction_read_only": "on",
+    "quote_all_identifiers": "on",
 }
 SINCE = {"idle_session_timeout": 14, "transaction_timeout": 17}
 
