@@ -95,6 +95,15 @@ def look_at_collations(
             "rows may not fit green's encoding, and the stream stops at one that "
             "does not",
         )
+    elif here.encoding == "SQL_ASCII":
+        yield Finding(
+            "no-encoding",
+            Side.BLUE,
+            "the database is in SQL_ASCII, which takes any bytes",
+            "our sessions read text as UTF-8: names or rows in another encoding stop "
+            "`replicate` or `validate`",
+            "try it on a copy first; rehearse with all rows",
+        )
     ours = (here.provider, *map(_locale, (here.collate, here.ctype, here.locale)))
     theirs = (there.provider, *map(_locale, (there.collate, there.ctype, there.locale)))
     if ours != theirs:

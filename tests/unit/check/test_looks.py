@@ -604,6 +604,14 @@ CASES = [
         {"extensions": Extensions({}, {"hstore": Offer("1.9")})},
     ),
     Case(
+        "no-encoding",
+        "blue",
+        False,
+        "on a copy",
+        {"collation": Collation("SQL_ASCII", "C", "C")},
+        {"collation": Collation("SQL_ASCII", "C", "C")},
+    ),
+    Case(
         "encoding-differs",
         "green",
         True,
