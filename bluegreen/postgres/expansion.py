@@ -7,7 +7,7 @@ whether that holds for this server is judged by the linter, in `steps/mitigation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,7 @@ from bluegreen.model.errors import BudgetError
 from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.expansion_catalog import Catalog
 from bluegreen.postgres.published import COLUMN_LISTS_SINCE
+from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.relations import Column, Relation
 from bluegreen.postgres.user_session import verbatim
 
@@ -27,7 +28,9 @@ LOCK_WAIT = "200ms"
 TRIES = 30
 PAUSE_S = 1.0
 
-Kind = Literal["column", "type", "nullable", "constraint", "index", "label", "table"]
+Kind = Literal[
+    "column", "type", "nullable", "constraint", "index", "label", "enum", "table"
+]
 
 _STAYED_LOCKED = {"55P03", "40P01"}
 
@@ -38,7 +41,7 @@ class Expansion:
 
     Attributes:
         name: what the playbook named.
-        kind: what changes; `column` and `table` are new on blue.
+        kind: what changes; `column`, `enum` and `table` are new on blue.
         parts: schema, table and column, or as many as there are.
         statement: the SQL.
         undo: the SQL that takes it back; empty where nothing could.
@@ -65,6 +68,8 @@ def expansions(name: str, blue: Catalog, green: Catalog) -> tuple[Expansion, ...
 
 def _labels(name: str, blue: Catalog, green: Catalog) -> Iterable[Expansion]:
     here = blue.labels.get(name)
+    if here is None and name in green.labels:
+        yield _enum(name, name, green)
     for label in green.labels.get(name, ()) if here is not None else ():
         if label not in (here or ()):
             yield Expansion(
@@ -75,20 +80,39 @@ def _labels(name: str, blue: Catalog, green: Catalog) -> Iterable[Expansion]:
             )
 
 
+def _enum(name: str, enum: str, green: Catalog) -> Expansion:
+    labels = sql.SQL(", ").join(map(sql.Literal, green.labels[enum]))
+    return Expansion(
+        name,
+        "enum",
+        tuple(enum.split(".", 1)),
+        _text("CREATE TYPE {} AS ENUM ({})", _id(enum), labels),
+        _text("DROP TYPE IF EXISTS {}", _id(enum)),
+    )
+
+
+def _enums_of(
+    name: str, columns: Iterable[Column], blue: Catalog, green: Catalog
+) -> Iterator[Expansion]:
+    """The enums that new columns are of and that blue does not have."""
+    types = {column.type.removesuffix("[]") for column in columns}
+    for enum in green.labels:
+        if enum not in blue.labels and quote_name(*enum.split(".", 1)) in types:
+            yield _enum(name, enum, green)
+
+
 def _table(name: str, blue: Catalog, green: Catalog) -> Iterable[Expansion]:
     """An empty table with green's columns: all may be NULL but the key."""
     relation = green.tables.get(name)
     if relation is None or name in blue.tables:
         return
     key = relation.primary_key or relation.identity_columns
-    lines = [
-        _text("{} {}", sql.Identifier(c.name), verbatim(c.type))
-        for c in relation.columns
-        if not c.generated
-    ]
+    columns = [column for column in relation.columns if not column.generated]
+    yield from _enums_of(name, columns, blue, green)
+    lines = [_text("{} {}", sql.Identifier(c.name), verbatim(c.type)) for c in columns]
     if key and relation.replica_identity != "f":
-        columns = sql.SQL(", ").join(map(sql.Identifier, key))
-        lines.append(_text("PRIMARY KEY ({})", columns))
+        names = sql.SQL(", ").join(map(sql.Identifier, key))
+        lines.append(_text("PRIMARY KEY ({})", names))
     yield Expansion(
         name,
         "table",
@@ -106,6 +130,7 @@ def _column(name: str, blue: Catalog, green: Catalog) -> Iterable[Expansion]:
         return
     parts = (relation.schema, relation.name, column)
     if there is not None and here is None and not there.generated:
+        yield from _enums_of(name, [there], blue, green)
         yield _added(name, parts, there, blue.version, relation)
     elif here is not None and (there is None or not there.generated):
         yield from _relaxed(name, parts, here, there)

@@ -129,8 +129,9 @@ class Migrate(Step):
     expand_blue: Annotated[tuple[str, ...], AfterValidator(require_names)] = ()
     """What blue may be given before the cutover, so that it can take back what green
     will write: `schema.table` for an empty table, `schema.table.column` for a new, a
-    wider or a nullable column, `schema.type` for the labels of an enum,
-    `schema.table.constraint` for a constraint or unique index that is dropped."""
+    wider or a nullable column, `schema.type` for an enum or its labels,
+    `schema.table.constraint` for a constraint or unique index that is dropped. An enum
+    that a new table or column needs comes with it."""
 
     renamed: Annotated[Mapping[str, str], AfterValidator(require_tables)] = {}
     """Tables that a migration renames, `old: new`, each as `schema.table`; blue's rows

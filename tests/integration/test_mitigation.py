@@ -146,6 +146,25 @@ class TestExpandingBlue:
             " WHERE table_name = 'orders'"
         )
 
+    def test_an_enum_that_blue_lacks_comes_once_and_before_what_needs_it(
+        self, pair: DatabasePair, world: World
+    ) -> None:
+        pair.green.run(
+            "CREATE TYPE \"Mood\" AS ENUM ('sad', 'it''s')",
+            'ALTER TABLE orders ADD mood "Mood"',
+            'CREATE TABLE fresh (id int PRIMARY KEY, moods "Mood"[])',
+        )
+        write(world, "1.sql", "SELECT 1;")
+        run_step(world)
+        one = action("expand_blue", expand_blue=("public.orders.mood", "public.fresh"))
+        carry_out(one, world)
+        told = "SELECT enum_range(NULL::\"Mood\")::text[] = '{sad,it''s}'"
+        assert pair.blue.value(told)
+        assert isinstance(look(one, world), Satisfied)
+        pair.blue.run("INSERT INTO fresh (id, moods) VALUES (1, '{sad}')")
+        one.undo(world, one.observe(world))
+        assert pair.blue.value("SELECT to_regtype('\"Mood\"') IS NULL")
+
     @pytest.mark.parametrize(
         ("change", "name", "words"),
         [

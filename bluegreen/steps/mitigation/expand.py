@@ -81,7 +81,9 @@ class ExpandBlue(Action[ExpandFacts]):
         blue, green = _catalog(world, Side.BLUE), _catalog(world, Side.GREEN)
         records = world.journal.records()
         told = {one["name"] for one in expansions_told(records)}
-        lacking = tuple(e for name in self.names for e in expansions(name, blue, green))
+        found = (e for name in self.names for e in expansions(name, blue, green))
+        # Two names may need one and the same enum.
+        lacking = tuple({e.statement: e for e in found}.values())
         return ExpandFacts(
             self.pending(world),
             lacking,

@@ -59,5 +59,5 @@ def ended_well(action: str, records: Sequence[Record]) -> bool:
 def heads_of(expansion: Mapping[str, Any]) -> tuple[str, ...]:
     """The things of blue's schema that it changes, as fingerprints call them. Pure."""
     schema, name = expansion["parts"][:2]
-    kind = "enum" if expansion["kind"] == "label" else "table"
+    kind = "enum" if expansion["kind"] in ("label", "enum") else "table"
     return (f"{kind} {schema}.{name}", f"{kind} {quote_name(schema, name)}")

@@ -270,6 +270,25 @@ class TestExpansion:
                 catalog(16, table("id", Column("g", "int", generated="s"), "a")),
                 ['CREATE TABLE "public"."t" ("id" text, "a" text, PRIMARY KEY ("id"))'],
             ),
+            (
+                "public.Mood",
+                catalog(16),
+                catalog(16, labels={"public.Mood": ("sad", "ok")}),
+                ["CREATE TYPE \"public\".\"Mood\" AS ENUM ('sad', 'ok')"],
+            ),
+            (
+                "public.t.m",
+                catalog(16, table("id")),
+                catalog(
+                    16,
+                    table("id", Column("m", 'public."Mood"[]')),
+                    labels={"public.Mood": ("sad",), "public.other": ("x",)},
+                ),
+                [
+                    'CREATE TYPE "public"."Mood" AS ENUM (\'sad\')',
+                    'ALTER TABLE "public"."t" ADD COLUMN "m" public."Mood"[]',
+                ],
+            ),
             ("public.nothing", catalog(16), catalog(16), []),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
