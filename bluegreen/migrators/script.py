@@ -68,6 +68,8 @@ class Part:
         alone: it cannot run inside a transaction.
         transaction: `begin`, `commit`, `rollback` or empty.
         setting: a SET that holds for the rest of the session.
+        silent: a BEGIN or SET. It locks nothing, and no query may come between it and
+            a SET TRANSACTION behind it.
         index: what it builds concurrently.
     """
 
@@ -76,6 +78,7 @@ class Part:
     alone: bool = False
     transaction: str = ""
     setting: bool = False
+    silent: bool = False
     index: ConcurrentIndex | None = None
 
     def line_at(self, offset: int | None) -> int:
@@ -157,12 +160,14 @@ def _stretch(source: Source, half: Half | None) -> tuple[int, int]:
 
 def part_of(kind: str, tree: Tree, text: str, line: int) -> Part:
     """Say how one statement has to be run."""
+    transaction = _transaction(kind, tree)
     return Part(
         text,
         line,
         alone=runs_alone(kind, tree),
-        transaction=_transaction(kind, tree),
-        setting=kind == "VariableSetStmt" and not tree.get("is_local"),
+        transaction=transaction,
+        setting=_is_setting(kind, tree),
+        silent=transaction == "begin" or kind == "VariableSetStmt",
         index=_concurrent_index(kind, tree),
     )
 
@@ -221,6 +226,11 @@ def _transaction(kind: str, tree: Tree) -> str:
     if words in _COMMITS:
         return "commit"
     return "rollback" if words in _ROLLS_BACK else ""
+
+
+def _is_setting(kind: str, tree: Tree) -> bool:
+    alone = tree.get("is_local") or tree.get("name") == "TRANSACTION"
+    return kind == "VariableSetStmt" and not alone
 
 
 def _concurrent_index(kind: str, tree: Tree) -> ConcurrentIndex | None:

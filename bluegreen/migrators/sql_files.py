@@ -220,7 +220,7 @@ class _Run:
         started = self._clock.monotonic()
         self._session.run(part.text)
         seconds = round(self._clock.monotonic() - started, 3)
-        held = dict(self._session.locks())
+        held = self._held if part.silent else dict(self._session.locks())
         locks = taken_since(self._held, held)
         self._held = held
         self._done.append({"line": part.line, "seconds": seconds, "locks": locks})

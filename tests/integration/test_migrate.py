@@ -260,6 +260,28 @@ def test_a_file_that_changes_the_role_is_still_remembered(
     pair.green.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BEGIN;\n{}\nCOMMIT;\n",
+        "SET LOCAL lock_timeout = '5s';\n{}\n",
+        "{}\n",
+    ],
+    ids=["own", "behind-set", "ours"],
+)
+def test_a_file_may_choose_the_isolation_of_its_transaction(
+    text: str, pair: DatabasePair, world: World
+) -> None:
+    """Refused (25001) as soon as any query went before it, one of ours too."""
+    chosen = (
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\n"
+        "CREATE TABLE seen AS SELECT current_setting('transaction_isolation') AS level;"
+    )
+    write(world, "1.sql", text.format(chosen))
+    carry_out(migrate(), world)
+    assert pair.green.value("SELECT level FROM seen") == "repeatable read"
+
+
 APART = """
 SET search_path = app;
 CREATE TABLE one (a int);
