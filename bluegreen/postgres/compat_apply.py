@@ -9,7 +9,6 @@ is used. The caller's transaction is rolled back.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -26,7 +25,9 @@ from bluegreen.postgres.compat_change import (
     kept_identity,
     not_resent,
     only,
+    whole_row,
 )
+from bluegreen.postgres.compat_commit import as_if_committed
 
 _BINARY_COPY = 16
 """From this major the initial copy uses binary form too, where it is asked for."""
@@ -71,11 +72,8 @@ class Applier:
             self._guarded(last, self._commit)
 
     def _commit(self) -> None:
-        """Look at deferred constraints; rolled back, so that they stay deferred."""
-        self._session.execute("SAVEPOINT bluegreen_commit")
-        self._session.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        self._session.execute("ROLLBACK TO SAVEPOINT bluegreen_commit")
-        self._session.execute("RELEASE SAVEPOINT bluegreen_commit")
+        """Run what waits for the end of the transaction."""
+        as_if_committed(self._session)
 
     def _stream_one(self, change: Change) -> Published | None:
         publication = self._channel.publication
@@ -246,20 +244,14 @@ class Applier:
         columns = tuple(c for c in decided.columns if c in old)
         image = self._image(decided, columns)
         self._put(image, columns, old)
-        names: tuple[str, ...] = decided.columns
-        absent: tuple[str, ...] = ()
-        equal: LiteralString = "t.{name} IS NOT DISTINCT FROM i.{name}"
         if isinstance(finding, laws.ByKey):
             # No column of a key is NULL, and a plain = is what an index can answer.
-            names, equal = finding.columns, "t.{name} = i.{name}"
+            tests: list[sql.Composable] = [
+                sql.SQL("t.{name} = i.{name}").format(name=sql.Identifier(name))
+                for name in finding.columns
+            ]
         else:
-            absent = tuple(
-                c.name
-                for c in decided.target.columns
-                if c.name not in decided.columns and not c.generated
-            )
-        tests = [sql.SQL(equal).format(name=sql.Identifier(name)) for name in names]
-        tests += [sql.SQL("t.{} IS NULL").format(sql.Identifier(n)) for n in absent]
+            tests = whole_row(decided, old)
         query = sql.SQL(
             "SELECT t.tableoid::bigint, t.ctid::text FROM {} t, {} i WHERE {} LIMIT 1"
         ).format(only(decided.target), image, sql.SQL(" AND ").join(tests))

@@ -16,6 +16,11 @@ from bluegreen.lint.compat.catalog import Name, Relation
 from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.seen import Change, Image, Refused
 from bluegreen.lint.compat.statements import one_transaction
+from bluegreen.postgres.compat_commit import (
+    COMMITS_INSIDE,
+    as_if_committed,
+    without_commits,
+)
 
 # Unlogged, for FOR ALL TABLES would else publish it and ask for a replica identity.
 _SETUP = sql.SQL(
@@ -134,19 +139,11 @@ def _watch(session: psycopg.Connection, table: Relation, filtered: str) -> None:
 def _one(
     session: psycopg.Connection, tables: dict[int, Relation], number: int, text: str
 ) -> tuple[tuple[Change, ...], Refused | None]:
-    """Run one write; deferred constraints are looked at as a commit would.
-
-    Looking at them is undone again, for it would leave them immediate for the writes
-    that follow.
-    """
+    """Run one write, and what waits for its commit."""
     session.execute("SAVEPOINT bluegreen_write")
     try:
-        work = one_transaction(text)
-        if work.strip():
-            session.execute(as_sql(work))
-        session.execute("SAVEPOINT bluegreen_commit")
-        session.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        session.execute("ROLLBACK TO SAVEPOINT bluegreen_commit")
+        _work(session, one_transaction(text))
+        as_if_committed(session)
     except psycopg.Error as error:
         if session.broken:
             raise
@@ -158,6 +155,20 @@ def _one(
     return tuple(_notes(session, tables)), None
 
 
+def _work(session: psycopg.Connection, text: str) -> None:
+    """Run a write; one that commits by itself again, without its COMMIT."""
+    if not text.strip():
+        return
+    session.execute("SAVEPOINT bluegreen_work")
+    try:
+        session.execute(as_sql(text))
+    except psycopg.Error as error:
+        if session.broken or error.sqlstate != COMMITS_INSIDE:
+            raise
+        session.execute("ROLLBACK TO SAVEPOINT bluegreen_work")
+        session.execute(as_sql(without_commits(session, text)))
+
+
 def _notes(session: psycopg.Connection, tables: dict[int, Relation]) -> list[Change]:
     rows = session.execute(
         "WITH gone AS (DELETE FROM bluegreen_rehearsal.note RETURNING *) "
@@ -165,21 +176,25 @@ def _notes(session: psycopg.Connection, tables: dict[int, Relation]) -> list[Cha
         "ORDER BY seq"
     ).fetchall()
     changes: list[Change] = []
-    truncated: list[Name] = []
     for oid, kind, old, new, old_sent, new_sent in rows:
         table = tables[oid]
         if kind == "truncate":
-            truncated.append(table.name)
+            _truncated(changes, table.name)
             continue
         before = _as_image(table, old) if old_sent else None
         after = _as_image(table, new) if new_sent else None
         sent_as = _SENT_AS.get((before is not None, after is not None))
         if sent_as:
             changes.append(Change(sent_as, (table.name,), before, after))
-    # One TRUNCATE of several tables is one message, and replays as one.
-    if truncated:
-        changes.append(Change("truncate", tuple(truncated)))
     return changes
+
+
+def _truncated(changes: list[Change], name: Name) -> None:
+    """One TRUNCATE of several tables is one message, and replays as one."""
+    before: tuple[Name, ...] = ()
+    if changes and changes[-1].kind == "truncate" and name not in changes[-1].tables:
+        before = changes.pop().tables
+    changes.append(Change("truncate", (*before, name)))
 
 
 _NOT_IN_A_TRANSACTION = {"25001"}

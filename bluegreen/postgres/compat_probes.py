@@ -27,6 +27,7 @@ from bluegreen.postgres.compat_compare import (
     read_as_set,
     read_rows,
 )
+from bluegreen.postgres.compat_filled import filled_columns, no_longer_filled
 from bluegreen.postgres.compat_worker import (
     enter,
     silence_event_triggers,
@@ -74,6 +75,7 @@ def _rehearse(
     derived = [d for d in derived if not _carried(channel, d)]
     stale = _stale(migrated, derived)
     existing = _existing(sender, receiver, channel)
+    filled = filled_columns(sender, receiver, channel)
     applier = Applier(receiver, channel, as_writer=True)
     path = _setting(receiver, "search_path")
     _set_zone(sender, channel)
@@ -100,6 +102,7 @@ def _rehearse(
         else (
             *_new_orphans(before, orphans(receiver, channel)),
             *_newly_stale(stale, _stale(migrated, derived), changes, reverse=reverse),
+            *no_longer_filled(receiver, filled),
         ),
     )
 
@@ -217,9 +220,11 @@ def _stale(
     It cannot when a later statement dropped or renamed what it names.
     """
     counts: dict[Derived, int | None] = {}
+    path = _setting(session, "search_path")
     for promise in derived:
         try:
             with session.transaction():
+                _set_path(session, promise.path, path)
                 query = as_sql(promise.broken)
                 row = session.execute(query).fetchone()
                 counts[promise] = int(row[0]) if row else None
@@ -227,7 +232,19 @@ def _stale(
             if session.broken:
                 raise
             counts[promise] = None
+    session.execute(_PATH, [path])
     return counts
+
+
+_PATH = "SELECT pg_catalog.set_config('search_path', %s, true)"
+
+
+def _set_path(
+    session: psycopg.Connection, names: tuple[str, ...], otherwise: str
+) -> None:
+    """Resolve a promise's names as the migration did."""
+    given = sql.SQL(", ").join(map(sql.Identifier, names)).as_string(session)
+    session.execute(_PATH, [given or otherwise])
 
 
 def _newly_stale(

@@ -25,6 +25,7 @@ FOLDER = Path(__file__).parents[1] / "cases"
 CASES = read_cases(FOLDER / "replication.json")
 MORE = read_cases(FOLDER / "replication-more.json")
 UNSEEN = read_cases(FOLDER / "replication-unseen.json")
+THIRD = read_cases(FOLDER / "replication-third.json")
 BY_ID = {case.id: case for case in (*CASES, *UNSEEN)}
 RANDOM_CASES = 24
 RANDOM_JUDGED = 60
@@ -105,7 +106,7 @@ def test_any_case_is_as_it_was_measured(place: Scratch) -> None:
     seed = _seed()
     measured = [
         (case, way)
-        for case in (*CASES, *MORE, *UNSEEN)
+        for case in (*CASES, *MORE, *UNSEEN, *THIRD)
         for way in Direction
         if MAJOR in case.outcome.get(way, {}) and case.id not in NOT_BY_ROWS
     ]
@@ -146,7 +147,9 @@ def test_the_judge_never_says_ok_to_what_broke_or_was_silent(
 def test_no_unseen_case_is_called_fine_that_broke_or_was_silent(place: Scratch) -> None:
     """Another handful in every run, for all of them take minutes."""
     seed = _seed()
-    measured = [c for c in UNSEEN if any(MAJOR in way for way in c.outcome.values())]
+    measured = [
+        c for c in (*UNSEEN, *THIRD) if any(MAJOR in way for way in c.outcome.values())
+    ]
     chosen = random.Random(seed).sample(measured, RANDOM_JUDGED)
     judged = [j for j in judge_all(chosen, {MAJOR: place}) if j.major == MAJOR]
     assert [one.label for one in judged if one.false_ok] == [], f"JUDGE_SEED={seed}"

@@ -77,6 +77,10 @@ _KEPT = {"column-generated", "derived-stale", "no-default"}
 """What a trigger that carries a column sees to."""
 
 
+_ENDS_ITS_TRANSACTION = "2D000"
+"""A procedure that rolls back by itself cannot be rehearsed."""
+
+
 def _of_data(channel: Channel, verdict: Verdict) -> bool:
     rules = {"rows-differ", "derived-stale", "time-zone", "name-reused"}
     return verdict.direction is channel.direction and verdict.rule in rules
@@ -236,6 +240,10 @@ def _unpublished(
 
 def _from_probes(channel: Channel, seen: Seen) -> Iterator[Verdict]:
     for refused in seen.refused:
+        if refused.sqlstate == _ENDS_ITS_TRANSACTION:
+            text = f"write {refused.write + 1} ends a transaction by itself"
+            yield _verdict(channel, Answer.UNKNOWN, "cannot-tell", "", text)
+            continue
         text = f"write {refused.write + 1} fails: {refused.message}"
         yield _verdict(channel, Answer.APP, "refused-write", "", text)
     if seen.stopped:

@@ -1,7 +1,8 @@
 """What only the migration's text can tell: data it derives, and zones it assumes.
 
-Owns the reading of data statements and USING clauses from pglast trees. What a
-migration leaves in the catalog is read from the catalog instead.
+Owns the walk through texts and DO bodies, zones of USING clauses and what a write does
+in its own transaction. Which data are derived is for `derived`; what a migration leaves
+in the catalog is read from the catalog instead.
 """
 
 from __future__ import annotations
@@ -15,24 +16,20 @@ from pglast import ast, parse_plpgsql, parse_sql
 from pglast.enums import AlterSubscriptionType, TransactionStmtKind
 from pglast.parser import ParseError, scan
 from pglast.stream import RawStream
-from pglast.visitors import Visitor
 
+from bluegreen.lint.compat.derived import Derived, columns_in, derived_by, table_of
 
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """Data that a statement computed from other columns, and what shows it broken.
-
-    Attributes:
-        statement: index in the migration.
-        table: as the statement names it, schema empty when it names none.
-        columns: those that were filled; empty for INSERT ... SELECT.
-        broken: SELECT count(*) of rows for which it does not hold.
-    """
-
-    statement: int
-    table: tuple[str, str]
-    columns: tuple[str, ...]
-    broken: str
+__all__ = [
+    "Derived",
+    "Told",
+    "check_of_column",
+    "columns_in",
+    "flattened",
+    "one_transaction",
+    "parsed",
+    "read_statements",
+    "table_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +54,16 @@ def read_statements(texts: Sequence[str]) -> Told:
     zones: list[tuple[tuple[str, str], str, str]] = []
     opaque: list[int] = []
     refreshed = False
+    path: tuple[str, ...] = ()
     for number, text in enumerate(texts):
         trees = parsed(text)
         if trees is None:
             opaque.append(number)
             continue
         for tree in flattened(trees):
-            if isinstance(tree, ast.UpdateStmt):
-                derived += _from_update(number, tree)
-            elif isinstance(tree, ast.InsertStmt):
-                derived += _from_insert(number, tree)
-            elif isinstance(tree, ast.AlterTableStmt):
+            derived += derived_by(number, tree, path)
+            path = _path(tree, path)
+            if isinstance(tree, ast.AlterTableStmt):
                 zones += _zones(tree)
             elif isinstance(tree, ast.AlterSubscriptionStmt):
                 kind = AlterSubscriptionType(tree.kind or 0).name
@@ -75,6 +71,14 @@ def read_statements(texts: Sequence[str]) -> Told:
             elif isinstance(tree, ast.ExecuteStmt | ast.CallStmt):
                 opaque.append(number)
     return Told(tuple(derived), tuple(zones), refreshed, tuple(opaque))
+
+
+def _path(tree: Any, path: tuple[str, ...]) -> tuple[str, ...]:
+    """The search_path after a statement."""
+    if not isinstance(tree, ast.VariableSetStmt) or tree.name != "search_path":
+        return path
+    values = [getattr(arg, "val", None) for arg in tree.args or ()]
+    return tuple(str(v.sval) for v in values if isinstance(v, ast.String))
 
 
 def parsed(text: str) -> list[Any] | None:
@@ -87,7 +91,7 @@ def parsed(text: str) -> list[Any] | None:
 
 def check_of_column(check: str, column: str) -> str:
     """A domain's `CHECK (...)` with a column in the place of VALUE."""
-    name = _sql(ast.ColumnRef(fields=(ast.String(column),)))
+    name = str(RawStream()(ast.ColumnRef(fields=(ast.String(column),))))
     spots = [(t.start, t.end) for t in scan(check) if t.name == "VALUE_P"]
     for start, end in reversed(spots):
         check = f"{check[:start]}{name}{check[end + 1 :]}"
@@ -97,8 +101,9 @@ def check_of_column(check: str, column: str) -> str:
 def one_transaction(text: str) -> str:
     """The same work without BEGIN and COMMIT, empty when it ends in a ROLLBACK.
 
-    For running it inside a transaction of somebody else's. A text that does not parse
-    is given back as it is.
+    Savepoints stay: what is rolled back to one is the text's own affair. For running
+    it inside a transaction of somebody else's. A text that does not parse is given back
+    as it is.
     """
     try:
         trees = parse_sql(text)
@@ -113,6 +118,7 @@ def one_transaction(text: str) -> str:
         _slice(text, t.stmt_location or 0, t.stmt_len or 0)
         for t in trees
         if not isinstance(t.stmt, ast.TransactionStmt)
+        or TransactionStmtKind(t.stmt.kind or 0).name in _INSIDE
     ]
     return "; ".join(parts)
 
@@ -122,7 +128,12 @@ def _slice(text: str, start: int, length: int) -> str:
     return text[start : start + length] if length else text[start:]
 
 
-_UNDOES = {"TRANS_STMT_ROLLBACK", "TRANS_STMT_ROLLBACK_TO"}
+_UNDOES = {"TRANS_STMT_ROLLBACK"}
+_INSIDE = {
+    "TRANS_STMT_SAVEPOINT",
+    "TRANS_STMT_RELEASE",
+    "TRANS_STMT_ROLLBACK_TO",
+}
 
 
 def flattened(trees: Sequence[Any]) -> Iterator[Any]:
@@ -158,90 +169,6 @@ def _queries(node: Any) -> Iterator[str]:
                 yield value["sqlstmt"]["PLpgSQL_expr"]["query"]
             elif isinstance(value, list | dict):
                 yield from _queries(value)
-
-
-class _Columns(Visitor):
-    """Collects the last part of every column reference."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def visit_ColumnRef(self, _: Any, node: Any) -> None:  # noqa: N802 (pglast's name)
-        last = node.fields[-1]
-        self.names.add(str(last.sval) if isinstance(last, ast.String) else "*")
-
-
-def columns_in(node: Any) -> set[str]:
-    """The columns that an expression mentions."""
-    if node is None:
-        return set()
-    found = _Columns()
-    found(node)
-    return found.names
-
-
-def _sql(node: Any) -> str:
-    return str(RawStream()(node))
-
-
-def table_of(relation: Any) -> tuple[str, str]:
-    """Schema, empty when none is written, and name of a RangeVar."""
-    return relation.schemaname or "", relation.relname
-
-
-def _from_update(number: int, tree: Any) -> Iterator[Derived]:
-    """`SET c = expression over other columns` promises c = expression from then on."""
-    written = {target.name for target in tree.targetList}
-    where_reads = columns_in(tree.whereClause) - written
-    for target in tree.targetList:
-        if isinstance(target.val, ast.MultiAssignRef | ast.SetToDefault):
-            continue
-        reads = columns_in(target.val)
-        if target.name in reads or not (reads or where_reads):
-            continue
-        tables = [tree.relation, *(tree.fromClause or ())]
-        name = (
-            tree.relation.alias.aliasname
-            if tree.relation.alias
-            else tree.relation.relname
-        )
-        column = _sql(ast.ColumnRef(fields=(ast.String(name), ast.String(target.name))))
-        tests = [f"{column} IS DISTINCT FROM ({_sql(target.val)})"]
-        if tree.whereClause is not None and (tree.fromClause or not reads):
-            tests.append(f"({_sql(tree.whereClause)})")
-        query = f"SELECT count(*) FROM {', '.join(map(_sql, tables))}"  # noqa: S608
-        yield Derived(
-            number,
-            table_of(tree.relation),
-            (target.name,),
-            f"{query} WHERE {' AND '.join(tests)}",
-        )
-
-
-def _from_insert(number: int, tree: Any) -> Iterator[Derived]:
-    """`INSERT ... SELECT` promises that the rows stay what the SELECT gives."""
-    query = tree.selectStmt
-    if not isinstance(query, ast.SelectStmt) or not query.fromClause:
-        return
-    columns = ", ".join(
-        _sql(ast.ColumnRef(fields=(ast.String(c.name),))) for c in tree.cols or ()
-    )
-    target = _sql(
-        ast.RangeVar(
-            schemaname=tree.relation.schemaname,
-            relname=tree.relation.relname,
-            inh=True,
-            relpersistence="p",
-        )
-    )
-    yield Derived(
-        number,
-        table_of(tree.relation),
-        (),
-        f"SELECT count(*) FROM (({_sql(query)}) EXCEPT "  # noqa: S608
-        f"(SELECT {columns or '*'} FROM {target})) AS lost",
-    )
 
 
 def _zones(tree: Any) -> Iterator[tuple[tuple[str, str], str, str]]:

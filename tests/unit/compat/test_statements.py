@@ -19,6 +19,20 @@ from bluegreen.lint.compat.statements import one_transaction, read_statements
         ("insert into prof select id, a from t", [()]),
         ("insert into prof values (1)", []),
         ("select 1", []),
+        ("update t set (a, b) = (x, y + 1)", [("a",), ("b",)]),
+        ("update t set (a, b) = (select x, y from s where s.i = t.i)", [("a", "b")]),
+        ("with s as (select 1 k) update t set a = s.k from s", [("a",)]),
+        ("with s as (delete from u returning k) update t set a = s.k from s", []),
+        (
+            "merge into t using s on s.i = t.i when matched then update set a = s.b",
+            [("a",)],
+        ),
+        ("create table sums as select a, sum(b) from t group by a", [()]),
+        ("select a, sum(b) into sums from t group by a", [()]),
+        ("create table backup as select * from t", []),
+        ("create materialized view v as select a, sum(b) from t group by a", []),
+        ("alter table t alter c type text using upper(a)", [("c",)]),
+        ("alter table t alter c type int using c::int", []),
     ],
 )
 def test_derived_data(text: str, columns: list[tuple[str, ...]]) -> None:
@@ -32,6 +46,17 @@ def test_the_query_counts_rows_that_break_the_promise() -> None:
     assert promise.table == ("s", "t")
     wanted = "SELECT count(*) FROM s.t AS x WHERE x.d IS DISTINCT FROM (lower(x.a))"
     assert promise.broken == wanted
+
+
+def test_names_resolve_on_the_search_path_that_the_migration_set() -> None:
+    told = read_statements(["set search_path = a, b", "update t set c = lower(d)"])
+    assert told.derived[0].path == ("a", "b")
+
+
+def test_what_is_rolled_back_to_a_savepoint_leaves_the_rest() -> None:
+    text = "begin; insert into t values (1); savepoint a; rollback to a; commit"
+    assert "insert" in one_transaction(text)
+    assert "rollback to a" in one_transaction(text)
 
 
 def test_zones_and_refresh_and_what_does_not_parse() -> None:
@@ -72,6 +97,7 @@ def test_the_first_version_that_reads_a_publication(text: str, major: int) -> No
         ("insert into t values (1)", "insert into t values (1)"),
         ("begin; insert into t values ('é'); select 1; commit", None),
         ("begin; delete from t; rollback", ""),
+        ("insert into t values ('é'); select 1; commit", None),
         ("no sql; commit", "no sql; commit"),
     ],
 )

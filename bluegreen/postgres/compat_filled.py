@@ -1,0 +1,88 @@
+"""Sees in rows what a migration filled and what nothing fills from then on.
+
+Owns columns of the receiving side alone that hold a value in every row, not the same
+everywhere, and come without one in rows that arrive. Loops, functions and dynamic SQL
+that no text tells of show here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import psycopg
+from psycopg import sql
+
+from bluegreen.lint.compat import apply as laws
+from bluegreen.lint.compat.catalog import Column, Name
+from bluegreen.lint.compat.channel import Channel
+from bluegreen.lint.compat.seen import Harm
+from bluegreen.lint.compat.verdict import Direction
+
+Filled = tuple[Name, str]
+
+
+def filled_columns(
+    sender: psycopg.Connection, receiver: psycopg.Connection, channel: Channel
+) -> list[Filled]:
+    """Columns that are not sent, fill themselves by nothing and hold differing values.
+
+    Only those that the sender has never had: one that it has dropped has a number in
+    both tables.
+
+    Raises:
+        psycopg.Error: a table could not be read.
+    """
+    return [
+        (table, column.name)
+        for table, column in _own_columns(channel)
+        if column.position > _numbers(sender, channel, table)
+        and _holds_differing(receiver, table, column.name)
+    ]
+
+
+def no_longer_filled(
+    session: psycopg.Connection, filled: Sequence[Filled]
+) -> Iterator[Harm]:
+    """Those that rows have come without.
+
+    Raises:
+        psycopg.Error: a table could not be read.
+    """
+    for table, column in filled:
+        empty, _ = _counted(session, table, column)
+        if empty:
+            why = f"{column} was filled for all rows, and {empty} have come without it"
+            yield Harm("derived-stale", table, why)
+
+
+def _numbers(session: psycopg.Connection, channel: Channel, table: Name) -> int:
+    """How many columns a table of the sender has had, dropped ones too."""
+    query = "SELECT relnatts FROM pg_catalog.pg_class WHERE oid = %s::bigint"
+    row = session.execute(query, [channel.sender.relations[table].oid]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _own_columns(channel: Channel) -> Iterator[tuple[Name, Column]]:
+    if channel.direction is not Direction.FORWARD or channel.publication is None:
+        return
+    for sent in channel.publication.relations.values():
+        decided = laws.fate(channel, sent)
+        if not isinstance(decided, laws.Writes):
+            continue
+        for column in decided.target.columns:
+            if column.name not in decided.columns and not column.fills_itself:
+                yield sent.name, column
+
+
+def _holds_differing(session: psycopg.Connection, table: Name, column: str) -> bool:
+    empty, values = _counted(session, table, column)
+    return not empty and values > 1
+
+
+def _counted(session: psycopg.Connection, table: Name, column: str) -> tuple[int, int]:
+    query = sql.SQL(
+        "SELECT pg_catalog.count(*) FILTER (WHERE {c} IS NULL), "
+        "pg_catalog.count(DISTINCT {c}::text) FROM {table}"
+    ).format(c=sql.Identifier(column), table=sql.Identifier(*table))
+    row = session.execute(query).fetchone()
+    return (row[0], row[1]) if row else (0, 0)
