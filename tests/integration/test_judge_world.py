@@ -42,6 +42,24 @@ SAMPLE = [
     ("shop_owner_role_writer", Direction.COPY),
     ("t_new_column_backfilled", Direction.FORWARD),
 ]
+# Once taken for fine, or for broken: what SQL shows otherwise than a worker does.
+BLIND_ONCE = {
+    "backfill_row_subselect",
+    "backfill_procedure",
+    "backfill_search_path",
+    "backfill_by_type_change",
+    "table_as_select",
+    "write_with_savepoint_too_long",
+    "write_by_committing_procedure",
+    "truncate_and_refill",
+    "box_in_whole_row",
+    "domain_check_not_null_streamed",
+    "deferred_trigger_writes_too_much",
+    "deferred_total_always",
+    "truncate_trigger_always",
+    "audit_client_address_always",
+    "trigger_skips_replication_origin",
+}
 # What a case recorded, and what rows, or a worker's error, show of it.
 ALIKE = {
     "OK": {"OK"},
@@ -163,6 +181,14 @@ def test_the_text_alone_never_says_ok_to_what_broke_or_was_silent(
     cases: list[Case],
 ) -> None:
     assert summary(list(judge_by_trees(cases)))["false_ok_ids"] == []
+
+
+@pytest.mark.timeout(120)
+def test_a_rehearsal_sees_what_a_worker_does(place: Scratch) -> None:
+    chosen = [case for case in THIRD if case.id in BLIND_ONCE]
+    judged = [j for j in judge_all(chosen, {MAJOR: place}) if j.major == MAJOR]
+    assert {one.case for one in judged} == BLIND_ONCE
+    assert [one.label for one in judged if not one.agrees] == []
 
 
 def test_a_case_whose_schema_does_not_load_is_unknown(place: Scratch) -> None:
