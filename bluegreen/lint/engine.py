@@ -23,9 +23,7 @@ from bluegreen.lint.source import Source, Statement
 from bluegreen.lint.state import State
 from bluegreen.lint.strategy import Signs, Strategy, whole
 
-# Marks by which migration tools part the way up from the way down, and those by which
-# they are told to open no transaction.
-_DOWN = r"(?im)^--\s*(\+goose down|migrate:down|\+migrate down)\b.*$"
+# Marks by which migration tools are told to open no transaction.
 _NO_TRANSACTION = (
     r"(?im)^--\s*(atlas:txmode none|\+goose no transaction|migrate:up transaction:false"
     r"|\+migrate notransaction|flyway:executeintransaction=false)"
@@ -205,10 +203,8 @@ class Run:
 
 def _forward(source: Source) -> Sequence[Statement]:
     """The statements of the way up, where the file holds both."""
-    down = _mark(_DOWN, source)
-    if down is None:
-        return source.statements
-    return [s for s in source.statements if s.at < down.start()]
+    end = source.way_down
+    return [s for s in source.statements if s.at < end]
 
 
 def _mark(pattern: str, source: Source) -> re.Match[str] | None:

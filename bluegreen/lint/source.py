@@ -34,6 +34,8 @@ _LINE_COMMENT = r"--[^\n\r]*"
 _COPY_DATA = r"(?is)\bfrom\s+stdin\b[^;]*;[^\n]*\n(.*?\n)\\\.[^\n]*"
 # goose and sql-migrate end a statement so, with or without a semicolon before it.
 _STATEMENT_END = r"(?m)^-- (?=\+(?:goose|migrate) StatementEnd\b)"
+# Where goose, dbmate and sql-migrate part the way up from the way down.
+_DOWN = r"(?im)^--\s*(\+goose down|migrate:down|\+migrate down)\b"
 _COMMENTS = frozenset({"SQL_COMMENT", "C_COMMENT"})
 # A file with more meta-commands than this is a psql script, and saying so once more
 # helps nobody; each costs a parse.
@@ -135,6 +137,13 @@ class Source:
     def comments(self) -> list[Comment]:
         """Every comment, in order."""
         return list(_comments(self.text))
+
+    @property
+    def way_down(self) -> int:
+        """Where the statements that take the others back begin; the end without any."""
+        # Files without comments are common, and this look at them is by far the faster.
+        found = re.search(_DOWN, self.text) if "--" in self.text else None
+        return found.start() if found else len(self.text)
 
     def characters(self, byte: int) -> int:
         """Turn an offset in bytes of the encoded text into one in characters."""

@@ -1,6 +1,6 @@
 """Which files there are, in which order, and whether that fits what was applied.
 
-Owns expanding patterns and the three refusals. Pure but for listing the folder.
+Owns expanding patterns and the refusals. Pure but for listing the folder.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from bluegreen.model.errors import PlaybookRefused
 from bluegreen.postgres.applied import AppliedRow
 
 _DIGITS = re.compile(r"(\d+)")
+# golang-migrate and Diesel call them so; Flyway undoes by U2__name.sql.
+_WAY_DOWN = re.compile(r"(.*\.)?down\.sql|U\d[\d._]*__.*\.sql", re.IGNORECASE)
 
 
 def files_in_order(home: Path, patterns: Sequence[str]) -> list[str]:
     """Expand patterns into names relative to the playbook, each once.
 
     Raises:
-        PlaybookRefused: 2009; a pattern names no file.
+        PlaybookRefused: 2009; a pattern names no file, or files of a way down.
     """
     found: dict[str, None] = {}
     for pattern in patterns:
@@ -34,8 +36,23 @@ def files_in_order(home: Path, patterns: Sequence[str]) -> list[str]:
                 wanted="at least one file",
                 hint="mend `files` of the step; paths start at the playbook's folder",
             )
+        if not (home / pattern).is_file():
+            _require_way_up(pattern, names)
         found.update(dict.fromkeys(sorted(names, key=natural)))
     return list(found)
+
+
+def _require_way_up(pattern: str, names: Sequence[str]) -> None:
+    """A pattern that takes in what undoes the others is hardly meant; a name may be."""
+    down = [name for name in names if _WAY_DOWN.fullmatch(Path(name).name)]
+    if down:
+        raise PlaybookRefused(
+            2009,
+            "a migration pattern takes in files that take others back",
+            seen=f"{pattern!r} fits {', '.join(sorted(down)[:3])}",
+            wanted="the way up alone",
+            hint="narrow the pattern of the step, e.g. to `*.up.sql` or `*/up.sql`",
+        )
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

@@ -150,12 +150,13 @@ def _split(name: str, content: bytes, half: Half | None) -> Script:
 
 
 def _stretch(source: Source, half: Half | None) -> tuple[int, int]:
-    marks = (c.at for c in source.comments if c.text.strip() == CONTRACT)
-    size = len(source.text)
+    """From where to where; a way down for goose, dbmate or sql-migrate never runs."""
+    end = source.way_down
     if half is None:
-        return 0, size
-    mark = next(marks, size)
-    return (0, mark) if half == "expand" else (mark, size)
+        return 0, end
+    marks = (c.at for c in source.comments if c.text.strip() == CONTRACT)
+    mark = min(next(marks, end), end)
+    return (0, mark) if half == "expand" else (mark, end)
 
 
 def part_of(kind: str, tree: Tree, text: str, line: int) -> Part:

@@ -155,7 +155,7 @@ def _matches(pattern: str, home: Path) -> list[str]:
 def _migrations(playbook: Playbook, home: Path) -> Iterator[tuple[str, Path]]:
     for step in playbook.steps:
         if isinstance(step, Migrate):
-            for pattern in step.files:
+            for pattern in (*step.files, *step.contract):
                 for name in _matches(pattern, home):
                     yield name, home / name
 

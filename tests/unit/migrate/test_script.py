@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluegreen.migrators.order import compare, files_in_order, natural
-from bluegreen.migrators.script import Part, Script, first_unread, read_script
+from bluegreen.migrators.script import (
+    CONTRACT,
+    Part,
+    Script,
+    first_unread,
+    read_script,
+)
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres.applied import AppliedRow
@@ -114,6 +120,52 @@ def test_numbers_go_by_value_and_patterns_in_their_order(tmp_path: Path) -> None
         "2_b.sql",
         "10_a.sql",
         "z.sql",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["1_a.down.sql", "down.sql", "DOWN.SQL", "U2__a.sql", "U1.2__a.sql"]
+)
+def test_a_pattern_must_not_take_in_a_way_down(name: str, tmp_path: Path) -> None:
+    for each in ("1_a.up.sql", "slow_down.sql", "UP.sql", "U_a__b.sql", name):
+        (tmp_path / each).write_text("SELECT 1;")
+    with pytest.raises(PlaybookRefused) as caught:
+        files_in_order(tmp_path, ["*.[sS][qQ][lL]"])
+    assert caught.value.code == 2009
+    assert str(caught.value).endswith(
+        f"  seen:    '*.[sS][qQ][lL]' fits {name}\n"
+        "  wanted:  the way up alone\n"
+        "  hint:    narrow the pattern of the step, e.g. to `*.up.sql` or `*/up.sql`"
+    ), str(caught.value)
+    assert files_in_order(tmp_path, [f"./{name}"]) == [name]
+
+
+@pytest.mark.parametrize(
+    ("up", "down"),
+    [
+        ("-- +goose Up", "-- +goose Down"),
+        ("-- migrate:up", "-- migrate:down"),
+        ("-- +migrate Up", "-- +migrate Down"),
+    ],
+)
+def test_a_way_down_in_the_same_file_never_runs(
+    up: str, down: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "1.sql"
+    texts = [
+        f"{up}\nCREATE TABLE t ();\n{down}\nDROP TABLE t;\n",
+        f"{up}\nCREATE TABLE t ();\n{down}\nDROP TABLE IF EXISTS t;\n{CONTRACT}\n",
+        f"{up}\nCREATE TABLE t ();\n{CONTRACT}\nDROP TABLE u;\n{down}\nDROP TABLE t;",
+    ]
+    for text in texts:
+        path.write_text(text)
+        (part,) = read_script(path, "1.sql").parts
+        assert part.text == "CREATE TABLE t ()"
+    (part,) = read_script(path, "1.sql", "contract").parts
+    assert part.text == "DROP TABLE u"
+    assert [p.text for p in read_script(path, "1.sql", None).parts] == [
+        "CREATE TABLE t ()",
+        "DROP TABLE u",
     ]
 
 
