@@ -117,7 +117,8 @@ _OPTIONS = sql.SQL(
     """
 ).format(**_REL)
 
-# A partition's identity is its parent's since 17; before that it had none.
+# A partition's identity is its parent's since 17; before that it had none. DEFAULT NULL
+# is no default, but for a domain; pg_dump writes it where only the parent has one.
 _COLUMNS = sql.SQL(
     """
     SELECT 'column', format('%I.%I.%I', n.nspname, c.relname, a.attname),
@@ -137,7 +138,9 @@ _COLUMNS = sql.SQL(
     JOIN pg_class c ON c.oid = a.attrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_type t ON t.oid = a.atttypid
-    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND (
+        t.typtype = 'd' OR a.attgenerated <> ''
+        OR pg_get_expr(d.adbin, d.adrelid) !~ '^NULL(::.*)?$')
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f')
       AND c.relpersistence <> 't' AND NOT {ours} AND {plain}
     """

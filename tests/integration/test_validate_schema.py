@@ -225,6 +225,24 @@ def test_each_hole_is_found(name: str, copied: DatabasePair) -> None:
             session.execute(f"DROP DATABASE {copy} WITH (FORCE)".encode())
 
 
+def test_a_default_of_null_is_none_unless_it_hides_that_of_a_domain(
+    database_pair: Callable[[int, int], DatabasePair],
+) -> None:
+    """A partition without its parent's default comes over with DEFAULT NULL."""
+    pair = database_pair(15, 18)
+    pair.blue.run(
+        "CREATE DOMAIN five AS int DEFAULT 5",
+        "CREATE TABLE p (at date DEFAULT now(), d five) PARTITION BY RANGE (at)",
+        "CREATE TABLE p1 (at date, d five)",
+        "ALTER TABLE p ATTACH PARTITION p1 DEFAULT",
+    )
+    copy_schema(pair)
+    assert [str(one) for one in compare(pair).blocking] == []
+    pair.green.run("ALTER TABLE p1 ALTER d SET DEFAULT NULL")
+    (found,) = compare(pair).blocking
+    assert str(found).startswith("column public.p1.d differs")
+
+
 def test_the_step_names_the_pattern_that_would_accept_it(
     database_pair: Callable[[int, int], DatabasePair], tmp_path: Path
 ) -> None:
