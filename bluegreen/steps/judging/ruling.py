@@ -16,6 +16,10 @@ CODE = 3009
 
 _MOST_TOLD = 12
 
+_RELAXED = {"no-default", "constraint"}
+_DOTS = 2
+"""Of `schema.table.column` and `schema.table.constraint`."""
+
 
 def judged(ruling: Ruling, *, whole: bool) -> model.Verdict:
     """Satisfied, or the refusal that names everything in the way.
@@ -62,18 +66,25 @@ def _refused(stopping: Sequence[Verdict]) -> model.Refused:
 
 def _ways_out(told: Sequence[Verdict]) -> Iterator[str]:
     """What the playbook can do about it; `accept` comes last."""
-    lacking = {v: v.lacking for v in told if v.direction is Direction.REVERSE}
-    names = [name for found in lacking.values() for name in found]
+    names = [name for verdict in told for name in _wider(verdict)]
     if names:
-        yield "to give blue what it lacks for the way back, in the step `migrate`:"
+        yield "to let blue take all of it back, in the step `migrate`:"
         yield "  expand_blue:"
         yield from (f"    - {name}" for name in dict.fromkeys(names))
-    others = [v for v in told if not lacking.get(v)]
+    others = [verdict for verdict in told if not _wider(verdict)]
     yield from dict.fromkeys(f"{v.where or 'it'}: {mend_of(v)}" for v in others)
     which = "it" if len(told) == 1 else "each"
     yield f"or accept {which} by its name, with a reason, in the step `judge`:"
     yield "  accept:"
     yield from dict.fromkeys(f"    {v.name}: why it may be" for v in told)
+
+
+def _wider(verdict: Verdict) -> tuple[str, ...]:
+    """What of blue `expand_blue` can make or relax, so that the verdict goes."""
+    if verdict.direction is not Direction.REVERSE:
+        return ()
+    relaxed = verdict.rule in _RELAXED and verdict.where.count(".") == _DOTS
+    return (verdict.where,) if relaxed else verdict.lacking
 
 
 def mend_of(verdict: Verdict) -> str:

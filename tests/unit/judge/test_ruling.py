@@ -37,6 +37,14 @@ LEFT_OUT = Verdict(
     lacking=("shop.orders.gift", "shop.orders.to"),
 )
 
+UNFILLED = Verdict(
+    Answer.BREAK,
+    Direction.REVERSE,
+    "no-default",
+    "shop.orders.token",
+    "shop.orders.token is NOT NULL, is not sent, and has no default",
+)
+
 
 def test_every_verdict_that_stops_is_named_with_what_mends_it() -> None:
     verdict = judged(rule([SHORT, SILENT], {}), whole=True)
@@ -60,16 +68,18 @@ def test_every_verdict_that_stops_is_named_with_what_mends_it() -> None:
 
 
 def test_what_blue_lacks_is_offered_as_the_step_takes_it() -> None:
-    verdict = judged(rule([LEFT_OUT], {}), whole=True)
+    verdict = judged(rule([LEFT_OUT, UNFILLED], {}), whole=True)
     assert isinstance(verdict, Refused)
     assert verdict.hint == (
-        "to give blue what it lacks for the way back, in the step `migrate`:\n"
+        "to let blue take all of it back, in the step `migrate`:\n"
         "  expand_blue:\n"
         "    - shop.orders.gift\n"
         "    - shop.orders.to\n"
-        "or accept it by its name, with a reason, in the step `judge`:\n"
+        "    - shop.orders.token\n"
+        "or accept each by its name, with a reason, in the step `judge`:\n"
         "  accept:\n"
-        "    reverse/LOSSY/column-left-out/shop.orders: why it may be"
+        "    reverse/LOSSY/column-left-out/shop.orders: why it may be\n"
+        "    reverse/BREAK/no-default/shop.orders.token: why it may be"
     )
 
 
