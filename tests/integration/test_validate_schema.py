@@ -258,7 +258,7 @@ def test_the_step_names_the_pattern_that_would_accept_it(
         with pytest.raises(StepError) as caught:
             action.act(world, action.observe(world))
         assert str(caught.value) == (
-            "error BG-4005: 1 things of blue's schema are not alike on green\n"
+            "error BG-4005: 1 thing of blue's schema is not alike on green\n"
             "  seen:    column public.t.note is missing on green\n"
             "  wanted:  everything that blue has on green, alike\n"
             "  traffic: blue serves and nothing has moved\n"

@@ -53,8 +53,11 @@ class CompareSchema(Proof):
         patterns = (*self.patterns, *ours)
         found = compare_schemas(world.blue, world.green, patterns)
         if found.blocking:
+            count = len(found.blocking)
+            what = "1 thing" if count == 1 else f"{count} things"
             raise differs(
-                f"{len(found.blocking)} things of blue's schema are not alike on green",
+                f"{what} of blue's schema {'is' if count == 1 else 'are'} not alike on "
+                "green",
                 [str(one) for one in found.blocking],
                 wanted="everything that blue has on green, alike",
                 hint="does the migration mean it? Then name it in `differs` of the "
