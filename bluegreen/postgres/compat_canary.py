@@ -20,7 +20,7 @@ from bluegreen.lint.compat.catalog import Name, Relation
 from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.seen import Change, Difference, Image, Stopped
 from bluegreen.postgres.compat_apply import Applier
-from bluegreen.postgres.compat_sample import Sampled, differences, read_again
+from bluegreen.postgres.compat_sample import Sampled, differences, rows_at_rest
 
 ROWS = 3
 """Rows of each table that are tried: enough to meet a trigger's usual way."""
@@ -138,8 +138,8 @@ def _one(
             applier.stream([Change("insert", (sample.name,), new=full)])
         receiver.execute("SET LOCAL session_replication_role = origin")
         receiver.execute("SET LOCAL TimeZone = 'UTC'")
-        _, written = read_again(sender, sample.table, sample, chosen)
-        if any(written.get(k) != sample.versions[k] for k in chosen):
+        at_rest = rows_at_rest(sender, sample, chosen)
+        if any(at_rest.get(k) != sample.versions[k] for k in chosen):
             return None
         if applier.stopped or applier.missed:
             return applier, []

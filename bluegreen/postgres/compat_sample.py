@@ -24,9 +24,30 @@ from bluegreen.postgres.compat_compare import compared_columns
 EACH_END = 50
 """Rows from either end of a table by its key: old ones and new ones."""
 
+_RUNNING = """
+SELECT l.transactionid::text FROM pg_catalog.pg_locks l
+ WHERE l.transactionid IS NOT NULL"""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which write a row comes from, and what became of it.
+
+    An UPDATE makes a new tuple at a new place (System Columns: `xmin` and `ctid`);
+    neither a lock nor a freeze changes the two.
+
+    Attributes:
+        write: another text after each write of the row.
+        taker: the transaction that last locked, replaced or deleted it (`xmax`).
+    """
+
+    write: str
+    taker: str = field(compare=False)
+
+
 Key = tuple[str, ...]
 Rows = dict[Key, Image]
-Versions = dict[Key, str]
+Versions = dict[Key, Version]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +133,7 @@ def differences(
 
     A row that is apart at first is read once more around `catch_up`, which lets the
     receiver catch up; one that is written on the sender meanwhile says nothing and is
-    left out, even if it has its old values again.
+    left out, even if it has its old values again or does not show the write yet.
     """
     target = channel.receiver.relations[sample.name]
     there, _ = read_again(receiver, target, sample, sample.rows)
@@ -126,10 +147,10 @@ def differences(
     before, written = read_again(sender, sample.table, sample, apart)
     catch_up()
     there, _ = read_again(receiver, target, sample, apart)
-    _, rewritten = read_again(sender, sample.table, sample, apart)
+    at_rest = rows_at_rest(sender, sample, apart)
     found: list[Difference] = []
     for key, row in before.items():
-        if rewritten.get(key) == written[key]:
+        if at_rest.get(key) == written[key]:
             found += _of_row(channel, sample, row, there.get(key))
     return found
 
@@ -155,15 +176,26 @@ def read_again(
     return _by_key(session, query, sample.columns, sample.key)
 
 
-def _image_and_version(columns: Sequence[str]) -> sql.Composed:
-    """A row's values, and a text that is another one after each write of the row.
+def rows_at_rest(
+    sender: psycopg.Connection, sample: Sampled, keys: Iterable[Key]
+) -> Versions:
+    """Rows of these keys that nobody is writing; asked after the receiver was read.
 
-    An UPDATE makes a new tuple at a new place (System Columns: `xmin` and `ctid`);
-    neither a lock nor a freeze changes the two.
+    A walsender sends a commit once its WAL is flushed. Only then is it made visible at
+    home, and not before a standby has answered where commits are synchronous
+    (`RecordTransactionCommit`, `ProcArrayEndTransaction`): until then the receiver is
+    ahead of what the sender shows. The writer holds the lock on its transaction id
+    beyond that point, so a row whose writer is not running shows its last write.
     """
+    running = {xid for (xid,) in sender.execute(_RUNNING).fetchall()}
+    _, versions = read_again(sender, sample.table, sample, keys)
+    return {k: v for k, v in versions.items() if v.taker not in running}
+
+
+def _image_and_version(columns: Sequence[str]) -> sql.Composed:
     image = row_image(sql.SQL("bluegreen_row"), columns)
-    version = "pg_catalog.concat(bluegreen_row.xmin, bluegreen_row.ctid)"
-    return sql.SQL("{}, {}").format(image, sql.SQL(version))
+    write = "pg_catalog.concat(bluegreen_row.xmin, bluegreen_row.ctid)"
+    return sql.SQL("{}, {}, bluegreen_row.xmax::text").format(image, sql.SQL(write))
 
 
 def _ends(
@@ -204,10 +236,10 @@ def _by_key(
 ) -> tuple[Rows, Versions]:
     found: Rows = {}
     versions: Versions = {}
-    for texts, version in session.execute(query).fetchall():
+    for texts, write, taker in session.execute(query).fetchall():
         row = dict(zip(columns, texts, strict=True))
         place = tuple(row[k] or "" for k in key)
-        found[place], versions[place] = row, version
+        found[place], versions[place] = row, Version(write, taker)
     return found, versions
 
 

@@ -30,6 +30,10 @@ ROWS_AT_ONCE = 200_000
 KEYS_AT_ONCE = 1_000
 """Looked up by the index in well under a second."""
 
+PAUSE_S = 0.1
+"""Between two looks: a commit may be on green before blue shows it, by its backend's
+last instructions (2 to 40 ms on a crowded machine) or a standby's answer."""
+
 MOST_NAMED = 10
 """Rows that are named for each table; the rest is counted."""
 
@@ -118,6 +122,8 @@ class Comparer:
             self._require_time(plan)
             blue, green, after = self._count_look(plan)
             known = weigh(Look(blue, green, after), known)
+            if known.standing == "open":
+                self.clock.sleep(PAUSE_S)
         words = f"{after} rows on blue, {green} on green"
         return TableResult(
             plan.full_name,
@@ -193,6 +199,8 @@ class Comparer:
                     if one.standing == "differs":
                         differs[key] = one.look
                 left = [key for key, one in known.items() if one.standing == "open"]
+                if left:
+                    self.clock.sleep(PAUSE_S)
             if len(differs) > MOST_NAMED:
                 break
         return differs

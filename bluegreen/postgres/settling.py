@@ -2,7 +2,8 @@
 
 Owns weighing one row's looks. A look at green stands between two looks at blue, and a
 marker row made the way after the first of these: what blue held then, or something
-newer, must be on green.
+newer, must be on green. It may be newer than what blue shows at the second look too: a
+walsender sends a commit once it is flushed, and blue shows it a little later.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 STEADY_ROUNDS = 3
-"""One round in which blue stands still is proof; two more rule out a value that went
-away and came back in between."""
+"""One round in which blue stands still is no proof: a value may have gone away and come
+back in between, and green may have a commit that blue does not show yet."""
 
 MOVING_ROUNDS = 10
 """A row that blue changes in every round and that stands still on green this long does

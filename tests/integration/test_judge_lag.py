@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 
 import psycopg
 import pytest
@@ -20,6 +22,8 @@ from bluegreen.steps.move.arm import CreateCounterPublication
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena
 from tests.kit.cli import call, write_playbook
+from tests.kit.databases import Database
+from tests.kit.wait import wait_until
 
 NAME = ("public", "hot")
 LONG = timedelta(seconds=60)
@@ -102,6 +106,38 @@ def test_a_row_that_has_its_old_values_again_says_nothing(lagging: Lagging) -> N
 
     way = lagging.ways.forward
     assert differences(lagging.one, lagging.two, way, lagging.sample, change) == []
+
+
+@pytest.mark.parametrize("write", ["UPDATE hot SET n = 2", "DELETE FROM hot"])
+def test_a_commit_that_green_has_and_blue_does_not_show_yet_says_nothing(
+    lagging: Lagging, write: str
+) -> None:
+    """A walsender sends what is flushed; the rest of the commit may come much later."""
+    blue, green = lagging.here.pair.blue, lagging.here.pair.green
+    lagging.catch_up()
+    before = green.rows("SELECT * FROM hot")
+    with waiting_for_a_standby(blue, write):
+        wait_until(lambda: green.rows("SELECT * FROM hot") != before, "green has it")
+        assert blue.rows("SELECT * FROM hot") == before
+        way = lagging.ways.forward
+        assert differences(lagging.one, lagging.two, way, lagging.sample) == []
+        flown = fly(lagging.one, lagging.two, way, {NAME: lagging.sample})
+        assert (flown.missed, flown.changed, flown.stopped) == ((), (), ())
+        assert list(flown.untried) == [NAME]
+
+
+@contextmanager
+def waiting_for_a_standby(blue: Database, write: str) -> Iterator[None]:
+    """A write whose commit is in the WAL and waits for a standby that never comes."""
+    with blue.connect() as slow:
+        blue.server.configure(synchronous_standby_names="nobody")
+        writer = Thread(target=slow.execute, args=(write,))
+        writer.start()
+        try:
+            yield
+        finally:
+            blue.server.configure(synchronous_standby_names="")
+            writer.join()
 
 
 def test_a_canary_of_a_row_with_its_old_values_again_says_nothing(
