@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.kit.arena import ENTRY, Arena
+from tests.kit.arena import ENTRY, PATIENT, Arena
 
 ALLOW = (
     "LOADS_BLUE",
@@ -24,6 +24,10 @@ ALLOW = (
     "RUNS_A_COMMAND",
     "DELETES_DATA",
 )
+
+_PATIENCE = {
+    kind: {"max_lag": f"{PATIENT.seconds}s"} for kind in ("replicate", "cutover")
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def write_playbook(
                 "client": here.client,
             }
         ],
-        "steps": list(steps),
+        "steps": [{**_PATIENCE.get(step["step"], {}), **step} for step in steps],
         "allow": list(allow),
         **more,
     }
