@@ -306,7 +306,8 @@ def _judge(
 
 def _report(texts: dict[str, bytes], chosen: Config, *, explain: bool) -> Report:
     from bluegreen.lint.engine import check
-    from bluegreen.lint.source import read, read_all
+    from bluegreen.lint.reading_ahead import read_all
+    from bluegreen.lint.source import read
     from bluegreen.lint.track import know
 
     before = _texts(list(chosen.schema))

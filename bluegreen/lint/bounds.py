@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from bluegreen.lint.expressions import is_null, strings
-from bluegreen.lint.source import Tree
+from bluegreen.lint.parsing import Tree
 
 Value = Decimal | str
 # Text that sorts as what it stands for: dates, and moments of one zone.

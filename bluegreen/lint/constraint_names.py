@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 from bluegreen.lint import expressions
 from bluegreen.lint.knowledge import Table
 from bluegreen.lint.ops import Constraint, Name
@@ -30,5 +28,8 @@ def named(table: Table, constraint: Constraint) -> Constraint:
     plain = default_name(table.name, constraint)
     taken = {known.name for known in table.constraints}
     taken |= {index.name for index in table.indexes}
-    free = (f"{plain}{number or ''}" for number in count())
-    return constraint._replace(name=next(name for name in free if name not in taken))
+    name, number = plain, 0
+    while name in taken:
+        number += 1
+        name = f"{plain}{number}"
+    return constraint._replace(name=name)

@@ -178,21 +178,26 @@ class Run:
         if state.knowledge.whole:
             self.asked.update(dict.fromkeys(questions(op, state)))
         for rule in self.rules.get(op.kind, ()):
-            if rule.once and rule.id in self._told(rule):
-                continue
-            if message := rule.condition(op, state):
+            message = rule.condition(op, state)
+            if message and not self._has_spoken(rule):
                 safe = rule.fix(op, state) if rule.fix else None
                 level = _sized(rule, op, state, self.config)
                 size = _size(rule, op, state)
                 page.add(rule, level, message, op.at, statement, effect, safe, size)
-                if rule.once:
-                    self._told(rule).add(rule.id)
         signs.note(op, state)
         track.apply(state, op)
         return effect
 
+    def _has_spoken(self, rule: Rule) -> bool:
+        """Whether the rule speaks once and has; from now on it has."""
+        if not rule.once:
+            return False
+        told = self._told(rule)
+        spoken = rule.id in told
+        told.add(rule.id)
+        return spoken
+
     def _told(self, rule: Rule) -> set[str]:
-        """The rules that have spoken already where this one speaks once."""
         if rule.once == "set":
             return self.told
         state = self.state

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Set
 from typing import Any
 
 from bluegreen.lint.builtin_functions import CALM, VOLATILE
-from bluegreen.lint.source import Tree
+from bluegreen.lint.parsing import Tree
 
 _EMPTY: Tree = {}
 

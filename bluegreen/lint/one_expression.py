@@ -12,7 +12,7 @@ from typing import Any
 
 from pglast import parser
 
-from bluegreen.lint.source import Tree
+from bluegreen.lint.parsing import Tree
 
 _CLAUSES = frozenset(
     {

@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import StrEnum, auto
 from typing import NamedTuple
 
-from bluegreen.lint.source import Tree
+from bluegreen.lint.parsing import Tree
 
 
 class Kind(StrEnum):

@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["parser"]
+__all__ = ["Tree", "parser"]
+
+Tree = dict[str, Any]
+"""A node's fields, as its JSON says them."""
+
 _LATER = frozenset({"pglast.ast", "pglast.enums"})
 
 

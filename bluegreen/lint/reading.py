@@ -6,22 +6,28 @@ The `reading_*` modules are the only ones that know the shape of statements' tre
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bluegreen.lint import reading_alter, reading_change, reading_create, reading_data
 from bluegreen.lint.homes import qualified
 from bluegreen.lint.ops import Kind, Op
-from bluegreen.lint.parsing import parser
+from bluegreen.lint.parsing import Tree, parser
 from bluegreen.lint.reading_parts import Reader, options, relation, words
-from bluegreen.lint.source import Statement, Tree, read
+from bluegreen.lint.source import Statement, read
 
 
 def ops(statement: Statement) -> list[Op]:
     """Everything that a statement does, in the order in which it is written."""
+    if statement.ops is None:
+        statement.ops = list(_read(statement))
+    return statement.ops
+
+
+def _read(statement: Statement) -> Iterable[Op]:
     reader = _READERS.get(statement.kind)
     if reader is None:
         return [Op(Kind.OTHER, statement.at, what=statement.kind)]
-    return list(reader(statement, statement.tree))
+    return reader(statement, statement.tree)
 
 
 def _sequence(kind: Kind) -> Reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.parsing import Tree
 from bluegreen.lint.reading_parts import (
     collation,
     column,
@@ -14,7 +15,7 @@ from bluegreen.lint.reading_parts import (
     sort_of,
     type_of,
 )
-from bluegreen.lint.source import Statement, Tree
+from bluegreen.lint.source import Statement
 
 _PLAIN = {
     "AT_DropColumn": Kind.DROP_COLUMN,

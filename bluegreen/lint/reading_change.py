@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bluegreen.lint.ops import Kind, Name, Op
+from bluegreen.lint.parsing import Tree
 from bluegreen.lint.reading_parts import (
     Reader,
     cascade,
@@ -21,7 +22,7 @@ from bluegreen.lint.reading_parts import (
     sort_of,
     words,
 )
-from bluegreen.lint.source import Statement, Tree
+from bluegreen.lint.source import Statement
 
 # Objects that live on a table: the last part of the dropped name is theirs.
 _ON_A_TABLE = frozenset({"trigger", "policy", "rule"})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bluegreen.lint.expressions import columns, strings, walk
 from bluegreen.lint.ops import Kind, Name, Op
+from bluegreen.lint.parsing import Tree
 from bluegreen.lint.reading_parts import (
     column,
     constraint,
@@ -16,7 +17,7 @@ from bluegreen.lint.reading_parts import (
     type_of,
     words,
 )
-from bluegreen.lint.source import Statement, Tree
+from bluegreen.lint.source import Statement
 from bluegreen.lint.view_columns import columns_of_view
 
 _EMPTY: Tree = {}

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from bluegreen.lint.expressions import functions, walk
 from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.parsing import Tree
 from bluegreen.lint.reading_parts import Reader, relation
-from bluegreen.lint.source import Statement, Tree
+from bluegreen.lint.source import Statement
 
 
 def data(kind: Kind) -> Reader:

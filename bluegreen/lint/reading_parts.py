@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from bluegreen.lint.expressions import strings, walk
 from bluegreen.lint.ops import SERIALS, Column, Constraint, Name, Op, Type
-from bluegreen.lint.source import Statement, Tree
+from bluegreen.lint.parsing import Tree
+from bluegreen.lint.source import Statement
 
 Reader = Callable[[Statement, Tree], Iterator[Op]]
 _CONSTRAINTS = {
@@ -22,7 +23,7 @@ _CONSTRAINTS = {
 
 def relation(tree: Tree) -> Name:
     """The name in a `RangeVar`."""
-    return Name(tree.get("schemaname", ""), tree.get("relname", ""))
+    return _name(tree.get("schemaname", ""), tree.get("relname", ""))
 
 
 def only(tree: Tree) -> frozenset[str]:
@@ -58,6 +59,7 @@ def type_of(tree: Tree) -> Type:
 
 # There are few types and many columns.
 _shared = lru_cache(maxsize=1024)(Type)
+_name = lru_cache(maxsize=1024)(Name)
 
 
 def _mod(tree: Tree) -> int:

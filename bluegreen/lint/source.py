@@ -16,15 +16,17 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from bluegreen.lint.parsing import parser
+from bluegreen.lint.parsing import Tree, parser
 
-Tree = dict[str, Any]
+if TYPE_CHECKING:
+    from bluegreen.lint.ops import Op
+
 Fault = Literal["syntax-error", "psql-meta-command", "not-utf8", "copy-data"]
 
 _BLANKS = re.compile(r"(?:[\s;]+|--[^\n\r]*)+")
@@ -70,6 +72,7 @@ class Statement:
         tree: the node's fields; locations in it are bytes, see `place`.
         at: first character, comments before it left out.
         end: one past the last character, the semicolon left out.
+        ops: what it does, once that was read.
     """
 
     source: Source
@@ -79,6 +82,7 @@ class Statement:
     at: int
     end: int
     base: int = field(default=0, repr=False)
+    ops: list[Op] | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
@@ -179,19 +183,6 @@ def read(name: str, content: bytes | str) -> Source:
     _parse(source, sql)
     source.problems.sort(key=lambda problem: problem.at)
     return source
-
-
-def read_all(files: Mapping[str, bytes]) -> Iterator[Source]:
-    """Read files by name, in their order; each is good until the next is asked for.
-
-    In one process: to hand statements over from another costs as much as to read them.
-    """
-    for name, content in files.items():
-        source = read(name, content)
-        yield source
-        # File and statements point at each other, and the verb looks for no such
-        # circles: every tree would stay in memory.
-        source.statements.clear()
 
 
 def _decode(content: bytes | str) -> tuple[str, Problem | None]:

@@ -18,7 +18,8 @@ from bluegreen.lint.expressions import proves_not_null
 from bluegreen.lint.homes import placed
 from bluegreen.lint.knowledge import NOTHING, Domain, Key, Knowledge, Table
 from bluegreen.lint.ops import Constraint, Kind, Name, Op, Type
-from bluegreen.lint.source import Source, Statement, Tree
+from bluegreen.lint.parsing import Tree
+from bluegreen.lint.source import Source, Statement
 from bluegreen.lint.view_columns import holds
 
 FIRST_VERSION, LAST_VERSION = 13, 18

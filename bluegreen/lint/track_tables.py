@@ -28,13 +28,10 @@ def _create_table(state: State, op: Op) -> None:
     of_columns = [c for column in op.columns for c in column.constraints]
     for constraint in (*of_columns, *op.constraints):
         made.append(named(Table(op.table, constraints=tuple(made)), constraint))
-    keys = {name for c in made if c.kind == "primary" for name in c.columns}
-    columns = {
-        column.name: column._replace(not_null=True)
-        if column.name in keys and not column.not_null
-        else column
-        for column in op.columns
-    }
+    columns = {column.name: column for column in op.columns}
+    for name in {name for c in made if c.kind == "primary" for name in c.columns}:
+        if name in columns and not columns[name].not_null:
+            columns[name] = columns[name]._replace(not_null=True)
     indexes = tuple(_key_index(c) for c in made if c.kind in _KEYS)
     partition = "partition" in op.flags
     table = Table(

@@ -13,8 +13,8 @@ from itertools import pairwise
 from bluegreen.lint.expressions import columns, strings
 from bluegreen.lint.knowledge import Table
 from bluegreen.lint.ops import Column, Kind, Op, Type
+from bluegreen.lint.parsing import Tree
 from bluegreen.lint.reading_parts import type_of
-from bluegreen.lint.source import Tree
 from bluegreen.lint.state import State
 
 # Zones that are UTC at all times: measured, no other spares the rewrite.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Set
 
 from bluegreen.lint.expressions import strings, walk
-from bluegreen.lint.source import Tree
+from bluegreen.lint.parsing import Tree
 
 _INNER = frozenset({"RangeSubselect", "RangeFunction", "RangeTableFunc"})
 # A set operation has none of these, and no column of its own.

@@ -52,11 +52,10 @@ def _prefer(
 
 
 def _long_name(op: Op, state: State) -> str | None:
-    names = [op.name, op.value, op.table.name if op.table else ""]
-    names += [column.name for column in _columns(op)]
-    if max(map(len, names)) < _SURELY_SHORT:
-        return None
-    for name in names:
+    names = (op.name, op.value, op.table.name if op.table else "")
+    for name in (*names, *[column.name for column in _columns(op)]):
+        if len(name) < _SURELY_SHORT:
+            continue
         # The parser has cut it already, as the server would.
         if len(name.encode()) >= LONGEST_NAME_BYTES - 3:
             longer = re.search(re.escape(name) + r"[\w$]", state.text)

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from bluegreen.lint.source import read, read_all
+from bluegreen.lint.reading_ahead import read_all
+from bluegreen.lint.source import read
 
 
 def test_lines_and_columns_count_characters() -> None:
