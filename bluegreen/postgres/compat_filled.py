@@ -1,24 +1,78 @@
 """Sees in rows what a migration filled and what nothing fills from then on.
 
-Owns columns of the receiving side alone that hold a value in every row, not the same
-everywhere, and come without one in rows that arrive. Loops, functions and dynamic SQL
+Owns columns of the receiving side alone: those that hold values on a live pair, and
+those of a scratch copy that rows then come without. Loops, functions and dynamic SQL
 that no text tells of show here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import psycopg
 from psycopg import sql
 
 from bluegreen.lint.compat import apply as laws
-from bluegreen.lint.compat.catalog import Column, Name
+from bluegreen.lint.compat.catalog import Column, Name, Relation, shown
 from bluegreen.lint.compat.channel import Channel
 from bluegreen.lint.compat.seen import Harm
 from bluegreen.lint.compat.verdict import Direction
 
 Filled = tuple[Name, str]
+
+LOOKED_AT = 1_000
+"""The oldest rows of a table by its key: those that a migration found."""
+
+
+def left_behind(
+    receiver: psycopg.Connection, channel: Channel, spared: Collection[str] = ()
+) -> Iterator[Harm]:
+    """Columns of the receiver alone that hold differing values, which nobody sends.
+
+    Only a migration can have written them while no client writes there. A table with a
+    row trigger that fires on apply may fill them, and is left to the canaries.
+
+    Args:
+        receiver: only read, some rows of each such table.
+        channel: who sends what to whom; forward.
+        spared: columns, `schema.table.column`, that triggers keep in step.
+
+    Raises:
+        psycopg.Error: a table could not be read in time.
+    """
+    for name, column in _own_columns(channel):
+        table = channel.receiver.relations[name]
+        filling = any(t.fires_on_apply and t.row for t in table.triggers)
+        place = f"{shown(name)}.{column.name}"
+        known = channel.sender.relations[name].column(column.name)
+        if filling or known is not None or place in spared:
+            continue
+        values = _oldest_values(receiver, table, column.name)
+        if values > 1:
+            why = (
+                f"{column.name} holds values that the migration made, and rows that "
+                "come from now on are without"
+            )
+            yield Harm("derived-stale", name, why)
+
+
+def _oldest_values(session: psycopg.Connection, table: Relation, column: str) -> int:
+    """How many differing values the oldest rows hold; 0 for a table without a key."""
+    key = table.primary
+    names = [name for name in key.columns if name] if key else []
+    if not names:
+        return 0
+    query = sql.SQL(
+        "SELECT pg_catalog.count(DISTINCT o.value) FROM (SELECT t.{c}::text AS value"
+        " FROM {table} t ORDER BY {key} LIMIT {most}) o"
+    ).format(
+        c=sql.Identifier(column),
+        table=sql.Identifier(*table.name),
+        key=sql.SQL(", ").join(sql.Identifier("t", name) for name in names),
+        most=LOOKED_AT,
+    )
+    row = session.execute(query).fetchone()
+    return int(row[0]) if row else 0
 
 
 def filled_columns(

@@ -16,6 +16,8 @@ class Limits:
         samples: whether rows are compared; only where both sides are in step.
         alike: of how many tables that are made alike rows are compared too: a
             migration may have changed rows and no table.
+        fills: whether columns that only the receiver has are looked at for values of
+            a migration; clients have written none while traffic has never moved.
         spared: columns, `schema.table.column`, that are meant to differ.
     """
 
@@ -23,6 +25,7 @@ class Limits:
     canaries: bool = True
     samples: bool = True
     alike: int = 0
+    fills: bool = False
     spared: frozenset[str] = frozenset()
 
     def questions_only(self) -> Limits:

@@ -17,9 +17,10 @@ from bluegreen.lint.compat.catalog import Name, shown
 from bluegreen.lint.compat.channel import Channel as Way
 from bluegreen.lint.compat.predicates import Predicate, predicates, settle, settle_zones
 from bluegreen.lint.compat.rules import RULES
-from bluegreen.lint.compat.seen import Difference
+from bluegreen.lint.compat.seen import Difference, Harm
 from bluegreen.lint.compat.verdict import Answer, Verdict
 from bluegreen.postgres.compat_canary import Flown, fly
+from bluegreen.postgres.compat_filled import left_behind
 from bluegreen.postgres.compat_limits import Limits
 from bluegreen.postgres.compat_predicates import Asked, ask
 from bluegreen.postgres.compat_sample import (
@@ -48,12 +49,14 @@ class Looked:
         compared: how many rows of each table were held against the other side's.
         differing: rows that are not the same on both sides.
         flown: what came of the canaries.
+        left: columns that a migration filled and that nobody sends.
     """
 
     asked: tuple[tuple[Predicate, Asked], ...] = ()
     compared: Mapping[Name, int] = field(default_factory=dict)
     differing: tuple[Difference, ...] = ()
     flown: Flown = field(default_factory=Flown)
+    left: tuple[Harm, ...] = ()
 
 
 def look_at_data(
@@ -89,8 +92,9 @@ def look_at_data(
         tried = [s for s in samples if s.name in apart_made and s.whole]
         alike = _alike(tried, apart)
         flown = fly(one, two, way, alike) if limits.canaries else Flown()
+        left = tuple(left_behind(two, way, limits.spared)) if limits.fills else ()
     compared = {s.name: len(s.rows) for s in samples if s.rows}
-    return Looked(tuple(asked), compared, tuple(apart), flown)
+    return Looked(tuple(asked), compared, tuple(apart), flown, left)
 
 
 def _limited(database: Database, limits: Limits) -> psycopg.Connection:
@@ -117,6 +121,7 @@ def weigh(way: Way, verdicts: Iterable[Verdict], looked: Looked) -> list[Verdict
     settled = settle_zones(way, settle(verdicts, counts))
     found = [_opened(v, looked) for v in settled]
     found += _by_rows(way, looked)
+    found += _left(way, looked, {v.where for v in found if v.rule == "derived-stale"})
     return sorted(set(found), key=lambda v: (-v.answer.rank, v.where, v.rule, v.why))
 
 
@@ -155,6 +160,13 @@ def _by_rows(way: Way, looked: Looked) -> Iterator[Verdict]:
     ):
         for table, places in _by_table(several).items():
             yield _verdict(way, Answer.SILENT, rule, table, _say(places))
+
+
+def _left(way: Way, looked: Looked, told: set[str]) -> Iterator[Verdict]:
+    """What the text has told of is not told twice."""
+    for harm in looked.left:
+        if shown(harm.table) not in told:
+            yield _verdict(way, Answer.SILENT, harm.rule, harm.table, harm.why)
 
 
 def _by_table(several: Iterable[Difference]) -> dict[Name, list[Difference]]:

@@ -45,6 +45,15 @@ def read_records(database: Database, after: int = 0) -> list[Record]:
     return [_record(row) for row in rows]
 
 
+def has_moved(database: Database) -> bool:
+    """Whether it knows of a committed move of traffic, in either direction."""
+    return has_journal(database) and bool(
+        database.value(
+            sql.SQL("SELECT EXISTS (SELECT FROM bluegreen.journal WHERE epoch > 0)")
+        )
+    )
+
+
 def add_record(database: Database, record: Record) -> None:
     """Store one record under its number, flushed to disk before this returns.
 

@@ -118,6 +118,56 @@ def test_rows_that_a_block_changed_are_seen_in_the_rows(
     assert here.pair.blue.value(f"SELECT sum(qty) FROM {ORDER}") == 45150
 
 
+SLUGS = """
+ALTER TABLE "Shop".customer ADD slug text, ADD plan text, ADD code text;
+CREATE PROCEDURE "Shop".fill() LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE 'UPDATE "Shop".customer SET plan = ''free'', slug = lower(name)';
+END $$;
+CALL "Shop".fill();
+"""
+KEPT = """
+CREATE FUNCTION "Shop".slug() RETURNS trigger LANGUAGE plpgsql
+  SET search_path = pg_catalog AS
+  $$ BEGIN NEW.slug := lower(NEW.name); RETURN NEW; END $$;
+CREATE TRIGGER slug BEFORE INSERT OR UPDATE ON "Shop".customer
+  FOR EACH ROW EXECUTE FUNCTION "Shop".slug();
+ALTER TABLE "Shop".customer ENABLE ALWAYS TRIGGER slug;
+"""
+LOST = {"reverse/LOSSY/*": "green's own may be lost"}
+
+
+def test_a_column_that_code_filled_and_nothing_keeps_up_stops(
+    here: Arena, tmp_path: Path
+) -> None:
+    """A constant is what every row may have; values that differ came from the rows."""
+    playbook = prepare(here, tmp_path, SLUGS, LOST)
+    refused = call("run", playbook).require(3)
+    assert "forward/SILENT/derived-stale/Shop.customer" in refused.err
+    assert "slug holds values that the migration made" in refused.err
+    assert "plan holds" not in refused.err
+    assert "code holds" not in refused.err
+
+
+def test_a_column_that_code_filled_and_a_trigger_keeps_up_passes(
+    here: Arena, tmp_path: Path
+) -> None:
+    change = SLUGS.replace("CREATE PROCEDURE", KEPT + "CREATE PROCEDURE")
+    call("run", prepare(here, tmp_path, change, LOST)).require()
+
+
+def test_what_clients_wrote_on_green_is_no_fill_of_a_migration(
+    here: Arena, tmp_path: Path
+) -> None:
+    """After a rollback the rows hold it, and the next cutover goes on."""
+    change = 'ALTER TABLE "Shop".customer ADD slug text'
+    playbook = prepare(here, tmp_path, change, LOST)
+    call("run", playbook).require()
+    here.pair.green.run('UPDATE "Shop".customer SET slug = name')
+    call("rollback", playbook).require()
+    call("run", playbook).require()
+
+
 def test_a_constraint_that_rows_break_stops_and_one_that_they_keep_does_not(
     here: Arena, tmp_path: Path
 ) -> None:

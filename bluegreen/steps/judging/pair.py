@@ -21,6 +21,7 @@ from bluegreen.postgres.compat_limits import Limits
 from bluegreen.postgres.compat_look import look_at_data, weigh
 from bluegreen.postgres.compat_ways import Ways, read_ways
 from bluegreen.postgres.following import Following, look_at_following
+from bluegreen.postgres.journal_table import has_moved
 from bluegreen.postgres.marker import send_marker
 from bluegreen.steps.judging.derived import is_settled
 from bluegreen.steps.judging.texts import Texts, judge_texts, with_full_names
@@ -75,7 +76,8 @@ def judge_pair(
     }
     following = _following(world)
     unprobed = _why_unprobed(following)
-    limits = replace(limits, spared=frozenset(carried))
+    moved = has_moved(world.blue) or has_moved(world.green)
+    limits = replace(limits, spared=frozenset(carried), fills=not moved)
     if texts.statements:
         limits = replace(limits, alike=MOST_ALIKE)
     forward = _forward(world, ways, before[Direction.FORWARD], told, limits, unprobed)
