@@ -186,6 +186,7 @@ def rows_at_rest(
     (`RecordTransactionCommit`, `ProcArrayEndTransaction`): until then the receiver is
     ahead of what the sender shows. The writer holds the lock on its transaction id
     beyond that point, so a row whose writer is not running shows its last write.
+    Where others hold the row as well, `xmax` is a multixact and the writer unseen.
     """
     running = {xid for (xid,) in sender.execute(_RUNNING).fetchall()}
     _, versions = read_again(sender, sample.table, sample, keys)

@@ -32,7 +32,7 @@ KEYS_AT_ONCE = 1_000
 
 PAUSE_S = 0.1
 """Between two looks: a commit may be on green before blue shows it, by its backend's
-last instructions (2 to 40 ms on a crowded machine) or a standby's answer."""
+last instructions on a crowded machine, or by a standby's answer."""
 
 MOST_NAMED = 10
 """Rows that are named for each table; the rest is counted."""
