@@ -34,7 +34,11 @@ class Cutover(Step):
     """What happens to them then: back out, or end those that block."""
 
     max_lag: Duration = timedelta(seconds=1)
-    """Two marker rows must make the way within this time right before the pause."""
+    """Two marker rows in a row must make the way within this time right before the
+    pause."""
+
+    wait_for_lag: Duration = timedelta(seconds=15)
+    """How long they are sent anew where one is late; clients are served meanwhile."""
 
     probe: bool = True
     """Measure the pause as clients feel it, through the first pointer with a
@@ -48,6 +52,7 @@ class Cutover(Step):
             drain=self.drain,
             after_drain=self.after_drain,
             max_lag=self.max_lag,
+            wait_for_lag=self.wait_for_lag,
             probe=self.probe,
         )
 

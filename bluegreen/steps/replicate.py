@@ -60,7 +60,7 @@ class Replicate(Step):
     that are partitioned otherwise on green, or not at all."""
 
     max_lag: Duration = timedelta(seconds=1)
-    """A marker row must travel from blue to green within this time."""
+    """Two marker rows in a row must travel from blue to green within this time."""
 
     deadline: Duration = timedelta(hours=24)
     """Give up when the initial copy has not ended after this time."""

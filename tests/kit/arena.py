@@ -28,8 +28,13 @@ from tests.kit.databases import DatabasePair
 
 ENTRY = "shop"
 
-PATIENT = timedelta(seconds=30)
-"""A test machine may be so busy that a marker takes longer than the usual second."""
+PATIENT = {
+    "max_pause": timedelta(seconds=6),
+    "drain": timedelta(seconds=2),
+    "wait_for_lag": timedelta(minutes=1),
+}
+"""Limits of a cutover for tests of something else: their machine may be so crowded that
+its disk or a process of the server stands still for seconds."""
 
 
 @dataclass
@@ -109,14 +114,15 @@ def bring_about(world: World, *actions: Action[Any]) -> None:
 
 def replicate(world: World, **words: Any) -> None:
     """Make green follow blue."""
-    words.setdefault("max_lag", PATIENT)
     bring_about(world, *Replicate(**words).actions())
 
 
 def move(world: World, to: Side, **words: Any) -> None:
-    """Move traffic, everything before and after it included."""
-    words.setdefault("max_lag", PATIENT)
-    movement = Movement(to, **words)
+    """Move traffic, everything before and after it included.
+
+    Words are those of `Movement`, whose defaults hold where one is a `max_pause`.
+    """
+    movement = Movement(to, **(words if "max_pause" in words else PATIENT | words))
     bring_about(world, SettleTraffic("run"), *actions_of_move("move", movement))
 
 

@@ -25,9 +25,7 @@ ALLOW = (
     "DELETES_DATA",
 )
 
-_PATIENCE = {
-    kind: {"max_lag": f"{PATIENT.seconds}s"} for kind in ("replicate", "cutover")
-}
+_PATIENT = {word: f"{span.seconds}s" for word, span in PATIENT.items()}
 
 
 @dataclass(frozen=True)
@@ -101,10 +99,17 @@ def write_playbook(
                 "client": here.client,
             }
         ],
-        "steps": [{**_PATIENCE.get(step["step"], {}), **step} for step in steps],
+        "steps": [_patient(step) for step in steps],
         "allow": list(allow),
         **more,
     }
     path = folder / "playbook.yml"
     path.write_text(json.dumps(told, indent=2))
     return path
+
+
+def _patient(step: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A cutover with a `max_pause` says itself what it waits for."""
+    if step["step"] != "cutover" or "max_pause" in step:
+        return step
+    return {**_PATIENT, **step}

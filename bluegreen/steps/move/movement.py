@@ -24,6 +24,7 @@ class Movement:
     drain: timedelta = timedelta(milliseconds=500)
     after_drain: Literal["abort", "terminate"] = "abort"
     max_lag: timedelta = timedelta(seconds=1)
+    wait_for_lag: timedelta = timedelta(seconds=15)
     probe: bool = True
 
     @property

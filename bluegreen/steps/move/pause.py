@@ -13,8 +13,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
+from bluegreen.model.progress import Progress
 from bluegreen.model.record import Record
 from bluegreen.pointers.all_poolers import pause_all
 from bluegreen.postgres.channel import stop_stream
@@ -25,8 +27,8 @@ from bluegreen.postgres.journal_table import server_time
 from bluegreen.postgres.marker import (
     POLL_S,
     Marker,
+    await_low_lag,
     await_marker,
-    send_marker,
     sweep_markers,
     write_marker,
 )
@@ -91,8 +93,14 @@ def made_ready(world: World, movement: Movement) -> Iterator[Ready]:
             pointer.stage(movement.to)
         fence = stack.enter_context(FenceCloser(left))
         _warm_up(left, to)
-        for _ in range(2):
-            send_marker(left, to, deadline=movement.max_lag, clock=world.clock)
+        await_low_lag(
+            left,
+            to,
+            max_lag=movement.max_lag,
+            deadline=movement.wait_for_lag,
+            clock=world.clock,
+            late=lambda: world.tell(_late(movement)),
+        )
         for database in (left, to):
             stack.enter_context(database.limited(movement.max_pause))
         # Before the guard's time runs: it may open the fence after the budget, and
@@ -100,6 +108,15 @@ def made_ready(world: World, movement: Movement) -> Iterator[Ready]:
         commit_before = server_time(to) + movement.max_pause
         budget = Budget(world.clock, movement.max_pause)
         yield Ready(left, to, fence, budget, commit_before)
+
+
+def _late(movement: Movement) -> Progress:
+    lag, wait = map(format_duration, (movement.max_lag, movement.wait_for_lag))
+    text = (
+        f"{movement.to} is more than {lag} behind; {movement.left} serves while this "
+        f"is waited for, {wait} at most"
+    )
+    return Progress("lag_seen", text)
 
 
 def _warm_up(left: Database, to: Database) -> None:

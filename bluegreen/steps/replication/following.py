@@ -8,14 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bluegreen.model.duration import format_duration
 from bluegreen.model.history import fold
+from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
 from bluegreen.postgres.channel import Channel, SubscriptionFacts, read_subscription
 from bluegreen.postgres.copy_progress import CopyProgress, read_copy_progress
-from bluegreen.postgres.marker import newest_marker_age_s, send_marker
+from bluegreen.postgres.marker import await_low_lag, newest_marker_age_s
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
+
+CATCH_UP = timedelta(minutes=10)
+"""What was written during the copy has this long to be applied."""
 
 FRESH_MARKER_S = 60.0
 """A marker that came through within the last minute proves a living stream."""
@@ -116,11 +121,18 @@ class FollowBlue(Action[FollowFacts]):
         return Satisfied("a marker came through")
 
     def act(self, world: World, facts: FollowFacts) -> Result:
-        """Send markers until one arrives within the lag that is allowed."""
-        send_marker(
-            world.blue, world.green, deadline=timedelta(minutes=10), clock=world.clock
-        )
-        seconds = send_marker(
-            world.blue, world.green, deadline=self.max_lag, clock=world.clock
+        """Send markers until they arrive within the lag that is allowed."""
+        seconds = await_low_lag(
+            world.blue,
+            world.green,
+            max_lag=self.max_lag,
+            deadline=CATCH_UP,
+            clock=world.clock,
+            late=lambda: world.tell(_catching_up(self.max_lag)),
         )
         return {"marker_s": round(seconds, 3)}
+
+
+def _catching_up(max_lag: timedelta) -> Progress:
+    text = f"green is more than {format_duration(max_lag)} behind and catches up"
+    return Progress("lag_seen", text)
