@@ -196,7 +196,9 @@ class _Trial:
         ended = time.monotonic()
         self._excuse(fault, point, (begun, ended))
         if second is not None:
-            self._excuse(second, point, (begun, ended))
+            # Traffic may have moved between the two.
+            also = serving(self.here)
+            self._excuse(second, point, (begun, ended), also)
 
     def _second_at_once(self) -> Fault | None:
         if not self.case.second or random.Random(self.seed).random() >= 0.5:
@@ -211,14 +213,19 @@ class _Trial:
             self._strike(tool, self.case.second, "")
         self._note(tool)
 
-    def _excuse(self, fault: Fault, point: str, span: Span) -> None:
-        """What nobody could spare the clients while it lasted."""
+    def _excuse(
+        self, fault: Fault, point: str, span: Span, also: Side | None = None
+    ) -> None:
+        """What nobody could spare the clients while it lasted.
+
+        `also` is a side that served at its end.
+        """
         place = _place(self.points, point)
         left = self.case.to.other
         serves = self.case.to if place == "after" else left
         unknown = not point
         if fault.what == "pooler" or (
-            fault.what == "server" and (unknown or fault.hits is serves)
+            fault.what == "server" and (unknown or fault.hits in {serves, also})
         ):
             self.free_calls.append(span)
             self.free_gaps.append(span)
