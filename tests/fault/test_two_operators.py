@@ -34,7 +34,7 @@ STEPS = (
     {"step": "approve"},
     # Longer than four refusals take: whoever stands still in the pause is looked at.
     {"step": "cutover", "max_pause": "2m", "probe": False},
-    {"step": "hold", "window": "1s"},
+    {"step": "hold", "window": "1ms"},
     {"step": "decommission", "final_backup": "backups"},
 )
 VERBS = ("run", "rollback", "decommission", "approve")
