@@ -199,6 +199,16 @@ class _Trial:
             # Traffic may have moved between the two.
             also = serving(self.here)
             self._excuse(second, point, (begun, ended), also)
+            if self._nobody_knows(point):
+                self.free_gaps.append((begun, ended))
+
+    def _nobody_knows(self, point: str) -> bool:
+        """The tool is away, and the side that it may have committed on out of sight."""
+        names = {self.case.fault, self.case.second}
+        cut = {f"{self.case.to}_black_hole", f"{self.case.to}_reset"}
+        away = {"tool_killed", "tool_stopped"}
+        inside = _place(self.points, point) == "inside"
+        return inside and not names.isdisjoint(cut) and not names.isdisjoint(away)
 
     def _second_at_once(self) -> Fault | None:
         if not self.case.second or random.Random(self.seed).random() >= 0.5:

@@ -62,13 +62,17 @@ class Felt:
 
 
 def _longest(spans: Iterable[Span], excused: Sequence[Span]) -> float:
-    return max((_charged(span, excused) for span in spans), default=0.0)
+    return max((charged(span, excused) for span in spans), default=0.0)
 
 
-def _charged(span: Span, excused: Sequence[Span]) -> float:
+def charged(span: Span, excused: Sequence[Span]) -> float:
+    """Seconds of a span that no other covers."""
     begun, ended = span
-    free = sum(max(0.0, min(ended, b) - max(begun, a)) for a, b in excused)
-    return ended - begun - free
+    left, seen = ended - begun, begun
+    for a, b in sorted(excused):
+        left -= max(0.0, min(ended, b) - max(seen, a))
+        seen = max(seen, b)
+    return left
 
 
 class Crowd:
