@@ -138,12 +138,14 @@ def await_low_lag(
         BudgetError: 5002.
     """
     started = clock.monotonic()
-    in_a_row, took = 0, None
-    while in_a_row < IN_A_ROW or took is None:
+    in_a_row = 0
+    while True:
         marker = write_marker(giver)
         took = _time_to_arrive(taker, marker, max_lag, clock=clock)
         if took is not None:
             in_a_row += 1
+            if in_a_row == IN_A_ROW:
+                return took
             continue
         in_a_row = 0
         late()
@@ -152,7 +154,6 @@ def await_low_lag(
         waited = clock.monotonic() - started
         if waited > deadline.total_seconds():
             raise _always_late(taker, max_lag, waited)
-    return took
 
 
 def _always_late(taker: Database, max_lag: timedelta, waited: float) -> BudgetError:
