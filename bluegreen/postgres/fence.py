@@ -1,20 +1,21 @@
 """The fence: statement triggers that make a side refuse writes on its data.
 
 Owns making, closing, opening and reading it, and that only one session switches it.
-How it is closed inside a pause, with what holds it up, is in `fence_closer.py`.
-The trigger function and the procedure that switches one table at a time stand in
-`house.py`; opening green's fence together with the commit record is in
-`commit_point.py`.
+How it is closed inside a pause, with what holds it up, is in `fence_closer.py`; the
+routines and where its state is kept are in `fence_sql.py`; opening green's fence
+together with the commit record is in `commit_point.py`.
 
 Why triggers: every connection fence (NOLOGIN, REVOKE CONNECT, connection limits,
 read-only defaults) let one more commit through from a session that was still starting
-up. ENABLE TRIGGER takes SHARE ROW EXCLUSIVE, so it waits for every transaction that
-wrote to the table, and each later writer sees the trigger. The apply worker runs with
+up. CREATE TRIGGER takes SHARE ROW EXCLUSIVE, so it waits for every transaction that
+wrote to the table, and each later write asks the flag. The apply worker runs with
 session_replication_role = replica and is not affected.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,37 +36,41 @@ MAKING_PAUSE_S = 0.5
 """Twenty tries half a second apart: a table that is never free for 10 s is in a long
 transaction, and a person should know of it."""
 
-OPENING_LOCK = "250ms"
-"""How long the opening of one table is waited for: a manual VACUUM holds its lock for
-hours, and who is refused by the other tables must not wait for that."""
-
-SWITCH = (7331, 2)
-"""The advisory lock of the session that switches the fence. Killing a client does not
-end its statement: a `set_fence(true)` that waited for a writer went on after the guard
-had opened the fence, and nobody was left to open it again."""
-
 SWITCH_WAIT = "2s"
 """A session that was ended lets go within milliseconds."""
 
 LOCKED = {"55P03", "57014", "40P01"}
 """A lock was not had in time: its timeout, a cancel, a deadlock."""
 
-# Tables with rows of their own and partitioned parents; a partition written to
-# directly does not fire its parent's trigger. Extensions own their tables.
-_FENCED_TABLES = """
-    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+GONE = {"42P01", "3F000"}
+"""The table was dropped meanwhile, or its schema."""
+
+_TRUNCATE_OF_FOREIGN_SINCE = 16
+"""Foreign tables take TRUNCATE triggers (PostgreSQL release notes, 16)."""
+
+# Tables with rows of their own, partitioned parents and foreign tables: a write to a
+# partition does not fire its parent's trigger, and one through a parent by inheritance,
+# which a foreign table may be, does not fire the child's. Extensions own their tables,
+# but for those that are parents of somebody else's.
+FENCED_TABLES = """
+    SELECT c.oid, c.relpersistence = 'u' AS unlogged
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'bluegreen')
       AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-                      AND d.objid = c.oid AND d.deptype = 'e')
+      AND (NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                       AND d.objid = c.oid AND d.deptype = 'e')
+           OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid))
 """
-_TRIGGERS = "SELECT tgrelid, tgenabled FROM pg_trigger WHERE tgname = 'bluegreen_fence'"
+_TRIGGERS = """
+    SELECT t.tgrelid, t.tgenabled IN ('O', 'A') AS enabled, t.xmin AS changed_by
+    FROM pg_trigger t WHERE t.tgname = 'bluegreen_fence'
+"""
 _SWITCHES = sql.SQL(
-    "FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2"
-    " AND (l.classid, l.objid) = ({}::oid, {}::oid) AND l.database ="
-    " (SELECT oid FROM pg_database WHERE datname = current_database())"
-).format(*SWITCH)
+    "FROM pg_locks l WHERE l.locktype = 'relation' AND l.mode = 'ExclusiveLock'"
+    " AND l.relation = to_regclass('bluegreen.fence') AND l.pid <> pg_backend_pid()"
+    " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +78,29 @@ class FenceFacts:
     """How a side's fence stands.
 
     Attributes:
-        tables: tables that ought to have a trigger.
+        tables: tables that ought to have a trigger; unlogged ones, which applications
+            make and drop all day, only if they have one.
         missing: those that have none.
-        closed: those whose trigger is on.
-        switching: a session is about to switch them.
+        closed: those that refuse writes.
+        off: those whose trigger was disabled by somebody.
+        shut: the flag says that the side refuses writes.
+        switching: a session is about to change the flag.
+        touched: those whose trigger somebody disabled, enabled or made since the fence
+            was closed: it may have been off for a while.
     """
 
     tables: int
     missing: int
     closed: int
+    off: int = 0
+    shut: bool = False
     switching: bool = False
+    touched: Sequence[str] = ()
 
     @property
     def is_made(self) -> bool:
-        """Every table has its trigger."""
-        return self.missing == 0
+        """Every table has its trigger, and it is enabled."""
+        return self.missing == 0 and self.off == 0
 
     @property
     def is_closed(self) -> bool:
@@ -97,7 +110,7 @@ class FenceFacts:
     @property
     def is_open(self) -> bool:
         """No table refuses writes, and none is about to."""
-        return self.closed == 0 and not self.switching
+        return self.closed == 0 and not self.shut and not self.switching
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,40 +131,57 @@ class Blocker:
 
 
 def read_fence(database: Database) -> FenceFacts:
-    """Ask the catalog how the fence stands."""
+    """Ask the catalog and the flag how the fence stands."""
+    has_flag = sql.SQL("SELECT to_regclass('bluegreen.fence') IS NOT NULL")
+    flag = _FLAG if database.value(has_flag) else _FLAG_BEFORE_VERSION_4
     row = database.rows(
-        sql.SQL(
-            "SELECT count(*), count(*) FILTER (WHERE f.tgrelid IS NULL),"
-            " count(*) FILTER (WHERE f.tgenabled <> 'D'), EXISTS ({})"
-            " FROM ({}) t LEFT JOIN ({}) f ON f.tgrelid = t.oid"
-        ).format(
-            sql.SQL("SELECT {}").format(_SWITCHES),
-            sql.SQL(_FENCED_TABLES),
-            sql.SQL(_TRIGGERS),
+        sql.SQL(_READ).format(
+            flag=sql.SQL(flag),
+            tables=sql.SQL(FENCED_TABLES),
+            triggers=sql.SQL(_TRIGGERS),
+            switches=sql.SQL("SELECT {}").format(_SWITCHES),
         )
     )[0]
     return FenceFacts(*row)
 
 
+_FLAG = """
+    SELECT c.last_value > f.opened AS shut, f.closed_by
+    FROM bluegreen.closed c, bluegreen.fence f
+"""
+_FLAG_BEFORE_VERSION_4 = """
+    SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'bluegreen_fence'
+                   AND tgenabled <> 'D') AS shut, NULL::xid8 AS closed_by
+"""
+# Enabling, disabling and making a trigger leave a new version of its row in pg_trigger.
+_READ = """
+    SELECT count(*) FILTER (WHERE NOT t.unlogged OR f.tgrelid IS NOT NULL),
+        count(*) FILTER (WHERE NOT t.unlogged AND f.tgrelid IS NULL),
+        count(*) FILTER (WHERE f.enabled AND g.shut),
+        count(*) FILTER (WHERE NOT f.enabled),
+        coalesce(bool_or(g.shut), false), EXISTS ({switches}),
+        coalesce(array_agg(t.oid::regclass::text) FILTER (WHERE g.shut AND f.enabled
+            AND age(f.changed_by) < age(g.closed_by::xid)), '{{}}')
+    FROM ({flag}) g LEFT JOIN ({tables}) t ON true
+        LEFT JOIN ({triggers}) f ON f.tgrelid = t.oid
+"""
+
+
 def create_fence(
     database: Database, *, closed: Literal["closed", "open"], clock: Clock
 ) -> int:
-    """Give every table its trigger, switched on or off, one transaction a table.
+    """Give every table its trigger, enabled, one transaction a table.
 
-    A trigger that is there already keeps its state. Writers of a table queue behind
-    us, so each try waits for its lock only briefly. Returns how many were made.
+    With `closed` the side refuses writes from the first trigger on; with `open` it
+    stays as it is. Writers of a table queue behind us, so each try waits for its lock
+    only briefly. Returns how many were made or enabled again.
 
     Raises:
         BudgetError: 5003; a table stayed locked, by whom.
     """
-    tables = database.rows(
-        sql.SQL(
-            "SELECT n.nspname, c.relname FROM ({}) t JOIN pg_class c USING (oid)"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid"
-            " AND g.tgname = 'bluegreen_fence') ORDER BY 1, 2"
-        ).format(sql.SQL(_FENCED_TABLES))
-    )
+    if closed == "closed" and not read_fence(database).shut:
+        close_fence(database)
+    tables = database.rows(_UNFENCED)
     settings = {
         "lock_timeout": MAKING_LOCK,
         # A trigger that a crash takes away again is made by the next run.
@@ -160,28 +190,57 @@ def create_fence(
     with database.connect(**settings) as own:
         with database.translated():
             wait_briefly_for_locks(own)
-        for schema, name in tables:
-            for attempt in range(MAKING_TRIES):
-                if _made(database, own, sql.Identifier(schema, name), closed):
-                    break
-                if attempt == MAKING_TRIES - 1:
-                    raise _stayed_locked(database, schema, name)
-                clock.sleep(MAKING_PAUSE_S)
+        for table in tables:
+            _make_with_patience(database, own, table, clock)
     return len(tables)
 
 
-def _made(
-    database: Database, own: Connection, table: sql.Identifier, closed: str
-) -> bool:
-    """Make one trigger; False when its lock could not be had in time."""
-    try:
-        with database.translated(), own.transaction():
-            _create_trigger(own, table, closed)
-    except SqlError as error:
-        if error.sqlstate not in LOCKED:
-            raise
-        return False
-    return True
+_UNFENCED = sql.SQL(
+    "SELECT n.nspname, c.relname, c.relkind = 'f', f.tgrelid IS NOT NULL"
+    " FROM ({}) t JOIN pg_class c USING (oid)"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " LEFT JOIN ({}) f ON f.tgrelid = c.oid"
+    " WHERE f.enabled IS NOT TRUE ORDER BY 1, 2"
+).format(sql.SQL(FENCED_TABLES), sql.SQL(_TRIGGERS))
+
+_Table = tuple[Any, ...]
+"""Schema, name, whether it is a foreign table, whether it has a trigger."""
+
+
+def _make_with_patience(
+    database: Database, own: Connection, table: _Table, clock: Clock
+) -> None:
+    for attempt in range(MAKING_TRIES):
+        try:
+            with database.translated(), own.transaction():
+                _make_trigger(own, table)
+        except SqlError as error:
+            if error.sqlstate in GONE:
+                return
+            if error.sqlstate not in LOCKED:
+                raise
+            if attempt == MAKING_TRIES - 1:
+                raise _stayed_locked(database, *table[:2]) from None
+            clock.sleep(MAKING_PAUSE_S)
+        else:
+            return
+
+
+def _make_trigger(own: Connection, table: _Table) -> None:
+    schema, name, foreign, there = table
+    what = (
+        "ALTER TABLE ONLY {} ENABLE TRIGGER bluegreen_fence"
+        if there
+        else "CREATE TRIGGER bluegreen_fence BEFORE INSERT OR UPDATE OR DELETE{} ON {}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION bluegreen.refuse_write()"
+    )
+    identifier = sql.Identifier(schema, name)
+    if there:
+        own.execute(sql.SQL(what).format(identifier))
+        return
+    old = own.info.server_version // 10_000 < _TRUNCATE_OF_FOREIGN_SINCE
+    truncate = sql.SQL("" if foreign and old else " OR TRUNCATE")
+    own.execute(sql.SQL(what).format(truncate, identifier))
 
 
 def _stayed_locked(database: Database, schema: str, name: str) -> BudgetError:
@@ -191,27 +250,6 @@ def _stayed_locked(database: Database, schema: str, name: str) -> BudgetError:
         seen=_holders(database, [f"{schema}.{name}"]),
         wanted=f"a moment without a write transaction in {MAKING_TRIES} tries",
         hint="wait until that transaction has ended, or end it; then run again",
-    )
-
-
-def _still_closed(database: Database) -> BudgetError:
-    rows = database.rows(
-        sql.SQL(
-            "SELECT n.nspname || '.' || c.relname FROM ({}) f"
-            " JOIN pg_class c ON c.oid = f.tgrelid"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE f.tgenabled <> 'D' ORDER BY 1"
-        ).format(sql.SQL(_TRIGGERS))
-    )
-    tables = [name for (name,) in rows]
-    return BudgetError(
-        5003,
-        f"{len(tables)} tables of {database.side} still refuse writes: "
-        f"{', '.join(tables[:5])}" + (" …" if len(tables) > 5 else ""),
-        seen=_holders(database, tables),
-        wanted="a moment without a lock on them, to open their fence",
-        hint="end that session (`SELECT pg_terminate_backend(PID)`), or wait for it; "
-        "then run again. All other tables take writes",
     )
 
 
@@ -236,20 +274,6 @@ def _holders(database: Database, tables: list[str]) -> str:
     return "\n".join(told) or "the table was locked again and again"
 
 
-def _create_trigger(own: Connection, table: sql.Identifier, closed: str) -> None:
-    own.execute(
-        sql.SQL(
-            "CREATE TRIGGER bluegreen_fence"
-            " BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {}"
-            " FOR EACH STATEMENT EXECUTE FUNCTION bluegreen.refuse_write()"
-        ).format(table)
-    )
-    if closed == "open":
-        own.execute(
-            sql.SQL("ALTER TABLE ONLY {} DISABLE TRIGGER bluegreen_fence").format(table)
-        )
-
-
 def drop_fence(database: Database) -> None:
     """Take every trigger away, one transaction a table."""
     tables = database.rows(
@@ -272,56 +296,46 @@ def close_fence(database: Database) -> None:
 
     Inside a pause `FenceCloser` does it instead.
     """
-    _switch(database, sql.SQL("CALL bluegreen.set_fence(true)"), "0")
+    with _the_switch(database) as own:
+        limit_locks(own, "0")
+        own.execute(sql.SQL("CALL bluegreen.set_fence(true)"))
 
 
 def open_fence(database: Database) -> None:
-    """Let the side take writes again, durably.
-
-    Raises:
-        BudgetError: 5003; some tables are held up, by whom. All others are open.
-    """
-    if not _switch(database, sql.SQL("CALL bluegreen.set_fence(false)"), OPENING_LOCK):
-        raise _still_closed(database)
+    """Let the side take writes again, durably. No lock on a table is needed."""
+    with _the_switch(database) as own:
+        own.execute(sql.SQL("CALL bluegreen.set_fence(false)"))
 
 
-def _switch(database: Database, call: sql.SQL, lock_timeout: str) -> bool:
-    """One asynchronous commit a table, and one synchronous commit that covers all.
-
-    A transaction that wrote no WAL is not flushed, hence the message. False when some
-    tables could not be had within `lock_timeout` each.
-    """
-    all_of_them = True
-    with database.connect(synchronous_commit="off") as own, database.translated():
+@contextmanager
+def _the_switch(database: Database) -> Iterator[Connection]:
+    with (
+        database.connect(synchronous_commit="on") as own,
+        database.translated(),
+        own.transaction(),
+    ):
         wait_briefly_for_locks(own)
         be_the_switch(own)
-        _limit_locks(own, lock_timeout)
-        try:
-            own.execute(call)
-        except psycopg.errors.LockNotAvailable:
-            all_of_them = False
-        own.execute(sql.SQL("SET synchronous_commit = on"))
-        own.execute(sql.SQL("SELECT pg_logical_emit_message(true, 'bluegreen', '')"))
-        # A closed session holds its locks a little longer.
-        own.execute(sql.SQL("SELECT pg_advisory_unlock_all()"))
-    return all_of_them
+        yield own
 
 
-def _limit_locks(own: Connection, lock_timeout: str) -> None:
+def limit_locks(own: Connection, lock_timeout: str) -> None:
+    """Wait for a lock no longer than that from now on."""
     own.execute(
         sql.SQL("SELECT set_config('lock_timeout', %s, false)"), (lock_timeout,)
     )
 
 
 def be_the_switch(own: Connection) -> None:
-    """Nobody else switches the fence from now on: who still does is ended.
+    """Change the flag alone until the transaction ends: another who would is ended.
 
-    That is a tool that died or was stopped in the middle of it; the lease and the guard
-    see to it that whoever comes later is right.
+    Killing a client does not end its statement: one that waited for a writer would
+    close the fence after the guard had opened it, and nothing would open it again. Only
+    the owner of our schema can hold this lock, so no stranger's session is ended. Which
+    of two is right is for the lease and the guard to see to.
     """
     own.execute(
         sql.SQL("SELECT count(pg_terminate_backend(l.pid)) {}").format(_SWITCHES)
     )
-    _limit_locks(own, SWITCH_WAIT)
-    own.execute(sql.SQL("SELECT pg_advisory_lock(%s, %s)"), SWITCH)
-    own.execute(sql.SQL("SET lock_timeout = 0"))
+    limit_locks(own, SWITCH_WAIT)
+    own.execute(sql.SQL("LOCK TABLE bluegreen.fence IN EXCLUSIVE MODE"))

@@ -9,14 +9,19 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from psycopg import sql
 
 from bluegreen.model.clock import Clock
 from bluegreen.model.errors import BudgetError
 from bluegreen.postgres.database import Database, SqlError, wait_briefly_for_locks
-from bluegreen.postgres.fence import LOCKED, Blocker, Connection, be_the_switch
+from bluegreen.postgres.fence import (
+    LOCKED,
+    Blocker,
+    be_the_switch,
+    limit_locks,
+)
 
 BLOCKER_LOOK_S = 0.02
 """How often the drain looks at who holds the fence up."""
@@ -49,12 +54,14 @@ class FenceCloser:
         self._watching = database.connect()
         with database.translated():
             wait_briefly_for_locks(self._closing)
+            # It ends with the closing, or with the session.
+            self._closing.execute("BEGIN")
             be_the_switch(self._closing)
         self._pid = self._closing.info.backend_pid
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fence")
 
     def __enter__(self) -> FenceCloser:
-        # The first call compiles the procedure and starts the thread; do it now.
+        # The first call starts the thread; do it now.
         self._pool.submit(self._blockers).result()
         return self
 
@@ -70,37 +77,33 @@ class FenceCloser:
         fence durable too.
 
         Raises:
-            BudgetError: 5003, naming who held it up. The fence may be half closed.
+            BudgetError: 5003, naming who held it up. The fence stays as it was.
         """
         started = clock.monotonic()
-        self._set_timeout(drain)
-        future = self._pool.submit(self._call)
+        limit = f"{max(1, int(drain.budget.total_seconds() * 1000))}ms"
+        future = self._pool.submit(self._call, limit)
         ended: list[Blocker] = []
         seen: list[Blocker] = []
         while not _finished(future):
             seen = self._blockers() or seen
             if clock.monotonic() - started < drain.wait.total_seconds():
                 continue
-            if drain.then == "terminate" and seen and not ended:
-                ended = self._terminate(seen)
+            if drain.then == "terminate" and not ended:
+                ended = self._terminate()
             elif drain.then == "abort":
                 self._cancel()
         self._confirm(future, seen)
         return ended
 
-    def _set_timeout(self, drain: Drain) -> None:
-        self._run(
-            self._closing,
-            sql.SQL("SELECT set_config('lock_timeout', %s, false)"),
-            (f"{max(1, int(drain.budget.total_seconds() * 1000))}ms",),
-        )
-
-    def _call(self) -> None:
-        try:
-            self._run(self._closing, sql.SQL("CALL bluegreen.set_fence(true)"))
-        finally:
-            if not self._closing.broken:
-                self._run(self._closing, sql.SQL("SELECT pg_advisory_unlock_all()"))
+    def _call(self, lock_timeout: str) -> None:
+        with self._database.translated():
+            try:
+                limit_locks(self._closing, lock_timeout)
+                self._closing.execute("CALL bluegreen.set_fence(true)")
+                self._closing.execute("COMMIT")
+            finally:
+                if not self._closing.broken:
+                    self._closing.execute("ROLLBACK")
 
     def _confirm(self, future: Future[None], seen: list[Blocker]) -> None:
         try:
@@ -118,35 +121,31 @@ class FenceCloser:
             ) from None
 
     def _blockers(self) -> list[Blocker]:
+        return self._ask(_BLOCKERS)
+
+    def _terminate(self) -> list[Blocker]:
+        """End who blocks at this very moment; a look ago it may have been another."""
+        return self._ask(_ENDED)
+
+    def _ask(self, query: sql.SQL | sql.Composed) -> list[Blocker]:
         with self._database.translated():
-            rows = self._watching.execute(
-                sql.SQL(
-                    "SELECT b.pid, coalesce(concat_ws(' ', a.usename,"
-                    " nullif(a.application_name, ''), a.client_addr), ''),"
-                    " coalesce((now() - a.xact_start)::text, ''),"
-                    " coalesce(left(a.query, 120), '')"
-                    " FROM unnest(pg_blocking_pids(%s)) b(pid)"
-                    " LEFT JOIN pg_stat_activity a ON a.pid = b.pid"
-                ),
-                (self._pid,),
-            ).fetchall()
+            rows = self._watching.execute(query, (self._pid,)).fetchall()
         return [Blocker(*row) for row in rows]
 
-    def _terminate(self, blockers: list[Blocker]) -> list[Blocker]:
-        for one in blockers:
-            self._run(
-                self._watching, sql.SQL("SELECT pg_terminate_backend(%s)"), (one.pid,)
-            )
-        return blockers
-
     def _cancel(self) -> None:
-        self._run(self._watching, sql.SQL("SELECT pg_cancel_backend(%s)"), (self._pid,))
-
-    def _run(
-        self, own: Connection, query: sql.SQL, params: tuple[Any, ...] = ()
-    ) -> None:
         with self._database.translated():
-            own.execute(query, params or None)
+            self._watching.execute("SELECT pg_cancel_backend(%s)", (self._pid,))
+
+
+_BLOCKERS = sql.SQL(
+    "SELECT b.pid, coalesce(concat_ws(' ', a.usename,"
+    " nullif(a.application_name, ''), a.client_addr), ''),"
+    " coalesce((now() - a.xact_start)::text, ''),"
+    " coalesce(left(a.query, 120), '')"
+    " FROM unnest(pg_blocking_pids(%s)) b(pid)"
+    " LEFT JOIN pg_stat_activity a ON a.pid = b.pid"
+)
+_ENDED = sql.SQL("{} WHERE b.pid > 0 AND pg_terminate_backend(b.pid)").format(_BLOCKERS)
 
 
 def _finished(future: Future[None]) -> bool:

@@ -1,9 +1,9 @@
 """Our own schema `bluegreen` in a database: making it, its version, removing it.
 
-Owns the tables `identity`, `journal`, `marker` and the functions of fence and commit
-point. Reading and writing the journal is in `journal_table.py`, the fence in
-`fence.py`, the commit point in `commit_point.py`, markers in `marker.py` and
-`heartbeat.py`.
+Owns the tables `identity`, `journal`, `marker` and the function of the commit point.
+Reading and writing the journal is in `journal_table.py`, the fence in `fence.py` and
+its SQL in `fence_sql.py`, the commit point in `commit_point.py`, markers in `marker.py`
+and `heartbeat.py`.
 
 Nothing here is published (but `marker`), dumped or compared. The schema must not be
 named like a login role: `"$user"` in the default search_path would send the role's
@@ -15,11 +15,12 @@ from __future__ import annotations
 from psycopg import sql
 
 from bluegreen.model.errors import ServerRefused
+from bluegreen.postgres import fence_sql
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.identity import other_side
 from bluegreen.postgres.quoting import quote_name
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a statement below changes what an installed schema holds."""
 
 _TABLES = """
@@ -77,58 +78,6 @@ BEGIN
     RAISE EXCEPTION 'the journal of bluegreen is append-only' USING ERRCODE = '55000';
 END $$;
 
-CREATE OR REPLACE FUNCTION bluegreen.refuse_write() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    held text := current_setting('bluegreen.pass', true);
-    me bluegreen.identity;
-BEGIN
-    SELECT * INTO me FROM bluegreen.identity;
-    IF held <> '' AND me.pass = sha256(convert_to(held, 'UTF8')) THEN
-        RETURN NULL;
-    END IF;
-    RAISE EXCEPTION '%.% refuses writes: this database is % and does not serve now',
-        TG_TABLE_SCHEMA, TG_TABLE_NAME, me.side
-    USING ERRCODE = '25006',
-        HINT = 'Connect again through the pooler or the service name; '
-               '"bluegreen status" tells which side serves.';
-END $$;
-
-CREATE OR REPLACE PROCEDURE bluegreen.set_fence(closed boolean)
-LANGUAGE plpgsql AS $$
-DECLARE
-    fenced oid[] := ARRAY(
-        SELECT t.tgrelid FROM pg_catalog.pg_trigger t
-        WHERE t.tgname = 'bluegreen_fence'
-          AND (t.tgenabled OPERATOR(pg_catalog.<>) 'D')
-              IS DISTINCT FROM closed
-        ORDER BY t.tgrelid);
-    rel oid;
-    held integer := 0;
-BEGIN
-    -- One table a transaction: never more than one lock held, so no deadlock.
-    FOREACH rel IN ARRAY fenced LOOP
-        IF closed THEN
-            EXECUTE pg_catalog.format(
-                'ALTER TABLE ONLY %s ENABLE TRIGGER bluegreen_fence',
-                rel::pg_catalog.regclass);
-        ELSE
-            -- A table that is held up does not keep the others shut.
-            BEGIN
-                EXECUTE pg_catalog.format(
-                    'ALTER TABLE ONLY %s DISABLE TRIGGER bluegreen_fence',
-                    rel::pg_catalog.regclass);
-            EXCEPTION WHEN lock_not_available THEN
-                held := held OPERATOR(pg_catalog.+) 1;
-            END;
-        END IF;
-        COMMIT;
-    END LOOP;
-    IF held OPERATOR(pg_catalog.>) 0 THEN
-        RAISE EXCEPTION '% tables are held up', held USING ERRCODE = '55P03';
-    END IF;
-END $$;
-
 -- As it was called up to version 2.
 DROP FUNCTION IF EXISTS
     bluegreen.commit_move(bigint, text, integer, text, text, jsonb, text);
@@ -139,7 +88,6 @@ CREATE OR REPLACE FUNCTION bluegreen.commit_move(
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     origin_position pg_lsn := pg_current_wal_insert_lsn();
-    rel regclass;
 BEGIN
     -- Whatever session asks; a SET clause would end before the commit does.
     PERFORM set_config('synchronous_commit', 'on', true);
@@ -148,12 +96,7 @@ BEGIN
     VALUES (p_seq, p_kind, p_epoch, p_run, p_action,
         p_body || jsonb_build_object('origin_position', origin_position), p_writer,
         p_follows);
-    FOR rel IN
-        SELECT tgrelid FROM pg_trigger
-        WHERE tgname = 'bluegreen_fence' AND tgenabled <> 'D'
-    LOOP
-        EXECUTE format('ALTER TABLE ONLY %s DISABLE TRIGGER bluegreen_fence', rel);
-    END LOOP;
+    CALL bluegreen.set_fence(false);
     RETURN origin_position;
 END $$;
 
@@ -177,15 +120,6 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 END $$;
-
-CREATE OR REPLACE FUNCTION bluegreen.who_am_i()
-RETURNS TABLE (side text, id uuid, takes_writes boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT i.side, i.id, NOT EXISTS (
-        SELECT FROM pg_trigger t
-        WHERE t.tgname = 'bluegreen_fence' AND t.tgenabled <> 'D')
-    FROM bluegreen.identity i
-$$;
 
 REVOKE ALL ON ALL ROUTINES IN SCHEMA bluegreen FROM PUBLIC;
 -- What any client may ask: which side answers. Tables and all else stay shut.
@@ -241,6 +175,8 @@ def build(database: Database, playbook: str) -> None:
         # Two operators may build at once; the second waits and finds it done.
         session.execute(sql.SQL("SELECT pg_advisory_xact_lock(7331, 0)"))
         session.execute(sql.SQL(_TABLES))
+        session.execute(sql.SQL(fence_sql.STATE))
+        session.execute(sql.SQL(fence_sql.ROUTINES))
         session.execute(sql.SQL(_ROUTINES))
         _guard_journal(database)
         session.execute(

@@ -52,15 +52,17 @@ def actions_of_rollback(
         return (CheckWayBack(KEY),)
     if state.serving is Side.BLUE:
         return (SettleTraffic(KEY), *actions_that_finish(KEY, state))
-    return (
-        SettleTraffic(KEY),
+    first: tuple[Action[Any], ...] = (
         # Before the stream's own health: the rows that hold it up say more.
         CheckFit(KEY),
         CheckWayBack(KEY),
         # Their ids are their own: the same actions make the movement to blue.
         *actions_that_confirm(f"{KEY}-first", state),
         OpenWayBack(f"{KEY}-first", Side.GREEN),
-        *actions_of_move(KEY, limits.movement(Side.BLUE), gates),
+    )
+    return (
+        SettleTraffic(KEY),
+        *actions_of_move(KEY, limits.movement(Side.BLUE), gates, first),
     )
 
 

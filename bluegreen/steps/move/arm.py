@@ -29,7 +29,6 @@ from bluegreen.postgres.channel import (
 )
 from bluegreen.postgres.fence import (
     FenceFacts,
-    close_fence,
     create_fence,
     drop_fence,
     read_fence,
@@ -54,7 +53,9 @@ from bluegreen.steps.world import World
 
 
 class CreateFence(Action[FenceFacts]):
-    """Every table of a side has its fence trigger, switched off where clients write.
+    """Every table of a side has its fence trigger, which asks the side's flag.
+
+    Where clients write the flag lets them: what is left for the pause is one step.
 
     Crash: some tables have their trigger; the next run makes the others.
     """
@@ -75,17 +76,16 @@ class CreateFence(Action[FenceFacts]):
         """An open fence that is wanted closed needs the act too, never the reverse."""
         if facts.missing:
             return Needed(f"{facts.missing} of {facts.tables} tables have no trigger")
+        if facts.off:
+            return Needed(f"the trigger of {facts.off} tables is disabled")
         if self.state == "closed" and not facts.is_closed:
             return Needed(f"{facts.tables - facts.closed} tables take writes")
         return Satisfied(f"{facts.tables} tables have their trigger")
 
     def act(self, world: World, facts: FenceFacts) -> Result:
-        """Make what is missing; close what must be closed."""
+        """Close what must be closed; make and enable what is missing."""
         database = world.on(self.side)
-        made = create_fence(database, closed=self.state, clock=world.clock)
-        if self.state == "closed" and facts.tables - facts.missing > facts.closed:
-            close_fence(database)
-        return {"made": made}
+        return {"made": create_fence(database, closed=self.state, clock=world.clock)}
 
     def undo(self, world: World, facts: FenceFacts) -> None:
         """Take the triggers away."""

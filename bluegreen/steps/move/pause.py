@@ -1,8 +1,9 @@
 """The sequence inside the pause, up to the commit point.
 
 Owns the order, which is the protocol's: all poolers or none, fence, marker, marker
-seen, sequences, stream stopped, commit point. Everything it uses was opened, warmed
-and written beforehand by `Ready`. Backing out is for `settle.py`, moving on for
+seen, sequences, stream stopped, commit point. What was asked before the pause and can
+change is asked again behind the fence. Everything it uses was opened, warmed and
+written beforehand by `Ready`. Backing out is for `settle.py`, moving on for
 `traffic.py`.
 """
 
@@ -38,6 +39,7 @@ from bluegreen.postgres.sequences import (
     set_sequences,
 )
 from bluegreen.steps.move.movement import Budget, Movement
+from bluegreen.steps.move.table_set import LastLook
 from bluegreen.steps.world import World
 
 
@@ -46,6 +48,7 @@ class Ready:
     """All that the pause needs, opened and tried.
 
     Attributes:
+        look: the set of tables as it was judged.
         commit_before: when the commit point must be passed, by the clock of `to`.
         asked_to_commit: whether the commit point may have been reached.
     """
@@ -53,6 +56,7 @@ class Ready:
     left: Database
     to: Database
     fence: FenceCloser
+    look: LastLook
     budget: Budget
     commit_before: datetime
     asked_to_commit: bool = False
@@ -76,13 +80,19 @@ class Committed:
 
 
 @contextmanager
-def made_ready(world: World, movement: Movement) -> Iterator[Ready]:
+def made_ready(world: World, movement: Movement, noted: str = "") -> Iterator[Ready]:
     """Open, warm and stage everything before the pause; close it afterwards.
 
     The first statement of each kind pays for parsing, planning and catalog look-ups:
     opened inside the pause, connections alone made it 709 ms instead of 43.
 
+    Args:
+        world: the handles.
+        movement: where to.
+        noted: the set of tables that was judged, see `table_set.py`.
+
     Raises:
+        StepError: 4011, that set has changed.
         BudgetError: 5002, the stream is too far behind to begin.
     """
     left, to = world.on(movement.left), world.on(movement.to)
@@ -93,6 +103,7 @@ def made_ready(world: World, movement: Movement) -> Iterator[Ready]:
             pointer.stage(movement.to)
         fence = stack.enter_context(FenceCloser(left))
         _warm_up(left, to)
+        look = LastLook.before_pause(world, movement, noted)
         await_low_lag(
             left,
             to,
@@ -107,7 +118,7 @@ def made_ready(world: World, movement: Movement) -> Iterator[Ready]:
         # nothing may commit from then on.
         commit_before = server_time(to) + movement.max_pause
         budget = Budget(world.clock, movement.max_pause)
-        yield Ready(left, to, fence, budget, commit_before)
+        yield Ready(left, to, fence, look, budget, commit_before)
 
 
 def _late(movement: Movement) -> Progress:
@@ -148,10 +159,14 @@ def go_through(
     budget.done("fence")
     point("move/fenced")
     marker = write_marker(ready.left)
+    # While the marker travels: it costs the pause nothing.
+    ready.look.require_unchanged(world)
+    budget.mark("look")
     values = read_sequences(ready.left)
     budget.done("marker")
     point("move/marked")
     await_marker(ready.to, marker, deadline=budget.left, clock=clock, poll_s=POLL_S)
+    ready.look.require_copied(world)
     budget.done("catch_up")
     point("move/caught_up")
     sequences = set_sequences(ready.to, values, while_free=draft.seq)

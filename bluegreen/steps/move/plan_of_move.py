@@ -15,6 +15,7 @@ from bluegreen.steps.move.arm import (
 )
 from bluegreen.steps.move.certify import WriteCertificate
 from bluegreen.steps.move.movement import Movement
+from bluegreen.steps.move.table_set import NoteTables
 from bluegreen.steps.move.traffic import MoveTraffic
 from bluegreen.steps.move.way_back import OpenWayBack, RetireSpentStream
 
@@ -49,14 +50,19 @@ def actions_that_finish(step_id: str, state: State) -> tuple[Action[Any], ...]:
 
 
 def actions_of_move(
-    step_id: str, movement: Movement, gates: Sequence[Action[Any]] = ()
+    step_id: str,
+    movement: Movement,
+    gates: Sequence[Action[Any]] = (),
+    first: Sequence[Action[Any]] = (),
 ) -> tuple[Action[Any], ...]:
-    """Arm, move, open the way back, retire what is spent, certify.
+    """Note the tables, arm, move, open the way back, retire what is spent, certify.
 
-    `gates` come last before traffic moves.
+    `first` judges the tables that were noted, `gates` come last before traffic moves.
     """
     to = movement.to
     return (
+        NoteTables(step_id, to),
+        *first,
         CreateFence(step_id, movement.left, "open"),
         CreateFence(step_id, to, "closed"),
         CreateCounterPublication(step_id, to),

@@ -31,6 +31,7 @@ from bluegreen.steps.move.settle import (
     require_newest,
     settle,
 )
+from bluegreen.steps.move.table_set import NoteTables, noted_print
 from bluegreen.steps.world import World
 
 GUARD_GRACE = timedelta(milliseconds=250)
@@ -82,7 +83,7 @@ class MoveTraffic(Action[TrafficFacts]):
         world.require_lease()
         with (
             world.guard(self.movement.max_pause + GUARD_GRACE) as begin_guard,
-            made_ready(world, self.movement) as ready,
+            made_ready(world, self.movement, self._noted(facts)) as ready,
             self._probe(world) as probe,
         ):
             begin_guard()
@@ -94,6 +95,10 @@ class MoveTraffic(Action[TrafficFacts]):
             body["longest_gap_ms"] = round(felt.longest_gap_s * 1000, 1)
             body["client_errors"] = list(felt.errors)[:20]
         return self._confirm(world, body, committed)
+
+    def _noted(self, facts: TrafficFacts) -> str:
+        step = self.id.partition("/")[0]
+        return noted_print(facts.state.results, f"{step}/{NoteTables.name()}")
 
     def _through(self, world: World, ready: Ready) -> Committed | None:
         """Go through the pause; None when only the commit record is known."""

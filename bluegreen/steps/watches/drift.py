@@ -112,6 +112,17 @@ def remembered(
     return None
 
 
+def changed_things(world: World, side: Side) -> tuple[str, ...]:
+    """What differs on a side from what was remembered, in words; empty for nothing.
+
+    Raises:
+        StepError: the side went away.
+    """
+    records = world.journal.records()
+    then = remembered(records, fold(records), side)
+    return () if then is None else changes(then, read_prints(world.on(side)))
+
+
 def remember_schema(world: World, sides: Iterable[Side], action: str = "") -> int:
     """Take the schema of these sides, as it is now, for the one that is meant.
 
