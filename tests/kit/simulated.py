@@ -54,7 +54,8 @@ class Data:
 
     Attributes:
         sequence: the value that the ids of both tables were last given.
-        closed: tables whose fence trigger is on; those in `made` have one.
+        made: tables that have a fence trigger.
+        shut: the flag that each trigger asks.
         slots: by name, the position from which each sends.
     """
 
@@ -63,11 +64,16 @@ class Data:
     rows: frozenset[Change] = frozenset()
     markers: frozenset[object] = frozenset()
     made: frozenset[str] = frozenset()
-    closed: frozenset[str] = frozenset()
+    shut: bool = False
     sequence: int = 0
     subscriptions: tuple[tuple[str, Subscription], ...] = ()
     slots: tuple[tuple[str, int], ...] = ()
     publications: frozenset[str] = frozenset()
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """Tables that refuse writes."""
+        return self.made if self.shut else frozenset()
 
 
 def put(pairs: Iterable[tuple[str, Any]], name: str, value: Any) -> tuple[Any, ...]:
@@ -154,24 +160,26 @@ class Server:
 
     def terminate(self, session: Any) -> None:
         """What pg_terminate_backend does."""
-        session.closing = []
+        session.closing = False
         session.lost = True
         for those in (self.sessions, self.orphans):
             if session in those:
                 those.remove(session)
         self.forget(session)
 
-    def close_table(self, table: str) -> None:
-        self.alter(closed=self.data.closed | {table})
+    def shut(self) -> None:
+        """Outside MVCC, so seen at once, whatever becomes of the transaction."""
+        self.alter(shut=True)
         self.commit(synchronous=False)
 
     def go_on(self) -> None:
         """Statements whose client is gone go on until they end or meet a lock."""
         for session in list(self.orphans):
             if self.world.now >= session.lock_until:
-                session.closing = []
-            while session.closing and session.closing[0] not in self.writers.values():
-                self.close_table(session.closing.pop(0))
+                session.closing = False
+            if session.closing and not self.writers:
+                session.closing = False
+                self.shut()
             if not session.closing:
                 self.terminate(session)
 
@@ -334,7 +342,7 @@ def replicated_world(*, poolers: int, armed: bool) -> World:
     blue.alter(slots=((forward, 0),), publications=frozenset({forward}))
     everything = frozenset(TABLES)
     streams = ((forward, Subscription(True, 0)),)
-    green.alter(subscriptions=streams, made=everything, closed=everything)
+    green.alter(subscriptions=streams, made=everything, shut=True)
     if armed:
         streams = ((back, Subscription(False, 0)),)
         blue.alter(made=everything, subscriptions=streams)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,15 +21,15 @@ from bluegreen.model.errors import ServerRefused
 from bluegreen.model.side import Side
 from bluegreen.postgres import house
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.fence import SWITCH
 from tests.kit.simulated import TABLES, Server, Subscription, put
 from tests.kit.simulated_actors import Actor
 
 Rows = list[tuple[Any, ...]]
 
 
-JOURNAL = (0, 0)
-"""Stands for the lock on the journal's table among the advisory ones."""
+JOURNAL, SWITCH = (0, 0), (0, 1)
+"""Stand for the locks on the journal and on the fence's table among the advisory ones.
+"""
 
 
 class SimulatedDatabase(Database):
@@ -74,7 +75,7 @@ class Session:
 
     Attributes:
         lost: the server has ended it; `broken`, as psycopg notices at its next use.
-        closing: tables whose fence a running statement has still to close.
+        closing: a running statement waits for writers, to shut the side.
         lock_until: when that statement gives up waiting for a lock.
     """
 
@@ -82,7 +83,7 @@ class Session:
         self.actor, self.server = actor, server
         self.closed = self.broken = self.lost = False
         self.info = Info(server.world.number())
-        self.closing: list[str] = []
+        self.closing = False
         self.lock_until = float("inf")
         self._lock_timeout = float("inf")
         self._synchronous = settings.get("synchronous_commit", "on") != "off"
@@ -116,6 +117,7 @@ class Session:
             raise
         finally:
             self._inside = False
+            self.end_transaction()
         self._commit(self._synchronous)
 
     def _commit(self, synchronous: bool) -> None:
@@ -205,25 +207,27 @@ class Session:
     def fence(self, *_: Any) -> Rows:
         data = self.server.data
         missing, switch = len(TABLES) - len(data.made), SWITCH in self.server.locks
-        return [(len(TABLES), missing, len(data.closed), switch)]
+        return [(len(TABLES), missing, len(data.closed), 0, data.shut, switch, [])]
 
     def unfenced(self, *_: Any) -> Rows:
-        return [("public", t) for t in TABLES if t not in self.server.data.made]
+        made = self.server.data.made
+        return [("public", t, False, False) for t in TABLES if t not in made]
 
     def fenced(self, *_: Any) -> Rows:
         return [("public", table) for table in sorted(self.server.data.made)]
 
+    def unfenced_names(self, *_: Any) -> Rows:
+        return [(f"public.{t}",) for t in TABLES if t not in self.server.data.made]
+
+    def table_set(self, *_: Any) -> Rows:
+        return [(len(TABLES), "0", len(TABLES), "0", len(self.unfenced_names()))]
+
     def make_trigger(self, text: str, _: Sequence[Any]) -> None:
         table = text.split('"')[3]
-        data = self.server.data
-        self.server.alter(made=data.made | {table}, closed=data.closed | {table})
-
-    def disable_trigger(self, text: str, _: Sequence[Any]) -> None:
-        self.server.alter(closed=self.server.data.closed - {text.split('"')[3]})
+        self.server.alter(made=self.server.data.made | {table})
 
     def drop_trigger(self, text: str, _: Sequence[Any]) -> None:
-        gone, data = {text.split('"')[3]}, self.server.data
-        self.server.alter(made=data.made - gone, closed=data.closed - gone)
+        self.server.alter(made=self.server.data.made - {text.split('"')[3]})
 
     def set_lock_timeout(self, _: str, params: Sequence[Any]) -> None:
         text = params[0]
@@ -231,34 +235,29 @@ class Session:
         self._lock_timeout = float(text.rstrip("ms")) / (1000 if milliseconds else 1)
 
     def close_all(self, *_: Any) -> None:
-        """One table at a time, each its own transaction, waiting for writers."""
+        """Waits for every client that has written, then shuts the side at once."""
         world = self.server.world
-        data = self.server.data
-        self.closing = [t for t in sorted(data.made) if t not in data.closed]
+        self.closing = True
         self.lock_until = world.now + self._lock_timeout
-        while self.closing:
-            if self.closing[0] not in self.server.writers.values():
-                self.server.close_table(self.closing.pop(0))
-                self.actor.effect()
-            elif world.now < self.lock_until:
-                self.actor.sleep(0.2)
-            else:
-                self.closing = []
+        while self.server.writers:
+            if world.now >= self.lock_until:
+                self.closing = False
                 raise psycopg.errors.LockNotAvailable("lock timeout")
+            self.actor.sleep(0.2)
             self._require()
+        self.closing = False
+        self.server.shut()
+        # A transaction around it that fails does not take a sequence's value back.
+        self._before = replace(self._before, shut=True)
 
     def open_all(self, *_: Any) -> None:
-        while closed := sorted(self.server.data.closed):
-            self.server.alter(closed=self.server.data.closed - {closed[0]})
-            self._commit(False)
-            self.actor.effect()
-            self._require()
+        self.server.alter(shut=False)
 
-    def emit_message(self, *_: Any) -> None:
-        self._commit(True)
-
-    def go_synchronous(self, *_: Any) -> None:
-        self._synchronous = True
+    def end_transaction(self, *_: Any) -> None:
+        """Locks on tables end with it."""
+        held = self.server.locks
+        if held.get(SWITCH) is self:
+            self.server.locks = {k: s for k, s in held.items() if k != SWITCH}
 
     def blockers(self, *_: Any) -> Rows:
         return []
@@ -296,7 +295,7 @@ class Session:
         told = {**body.obj, "origin_position": origin}
         now = self.server.world.time
         self._add((seq, now, kind, epoch, run, action, told, writer, follows))
-        self.server.alter(closed=frozenset())
+        self.server.alter(shut=False)
         return [(origin,)]
 
     def slot(self, _: str, params: Sequence[Any]) -> Rows:
@@ -367,6 +366,12 @@ class Session:
     def publication_there(self, _: str, params: Sequence[Any]) -> Rows:
         return [(params[0] in self.server.data.publications,)]
 
+    def published(self, _: str, params: Sequence[Any]) -> Rows:
+        if params[0] not in self.server.data.publications:
+            return []
+        named = [("bluegreen", "marker"), *(("public", table) for table in TABLES)]
+        return [(*name, None, False) for name in named]
+
     def publish(self, text: str, _: Sequence[Any]) -> None:
         name = text.split('"')[1]
         self.server.alter(publications=self.server.data.publications | {name})
@@ -387,10 +392,9 @@ class Session:
         holder = self.server.locks.setdefault(tuple(params), self)
         return [(holder is self,)]
 
-    def await_lock(self, _: str, params: Sequence[Any]) -> Rows:
-        if self.server.locks.setdefault(tuple(params), self) is not self:
+    def await_switch(self, *_: Any) -> None:
+        if self.server.locks.setdefault(SWITCH, self) is not self:
             raise psycopg.errors.LockNotAvailable("lock timeout")
-        return [("",)]
 
     def holder(self, _: str, params: Sequence[Any]) -> Rows:
         found = self.server.locks.get(tuple(params))
@@ -464,11 +468,15 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("FROM pg_control_system()", Session.control),
     ("SELECT side, id::text, playbook", Session.identity),
     ("SELECT id::text FROM bluegreen.identity", Session.identity_id),
-    ("FILTER (WHERE f.tgrelid IS NULL)", Session.fence),
-    ("WHERE NOT EXISTS (SELECT FROM pg_trigger g", Session.unfenced),
-    ("SELECT n.nspname, c.relname FROM (SELECT tgrelid", Session.fenced),
+    ("to_regclass('bluegreen.fence') IS NOT NULL", Session.yes),
+    ("FILTER (WHERE NOT f.enabled)", Session.fence),
+    ("WHERE f.enabled IS NOT TRUE", Session.unfenced),
+    ("WHERE NOT t.fenced AND", Session.unfenced_names),
+    ("AS unfenced FROM", Session.table_set),
+    ("t.print::text || coalesce(", Session.clients),
+    ("r.srsubstate <> 'r'", Session.clients),
+    ("SELECT n.nspname, c.relname FROM ( SELECT t.tgrelid", Session.fenced),
     ("CREATE TRIGGER bluegreen_fence", Session.make_trigger),
-    ("DISABLE TRIGGER bluegreen_fence", Session.disable_trigger),
     ("DROP TRIGGER IF EXISTS bluegreen_fence", Session.drop_trigger),
     ("set_config('lock_timeout'", Session.set_lock_timeout),
     ("set_config('statement_timeout'", Session.nothing),
@@ -476,8 +484,6 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("set_config(name, '0', false)", Session.nothing),
     ("CALL bluegreen.set_fence(true)", Session.close_all),
     ("CALL bluegreen.set_fence(false)", Session.open_all),
-    ("SET synchronous_commit = on", Session.go_synchronous),
-    ("pg_logical_emit_message(true", Session.emit_message),
     ("unnest(pg_blocking_pids(", Session.blockers),
     ("INSERT INTO bluegreen.marker", Session.mark),
     ("pg_current_wal_insert_lsn()::text", Session.insert_position),
@@ -489,10 +495,10 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("SET LOCAL", Session.nothing),
     ("BEGIN", Session.nothing),
     ("LOCK TABLE bluegreen.journal", Session.lock_journal),
+    ("LOCK TABLE bluegreen.fence", Session.await_switch),
+    ("ROLLBACK", Session.end_transaction),
+    ("COMMIT", Session.end_transaction),
     ("SELECT set_config(%s, %s, false)", Session.nothing),
-    ("SELECT set_config(%s, %s, false)", Session.nothing),
-    ("BEGIN", Session.nothing),
-    ("LOCK TABLE bluegreen.journal", Session.nothing),
     ("SELECT bluegreen.commit_move(", Session.commit_move),
     ("SELECT active_pid, wal_status", Session.slot),
     ("SELECT s.slot_name, s.slot_type", Session.clients),
@@ -510,6 +516,7 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("pg_replication_origin_advance(", Session.advance_origin),
     ("SELECT confirmed_flush_lsn >=", Session.confirmed),
     ("EXISTS (SELECT FROM pg_publication", Session.publication_there),
+    ("(SELECT array_agg(a.attname::text ORDER BY", Session.published),
     ("CREATE PUBLICATION", Session.publish),
     ("DROP PUBLICATION", Session.drop_publication),
     ("FROM pg_subscription_rel", Session.subscribed),
@@ -517,8 +524,6 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("current_setting('server_version')", Session.name),
     ("SELECT current_database()", Session.name),
     ("SELECT pg_try_advisory_lock(", Session.lock),
-    ("SELECT pg_advisory_lock(", Session.await_lock),
-    ("SET lock_timeout = 0", Session.nothing),
     ("count(pg_terminate_backend(l.pid))", Session.end_switches),
     ("SELECT a.application_name", Session.holder),
     ("SELECT count(*) FROM pg_catalog.pg_locks", Session.holds_lease),
