@@ -179,7 +179,8 @@ def create_fence(
     Raises:
         BudgetError: 5003; a table stayed locked, by whom.
     """
-    if closed == "closed" and not read_fence(database).shut:
+    before = read_fence(database)
+    if closed == "closed" and not before.shut:
         close_fence(database)
     tables = database.rows(_UNFENCED)
     settings = {
@@ -192,6 +193,9 @@ def create_fence(
             wait_briefly_for_locks(own)
         for table in tables:
             _make_with_patience(database, own, table, clock)
+    if tables and closed == "closed" and not (before.off or before.touched):
+        # What we made ourselves is no sign that somebody had opened it.
+        close_fence(database)
     return len(tables)
 
 

@@ -230,6 +230,186 @@ def test_a_lock_on_a_table_holds_up_neither_opening_nor_closing(
         assert refused(made, WRITES[6]) is None
 
 
+@pytest.mark.parametrize("name", ["ALL", "USER", "bluegreen_fence"])
+def test_enabling_all_triggers_shuts_nothing(
+    side: tuple[Database, Made], name: str
+) -> None:
+    """The idiom of bulk loads, on the side that serves."""
+    blue, made = side
+    create_fence(blue, closed="open", clock=SystemClock())
+    made.run(
+        f"ALTER TABLE plain DISABLE TRIGGER {name}",
+        f"ALTER TABLE plain ENABLE TRIGGER {name}",
+    )
+    assert refused(made, WRITES[0]) is None
+    assert read_fence(blue).is_open
+    assert not read_fence(blue).touched
+
+
+def test_a_trigger_that_was_off_for_a_while_shows(side: tuple[Database, Made]) -> None:
+    blue, made = side
+    create_fence(blue, closed="closed", clock=SystemClock())
+    assert not read_fence(blue).touched
+    made.run("ALTER TABLE plain DISABLE TRIGGER ALL")
+    facts = read_fence(blue)
+    assert (facts.off, facts.is_closed, facts.is_open) == (1, False, False)
+    assert made.value("SELECT takes_writes FROM bluegreen.who_am_i()") is True
+    made.run(WRITES[0], "ALTER TABLE plain ENABLE TRIGGER ALL", "VACUUM pg_trigger")
+    facts = read_fence(blue)
+    assert (facts.is_closed, list(facts.touched)) == (True, ["public.plain"])
+    assert made.value("SELECT takes_writes FROM bluegreen.who_am_i()") is False
+    close_fence(blue)
+    assert not read_fence(blue).touched
+
+
+def test_a_trigger_that_is_off_is_enabled_again(side: tuple[Database, Made]) -> None:
+    blue, made = side
+    create_fence(blue, closed="open", clock=SystemClock())
+    made.run(
+        "ALTER TABLE plain DISABLE TRIGGER ALL",
+        "ALTER TABLE parent ENABLE REPLICA TRIGGER bluegreen_fence",
+    )
+    assert not read_fence(blue).is_made
+    assert create_fence(blue, closed="open", clock=SystemClock()) == 2
+    assert read_fence(blue).is_made
+
+
+PARENTS = (
+    "CREATE EXTENSION postgres_fdw",
+    "CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({options})",
+    "CREATE USER MAPPING FOR CURRENT_USER SERVER elsewhere OPTIONS ({user})",
+    "CREATE FOREIGN TABLE far (id int) SERVER elsewhere",
+    "CREATE TABLE near () INHERITS (far)",
+    "CREATE TABLE theirs (id int)",
+    "ALTER EXTENSION postgres_fdw ADD TABLE theirs",
+    "CREATE TABLE ours () INHERITS (theirs)",
+    "INSERT INTO near VALUES (1)",
+    "INSERT INTO ours VALUES (1)",
+)
+
+
+@pytest.mark.parametrize("major", [14, 17])
+def test_writes_through_any_parent_are_refused(
+    database: Callable[[int], Made], major: int
+) -> None:
+    made = database(major)
+    server = made.server
+    options = f"host '{server.host}', port '{server.port}', dbname '{made.name}'"
+    user = "user 'postgres', password_required 'false'"
+    made.run(*(line.format(options=options, user=user) for line in PARENTS))
+    blue = Database(Side.BLUE, made.conninfo())
+    house.build(blue, "fence")
+    create_fence(blue, closed="closed", clock=SystemClock())
+    assert read_fence(blue).is_closed
+    ways = (
+        "DELETE FROM far WHERE tableoid = 'near'::regclass",
+        "UPDATE far SET id = 2 WHERE tableoid = 'near'::regclass",
+        "DELETE FROM theirs",
+        "INSERT INTO far VALUES (3)",
+        "TRUNCATE theirs",
+    )
+    # Those of 18 and 16 that the tests have come without postgres_fdw.
+    assert [refused(made, way) for way in ways] == ["25006"] * len(ways)
+    blue.close()
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_snapshot_from_before_the_closing_is_no_way_past_it(
+    side: tuple[Database, Made], level: str
+) -> None:
+    blue, made = side
+    create_fence(blue, closed="open", clock=SystemClock())
+    with made.connect() as old:
+        old.execute(f"BEGIN ISOLATION LEVEL {level}".encode())
+        old.execute("SELECT * FROM plain")
+        close_fence(blue)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            old.execute("UPDATE plain SET n = 9")
+        old.execute("ROLLBACK")
+    open_fence(blue)
+    assert refused(made, WRITES[0]) is None
+
+
+def test_a_later_writer_waits_while_an_earlier_one_is_waited_for(
+    side: tuple[Database, Made],
+) -> None:
+    """It is not refused: the closing may yet be given up."""
+    blue, made = side
+    create_fence(blue, closed="open", clock=SystemClock())
+    outcomes: list[str | None] = []
+    late = threading.Thread(
+        target=lambda: outcomes.append(refused(made, WRITES[0])), daemon=True
+    )
+    with made.connect() as writer, FenceCloser(blue) as fence:
+        writer.execute("BEGIN")
+        writer.execute("UPDATE plain SET n = 4")
+        closing = threading.Thread(
+            target=lambda: refused_to_close(fence, outcomes), daemon=True
+        )
+        closing.start()
+        wait_until(lambda: waiting(made), "the closing to wait")
+        late.start()
+        closing.join()
+        late.join()
+        # A writer that has begun goes on writing all the while.
+        writer.execute("UPDATE plain SET n = 5")
+        writer.execute("COMMIT")
+    assert outcomes == ["5003", None]
+
+
+def refused_to_close(fence: FenceCloser, outcomes: list[str | None]) -> None:
+    try:
+        fence.close_fence(DRAIN, SystemClock())
+    except BudgetError as error:
+        outcomes.append(str(error.code))
+
+
+def waiting(made: Made) -> bool:
+    return bool(
+        made.rows(
+            "SELECT FROM pg_locks WHERE NOT granted AND mode = 'ExclusiveLock'"
+            " AND relation = 'bluegreen.gate'::regclass"
+        )
+    )
+
+
+def test_a_schema_of_an_earlier_version_keeps_its_state(
+    database: Callable[[int], Made],
+) -> None:
+    """There the triggers' own state was the fence."""
+    for closed in (False, True):
+        made = database(16)
+        made.run(*TABLES)
+        blue = Database(Side.BLUE, made.conninfo())
+        house.build(blue, "fence")
+        create_fence(blue, closed="open", clock=SystemClock())
+        made.run(
+            "DROP TABLE bluegreen.fence, bluegreen.gate",
+            "DROP SEQUENCE bluegreen.closed",
+            "UPDATE bluegreen.identity SET version = 3",
+        )
+        if not closed:
+            made.run(*(f"ALTER TABLE {t} DISABLE TRIGGER USER" for t in OLD))
+        assert not house.is_built(blue)
+        assert read_fence(blue).is_closed is closed
+        house.build(blue, "fence")
+        assert read_fence(blue).is_open is not closed
+        create_fence(blue, closed="closed" if closed else "open", clock=SystemClock())
+        assert read_fence(blue).is_closed is closed
+        assert refused(made, WRITES[0]) == ("25006" if closed else None)
+        blue.close()
+
+
+OLD = (
+    "plain",
+    "parts",
+    "parts_2026",
+    "ONLY parent",
+    "child",
+    '"Odd Schema"."Odd ""Table"',
+)
+
+
 def test_an_open_read_does_not_hold_it_up(side: tuple[Database, Made]) -> None:
     blue, made = side
     create_fence(blue, closed="open", clock=SystemClock())

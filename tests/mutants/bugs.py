@@ -120,8 +120,8 @@ BUGS = (
         (
             Edit(
                 "postgres/fence_closer.py",
-                'self._run(self._closing, sql.SQL("CALL bluegreen.set_fence(true)"))',
-                'self._run(self._closing, sql.SQL("SELECT 1"))',
+                'self._closing.execute("CALL bluegreen.set_fence(true)")',
+                'self._closing.execute("SELECT 1")',
             ),
         ),
     ),
@@ -171,9 +171,8 @@ BUGS = (
         (
             Edit(
                 "postgres/house.py",
-                "        EXECUTE format('ALTER TABLE ONLY %s DISABLE TRIGGER"
-                " bluegreen_fence', rel);\n",
-                "        NULL;\n",
+                "    CALL bluegreen.set_fence(false);\n",
+                "",
             ),
             Edit(PAUSE, '    budget.mark("commit")\n', UNFENCE),
         ),
