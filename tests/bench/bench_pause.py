@@ -27,6 +27,7 @@ from bluegreen.model.side import Side
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, move, open_arena, replicate
 from tests.kit.databases import Database, DatabasePair, create_database
+from tests.kit.wait import wait_until
 
 MOVES = 6
 FLOORS = 5
@@ -63,7 +64,10 @@ def measure(tables: int) -> dict[str, float]:
             for number in range(MOVES):
                 to = Side.BLUE if number % 2 else Side.GREEN
                 move(world, to, max_pause=PATIENCE, wait_for_lag=PATIENCE)
-                floors += [floor(world) for _ in range(FLOORS)]
+                for _ in range(FLOORS):
+                    go_on(clients)
+                    floors.append(floor(world))
+                go_on(clients)
             result = clients.stop()
         assert result.errors == 0, result.error_texts
         return {"floor": statistics.median(floors), **parts(world)}
@@ -99,6 +103,12 @@ def fill(blue: Database, tables: int) -> None:
             )
             + "COMMIT"
         )
+
+
+def go_on(clients: LedgerClients) -> None:
+    """Wait until the pool has logged in again: an interrupted login stalls it."""
+    enough = clients.acknowledged() + 100
+    wait_until(lambda: clients.acknowledged() > enough, "clients to write")
 
 
 def floor(world: World) -> float:
