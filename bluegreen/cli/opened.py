@@ -27,6 +27,7 @@ from bluegreen.playbook.resolve import (
     open_pointers,
 )
 from bluegreen.playbook.rules import unverified_connections
+from bluegreen.postgres.belonging import refuse_newer, require_ours
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.identity import identity_of
 from bluegreen.steps.cutover import Cutover
@@ -86,16 +87,23 @@ class Opened:
         return [*sides, *pointers]
 
 
+READS_ONLY = frozenset({"status", "check", "journal", "verify"})
+"""Verbs that change nothing and say themselves whom a database was set up for."""
+
+
 @contextmanager
 def opened(path: Path, verb: str, tell: Tell = lambda _: None) -> Iterator[Opened]:
     """Read a playbook and hold its world open, without the lease.
 
     Raises:
-        PlaybookRefused: 2001 to 2005.
+        PlaybookRefused: 2001 to 2005; 2009 the pair was set up under another name.
+        LeaseRefused: 8004 a newer bluegreen has set the pair up.
     """
     loaded = load(path, os.environ)
     sides = open_databases(loaded, f"bluegreen {verb}")
     with _held(loaded, *sides, tell) as open_:
+        if verb not in READS_ONLY:
+            require_ours(sides, loaded.playbook.name)
         yield open_
 
 
@@ -112,6 +120,7 @@ def opened_by_dsns(
     with ExitStack() as stack:
         for database in sides:
             stack.callback(database.close)
+        refuse_newer(sides)
         records = TwinJournal(*sides, "").records()
         starts = [r.body for r in records if r.kind is Kind.RUN_STARTED]
         told = [body for body in starts if "text" in body]
@@ -119,6 +128,7 @@ def opened_by_dsns(
             raise no_journal(*sides)
         path, text = Path(told[-1]["file"]), str(told[-1]["text"])
         loaded = loaded_from(text.encode(), path, os.environ)
+        require_ours(sides, loaded.playbook.name)
         yield stack.enter_context(_held(loaded, *sides, tell))
 
 

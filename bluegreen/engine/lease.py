@@ -14,7 +14,7 @@ from typing import Self
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.lease import Holder, LockSession, read_holder
+from bluegreen.postgres.lease import Holder, LockSession, read_holder, read_holders
 
 ANSWER_WITHIN = timedelta(seconds=1)
 """A side that has not confirmed the lease by then counts as lost: half of the default
@@ -42,7 +42,8 @@ class Lease:
                 session = LockSession(database)
                 stack.callback(session.close)
                 if not session.try_lock():
-                    raise _refusal(database, read_holder(database))
+                    held = read_holders(database)
+                    raise _refusal(database, held[0] if held else None)
                 self._sessions.append(session)
             self._open = stack.pop_all()
         return self
@@ -95,6 +96,8 @@ def require_free(database: Database) -> None:
 def _refusal(database: Database, holder: Holder | None) -> LeaseRefused:
     who = describe_holder(holder) if holder else "nobody now, somebody a moment ago"
     seen = f"on {database.describe()}: {who}"
+    if holder is not None and not holder.name.startswith("bluegreen "):
+        return _held_by_a_stranger(database, holder, seen)
     return LeaseRefused(
         8001,
         "another operator holds the lease",
@@ -105,9 +108,23 @@ def _refusal(database: Database, holder: Holder | None) -> LeaseRefused:
     )
 
 
+def _held_by_a_stranger(database: Database, holder: Holder, seen: str) -> LeaseRefused:
+    return LeaseRefused(
+        8001,
+        "another session holds the lease's lock",
+        seen=seen,
+        wanted="one operator at a time; the advisory lock (7331, 1) is for bluegreen",
+        hint="what is that session? When it is none of bluegreen, give its program "
+        f"another lock, or end it on {database.side} by "
+        f"`SELECT pg_terminate_backend({holder.pid})`, then run again",
+    )
+
+
 def describe_holder(holder: Holder) -> str:
     """`'bluegreen run db1 812', from 10.0.0.9, since 2026-05-04 01:02:03 UTC (3 s)`."""
     parts = [repr(holder.name)]
+    if not holder.name.startswith("bluegreen ") and holder.pid is not None:
+        parts = [f"process {holder.pid}", f"role {holder.role}", *parts]
     if holder.address:
         parts.append(f"from {holder.address}")
     if holder.since is not None and holder.age is not None:

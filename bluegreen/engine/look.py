@@ -21,11 +21,12 @@ from bluegreen.engine.status import (
     say_fence,
     say_way_back,
 )
-from bluegreen.model.errors import BluegreenError
+from bluegreen.model.errors import BluegreenError, LeaseRefused
 from bluegreen.model.history import fold
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.pointers.pointer import Pointer
+from bluegreen.postgres.belonging import why_foreign
 from bluegreen.postgres.channel import Channel, read_slot, read_subscription
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence import read_fence
@@ -50,16 +51,18 @@ def look(world: World, *, beat: bool = False) -> Status:
     Changes nothing, but for one row with `beat`: a heartbeat, which shows now whether
     the stream lives.
     """
-    sides = tuple(_side(world.on(side)) for side in Side)
+    sides = tuple(_side(world.on(side), world.name) for side in Side)
+    foreign = next((one.foreign for one in sides if one.foreign), "")
     # A side that is away is asked once: each try may take the connect timeout.
     away = {one.side for one in sides if one.problem}
     journal, story = _journal(world, away)
     state = fold(story)
     pointers = tuple(_pointer(pointer) for pointer in world.pointers)
-    streams = _streams(world, away)
+    # Under another name, or over a newer schema, what is ours is not known.
+    streams = () if foreign else _streams(world, away)
     doubts = doubts_of(state, sides, pointers, journal)
     scene = scene_of(world, story, state, away, green=sides[1].identity)
-    watches = _watches(scene, beat=beat)
+    watches = () if foreign else _watches(scene, beat=beat)
     return Status(
         name=world.name,
         serving=None if doubts else state.serving,
@@ -69,16 +72,19 @@ def look(world: World, *, beat: bool = False) -> Status:
         streams=streams,
         journal=journal,
         state=state,
-        way_back=say_way_back(state, sides[1].now, streams, watches),
+        way_back=f"in doubt: {foreign}"
+        if foreign
+        else say_way_back(state, sides[1].now, streams, watches),
         watches=watches,
         at=sides[1].now or sides[0].now,
     )
 
 
-def _side(database: Database) -> SideStatus:
+def _side(database: Database, name: str) -> SideStatus:
     try:
         identity, fence = read_identity(database), read_fence(database)
         holder = read_holder(database)
+        no = why_foreign(database, name)
         now = server_time(database)
     except BluegreenError as error:
         return SideStatus(database.side, database.address, problem=_why(error))
@@ -91,6 +97,7 @@ def _side(database: Database) -> SideStatus:
         tables=fence.tables,
         fence=say_fence(fence),
         lease=describe_holder(holder) if holder else "",
+        foreign=_why(no) if no else "",
     )
 
 
@@ -144,8 +151,17 @@ def _journal(
     world: World, away: Collection[Side]
 ) -> tuple[JournalStatus, Sequence[Record]]:
     """The one story; where one side is not seen, what the other tells of it."""
-    blue, green = (None if side in away else _told(world.on(side)) for side in Side)
+    told, unknown = {}, ""
+    for side in Side:
+        try:
+            told[side] = None if side in away else read_records(world.on(side))
+        except LeaseRefused as error:
+            told[side], unknown = None, _why(error)
+        except BluegreenError:
+            told[side] = None
+    blue, green = told[Side.BLUE], told[Side.GREEN]
     story, problem = _one_story(blue, green)
+    problem = unknown or problem
     count_blue = None if blue is None else len(blue)
     count_green = None if green is None else len(green)
     tail = tuple(story[-TAIL:])
@@ -169,13 +185,6 @@ def _one_story(
 def _newest(story: Sequence[Record]) -> tuple[int, int]:
     """The higher epoch wins, then the longer story."""
     return max((record.epoch for record in story), default=0), len(story)
-
-
-def _told(database: Database) -> Sequence[Record] | None:
-    try:
-        return read_records(database)
-    except BluegreenError:
-        return None
 
 
 def _why(error: BluegreenError) -> str:

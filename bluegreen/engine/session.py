@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from bluegreen.engine.journal import TwinJournal, open_journal
 from bluegreen.engine.lease import Lease
+from bluegreen.postgres.belonging import require_ours
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.house import rename
 from bluegreen.postgres.identity import require_pair
 
 
@@ -32,12 +34,21 @@ def engage(
 
     Raises:
         ServerRefused: 3001 a side cannot be reached; 3002 the two are no pair.
-        LeaseRefused: 8001 another operator holds the lease; 8002 two stories.
+        PlaybookRefused: 2009 they were set up under another name.
+        LeaseRefused: 8001 another operator holds the lease; 8002 two stories; 8004 a
+            newer bluegreen has set them up.
     """
     # Before the lease: in one database under two names we would meet our own lock.
     require_pair(blue, green)
+    require_ours((blue, green), playbook)
     with Lease(blue, green) as lease:
-        yield Engaged(lease, open_journal(blue, green, playbook, run))
+        # Once more: who held the lease before us may have set them up meanwhile.
+        seen = require_ours((blue, green), playbook)
+        journal = open_journal(blue, green, playbook, run)
+        if any(one.playbook not in {"", playbook} for one in seen):
+            for database in (blue, green):
+                rename(database, playbook)
+        yield Engaged(lease, journal)
 
 
 @contextmanager

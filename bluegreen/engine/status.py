@@ -32,6 +32,7 @@ class SideStatus:
         fence: `none`, `open`, `closed` or `half closed`; empty when not seen.
         lease: who holds the lease there; empty for nobody.
         says: the side that it says it is; empty before the first run.
+        foreign: why it is not this playbook's, or not this version's; empty when it is.
     """
 
     side: Side
@@ -43,6 +44,7 @@ class SideStatus:
     fence: str = ""
     lease: str = ""
     says: str = ""
+    foreign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ def doubts_of(
         for one in sides
         if one.says not in {"", str(one.side)}
     ]
+    doubts += [f"{one.side}: {one.foreign}" for one in sides if one.foreign]
     if journal.problem and not (gone and journal.green and journal.blue is None):
         doubts.append(journal.problem)
     if state.open_move is not None:

@@ -48,6 +48,11 @@ default, 11 ms with this."""
 _SESSION = {
     # A fenced side may be read-only by default; our sessions must still write.
     "default_transaction_read_only": "off",
+    # Our statements are written for it: each one sees what was committed before it.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    # A role or database may have it off; a few of our sessions ask for less.
+    "synchronous_commit": "on",
     "search_path": "pg_catalog, pg_temp",
     "lock_timeout": "0",
     "statement_timeout": "0",
@@ -96,6 +101,10 @@ class ServerGoneError(StepError):
             hint=f"see that {side} is up, then run `bluegreen status`",
         )
         self.side = side
+
+
+class PoolerRefused(ServerRefused):
+    """A pooler answered where the server itself was meant; code 3001."""
 
 
 class Database:
@@ -252,6 +261,7 @@ class Database:
             params["password"] = self._password.reveal()
         try:
             session = psycopg.connect(**params, autocommit=True, prepare_threshold=2)
+            _require_direct(session, self)
             # Not known to every version, so not among the start-up options.
             version = session.info.server_version
             known = [since for since in _TIMEOUTS if since <= version]
@@ -404,6 +414,32 @@ def wait_briefly_for_locks(session: psycopg.Connection[Row]) -> None:
         session.execute(
             sql.SQL("SELECT set_config('deadlock_timeout', %s, false)"), (QUICK_LOCKS,)
         )
+
+
+def _require_direct(session: psycopg.Connection[Row], database: Database) -> None:
+    """Refuse a session that a pooler has answered in the server's place.
+
+    A server says its own process id when it lets us in; a pooler makes one up. Behind a
+    pooler our locks belong to one of its connections, and our settings are not there.
+
+    Raises:
+        PoolerRefused: 3001.
+    """
+    said = session.info.backend_pid
+    row = session.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+    if row == (said,):
+        return
+    session.close()
+    raise PoolerRefused(
+        3001,
+        f"{database.side} was reached through a pooler: this is a pooler",
+        seen=f"{database.address} let us in as process {said}, and process "
+        f"{row[0] if row else '(none)'} answers",
+        wanted=f"a session on the server of {database.side} itself; nothing was "
+        "touched",
+        hint="give the host and port of PostgreSQL itself in the DSN; the pooler "
+        "belongs under `pointers`",
+    )
 
 
 def _address(params: Mapping[str, Any]) -> str:

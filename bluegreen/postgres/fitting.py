@@ -29,6 +29,7 @@ from bluegreen.postgres.compat_predicates import ask
 from bluegreen.postgres.compat_ways import read_ways
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.fitting_verdict import Fitting, Loss, Misfit, Stream
+from bluegreen.postgres.sequence_ranges import compare_ranges, read_ranges
 
 MOST_COUNTED = 10_000
 """Rows that stay behind are counted up to here: more says the same."""
@@ -66,7 +67,8 @@ def look_at_fit(
         misfits, unknown = _rows(own, way, stuck=stream.stuck)
         losses = tuple(_losses(own, way, verdicts))
     shape = tuple(v for v in verdicts if v.answer in _SHAPE)
-    return Fitting(stream, shape, misfits, losses, unknown)
+    ranges = compare_ranges(read_ranges(green), read_ranges(blue), Side.BLUE)
+    return Fitting(stream, shape, misfits, losses, unknown, tuple(ranges))
 
 
 def read_stream(blue: Database, green: Database, name: str) -> Stream:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from bluegreen.lint.compat.rules import RULES
 from bluegreen.lint.compat.verdict import Answer, Verdict
 from bluegreen.model.duration import format_bytes
+from bluegreen.postgres.sequence_ranges import SequenceMisfit, Tightness
 
 IN_STEP_BYTES = 1 << 20
 """A stream that is less behind applies; what it has not applied comes with the next
@@ -100,6 +101,7 @@ class Fitting:
         misfits: rows on green that do not fit.
         losses: what stays on green.
         unknown: questions that had no answer, and why.
+        sequences: those whose value does not fit blue's, or may come to it.
     """
 
     stream: Stream
@@ -107,11 +109,22 @@ class Fitting:
     misfits: tuple[Misfit, ...] = ()
     losses: tuple[Loss, ...] = ()
     unknown: tuple[str, ...] = ()
+    sequences: tuple[SequenceMisfit, ...] = ()
+
+    @property
+    def sequences_out(self) -> tuple[SequenceMisfit, ...]:
+        """Those at which a rollback would stop."""
+        return tuple(one for one in self.sequences if one.how is Tightness.OUT)
+
+    @property
+    def sequences_near(self) -> tuple[SequenceMisfit, ...]:
+        """Those that are about to come to it."""
+        return tuple(one for one in self.sequences if one.how is Tightness.NEAR)
 
     @property
     def answer(self) -> Fits:
         """No as soon as one thing says no; yes only when everything could be seen."""
-        if self.misfits or not self.stream.present:
+        if self.misfits or self.sequences_out or not self.stream.present:
             return Fits.NO
         if any(v.answer in {Answer.BREAK, Answer.APP} for v in self.shape):
             return Fits.NO
@@ -128,8 +141,9 @@ def say_fit(fitting: Fitting) -> str:
         case Fits.UNKNOWN:
             return f"unknown: {reasons(fitting)[0]}"
         case _:
-            left = say_losses(fitting)
-            return f"yes{'; ' + left if left else ''}"
+            near = [one.says for one in fitting.sequences_near]
+            told = [one for one in (say_losses(fitting), *near) if one]
+            return "; ".join(["yes", *told])
 
 
 def reasons(fitting: Fitting) -> list[str]:
@@ -141,6 +155,7 @@ def reasons(fitting: Fitting) -> list[str]:
         some = f": {'; '.join(one.rows)}" if one.rows else ""
         more = " …" if one.count > len(one.rows) else ""
         found.append(f"{one.where}: {rows} on green do not fit blue{some}{more}")
+    found += [one.says for one in fitting.sequences_out]
     found += [
         f"{v.where}: {v.why}"
         for v in fitting.shape
@@ -179,4 +194,6 @@ def mends(fitting: Fitting) -> list[str]:
     """What makes it fit, one line for each rule that is hurt."""
     rules = [m.rule for m in fitting.misfits]
     rules += [v.rule for v in fitting.shape if v.answer in {Answer.BREAK, Answer.APP}]
-    return [RULES[rule].mend for rule in dict.fromkeys(rules)]
+    told = [RULES[rule].mend for rule in dict.fromkeys(rules)]
+    tight = fitting.sequences_out or fitting.sequences_near
+    return [*(f"on {one.on}: {one.repair}" for one in tight), *told]

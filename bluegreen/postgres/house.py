@@ -14,14 +14,20 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from bluegreen.model.errors import ServerRefused
+from bluegreen.model.errors import LeaseRefused, ServerRefused
+from bluegreen.model.side import Side
 from bluegreen.postgres import fence_sql
-from bluegreen.postgres.database import Database
+from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.identity import other_side
 from bluegreen.postgres.quoting import quote_name
 
 VERSION = 4
 """Raised whenever a statement below changes what an installed schema holds."""
+
+BUILD_WAIT = "10s"
+"""The schema is made in a second; who holds the lock for longer does something else."""
+
+_LOCK_NOT_AVAILABLE = "55P03"
 
 _TABLES = """
 CREATE SCHEMA IF NOT EXISTS bluegreen;
@@ -36,6 +42,9 @@ CREATE TABLE IF NOT EXISTS bluegreen.identity (
 );
 COMMENT ON TABLE bluegreen.identity IS
     'Who this database is. Never published or copied.';
+
+-- Nothing is in it. Its lock is the lease where a stranger has the advisory one.
+CREATE TABLE IF NOT EXISTS bluegreen.lease (one boolean);
 
 CREATE TABLE IF NOT EXISTS bluegreen.journal (
     seq bigint PRIMARY KEY,
@@ -168,12 +177,17 @@ def require_right(database: Database) -> None:
 def build(database: Database, playbook: str) -> None:
     """Make our schema, or bring it to this version. Repeating it changes nothing.
 
+    A newer version is left alone: it is asked behind the lock, so that one that comes
+    up at this moment is seen.
+
     Raises:
         ServerRefused: 3002; the database calls itself the other side.
+        LeaseRefused: 8004 a newer version is there; 8001 another session holds the
+            lock of the build.
     """
     with database.transaction() as session:
-        # Two operators may build at once; the second waits and finds it done.
-        session.execute(sql.SQL("SELECT pg_advisory_xact_lock(7331, 0)"))
+        _lock_build(database)
+        _refuse_newer(database)
         session.execute(sql.SQL(_TABLES))
         session.execute(sql.SQL(fence_sql.STATE))
         session.execute(sql.SQL(fence_sql.ROUTINES))
@@ -188,6 +202,80 @@ def build(database: Database, playbook: str) -> None:
             (str(database.side), playbook, VERSION),
         )
         _refuse_other_side(database)
+
+
+def rename(database: Database, playbook: str) -> None:
+    """Set the playbook's name; for a pair on which nothing carries the former one."""
+    database.run(
+        sql.SQL("UPDATE bluegreen.identity SET playbook = %s WHERE playbook <> %s"),
+        (playbook, playbook),
+    )
+
+
+def version_of_schema(database: Database) -> int:
+    """The version of our schema there; 0 where it is missing."""
+    if database.value(sql.SQL("SELECT to_regclass('bluegreen.identity') IS NULL")):
+        return 0
+    found = database.rows(sql.SQL("SELECT version FROM bluegreen.identity"))
+    return int(found[0][0]) if found else 0
+
+
+def newer(side: Side, address: str, version: int) -> LeaseRefused:
+    """The refusal of a schema that a newer bluegreen has made."""
+    return LeaseRefused(
+        8004,
+        f"{side} was set up by a newer bluegreen",
+        seen=f"{address} has our schema in version {version}",
+        wanted=f"version {VERSION} or older, which this bluegreen knows; nothing was "
+        "touched",
+        hint="use the bluegreen that set it up, or a newer one; `bluegreen --version`",
+    )
+
+
+def _lock_build(database: Database) -> None:
+    """Two operators may build at once; the second waits and finds it done.
+
+    Anybody may take an advisory lock, so the wait has an end, and who holds it a name.
+
+    Raises:
+        LeaseRefused: 8001.
+    """
+    try:
+        with database.transaction() as session:
+            session.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(BUILD_WAIT))
+            session.execute(sql.SQL("SELECT pg_advisory_xact_lock(7331, 0)"))
+            session.execute(sql.SQL("SET LOCAL lock_timeout = 0"))
+    except SqlError as error:
+        if error.sqlstate != _LOCK_NOT_AVAILABLE:
+            raise
+        raise _build_is_held(database) from None
+
+
+def _build_is_held(database: Database) -> LeaseRefused:
+    holders = database.rows(
+        sql.SQL(
+            "SELECT a.pid, a.usename::text, coalesce(a.application_name, '')"
+            " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+            " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2"
+            " AND (l.classid, l.objid) = (7331::oid, 0::oid)"
+        )
+    )
+    return LeaseRefused(
+        8001,
+        f"another session holds the lock under which our schema is made on "
+        f"{database.side}",
+        seen="\n".join(
+            f"process {pid}, role {role}, {name!r}" for pid, role, name in holders
+        ),
+        wanted="the advisory lock (7331, 0), which only bluegreen uses, free",
+        hint="wait until that session has ended, or end it by "
+        "`SELECT pg_terminate_backend(PROCESS)`, then run again",
+    )
+
+
+def _refuse_newer(database: Database) -> None:
+    if (version := version_of_schema(database)) > VERSION:
+        raise newer(database.side, database.address, version)
 
 
 def remove(database: Database) -> None:

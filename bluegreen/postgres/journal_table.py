@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres.database import Database
 
@@ -33,6 +34,9 @@ def read_records(database: Database, after: int = 0) -> list[Record]:
     """All records with a number above `after`, oldest first.
 
     A database without our schema has none.
+
+    Raises:
+        LeaseRefused: 8004, a record is of a kind that only a newer version knows.
     """
     if not has_journal(database):
         return []
@@ -42,7 +46,17 @@ def read_records(database: Database, after: int = 0) -> list[Record]:
         ),
         (after,),
     )
-    return [_record(row) for row in rows]
+    try:
+        return [_record(row) for row in rows]
+    except ValueError as error:
+        raise LeaseRefused(
+            8004,
+            f"{database.side} was set up by a newer bluegreen",
+            seen=f"its journal has a record that this one does not know: {error}",
+            wanted="records of kinds that this bluegreen knows; nothing was touched",
+            hint="use the bluegreen that wrote it, or a newer one; "
+            "`bluegreen --version`",
+        ) from None
 
 
 def has_moved(database: Database) -> bool:

@@ -24,6 +24,7 @@ from bluegreen.postgres.activity import (
 from bluegreen.postgres.collations import Collation, read_collation
 from bluegreen.postgres.contents import Contents, read_contents, read_filled_tables
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.durability import Unsafe, read_unsafe, read_unvacuumed
 from bluegreen.postgres.extensions import Extensions, read_extensions
 from bluegreen.postgres.identity import Identity, read_identity
 from bluegreen.postgres.relations import Relation, read_relations
@@ -35,6 +36,7 @@ from bluegreen.postgres.roles import (
     read_role_settings,
     read_roles,
 )
+from bluegreen.postgres.sequence_ranges import SequenceRange, read_ranges
 from bluegreen.postgres.settings import Settings, read_settings
 from bluegreen.postgres.streams import Streams, read_streams
 
@@ -50,6 +52,9 @@ class ServerFacts:
             trip.
         peer_password: what the other side would connect with has a password.
         asks_password: the server wanted one from our own session.
+        unsafe: settings that make a commit no promise, or hide damage.
+        unvacuumed: tables that autovacuum leaves alone by their own option.
+        sequences: where each goes, and where it stands.
         filled: tables that take up space, `schema.table`; read when asked for.
     """
 
@@ -74,6 +79,9 @@ class ServerFacts:
     prepared: tuple[PreparedTransaction, ...] = ()
     clients: tuple[Clients, ...] = ()
     filled: frozenset[str] = frozenset()
+    unsafe: tuple[Unsafe, ...] = ()
+    unvacuumed: tuple[str, ...] = ()
+    sequences: tuple[SequenceRange, ...] = ()
 
     @property
     def major(self) -> int:
@@ -82,7 +90,7 @@ class ServerFacts:
 
 
 def read_server_facts(database: Database, *, filled: bool = False) -> ServerFacts:
-    """Read one side. Changes nothing; about 25 catalog queries.
+    """Read one side. Changes nothing; about 30 catalog queries.
 
     None of them waits for a table that is locked, but for `filled`.
 
@@ -113,6 +121,9 @@ def read_server_facts(database: Database, *, filled: bool = False) -> ServerFact
         prepared=read_prepared_transactions(database),
         clients=read_clients(database),
         filled=read_filled_tables(database) if filled else frozenset(),
+        unsafe=read_unsafe(database),
+        unvacuumed=read_unvacuumed(database),
+        sequences=read_ranges(database),
     )
 
 

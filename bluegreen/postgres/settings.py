@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from bluegreen.postgres.database import Database
+from bluegreen.postgres.database import Database, Row
 
 RESULT_SETTINGS = (
     "TimeZone",
@@ -71,8 +71,17 @@ _UNITS = {
 }
 _AMOUNT = re.compile(r"\s*([-+]?\d+(?:\.\d*)?)\s*([A-Za-z]*)\s*")
 
-# Where pg_settings shows what holds for this session only, not for the server.
-_SESSION_SOURCES = ("client", "session", "user", "database user", "database")
+SESSION_SOURCES = (
+    "client",
+    "session",
+    "user",
+    "database user",
+    "database",
+    "global",
+)
+"""Where pg_settings shows what holds for this session only, not for the server."""
+
+_UNPINNED = ("default_transaction_isolation", "synchronous_commit")
 
 _LIST_SETTINGS = {"search_path", "temp_tablespaces", "session_preload_libraries"}
 
@@ -124,12 +133,18 @@ def read_settings(database: Database) -> Settings:
     texts: dict[str, str | None] = {}
     units: dict[str, str] = {}
     names = [*_CAPACITY_SETTINGS, *RESULT_SETTINGS]
-    for name, text, unit, source, built_in in database.rows(_SETTINGS, (names,)):
+    for name, text, unit, source, built_in in _read(database, names):
         units[name] = unit
         texts[name] = text
-        if source in _SESSION_SOURCES:
+        if source in SESSION_SOURCES:
             texts[name] = _for_others(in_files, name, built_in)
     return Settings(texts, units)
+
+
+def _read(database: Database, names: list[str]) -> list[Row]:
+    """By a session that does not pin those which the role may not see in the file."""
+    with database.connect(leave=_UNPINNED) as own, database.translated():
+        return own.execute(_SETTINGS, (names,)).fetchall()
 
 
 def is_list(name: str) -> bool:

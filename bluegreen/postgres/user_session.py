@@ -21,7 +21,15 @@ from bluegreen.postgres.identity import issue_pass, withdraw_pass
 from bluegreen.postgres.locks import held_locks
 
 THEIRS = frozenset(
-    {"search_path", "DateStyle", "IntervalStyle", "TimeZone", "client_min_messages"}
+    {
+        "search_path",
+        "DateStyle",
+        "IntervalStyle",
+        "TimeZone",
+        "client_min_messages",
+        "default_transaction_isolation",
+        "default_transaction_deferrable",
+    }
 )
 """Settings on which the meaning of the user's SQL rests; not pinned by us."""
 

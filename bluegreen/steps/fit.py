@@ -59,7 +59,7 @@ class CheckFit(Action["Fitting | None"]):
                 6001,
                 "blue does not take what was written on green",
                 seen="\n".join(reasons(facts)),
-                wanted="every row of green fits blue's types, constraints and labels",
+                wanted=_wanted(facts),
                 hint="\n".join(
                     [*mends(facts), "then `bluegreen rollback --check` once more"]
                 ),
@@ -75,6 +75,12 @@ class CheckFit(Action["Fitting | None"]):
         return {}
 
 
+def _wanted(facts: Fitting) -> str:
+    if facts.sequences_out and not facts.misfits:
+        return "every sequence's value on green fits blue's sequence"
+    return "every row of green fits blue's types, constraints and labels"
+
+
 def _refuses(facts: Fitting) -> bool:
     """Whether rows would stay behind that this look knows of. Pure.
 
@@ -85,7 +91,7 @@ def _refuses(facts: Fitting) -> bool:
     if not facts.stream.present:
         return False
     unfit = facts.answer is Fits.NO and not facts.stream.in_step
-    return bool(facts.misfits) or unfit
+    return bool(facts.misfits or facts.sequences_out) or unfit
 
 
 def progress_of(fitting: Fitting) -> Progress:
@@ -96,6 +102,7 @@ def progress_of(fitting: Fitting) -> Progress:
         "misfits": [asdict(one) for one in fitting.misfits],
         "losses": [asdict(one) for one in fitting.losses],
         "unknown": list(fitting.unknown),
+        "sequences": [asdict(one) for one in fitting.sequences],
     }
     return Progress(SEEN, f"fits blue: {say_fit(fitting)}", values=values)
 

@@ -1,6 +1,6 @@
 """The step `hold`: the window in which rollback is promised.
 
-Owns when the window opens and ends, by green's clock.
+Owns when the window opens and ends, by green's clock, as long as blue's agrees.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from bluegreen.model.clock import host_time
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
+from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
 from bluegreen.postgres.journal_table import server_time
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
+from bluegreen.steps.release.clocks import Clocks
 from bluegreen.steps.world import World
 
 
@@ -34,10 +36,18 @@ class Hold(Step):
 
 @dataclass(frozen=True, slots=True)
 class WindowFacts:
-    """What the journal tells of the window, and green's clock."""
+    """What the journal tells of the window, and the clocks.
+
+    Attributes:
+        now: green's.
+        blue_now: blue's, a second witness; None where it was not asked.
+        host_now: of the machine that we run on.
+    """
 
     state: State
     now: datetime
+    blue_now: datetime | None = None
+    host_now: datetime | None = None
 
 
 class OpenWindow(Action[WindowFacts]):
@@ -54,8 +64,11 @@ class OpenWindow(Action[WindowFacts]):
         self.window = window
 
     def observe(self, world: World) -> WindowFacts:
-        """The journal and green's clock."""
-        return WindowFacts(fold(world.journal.records()), server_time(world.green))
+        """The journal, and while no end is fixed every clock."""
+        state, now = fold(world.journal.records()), server_time(world.green)
+        if state.serving is not Side.GREEN or state.window_end is not None:
+            return WindowFacts(state, now)
+        return WindowFacts(state, now, server_time(world.blue), host_time())
 
     def judge(self, facts: WindowFacts) -> Verdict:
         """Only after the way back was proved is there something to promise."""
@@ -64,7 +77,7 @@ class OpenWindow(Action[WindowFacts]):
             return NotYet("green does not serve, or the way back is not open")
         end = facts.state.window_end
         if end is None:
-            return Needed("no window was opened since the cutover")
+            return _clock_off(facts) or Needed("no window was opened since the cutover")
         return Satisfied(f"until {end:%Y-%m-%d %H:%M:%S} UTC")
 
     def act(self, world: World, facts: WindowFacts) -> Result:
@@ -72,3 +85,17 @@ class OpenWindow(Action[WindowFacts]):
         until = (facts.now + self.window).isoformat()
         world.journal.append(Kind.WINDOW_OPENED, action=self.id, body={"until": until})
         return {"until": until}
+
+
+def _clock_off(facts: WindowFacts) -> Refused | None:
+    clocks = Clocks(facts.now, facts.blue_now, facts.host_now)
+    if clocks.agree:
+        return None
+    return Refused(
+        4001,
+        f"no window is promised: {clocks.problem()}",
+        seen=clocks.say(),
+        wanted="two clocks that agree; the window's end is an absolute time by green's",
+        hint="set the wrong clock right (chrony, ntpd), then run again; rollback is "
+        "open meanwhile",
+    )

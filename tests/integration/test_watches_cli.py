@@ -83,6 +83,8 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
         "kept-wal",
         "schema-drift",
         "foreign-slots",
+        "sequences",
+        "settings",
         "transactions",
     }
     metrics = read(call("status", playbook, "--prometheus").require().out)

@@ -398,7 +398,8 @@ class Session:
 
     def holder(self, _: str, params: Sequence[Any]) -> Rows:
         found = self.server.locks.get(tuple(params))
-        return [(found.actor.name, None, None, None)] if found else []
+        told = (found.actor.name, None, None, None, 1, "sim", True) if found else ()
+        return [told] if told else []
 
     def holds_lease(self, *_: Any) -> Rows:
         return [(int(self.server.locks.get((7331, 1)) is self),)]
@@ -461,6 +462,8 @@ Handler = Callable[[Session, str, Sequence[Any]], Rows | None]
 _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("to_regclass('bluegreen.journal') IS NOT NULL", Session.yes),
     ("to_regclass('bluegreen.identity') IS NULL", Session.no),
+    ("UNION SELECT pubname::text FROM", Session.clients),
+    ("to_regclass('bluegreen.lease') IS NOT NULL", Session.no),
     ("SELECT version FROM bluegreen.identity", Session.house_version),
     ("SELECT seq, at, kind", Session.journal_rows),
     ("INSERT INTO bluegreen.journal", Session.add_record),
@@ -525,8 +528,8 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("SELECT current_database()", Session.name),
     ("SELECT pg_try_advisory_lock(", Session.lock),
     ("count(pg_terminate_backend(l.pid))", Session.end_switches),
-    ("SELECT a.application_name", Session.holder),
-    ("SELECT count(*) FROM pg_catalog.pg_locks", Session.holds_lease),
+    ("SELECT coalesce(a.application_name", Session.holder),
+    ("SELECT least(count(*), 1) FROM pg_catalog.pg_locks", Session.holds_lease),
     ("pg_advisory_unlock_all()", Session.release),
     ("SELECT pid, coalesce(usename", Session.clients),
     ("obj_description(t.tgfoid", Session.clients),

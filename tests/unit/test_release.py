@@ -190,6 +190,10 @@ REFUSED: dict[str, tuple[ReleaseFacts, str]] = {
         good(blue_now=NOON - timedelta(seconds=61)),
         "the clocks of blue and green are 1 min 1 s apart",
     ),
+    "another name's stream is left": (
+        good(leftovers=("bluegreen_shop_2_from_green on green",)),
+        "another playbook's stream is still there",
+    ),
     "a client is on blue": (good(clients=(PSQL,)), "1 clients are connected to blue"),
     "many clients are on blue": (
         good(clients=(PSQL,) * 30),
@@ -306,7 +310,7 @@ def test_it_waits(name: str) -> None:
 
 
 PARTS = (
-    ("state", "now", "blue_now"),
+    ("state", "now", "blue_now", "host_now"),
     ("blue", "green", "known"),
     ("pointers",),
     ("reached",),
@@ -314,6 +318,7 @@ PARTS = (
     ("clients",),
     ("forward",),
     ("others",),
+    ("leftovers",),
     ("backup",),
     ("fault",),
 )

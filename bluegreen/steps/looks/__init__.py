@@ -27,8 +27,13 @@ from bluegreen.steps.looks.contents import (
     look_at_event_triggers,
     look_at_invalid_indexes,
     look_at_large_objects,
+    look_at_sequence_ranges,
     look_at_sequences,
     look_at_triggers,
+)
+from bluegreen.steps.looks.durability import (
+    look_at_durability,
+    look_at_unvacuumed_tables,
 )
 from bluegreen.steps.looks.identity import (
     look_at_full_identities,
@@ -71,6 +76,8 @@ LOOKS: tuple[Look, ...] = (
     look_at_capacity,
     look_at_kept_wal,
     look_at_standbys,
+    look_at_durability,
+    look_at_unvacuumed_tables,
     look_at_table_identities,
     look_at_full_identities,
     look_at_unlogged_tables,
@@ -80,6 +87,7 @@ LOOKS: tuple[Look, ...] = (
     look_at_columns,
     look_at_large_objects,
     look_at_sequences,
+    look_at_sequence_ranges,
     look_at_triggers,
     look_at_event_triggers,
     look_at_constraints,

@@ -9,6 +9,7 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
 from bluegreen.postgres.contents import ApplyTrigger
 from bluegreen.postgres.quoting import quote_name
+from bluegreen.postgres.sequence_ranges import Tightness, compare_ranges
 from bluegreen.postgres.server_facts import ServerFacts
 from bluegreen.steps.looks.intent import Intent, listed
 
@@ -52,6 +53,29 @@ def look_at_sequences(
             f"{count} sequences",
             "they are not streamed; the cutover sets them exactly, inside the pause",
         )
+
+
+def look_at_sequence_ranges(
+    blue: ServerFacts, green: ServerFacts, intent: Intent
+) -> Iterator[Finding]:
+    """Values that the other side's sequence would not take, now or one day."""
+    if not intent.copied:
+        return
+    ways = ((blue, green), (green, blue))
+    for giver, taker in ways:
+        for one in compare_ranges(giver.sequences, taker.sequences, taker.side):
+            out = one.how is Tightness.OUT
+            yield Finding(
+                "sequence-range",
+                taker.side,
+                one.says,
+                f"a move to {taker.side} sets it inside the pause, and would back out"
+                if out
+                else f"once its value is beyond, no move to {taker.side} is possible",
+                one.repair,
+                # Green's own values are replaced by blue's at the cutover.
+                blocks=out and taker.side is Side.GREEN,
+            )
 
 
 def look_at_triggers(

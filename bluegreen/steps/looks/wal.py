@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
+from bluegreen.postgres.durability import Harm, as_bool
 from bluegreen.postgres.server_facts import ServerFacts
 from bluegreen.steps.looks.intent import Intent
+from bluegreen.steps.looks.roles import whose
 
 _LEAST_KEPT = 1024**3  # bytes; WAL goes on being made during the initial copy
 _LEAST_IDLE_S = 24 * 3600  # a slot rests while green is migrated
@@ -96,16 +98,29 @@ def look_at_standbys(
     for facts in (blue, green):
         names = facts.settings.text("synchronous_standby_names") or ""
         commit = facts.settings.text("synchronous_commit")
-        if commit == "off":
-            yield Finding(
-                "asynchronous-commit",
-                facts.side,
-                "synchronous_commit is off",
-                "a crash may lose the application's last commits, as it always "
-                "could; our own records are committed synchronously",
-            )
-        elif names and commit != "local":
+        yield from _look_at_asynchronous(facts, commit)
+        if commit != "off" and names and commit != "local":
             yield from _look_at_names(facts, names)
+
+
+def _look_at_asynchronous(facts: ServerFacts, commit: str | None) -> Iterator[Finding]:
+    whose_ = ["the server"] if as_bool(commit or "") is False else []
+    whose_ += [
+        whose(setting, facts)
+        for setting in facts.role_settings
+        if setting.name.lower() == "synchronous_commit"
+        and as_bool(setting.value) is False
+    ]
+    kept = not any(one.harm is Harm.CRASH for one in facts.unsafe)
+    ours = "; our own records are committed synchronously" if kept else ""
+    for who in whose_:
+        yield Finding(
+            "asynchronous-commit",
+            facts.side,
+            "synchronous_commit is off"
+            + ("" if who == "the server" else f" for {who}"),
+            f"a crash may lose the application's last commits{ours}",
+        )
 
 
 def _look_at_names(facts: ServerFacts, names: str) -> Iterator[Finding]:

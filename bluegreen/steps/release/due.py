@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bluegreen.backups.pg_dump import find_fault
 from bluegreen.backups.proof import BackupProof
+from bluegreen.model.clock import host_time
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.history import State, fold
@@ -18,6 +19,7 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused, Satisfied, Verdict
 from bluegreen.pointers.pointer import PointerFacts
+from bluegreen.postgres.belonging import read_stream_names
 from bluegreen.postgres.channel import Channel, SubscriptionFacts, read_subscription
 from bluegreen.postgres.clients import ClientSession, read_clients
 from bluegreen.postgres.fence import FenceFacts, read_fence
@@ -25,11 +27,8 @@ from bluegreen.postgres.identity import Identity, read_identity
 from bluegreen.postgres.journal_table import server_time
 from bluegreen.postgres.streams import read_slots
 from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.release.clocks import Clocks
 from bluegreen.steps.world import World
-
-CLOCKS_APART = timedelta(minutes=1)
-"""NTP keeps hosts within milliseconds; a clock that is further off than the other
-server's may have jumped past the window's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,8 @@ class ReleaseFacts:
         clients: sessions on blue that are not ours.
         forward: a subscription by which green would still follow blue.
         others: logical slots of others on blue: somebody else still follows it.
+        leftovers: what another playbook's name has left on either side, in words.
+        host_now: the clock of the machine that we run on, a third witness.
         backup: the newest backup of blue in the journal.
         fault: what is wrong with it.
     """
@@ -68,6 +69,8 @@ class ReleaseFacts:
     backup: BackupProof | None
     fault: str
     others: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
+    host_now: datetime | None = None
 
 
 def read_release(world: World) -> ReleaseFacts:
@@ -94,6 +97,13 @@ def read_release(world: World) -> ReleaseFacts:
             for slot in read_slots(world.blue)
             if slot.here and slot.name not in ours
         ),
+        leftovers=tuple(
+            f"{name} on {side}"
+            for side in Side
+            for name in read_stream_names(world.on(side))
+            if name not in ours
+        ),
+        host_now=host_time(),
         # The whole archive is read for this, so only once the window is over.
         fault=find_fault(backup) if backup and _is_over(state, now) else "",
     )
@@ -232,12 +242,11 @@ def _not_due(facts: ReleaseFacts) -> Verdict | None:
     if facts.now < end:
         left = format_duration(end - facts.now)
         return NotYet(f"the window ends at {end:%Y-%m-%d %H:%M:%S} UTC, in {left}")
-    apart = abs(facts.now - facts.blue_now)
-    if apart > CLOCKS_APART:
+    clocks = Clocks(facts.now, facts.blue_now, facts.host_now)
+    if not clocks.agree:
         return _no(
-            f"the clocks of blue and green are {format_duration(apart)} apart",
-            f"blue says {facts.blue_now:%Y-%m-%d %H:%M:%S}, "
-            f"green {facts.now:%Y-%m-%d %H:%M:%S} UTC",
+            clocks.problem(),
+            clocks.say(),
             "two servers that agree that the window is over",
             "set the wrong clock right, then try again",
         )
@@ -265,6 +274,15 @@ def _still_needed(facts: ReleaseFacts) -> Verdict | None:
             "a subscription on green is enabled",
             "the forward stream retired",
             "run `bluegreen run` again; it retires the stream",
+        )
+    if facts.leftovers:
+        return _no(
+            "another playbook's stream is still there",
+            ", ".join(facts.leftovers),
+            "no slot, publication or subscription of bluegreen but this playbook's",
+            "is another playbook at work on these databases? End it with "
+            "`bluegreen decommission` first. What is left of a playbook that was "
+            "renamed: give it its former name back, or drop these by hand",
         )
     if facts.others:
         return _no(

@@ -1,22 +1,26 @@
 """The quarantine: blue stands fenced and whole for a while before it is taken down.
 
-Owns how long, from the release by green's clock, and the last look at who still needs
-blue. All refusals before the release are in `due.py`.
+Owns how long, from the release by green's clock with a second one as its witness, and
+the last look at who still needs blue. All refusals before the release are in `due.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from bluegreen.model.clock import host_time
 from bluegreen.model.duration import format_duration
+from bluegreen.model.errors import ServerRefused
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused, Satisfied, Verdict
 from bluegreen.pointers.pointer import PointerFacts
+from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.fence import FenceFacts, read_fence
 from bluegreen.postgres.journal_table import server_time
 from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.release.clocks import Clocks
 from bluegreen.steps.world import World
 
 
@@ -30,6 +34,8 @@ class QuarantineFacts:
         begun: whether the command was begun before; blue may be gone then.
         fence: blue's fence; None where blue was not asked.
         pointers: each pointer by id.
+        blue_now: blue's clock, a second witness; None where blue was not asked.
+        host_now: the clock of the machine that we run on.
     """
 
     released: datetime | None
@@ -37,6 +43,8 @@ class QuarantineFacts:
     begun: bool = False
     fence: FenceFacts | None = None
     pointers: dict[str, PointerFacts] | None = None
+    blue_now: datetime | None = None
+    host_now: datetime | None = None
 
 
 class AwaitQuarantine(Action[QuarantineFacts]):
@@ -62,15 +70,24 @@ class AwaitQuarantine(Action[QuarantineFacts]):
         begun = any(
             r.kind is Kind.INTENT and r.action == self._command for r in records
         )
-        if begun or released is None or now < released + self.quarantine:
-            return QuarantineFacts(released, now, begun)
+        facts = QuarantineFacts(released, now, begun, host_now=host_time())
+        if released is None or (now < released + self.quarantine and not begun):
+            return facts
         pointers = {pointer.id: pointer.observe() for pointer in world.pointers}
-        return QuarantineFacts(released, now, begun, read_fence(world.blue), pointers)
+        facts = replace(facts, pointers=pointers)
+        try:
+            fence, blue_now = read_fence(world.blue), server_time(world.blue)
+        except (ServerGoneError, ServerRefused):
+            if not begun:
+                raise
+            return facts  # The command may have taken it down already.
+        return replace(facts, fence=fence, blue_now=blue_now)
 
     def judge(self, facts: QuarantineFacts) -> Verdict:
         """Time first; then nothing may lead to blue, and blue must take no writes."""
         if facts.begun:
-            return Satisfied("the command was begun before")
+            # It will be run again: whoever took blue back meanwhile must be seen.
+            return _taken_back(facts) or Satisfied("the command was begun before")
         if facts.released is None:
             return NotYet("blue is not released yet")
         until = facts.released + self.quarantine
@@ -80,13 +97,28 @@ class AwaitQuarantine(Action[QuarantineFacts]):
                 f"blue was released and is kept until {until:%Y-%m-%d %H:%M:%S} UTC, "
                 f"for {left} more"
             )
-        return _taken_back(facts) or Satisfied(
-            f"it ended at {until:%Y-%m-%d %H:%M} UTC"
+        return (
+            _clock_off(facts)
+            or _taken_back(facts)
+            or Satisfied(f"it ended at {until:%Y-%m-%d %H:%M} UTC")
         )
 
     def act(self, world: World, facts: QuarantineFacts) -> Result:
         """Nothing to do but wait."""
         return {}
+
+
+def _clock_off(facts: QuarantineFacts) -> Refused | None:
+    clocks = Clocks(facts.now, facts.blue_now, facts.host_now)
+    if clocks.agree:
+        return None
+    return Refused(
+        7002,
+        clocks.problem(),
+        seen=clocks.say(),
+        wanted="two clocks that agree that the quarantine is over",
+        hint="set the wrong clock right, then try again; nothing was destroyed",
+    )
 
 
 def _taken_back(facts: QuarantineFacts) -> Refused | None:
@@ -99,6 +131,8 @@ def _taken_back(facts: QuarantineFacts) -> Refused | None:
                 wanted="every pointer on green",
                 hint="who moved it since blue was released? Nothing was destroyed",
             )
+    if facts.begun and facts.fence is None:
+        return None
     if facts.fence is None or not facts.fence.is_closed:
         return Refused(
             7002,

@@ -15,7 +15,9 @@ from bluegreen.steps.watches.drift import WatchDrift
 from bluegreen.steps.watches.foreign_slots import WatchForeignSlots
 from bluegreen.steps.watches.heartbeats import WatchHeartbeats
 from bluegreen.steps.watches.kept_wal import WatchKeptWal
+from bluegreen.steps.watches.sequences import WatchSequences
 from bluegreen.steps.watches.servers import WatchServers
+from bluegreen.steps.watches.settings import WatchSettings
 from bluegreen.steps.watches.stream import WatchStream
 from bluegreen.steps.watches.transactions import WatchTransactions
 from bluegreen.steps.watches.watch import Scene, Stops, Watch, Watched, look_through
@@ -26,7 +28,9 @@ WATCHES: tuple[Watch[Any], ...] = (
     WatchHeartbeats(),
     WatchStream(),
     WatchWayBackFits(),
+    WatchSequences(),
     WatchServers(),
+    WatchSettings(),
     WatchKeptWal(),
     WatchDrift(),
     WatchForeignSlots(),

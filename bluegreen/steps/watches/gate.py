@@ -19,7 +19,9 @@ from bluegreen.steps.action import Action, Result
 from bluegreen.steps.watches.drift import RememberSchema
 from bluegreen.steps.watches.every import look_round, scene_of
 from bluegreen.steps.watches.heartbeats import WatchHeartbeats, is_fresh
+from bluegreen.steps.watches.sequences import WatchSequences
 from bluegreen.steps.watches.servers import WatchServers
+from bluegreen.steps.watches.settings import WatchSettings
 from bluegreen.steps.watches.stream import WatchStream
 from bluegreen.steps.watches.watch import Standing, Stops, Watched
 from bluegreen.steps.world import World
@@ -31,10 +33,19 @@ up to then; two markers prove the rest right before the pause."""
 ARRIVES_WITHIN = timedelta(seconds=30)
 """Nobody waits for the act; a stream that is behind is told of by the markers."""
 
-AGAINST_A_ROLLBACK = frozenset({WatchHeartbeats.id, WatchServers.id, WatchStream.id})
-"""Watches that stop the way back: a rollback over these would leave writes behind, or
-lead to another server. It is asked for on a bad night, so what a cutover would wait
-for, DDL by somebody or much WAL, is told and no more."""
+AGAINST_A_ROLLBACK = frozenset(
+    {
+        WatchHeartbeats.id,
+        WatchSequences.id,
+        WatchServers.id,
+        WatchSettings.id,
+        WatchStream.id,
+    }
+)
+"""Watches that stop the way back: a rollback over these would leave writes behind,
+lead to another server, or to one that does not keep what it commits, or back out in
+its pause. It is asked for on a bad night, so what a cutover would wait for, DDL by
+somebody or much WAL, is told and no more."""
 
 _POLL_S = 0.05
 

@@ -59,7 +59,11 @@ class WatchWayBackFits(Watch["Fitting"]):
     def judge(self, facts: Fitting, limits: Limits) -> Iterator[Watched]:
         """The first reason in words, every misfit in numbers."""
         standing = _STANDINGS[facts.answer]
+        if standing is Standing.GOOD and facts.sequences_near:
+            standing = Standing.ODD
         do = ""
+        if standing is Standing.ODD:
+            do = "; ".join(mends(facts))
         if standing is Standing.BAD:
             do = "; ".join(
                 [*mends(facts), "`bluegreen rollback --check` names the rows"]

@@ -17,9 +17,11 @@ from bluegreen.postgres.activity import (
 )
 from bluegreen.postgres.collations import Collation
 from bluegreen.postgres.contents import ApplyTrigger, Constraint, Contents
+from bluegreen.postgres.durability import Unsafe
 from bluegreen.postgres.extensions import Extensions, Offer
 from bluegreen.postgres.relations import Column, UniqueIndex
 from bluegreen.postgres.roles import Rights, Role, RoleSetting
+from bluegreen.postgres.sequence_ranges import SequenceRange
 from bluegreen.postgres.streams import Slot, Streams, Subscription
 from bluegreen.steps import looks
 from bluegreen.steps.looks import look_at_servers
@@ -46,6 +48,88 @@ class Case:
     mend: str
     blue: dict[str, Any] = field(default_factory=dict)
     green: dict[str, Any] = field(default_factory=dict)
+    intent: Intent = INTENT
+
+
+def counter(**words: Any) -> SequenceRange:
+    plain = SequenceRange("public", "inv", "bigint", 1, 1000, 1, False, 10, True)
+    return replace(plain, **words)
+
+
+def unsafe(name: str, value: str, **words: Any) -> dict[str, Any]:
+    return {"unsafe": (Unsafe(name, value, **words),)}
+
+
+UNSAFE_CASES = (
+    Case(
+        "crash-unsafe",
+        "green",
+        True,
+        "ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();",
+        {},
+        unsafe("fsync", "off"),
+    ),
+    Case(
+        "crash-unsafe",
+        "blue",
+        True,
+        "ALTER SYSTEM SET full_page_writes = on;",
+        unsafe("full_page_writes", "off"),
+    ),
+    Case(
+        "crash-unsafe",
+        "green",
+        False,
+        "ALTER SYSTEM SET data_sync_retry = off; -- then restart it",
+        {},
+        unsafe("data_sync_retry", "on"),
+    ),
+    Case(
+        "damage-hidden",
+        "green",
+        True,
+        'ALTER ROLE "App" IN DATABASE shop RESET zero_damaged_pages;',
+        {},
+        unsafe("zero_damaged_pages", "on", role="App", database=True, server=False),
+    ),
+    Case(
+        "damage-hidden",
+        "blue",
+        True,
+        "ALTER ROLE ALL RESET ignore_checksum_failure;",
+        unsafe("ignore_checksum_failure", "on", server=False),
+    ),
+    Case(
+        "damage-hidden",
+        "blue",
+        True,
+        "ALTER DATABASE shop RESET ignore_system_indexes;",
+        unsafe("ignore_system_indexes", "on", database=True, server=False),
+    ),
+    Case(
+        "vacuum-off",
+        "green",
+        True,
+        "ALTER SYSTEM SET autovacuum = on;",
+        {},
+        unsafe("autovacuum", "off"),
+    ),
+    Case(
+        "vacuum-off",
+        "blue",
+        False,
+        "ALTER SYSTEM SET track_counts = on;",
+        unsafe("track_counts", "off"),
+    ),
+    Case(
+        "developer-setting",
+        "green",
+        False,
+        "ALTER SYSTEM SET allow_in_place_tablespaces = off;",
+        {},
+        unsafe("allow_in_place_tablespaces", "on"),
+    ),
+)
 
 
 def has(**words: Any) -> dict[str, Any]:
@@ -335,6 +419,41 @@ CASES = [
         set_to(session_replication_role="replica"),
     ),
     Case("asynchronous-commit", "blue", False, "", set_to(synchronous_commit="off")),
+    Case(
+        "asynchronous-commit",
+        "green",
+        False,
+        "",
+        {},
+        {"role_settings": (RoleSetting("app", False, "synchronous_commit", "OFF"),)},
+    ),
+    *UNSAFE_CASES,
+    Case(
+        "sequence-range",
+        "green",
+        True,
+        "ALTER SEQUENCE public.inv AS bigint MINVALUE 1 MAXVALUE 5000;",
+        {"sequences": (counter(most=5000, last=101),)},
+        {"sequences": (counter(type="integer", most=100, last=1),)},
+        replace(INTENT, copied=True),
+    ),
+    Case(
+        "sequence-range",
+        "blue",
+        False,
+        "ALTER SEQUENCE public.inv MINVALUE 1 MAXVALUE 5000;",
+        {"sequences": (counter(most=100),)},
+        {"sequences": (counter(most=5000),)},
+        replace(INTENT, copied=True),
+    ),
+    Case(
+        "tables-unvacuumed",
+        "green",
+        False,
+        "RESET (autovacuum_enabled)",
+        {},
+        {"unvacuumed": ("public.orders",)},
+    ),
     Case(
         "synchronous-standbys",
         "blue",
@@ -747,7 +866,9 @@ def test_two_good_servers_bring_nothing_up() -> None:
     "case", CASES, ids=lambda c: f"{c.id}-{c.where}-{'blocks' if c.blocks else 'note'}"
 )
 def test_one_thing_spoilt_is_one_finding(case: Case) -> None:
-    found = look(clean(Side.BLUE, **case.blue), clean(Side.GREEN, **case.green))
+    found = look(
+        clean(Side.BLUE, **case.blue), clean(Side.GREEN, **case.green), case.intent
+    )
     [finding] = [f for f in found if f.id == case.id]
     assert (finding.where, finding.blocks) == (case.where, case.blocks)
     assert case.mend in finding.mend
@@ -1005,6 +1126,7 @@ BLOCKS = {
     "no": {False},
     "by degree": {True, False},
     "on blue": {True, False},
+    "on green": {True, False},
     "if it may not log in": {True, False},
 }
 

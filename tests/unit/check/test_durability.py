@@ -1,0 +1,87 @@
+"""Which settings make a commit no promise, and what the watch says of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bluegreen.model.side import Side
+from bluegreen.postgres.durability import SAFE, Unsafe, as_bool, unsafe_of
+from bluegreen.postgres.roles import RoleSetting
+from bluegreen.steps.watches.gate import AGAINST_A_ROLLBACK
+from bluegreen.steps.watches.limits import Limits
+from bluegreen.steps.watches.settings import SettingsFacts, WatchSettings
+from bluegreen.steps.watches.watch import Standing, Stops
+
+B, G = Side.BLUE, Side.GREEN
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *((text, True) for text in ("on", "ON", "true", "t", "yes", "y", "1", " On ")),
+        *((text, False) for text in ("off", "OF", "false", "f", "no", "n", "0")),
+        *((text, None) for text in ("", "o", "maybe", "2", "offf")),
+    ],
+)
+def test_a_boolean_is_read_as_the_server_reads_it(
+    text: str, value: bool | None
+) -> None:
+    assert as_bool(text) is value
+
+
+@pytest.mark.parametrize("rule", SAFE, ids=lambda rule: rule.name)
+def test_the_safe_value_is_never_found_and_the_other_always(rule: Any) -> None:
+    right, wrong = ("on", "off") if rule.value else ("off", "on")
+    assert list(unsafe_of([(rule.name, right)], [])) == []
+    assert list(unsafe_of([(rule.name, wrong)], [])) == [Unsafe(rule.name, wrong)]
+
+
+def test_what_roles_and_databases_were_given_is_found_as_well() -> None:
+    given = [
+        RoleSetting("app", True, "zero_damaged_pages", "TRUE"),
+        RoleSetting("", True, "track_counts", "0"),
+        RoleSetting("", False, "work_mem", "1"),
+        RoleSetting("app", False, "track_counts", "on"),
+    ]
+    assert [one.say() for one in unsafe_of([], given)] == [
+        "zero_damaged_pages is TRUE for sessions of role app in this database",
+        "track_counts is 0 for sessions of every role in this database",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "serves", "standing", "stops"),
+    [
+        ("fsync", "off", True, Standing.BAD, Stops.MOVE),
+        ("fsync", "off", False, Standing.BAD, Stops.MOVE),
+        ("full_page_writes", "off", True, Standing.BAD, Stops.MOVE),
+        ("full_page_writes", "off", False, Standing.BAD, Stops.MOVE),
+        ("zero_damaged_pages", "on", False, Standing.BAD, Stops.MOVE),
+        ("zero_damaged_pages", "on", True, Standing.ODD, Stops.NOTHING),
+        ("ignore_checksum_failure", "on", False, Standing.BAD, Stops.MOVE),
+        ("ignore_system_indexes", "on", False, Standing.BAD, Stops.MOVE),
+        ("autovacuum", "off", False, Standing.BAD, Stops.NOTHING),
+        ("track_counts", "off", True, Standing.BAD, Stops.NOTHING),
+        ("data_sync_retry", "on", False, Standing.ODD, Stops.NOTHING),
+        ("allow_in_place_tablespaces", "on", False, Standing.ODD, Stops.NOTHING),
+    ],
+)
+def test_what_a_setting_stops(
+    name: str, value: str, serves: bool, standing: Standing, stops: Stops
+) -> None:
+    facts = SettingsFacts(G, serves, (Unsafe(name, value),), "shop")
+    (found,) = WatchSettings().judge(facts, Limits())
+    assert (found.standing, found.stops) == (standing, stops)
+    assert found.says.startswith(f"{name} is {value}: ")
+    assert found.do.startswith(f"on green: ALTER SYSTEM SET {name} = ")
+
+
+def test_a_side_with_safe_settings_is_good() -> None:
+    (found,) = WatchSettings().judge(SettingsFacts(B, True, (), ""), Limits())
+    assert (found.standing, found.stops, found.do) == (Standing.GOOD, Stops.NOTHING, "")
+
+
+def test_it_speaks_for_a_rollback_as_well() -> None:
+    assert WatchSettings.id in AGAINST_A_ROLLBACK
