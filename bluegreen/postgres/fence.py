@@ -47,6 +47,9 @@ had opened the fence, and nobody was left to open it again."""
 SWITCH_WAIT = "2s"
 """A session that was ended lets go within milliseconds."""
 
+DROPPED = "42P01"
+"""A table that went away since it was listed."""
+
 LOCKED = {"55P03", "57014", "40P01"}
 """A lock was not had in time: its timeout, a cancel, a deadlock."""
 
@@ -118,12 +121,18 @@ class Blocker:
 
 
 def read_fence(database: Database) -> FenceFacts:
-    """Ask the catalog how the fence stands."""
+    """Ask the catalog how the fence stands.
+
+    An unlogged table without a trigger is not counted as missing: an application may
+    make and drop such tables all day.
+    """
     row = database.rows(
         sql.SQL(
             "SELECT count(*), count(*) FILTER (WHERE f.tgrelid IS NULL),"
             " count(*) FILTER (WHERE f.tgenabled <> 'D'), EXISTS ({})"
             " FROM ({}) t LEFT JOIN ({}) f ON f.tgrelid = t.oid"
+            " WHERE f.tgrelid IS NOT NULL OR EXISTS (SELECT FROM pg_class p"
+            "  WHERE p.oid = t.oid AND p.relpersistence = 'p')"
         ).format(
             sql.SQL("SELECT {}").format(_SWITCHES),
             sql.SQL(_FENCED_TABLES),
@@ -178,6 +187,8 @@ def _made(
         with database.translated(), own.transaction():
             _create_trigger(own, table, closed)
     except SqlError as error:
+        if error.sqlstate == DROPPED:
+            return True
         if error.sqlstate not in LOCKED:
             raise
         return False

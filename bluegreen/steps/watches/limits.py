@@ -22,9 +22,13 @@ class Limits:
         max_lag: how long a heartbeat may be on its way before it is said.
         long_transaction: how long a transaction may be open before it is said.
         accept: ids of watches whose findings do not stop a move.
+        losses: names of losses that the playbook's steps `judge` accept.
+        exclude: tables that the playbook leaves out of the stream, `schema.table`.
     """
 
     wal_limit: int = WAL_LIMIT
     max_lag: timedelta = timedelta(minutes=1)
     long_transaction: timedelta = timedelta(minutes=5)
     accept: frozenset[str] = frozenset()
+    losses: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
