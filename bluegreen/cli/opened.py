@@ -30,6 +30,7 @@ from bluegreen.playbook.rules import unverified_connections
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.identity import identity_of
 from bluegreen.steps.cutover import Cutover
+from bluegreen.steps.hold import Hold
 from bluegreen.steps.judge import Judge
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.watches.limits import Limits
@@ -131,8 +132,11 @@ def _limits(loaded: Loaded) -> Limits:
     judges = [step for step in steps if isinstance(step, Judge)]
     copies = [step for step in steps if isinstance(step, Replicate)]
     excluding: list[Judge | Replicate] = [*judges, *copies]
+    holds = [step.window for step in steps if isinstance(step, Hold)]
+    limits = loaded.playbook.watch.limits()
     return replace(
-        loaded.playbook.watch.limits(),
+        limits,
+        window=max(holds, default=limits.window),
         losses=tuple(name for step in judges for name in step.accept),
         exclude=tuple(name for step in excluding for name in step.exclude),
     )

@@ -217,6 +217,8 @@ def _count(
     where = shown(relation.name)
     try:
         row = own.execute(query).fetchone()
-    except psycopg.errors.QueryCanceled:
+    except psycopg.errors.UndefinedTable:  # dropped since the catalog was read
+        return Loss(where, column, 0)
+    except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
         return Loss(where, column, None)
     return Loss(where, column, int(row[0]) if row else None)

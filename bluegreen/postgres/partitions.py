@@ -163,6 +163,53 @@ def count_ahead(database: Database, parent: Parent, ranges: Iterable[Range]) -> 
     return len(ranges)
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionsEnd:
+    """Where a table's partitions by time end.
+
+    Attributes:
+        parent: `schema.table`.
+        newest: the last partition.
+        upper: its upper bound, in UTC.
+        ahead_s: seconds from the server's clock to it; less than 0 where it is past.
+        lasts_s: how long the last partition is.
+    """
+
+    parent: str
+    newest: str
+    upper: datetime
+    ahead_s: float
+    lasts_s: float
+
+
+def read_ends(database: Database) -> tuple[PartitionsEnd, ...]:
+    """The ends of all tables partitioned by time, open ends left out."""
+    now = database.value(sql.SQL("SELECT pg_catalog.now()"))
+    found = []
+    for parent in read_parents(database).values():
+        bounds = [(one.name, one.bound) for one in parent.partitions]
+        if parent.is_by_time and not any(_is_open(bound) for _, bound in bounds):
+            last = ranges_of(bounds, parent.keys[0])[-1:]
+            found += [_end(parent, one, now) for one in last]
+    return tuple(found)
+
+
+def _is_open(bound: str) -> bool:
+    return bound.endswith(("(MAXVALUE)", "('infinity')"))
+
+
+def _end(parent: Parent, one: Range, now: datetime) -> PartitionsEnd:
+    # Both are points in time: the key's type says so.
+    lower, upper = (datetime.fromisoformat(str(end)) for end in (one.lower, one.upper))
+    return PartitionsEnd(
+        parent.full_name,
+        one.name,
+        upper,
+        (upper.replace(tzinfo=UTC) - now).total_seconds(),
+        (upper - lower).total_seconds(),
+    )
+
+
 def make_partition(
     database: Database, parent: Parent, partition: Partition, clock: Clock
 ) -> None:

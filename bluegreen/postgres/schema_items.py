@@ -15,7 +15,12 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.database import (
+    DROPPED_MEANWHILE,
+    DROPPED_TRIES,
+    Database,
+    SqlError,
+)
 from bluegreen.postgres.relations import OURS_OR_SYSTEM
 
 
@@ -41,14 +46,11 @@ class Item:
         return f"{self.kind} {self.name}"
 
 
-_TRIES = 5
-"""Looks in a row that may meet a thing which is dropped at that moment."""
-
-_GONE = {"XX000", "42P01", "42704"}
-"""What the server's own functions say of a thing that was dropped a moment ago."""
+_GONE = {DROPPED_MEANWHILE, "42P01", "42704"}
+"""What a look says of a thing that was dropped a moment ago."""
 
 
-def read_items(database: Database, tries: int = _TRIES) -> dict[str, Item]:
+def read_items(database: Database, tries: int = DROPPED_TRIES) -> dict[str, Item]:
     """Everything that is compared, by key, in a stable order.
 
     All of one moment: a table that comes or goes meanwhile is there with all its parts

@@ -26,6 +26,7 @@ from bluegreen.postgres.contents import Contents, read_contents, read_filled_tab
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.extensions import Extensions, read_extensions
 from bluegreen.postgres.identity import Identity, read_identity
+from bluegreen.postgres.partitions import PartitionsEnd, read_ends
 from bluegreen.postgres.relations import Relation, read_relations
 from bluegreen.postgres.roles import (
     Rights,
@@ -74,6 +75,7 @@ class ServerFacts:
     prepared: tuple[PreparedTransaction, ...] = ()
     clients: tuple[Clients, ...] = ()
     filled: frozenset[str] = frozenset()
+    ends: tuple[PartitionsEnd, ...] = ()
 
     @property
     def major(self) -> int:
@@ -112,6 +114,7 @@ def read_server_facts(database: Database, *, filled: bool = False) -> ServerFact
         transactions=read_open_transactions(database),
         prepared=read_prepared_transactions(database),
         clients=read_clients(database),
+        ends=read_ends(database),
         filled=read_filled_tables(database) if filled else frozenset(),
     )
 

@@ -24,6 +24,7 @@ class Limits:
         accept: ids of watches whose findings do not stop a move.
         losses: names of losses that the playbook's steps `judge` accept.
         exclude: tables that the playbook leaves out of the stream, `schema.table`.
+        window: how long rollback is to be promised after the cutover.
     """
 
     wal_limit: int = WAL_LIMIT
@@ -32,3 +33,4 @@ class Limits:
     accept: frozenset[str] = frozenset()
     losses: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    window: timedelta = timedelta(hours=24)
