@@ -7,7 +7,7 @@ it into the stream is for `steps/partitions/`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -148,16 +148,59 @@ def _literal(value: datetime | int, key: str, zone: tzinfo) -> str:
     return f"'{value.isoformat(sep=' ')}'"
 
 
-def count_ahead(database: Database, parent: Parent, ranges: Iterable[Range]) -> int:
-    """How many partitions lie ahead: of now, or of the last one that holds rows."""
-    ranges = list(ranges)
-    if parent.is_by_time:
-        now = database.value(sql.SQL("SELECT pg_catalog.now()")).astimezone(UTC)
-        start = now.replace(tzinfo=None)
-        return sum(isinstance(r.lower, datetime) and r.lower > start for r in ranges)
+MOST_MADE = 1000
+"""Partitions of one table that one call makes; more is a mistake of somebody's."""
+
+
+def lying_ahead(
+    database: Database, parent: Parent, zone: tzinfo, count: int, *, named: bool
+) -> Iterator[Range]:
+    """The partitions that are to be made so that `count` lie ahead.
+
+    Ahead of now, or of the last one that holds rows where the key is a number. A table
+    whose partitions by time ended longer ago than the last one lasts is an archive, and
+    is passed by unless a person `named` it.
+
+    Raises:
+        NoPattern: they follow none, or too many are missing.
+    """
+    pattern = pattern_of(parent, zone)
+    bounds = [(one.name, one.bound) for one in parent.partitions]
+    ranges = ranges_of(bounds, parent.keys[0], pattern.zone)
+    start = _now(database, pattern.zone) if parent.is_by_time else None
+    if start is None:
+        yield from pattern.next(max(count - _empty(database, parent, ranges), 0))
+        return
+    if not named and _is_archive(pattern, start):
+        return
+    ahead = sum(_begins_after(one, start) for one in ranges)
+    for one in pattern.next(MOST_MADE):
+        if ahead >= count:
+            return
+        yield one
+        ahead += _begins_after(one, start)
+    raise NoPattern(f"more than {MOST_MADE} partitions are missing up to now")
+
+
+def _now(database: Database, zone: tzinfo) -> datetime:
+    now: datetime = database.value(sql.SQL("SELECT pg_catalog.now()"))
+    return now.astimezone(zone).replace(tzinfo=None)
+
+
+def _begins_after(one: Range, start: datetime) -> bool:
+    return isinstance(one.lower, datetime) and one.lower > start
+
+
+def _is_archive(pattern: Pattern, start: datetime) -> bool:
+    following = pattern.after(pattern.newest.upper)
+    return isinstance(following, datetime) and following < start
+
+
+def _empty(database: Database, parent: Parent, ranges: Sequence[Range]) -> int:
+    """How many of the last partitions hold no row."""
     names = {one.name: (one.schema, one.name) for one in parent.partitions}
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {})")
     for count, one in enumerate(reversed(ranges)):
-        query = sql.SQL("SELECT EXISTS (SELECT FROM {})")
         if database.value(query.format(sql.Identifier(*names[one.name]))):
             return count
     return len(ranges)

@@ -335,3 +335,39 @@ def test_tables_that_come_and_go_all_day_stop_nothing(pair: Pair) -> None:
     for verb, side in (*serving, *again):
         with churned(pair.here.conninfo(side)):
             pair.do(verb).require()
+
+
+def test_days_of_a_zone_are_made_ahead_of_now_alike_on_both_sides(pair: Pair) -> None:
+    zone = "Europe/Berlin"
+    for side in (pair.blue, pair.green):
+        side.run(f"ALTER DATABASE {side.name} SET TimeZone = '{zone}'")
+    pair.blue.run(
+        "CREATE TABLE seen (at timestamptz NOT NULL) PARTITION BY RANGE (at)",
+        """DO $$ BEGIN FOR day IN -2 .. 0 LOOP EXECUTE format(
+        'CREATE TABLE seen_%s PARTITION OF seen FOR VALUES FROM (%L) TO (%L)',
+        to_char(current_date + day, 'YYYYMMDD'), current_date + day,
+        current_date + day + 1); END LOOP; END $$""",
+    )
+    pair.playbook = write_playbook(
+        pair.here,
+        pair.folder,
+        [
+            {"step": "replicate", "identity_full": ["public.seen"]},
+            {"step": "cutover", "probe": False},
+        ],
+    )
+    told = pair.do("check", "--json")
+    assert "partitions-end-soon" in told.out
+    pair.do("run").require()
+    pair.do("partitions", "--ahead", "2").require()
+    ends = (
+        "SELECT c.relname, pg_get_expr(c.relpartbound, c.oid), c.relreplident"
+        " FROM pg_class c WHERE c.relname LIKE 'seen_2%' ORDER BY 1"
+    )
+    made = pair.green.rows(ends)
+    assert pair.blue.rows(ends) == made
+    assert len(made) == 5
+    assert pair.green.value("SELECT to_regclass('ev_2026_03') IS NULL"), "an archive"
+    pair.green.run("INSERT INTO seen SELECT now() + interval '2 days'")
+    pair.do("rollback").require()
+    assert pair.count(pair.blue, "seen") == 1

@@ -20,7 +20,7 @@ from bluegreen.postgres.partitions import (
     Parent,
     Partition,
     bound_of,
-    count_ahead,
+    lying_ahead,
     make_partition,
     pattern_of,
     read_parents,
@@ -115,15 +115,11 @@ class MakePartitions(Action[WantedPartitions]):
         if not self.ahead.count or not (parent.is_in_ranges or self.ahead.parents):
             return
         database = world.on(serving)
-        zone = zone_of(database)
-        pattern = pattern_of(parent, zone)
-        bounds = [(one.name, one.bound) for one in parent.partitions]
-        ranges = ranges_of(bounds, parent.keys[0])
-        count = self.ahead.count - count_ahead(database, parent, ranges)
-        schema = parent.partitions[-1].schema
-        for one in pattern.next(max(count, 0)):
-            bound = bound_of(one, parent.keys[0], pattern.zone)
-            yield Partition(schema, one.name, bound)
+        zone, named = zone_of(database), bool(self.ahead.parents)
+        schema = parent.partitions[-1].schema if parent.partitions else parent.schema
+        cut = pattern_of(parent, zone).zone
+        for one in lying_ahead(database, parent, zone, self.ahead.count, named=named):
+            yield Partition(schema, one.name, bound_of(one, parent.keys[0], cut))
 
     def judge(self, facts: WantedPartitions) -> Verdict:
         """Where no pattern shows, nothing is guessed and nothing is made."""
