@@ -33,6 +33,7 @@ VERBS: Mapping[str, str] = {
     "approve": "Say yes to a step that waits for a person.",
     "rollback": "Send traffic back to blue without losing a write.",
     "status": "Tell which side serves, and what could not be seen.",
+    "partitions": "Give both sides the same partitions, ahead of time.",
     "abandon": "Let WAL go that is kept for the side that does not serve.",
     "journal": "Tell the story of what was done.",
     "verify": "Say whether the certificate of a move holds.",

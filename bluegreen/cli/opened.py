@@ -31,6 +31,10 @@ from bluegreen.postgres.belonging import refuse_newer, require_ours
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.identity import identity_of
 from bluegreen.steps.cutover import Cutover
+from bluegreen.steps.hold import Hold
+from bluegreen.steps.judge import Judge
+from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.watches.limits import Limits
 from bluegreen.steps.world import World
 
 Tell = Callable[[Progress], None]
@@ -132,6 +136,22 @@ def opened_by_dsns(
         yield stack.enter_context(_held(loaded, *sides, tell))
 
 
+def _limits(loaded: Loaded) -> Limits:
+    """What the playbook lets pass; a rollback by DSNs has it by the journal's text."""
+    steps = loaded.playbook.steps
+    judges = [step for step in steps if isinstance(step, Judge)]
+    copies = [step for step in steps if isinstance(step, Replicate)]
+    excluding: list[Judge | Replicate] = [*judges, *copies]
+    holds = [step.window for step in steps if isinstance(step, Hold)]
+    limits = loaded.playbook.watch.limits()
+    return replace(
+        limits,
+        window=max(holds, default=limits.window),
+        losses=tuple(name for step in judges for name in step.accept),
+        exclude=tuple(name for step in excluding for name in step.exclude),
+    )
+
+
 def no_journal(blue: Database, green: Database) -> ServerRefused:
     """The refusal where nothing of ours was ever done."""
     return ServerRefused(
@@ -164,7 +184,7 @@ def _held(
             home=loaded.home,
             point=points(os.environ),
             tell=tell,
-            limits=loaded.playbook.watch.limits(),
+            limits=_limits(loaded),
         )
         open_ = Opened(loaded, world, run)
         for told in open_.unverified:

@@ -14,12 +14,21 @@ from bluegreen.steps.judge import Judge
 from bluegreen.steps.judging.order import judge_of, with_judge
 from bluegreen.steps.move.plan_of_move import actions_that_finish
 from bluegreen.steps.move.settle import SettleTraffic
+from bluegreen.steps.partitions.take_up import TakeUpPartitions, TakeUpWaiting
 from bluegreen.steps.replicate import Replicate
 
 
 def before_steps(state: State) -> Sequence[Action[Any]]:
-    """A move that was cut short is ended before all else."""
-    return (SettleTraffic("run"), *actions_that_finish("run", state))
+    """A move that was cut short is ended before all else, whichever side serves.
+
+    Then partitions that the application made on both sides come into the stream.
+    """
+    return (
+        SettleTraffic("run"),
+        *actions_that_finish("run", state),
+        TakeUpPartitions("run"),
+        TakeUpWaiting("run"),
+    )
 
 
 def steps_of_run(loaded: Loaded) -> Sequence[Step]:

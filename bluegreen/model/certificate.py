@@ -141,6 +141,11 @@ class Certificate(_Part):
     rows: RowsProved | None
     """None where none were compared since the move before."""
 
+    left_behind: dict[str, int | None] | None = None
+    """Rows by table that no stream carried and that stayed on the side that was left;
+    a table whose count took too long has none. None where nobody looked, as before this
+    was asked."""
+
     pause: Pause
     times: Times
     way_back_marker_s: float

@@ -18,7 +18,12 @@ from bluegreen.lint.compat.verdict import Direction
 from bluegreen.model.side import Side
 from bluegreen.postgres.channel import Channel
 from bluegreen.postgres.compat_snapshot import read_snapshot
-from bluegreen.postgres.database import Database
+from bluegreen.postgres.database import (
+    DROPPED_MEANWHILE,
+    DROPPED_TRIES,
+    Database,
+    SqlError,
+)
 from bluegreen.postgres.published import (
     COLUMN_LISTS_SINCE,
     PublishedTable,
@@ -86,11 +91,16 @@ def read_ways(
 
 def _catalog(database: Database) -> Catalog:
     """The catalog; TimeZone as database and role have it, as a worker of ours gets."""
-    with (
-        database.connect(leave=("TimeZone",)) as own,
-        database.translated(),
-    ):
-        return read_snapshot(own)
+    with database.connect(leave=("TimeZone",)) as own:
+        for _ in range(DROPPED_TRIES - 1):
+            try:
+                with database.translated():
+                    return read_snapshot(own)
+            except SqlError as error:
+                if error.sqlstate != DROPPED_MEANWHILE:
+                    raise
+        with database.translated():
+            return read_snapshot(own)
 
 
 def zone_of(database: Database) -> str:

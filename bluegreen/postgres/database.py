@@ -103,6 +103,14 @@ class ServerGoneError(StepError):
         self.side = side
 
 
+DROPPED_MEANWHILE = "XX000"
+"""What the server's functions say of a relation that was dropped since their snapshot:
+they know no state of their own for it."""
+
+DROPPED_TRIES = 10
+"""Looks in a row; each takes milliseconds, and so does making and dropping a table."""
+
+
 class PoolerRefused(ServerRefused):
     """A pooler answered where the server itself was meant; code 3001."""
 
@@ -290,12 +298,26 @@ class Database:
     def rows(self, query: Query, params: Sequence[Any] | None = None) -> list[Row]:
         """Run a query on the warm session and fetch everything.
 
+        A look at the catalog that met a table which was dropped at that moment is made
+        again, outside of a transaction: applications drop tables all day.
+
         Raises:
             SqlError: the server refused it.
             ServerGoneError: the connection broke.
         """
+        for _ in range(DROPPED_TRIES - 1):
+            try:
+                with self.translated():
+                    return self.session.execute(query, params).fetchall()
+            except SqlError as error:
+                if error.sqlstate != DROPPED_MEANWHILE or not self._is_idle():
+                    raise
         with self.translated():
             return self.session.execute(query, params).fetchall()
+
+    def _is_idle(self) -> bool:
+        status = self.session.info.transaction_status
+        return status is psycopg.pq.TransactionStatus.IDLE
 
     def value(self, query: Query, params: Sequence[Any] | None = None) -> Any:
         """The first column of the one row.

@@ -9,10 +9,11 @@ answers mean is in `fitting_verdict.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from fnmatch import fnmatchcase
 
 import psycopg
 from psycopg import sql
@@ -21,18 +22,23 @@ from bluegreen.lint.compat.catalog import Relation, shown
 from bluegreen.lint.compat.channel import Channel as Way
 from bluegreen.lint.compat.judge import judge
 from bluegreen.lint.compat.predicates import Predicate, predicates
-from bluegreen.lint.compat.verdict import Answer, Verdict
+from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model.clock import Clock, SystemClock
 from bluegreen.model.side import Side
 from bluegreen.postgres.channel import Channel, read_subscription
 from bluegreen.postgres.compat_predicates import ask
 from bluegreen.postgres.compat_ways import read_ways
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.fitting_verdict import Fitting, Loss, Misfit, Stream
+from bluegreen.postgres.fitting_verdict import (
+    MOST_COUNTED,
+    Behind,
+    Fitting,
+    Loss,
+    Misfit,
+    Stream,
+)
+from bluegreen.postgres.left_behind import LeftBehind, count_rows, read_left_behind
 from bluegreen.postgres.sequence_ranges import compare_ranges, read_ranges
-
-MOST_COUNTED = 10_000
-"""Rows that stay behind are counted up to here: more says the same."""
 
 LOOKS = 5
 LOOKS_APART_S = 0.15
@@ -41,17 +47,33 @@ LOOKS_APART_S = 0.15
 LONGEST = timedelta(seconds=2)
 """One question may take this long; the answer is unknown then."""
 
+PARTITION = "partition-left-behind"
+
 _SHAPE = {Answer.BREAK, Answer.SILENT, Answer.APP, Answer.UNKNOWN}
 
 
 def look_at_fit(
-    blue: Database, green: Database, name: str, *, longest: timedelta = LONGEST
+    blue: Database,
+    green: Database,
+    name: str,
+    *,
+    longest: timedelta = LONGEST,
+    accept: Collection[str] = (),
+    exclude: Collection[str] = (),
 ) -> Fitting:
     """Look whether blue has and takes what was written on green. Changes nothing.
 
     Costs both catalogs, and for each table or column that blue does not carry one
     query that stops after 10,000 rows. While blue does not follow, each condition
     reads a table of green, for at most `longest`.
+
+    Args:
+        blue: the side that a rollback would bring back.
+        green: the side that serves.
+        name: the playbook's.
+        longest: what one question may take.
+        accept: names of losses that the playbook accepts, as its step `judge` has them.
+        exclude: tables that the playbook leaves out of the stream.
 
     Raises:
         SqlError: a catalog could not be read.
@@ -60,15 +82,47 @@ def look_at_fit(
     way = read_ways(blue, green, name).reverse
     stream = steady(lambda: read_stream(blue, green, name))
     verdicts = judge(way)
+    left = [one for one in read_left_behind(green, blue, name) if _belongs(one)]
+    left = [one for one in left if not {one.table, one.root} & set(exclude)]
+    counted = count_rows(green, left, SystemClock(), MOST_COUNTED)
+    behind = tuple(_behind(one, accept) for one in counted)
     with ExitStack() as stack:
         limit = str(int(longest.total_seconds() * 1000))
         own = stack.enter_context(green.connect(statement_timeout=limit))
         stack.enter_context(green.translated())
         misfits, unknown = _rows(own, way, stuck=stream.stuck)
-        losses = tuple(_losses(own, way, verdicts))
+        others = [v for v in verdicts if v.where not in {one.table for one in left}]
+        losses = tuple(_losses(own, way, others))
     shape = tuple(v for v in verdicts if v.answer in _SHAPE)
-    ranges = compare_ranges(read_ranges(green), read_ranges(blue), Side.BLUE)
-    return Fitting(stream, shape, misfits, losses, unknown, tuple(ranges))
+    ranges = tuple(compare_ranges(read_ranges(green), read_ranges(blue), Side.BLUE))
+    return Fitting(stream, shape, misfits, losses, unknown, behind, ranges)
+
+
+def _belongs(one: LeftBehind) -> bool:
+    """Whether rows in it are rows of a table that blue has, and are to travel. Pure.
+
+    A table that blue does not know at all is a loss of another kind: blue's
+    application cannot miss it. Unlogged tables never travel.
+    """
+    return one.logged and bool(one.parent or one.there)
+
+
+def _behind(one: LeftBehind, accept: Collection[str]) -> Behind:
+    rule, answer = "table-not-published", Answer.SILENT
+    if one.parent:
+        rule, answer = PARTITION, Answer.LOSSY
+    name = Verdict(answer, Direction.REVERSE, rule, one.table, "").name
+    return Behind(name, one.table, one.parent, one.rows, is_named_in(accept, name))
+
+
+def is_named_in(accept: Collection[str], name: str) -> bool:
+    """Whether an `accept` means this loss of the window. Pure.
+
+    Its rule must be spelled out: a `reverse/LOSSY/*` that was written for the losses of
+    a migration was not meant for rows that come later.
+    """
+    rule = f"/{name.split('/')[2]}/"
+    return any(rule in one and fnmatchcase(name, one) for one in accept)
 
 
 def read_stream(blue: Database, green: Database, name: str) -> Stream:
@@ -165,6 +219,8 @@ def _count(
     where = shown(relation.name)
     try:
         row = own.execute(query).fetchone()
-    except psycopg.errors.QueryCanceled:
+    except psycopg.errors.UndefinedTable:  # dropped since the catalog was read
+        return Loss(where, column, 0)
+    except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
         return Loss(where, column, None)
     return Loss(where, column, int(row[0]) if row else None)

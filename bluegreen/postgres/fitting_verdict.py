@@ -18,6 +18,10 @@ IN_STEP_BYTES = 1 << 20
 look."""
 
 
+MOST_COUNTED = 10_000
+"""Rows that stay behind are counted up to here: more says the same."""
+
+
 class Fits(StrEnum):
     """Whether a rollback would fit blue."""
 
@@ -92,6 +96,31 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """A table of green that blue's tables are short of: its rows stay on green.
+
+    Attributes:
+        name: what a playbook accepts it by, in the step `judge`.
+        table: `schema.table`.
+        parent: the table of blue that its rows belong to; empty where blue has the
+            table itself.
+        rows: as `Loss` has them.
+        accepted: the playbook names it.
+    """
+
+    name: str
+    table: str
+    parent: str
+    rows: int | None
+    accepted: bool = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a rollback would leave rows that were acknowledged to clients."""
+        return self.rows != 0 and not self.accepted
+
+
+@dataclass(frozen=True, slots=True)
 class Fitting:
     """All that one look brought up.
 
@@ -101,6 +130,7 @@ class Fitting:
         misfits: rows on green that do not fit.
         losses: what stays on green.
         unknown: questions that had no answer, and why.
+        behind: tables on green that hold rows of blue's tables and do not travel.
         sequences: those whose value does not fit blue's, or may come to it.
     """
 
@@ -109,7 +139,13 @@ class Fitting:
     misfits: tuple[Misfit, ...] = ()
     losses: tuple[Loss, ...] = ()
     unknown: tuple[str, ...] = ()
+    behind: tuple[Behind, ...] = ()
     sequences: tuple[SequenceMisfit, ...] = ()
+
+    @property
+    def lost(self) -> tuple[Behind, ...]:
+        """Tables with rows that a rollback would lose and that nobody accepted."""
+        return tuple(one for one in self.behind if one.is_lost)
 
     @property
     def sequences_out(self) -> tuple[SequenceMisfit, ...]:
@@ -124,7 +160,8 @@ class Fitting:
     @property
     def answer(self) -> Fits:
         """No as soon as one thing says no; yes only when everything could be seen."""
-        if self.misfits or self.sequences_out or not self.stream.present:
+        refused = self.misfits or self.lost or self.sequences_out
+        if refused or not self.stream.present:
             return Fits.NO
         if any(v.answer in {Answer.BREAK, Answer.APP} for v in self.shape):
             return Fits.NO
@@ -142,8 +179,8 @@ def say_fit(fitting: Fitting) -> str:
             return f"unknown: {reasons(fitting)[0]}"
         case _:
             near = [one.says for one in fitting.sequences_near]
-            told = [one for one in (say_losses(fitting), *near) if one]
-            return "; ".join(["yes", *told])
+            left = [say_losses(fitting), *warnings(fitting), *near]
+            return "; ".join(["yes", *filter(None, left)])
 
 
 def reasons(fitting: Fitting) -> list[str]:
@@ -155,6 +192,7 @@ def reasons(fitting: Fitting) -> list[str]:
         some = f": {'; '.join(one.rows)}" if one.rows else ""
         more = " …" if one.count > len(one.rows) else ""
         found.append(f"{one.where}: {rows} on green do not fit blue{some}{more}")
+    found += [f"{_say_behind(one)} would stay behind" for one in fitting.lost]
     found += [one.says for one in fitting.sequences_out]
     found += [
         f"{v.where}: {v.why}"
@@ -164,6 +202,30 @@ def reasons(fitting: Fitting) -> list[str]:
     if stream.present and not stream.in_step:
         found.append(_say_stream(stream))
     return found + [f"not known: {one}" for one in fitting.unknown]
+
+
+def warnings(fitting: Fitting) -> list[str]:
+    """Tables that are empty still: the first row in one of them would be lost."""
+    return [
+        f"{_kind(one)} {one.table} is not in the stream: rows that come to it would "
+        "stay behind"
+        for one in fitting.behind
+        if one.rows == 0 and not one.accepted
+    ]
+
+
+def _say_behind(one: Behind) -> str:
+    return f"{_rows(one.rows)} of {_kind(one)} {one.table}"
+
+
+def _kind(one: Behind) -> str:
+    return "partition" if one.parent else "table"
+
+
+def _rows(count: int | None) -> str:
+    if count is None:
+        return "rows (not counted)"
+    return f"{count:,}{'+' * (count >= MOST_COUNTED)} row{'s' * (count != 1)}"
 
 
 def _say_stream(stream: Stream) -> str:
@@ -179,6 +241,11 @@ def _say_stream(stream: Stream) -> str:
 def say_losses(fitting: Fitting) -> str:
     """What a rollback leaves on green; empty when that is nothing."""
     parts = [_say_loss(one) for one in fitting.losses if one.rows != 0]
+    parts += [
+        f"{_say_behind(one)} (accepted)"
+        for one in fitting.behind
+        if one.accepted and one.rows != 0
+    ]
     return f"left on green: {', '.join(parts)}" if parts else ""
 
 
@@ -186,7 +253,7 @@ def _say_loss(one: Loss) -> str:
     what = f"{one.column} of {one.table}" if one.column else f"table {one.table}"
     if one.rows is None:
         return f"{what} (rows not counted)"
-    count = f"{one.rows:,}" + ("+" if one.rows >= 10_000 else "")
+    count = f"{one.rows:,}" + ("+" if one.rows >= MOST_COUNTED else "")
     return f"{what} ({count} rows)"
 
 
@@ -196,4 +263,23 @@ def mends(fitting: Fitting) -> list[str]:
     rules += [v.rule for v in fitting.shape if v.answer in {Answer.BREAK, Answer.APP}]
     told = [RULES[rule].mend for rule in dict.fromkeys(rules)]
     tight = fitting.sequences_out or fitting.sequences_near
-    return [*(f"on {one.on}: {one.repair}" for one in tight), *told]
+    repairs = [f"on {one.on}: {one.repair}" for one in tight]
+    return [*ways_out(fitting), *repairs, *told]
+
+
+def ways_out(fitting: Fitting) -> list[str]:
+    """What brings the rows of tables that stay behind to blue, and the accept. Pure."""
+    if not fitting.lost:
+        return []
+    lines = []
+    if any(one.parent for one in fitting.lost):
+        lines.append(
+            "`bluegreen partitions PLAYBOOK` makes the same partitions on blue and "
+            "brings their rows over"
+        )
+    if any(not one.parent for one in fitting.lost):
+        lines.append("publish the table on green, or copy its rows to blue")
+    lines.append("or accept the loss by its name, in the playbook's step `judge`:")
+    lines.append("  accept:")
+    lines += [f"    {one.name}: why it may be" for one in fitting.lost]
+    return lines

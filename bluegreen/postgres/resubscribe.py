@@ -67,6 +67,22 @@ def start_stream_over(
     return [f"{schema}.{table}" for schema, table in replaced]
 
 
+def take_up_new_tables(database: Database, name: str) -> None:
+    """Let an enabled subscription take up what was published since, rows included.
+
+    The rows are copied from a snapshot that is newer than the publication's list, so
+    that nothing is missed that was written before, in between or later.
+
+    Raises:
+        SqlError: the publisher could not be reached, or the subscription is disabled.
+    """
+    database.run(
+        sql.SQL(
+            "ALTER SUBSCRIPTION {} REFRESH PUBLICATION WITH (copy_data = true)"
+        ).format(sql.Identifier(name))
+    )
+
+
 def _standing(database: Database, tables: frozenset[Table]) -> list[Table]:
     rows = database.rows(
         sql.SQL(

@@ -11,12 +11,16 @@ pg_temp`, so that every definition names its schemas.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from psycopg import sql
 
-from bluegreen.postgres.database import Database
+from bluegreen.postgres.database import (
+    DROPPED_MEANWHILE,
+    DROPPED_TRIES,
+    Database,
+    SqlError,
+)
 from bluegreen.postgres.relations import OURS_OR_SYSTEM
 
 
@@ -42,16 +46,34 @@ class Item:
         return f"{self.kind} {self.name}"
 
 
-def read_items(database: Database) -> dict[str, Item]:
-    """Everything that is compared, by key, in a stable order."""
-    items = {item.key: item for item in _read(database)}
-    return dict(sorted(items.items()))
+_GONE = {DROPPED_MEANWHILE, "42P01", "42704"}
+"""What a look says of a thing that was dropped a moment ago."""
 
 
-def _read(database: Database) -> Iterator[Item]:
-    for query in _QUERIES:
-        for row in database.rows(query):
-            yield Item(*row)
+def read_items(database: Database, tries: int = DROPPED_TRIES) -> dict[str, Item]:
+    """Everything that is compared, by key, in a stable order.
+
+    All of one moment: a table that comes or goes meanwhile is there with all its parts
+    or not at all.
+    """
+    try:
+        found = {item.key: item for item in _read(database)}
+    except SqlError as error:
+        if tries <= 1 or error.sqlstate not in _GONE:
+            raise
+        return read_items(database, tries - 1)
+    return dict(sorted(found.items()))
+
+
+def _read(database: Database) -> list[Item]:
+    with database.transaction() as own:
+        own.execute(_ONE_MOMENT)
+        rows = [row for query in _QUERIES for row in own.execute(query).fetchall()]
+    # A definition is NULL where the thing was dropped while it was read.
+    return [Item(*row) for row in rows if row[3] is not None]
+
+
+_ONE_MOMENT = sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
 def _not_of_extension(catalog: str, oid: str) -> sql.Composed:
@@ -231,7 +253,13 @@ _POLICIES = sql.SQL(
 
 _SEQUENCES = sql.SQL(
     """
-    SELECT 'sequence', format('%I.%I', n.nspname, c.relname), '',
+    SELECT 'sequence', format('%I.%I', n.nspname, c.relname),
+        coalesce((SELECT format('table %I.%I', m.nspname, o.relname)
+            FROM pg_depend d JOIN pg_class o ON o.oid = d.refobjid
+            JOIN pg_namespace m ON m.oid = o.relnamespace
+            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+              AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+              AND o.relpersistence = 'u'), ''),
         format('AS %s START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s%s%s',
             format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin,
             s.seqmax, s.seqcache, CASE WHEN s.seqcycle THEN ' CYCLE' ELSE '' END,

@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.schema_items import Item, read_items
 
+_UNLOGGED = "u:"
+"""Before the print of an unlogged thing."""
+
 _LETTERS = 12
 """Of SHA-256, for each thing: 48 bits tell two definitions of one thing apart."""
 
@@ -28,18 +31,33 @@ def prints_of(items: Mapping[str, Item]) -> dict[str, str]:
     for key, item in items.items():
         parts[_head(key, items)].append(f"{key}\0{item.definition}\0")
     return {
-        head: hashlib.sha256("".join(lines).encode()).hexdigest()[:_LETTERS]
+        head: _mark(items[head])
+        + hashlib.sha256("".join(lines).encode()).hexdigest()[:_LETTERS]
         for head, lines in sorted(parts.items())
     }
 
 
 def changes(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """`table public.x is new`, `… is gone`, `… was changed`. Pure."""
+    """`table public.x is new`, `… is gone`, `… was changed`. Pure.
+
+    An unlogged table that comes or goes is no change: no stream ever carries it, and
+    an application may make such tables all day.
+    """
     return tuple(
         f"{key} {_what(then.get(key), now.get(key))}"
         for key in sorted({*then, *now})
-        if then.get(key) != now.get(key)
+        if not _alike(then.get(key), now.get(key))
     )
+
+
+def _mark(item: Item) -> str:
+    return _UNLOGGED if "UNLOGGED" in item.definition.split("; ") else ""
+
+
+def _alike(then: str | None, now: str | None) -> bool:
+    if then is None or now is None:
+        return (then or now or "").startswith(_UNLOGGED)
+    return then.removeprefix(_UNLOGGED) == now.removeprefix(_UNLOGGED)
 
 
 def _what(then: str | None, now: str | None) -> str:

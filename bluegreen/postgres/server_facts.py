@@ -27,6 +27,7 @@ from bluegreen.postgres.database import Database
 from bluegreen.postgres.durability import Unsafe, read_unsafe, read_unvacuumed
 from bluegreen.postgres.extensions import Extensions, read_extensions
 from bluegreen.postgres.identity import Identity, read_identity
+from bluegreen.postgres.partitions import PartitionsEnd, read_ends
 from bluegreen.postgres.relations import Relation, read_relations
 from bluegreen.postgres.roles import (
     Rights,
@@ -82,6 +83,7 @@ class ServerFacts:
     unsafe: tuple[Unsafe, ...] = ()
     unvacuumed: tuple[str, ...] = ()
     sequences: tuple[SequenceRange, ...] = ()
+    ends: tuple[PartitionsEnd, ...] = ()
 
     @property
     def major(self) -> int:
@@ -120,6 +122,7 @@ def read_server_facts(database: Database, *, filled: bool = False) -> ServerFact
         transactions=read_open_transactions(database),
         prepared=read_prepared_transactions(database),
         clients=read_clients(database),
+        ends=read_ends(database),
         filled=read_filled_tables(database) if filled else frozenset(),
         unsafe=read_unsafe(database),
         unvacuumed=read_unvacuumed(database),

@@ -149,6 +149,7 @@ def find(
         max_transaction_age=max_transaction_age,
         copied=_is_copied(world),
         wal_limit=world.limits.wal_limit,
+        window=world.limits.window,
     )
     findings = look_at_servers(
         read_server_facts(world.blue),

@@ -19,6 +19,7 @@ from bluegreen.postgres.fitting_verdict import (
     reasons,
     say_fit,
     say_losses,
+    warnings,
 )
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.world import World
@@ -46,7 +47,13 @@ class CheckFit(Action["Fitting | None"]):
 
         if not is_open(fold(world.journal.records())):
             return None
-        found = look_at_fit(world.blue, world.green, world.name)
+        found = look_at_fit(
+            world.blue,
+            world.green,
+            world.name,
+            accept=world.limits.losses,
+            exclude=world.limits.exclude,
+        )
         world.tell(progress_of(found))
         return found
 
@@ -67,8 +74,8 @@ class CheckFit(Action["Fitting | None"]):
         said = "no row is known that does not fit"
         if facts.answer is not Fits.YES:
             said = f"{said}; {reasons(facts)[0]}"
-        left = say_losses(facts)
-        return Satisfied(f"{said}; {left}" if left else said)
+        told = [said, say_losses(facts), *warnings(facts)]
+        return Satisfied("; ".join(filter(None, told)))
 
     def act(self, world: World, facts: Fitting | None) -> Result:
         """Nothing to do but wait."""
@@ -91,7 +98,7 @@ def _refuses(facts: Fitting) -> bool:
     if not facts.stream.present:
         return False
     unfit = facts.answer is Fits.NO and not facts.stream.in_step
-    return bool(facts.misfits or facts.sequences_out) or unfit
+    return bool(facts.misfits or facts.lost or facts.sequences_out) or unfit
 
 
 def progress_of(fitting: Fitting) -> Progress:
@@ -101,6 +108,7 @@ def progress_of(fitting: Fitting) -> Progress:
         "reasons": reasons(fitting),
         "misfits": [asdict(one) for one in fitting.misfits],
         "losses": [asdict(one) for one in fitting.losses],
+        "behind": [asdict(one) for one in fitting.behind],
         "unknown": list(fitting.unknown),
         "sequences": [asdict(one) for one in fitting.sequences],
     }

@@ -21,12 +21,14 @@ from bluegreen.lint.compat.gate import Ruling, rule
 from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model import verdict as model
 from bluegreen.model.errors import StepError
+from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.postgres.applied import read_applied
 from bluegreen.postgres.bookkeeping import BOOKKEEPING
 from bluegreen.postgres.channel import Channel, read_subscription
 from bluegreen.postgres.compat_limits import Limits
 from bluegreen.postgres.published import COLUMN_LISTS_SINCE, server_version
+from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.relations import read_relations
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
@@ -42,6 +44,7 @@ from bluegreen.steps.judging.travel import CarryCanary
 from bluegreen.steps.judging.zones import zone_verdicts
 from bluegreen.steps.mitigation.told import shells
 from bluegreen.steps.mitigation.waiting import Asking, waiting_in
+from bluegreen.steps.watches.drift import remembered
 from bluegreen.steps.world import World
 
 if TYPE_CHECKING:
@@ -253,8 +256,14 @@ def look(world: World, step: Judge, texts: Texts) -> Judged:
         carried=step.carried,
         limits=step.limits,
     )
-    given = {".".join(name) for name in shells(world.journal.records())}
-    left = (v for v in found.verdicts if not _is_seen_to(v, step, given))
+    records = world.journal.records()
+    given = {".".join(name) for name in shells(records)}
+    known = remembered(records, fold(records), Side.BLUE) or {}
+    left = (
+        v
+        for v in found.verdicts
+        if not _is_seen_to(v, step, given) and not _is_dropped(v, known)
+    )
     return replace(found, verdicts=tuple(left))
 
 
@@ -305,6 +314,19 @@ def _is_seen_to(verdict: Verdict, step: Judge, given: Collection[str]) -> bool:
     filled = {*step.carried, *(name.rpartition(".")[0] for name in step.carried)}
     ours = verdict.rule in {"column-generated", "derived-stale"}
     return ours and verdict.where in filled
+
+
+def _is_dropped(verdict: Verdict, known: Collection[str]) -> bool:
+    """Whether a migration took a partition away that green once had.
+
+    Args:
+        verdict: what the judge found.
+        known: what blue's schema had when green was made after it.
+    """
+    forward = verdict.direction is Direction.FORWARD
+    if not forward or verdict.rule != "partition-left-behind":
+        return False
+    return f"table {quote_name(*verdict.where.split('.', 1))}" in known
 
 
 def _is_bookkeeping(verdict: Verdict) -> bool:

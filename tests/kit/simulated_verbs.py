@@ -45,6 +45,7 @@ from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.hold import Hold
 from bluegreen.steps.move.arm import CreateCounterPublication, PublicationFacts
 from bluegreen.steps.move.plan_of_move import actions_of_move
+from bluegreen.steps.partitions.take_up import NewPartitions
 from bluegreen.steps.release.due import AwaitWindowEnd
 from bluegreen.steps.release.end import (
     EndWayBack,
@@ -179,6 +180,11 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
     # Which tables and columns travel is the catalogs' matter.
     patch.setattr(f"{arm}.CreateCounterPublication.observe", _read_publication)
     patch.setattr(f"{arm}.publish", _publish)
+    for action in ("TakeUpPartitions", "TakeUpWaiting"):
+        take_up = f"bluegreen.steps.partitions.take_up.{action}"
+        patch.setattr(f"{take_up}.observe", lambda *_: NewPartitions(Side.BLUE))
+    patch.setattr("bluegreen.postgres.left_behind.read_left_behind", lambda *_: ())
+    patch.setattr("bluegreen.postgres.left_behind.count_rows", lambda *_: ())
     patch.setattr("bluegreen.steps.move.traffic.hung_up_after", nullcontext_of)
     for module in ("due", "end"):
         patch.setattr(f"bluegreen.steps.release.{module}.find_fault", lambda _: "")

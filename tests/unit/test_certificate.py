@@ -22,6 +22,7 @@ from bluegreen.cli.verify import against_journal
 from bluegreen.model.certificate import (
     Certificate,
     SideToldOf,
+    differences,
     file_name,
     hash_of,
     journal_digest,
@@ -174,6 +175,7 @@ def test_it_says_what_the_journal_tells() -> None:
             "public.a": {"last": 7, "called": True},
             '"Odd"."b.c"': {"last": -9, "called": False},
         },
+        "left_behind": None,
         "rows": {
             "action": "validate/compare_rows",
             "run": "r-1",
@@ -478,6 +480,14 @@ def test_the_page_tells_how_to_check_a_hash_without_us(tmp_path: Path) -> None:
             check=True,
         )
         assert done.stdout.strip() == wanted
+
+
+def test_one_from_before_a_key_was_added_still_holds() -> None:
+    former = {k: v for k, v in CONTENT.items() if k not in {"left_behind", "hash"}}
+    data = text_of({**former, "hash": hash_of(former)}).encode()
+    held = read_certificate(data, "former.json")
+    assert held.left_behind is None
+    assert differences(held, drawn(), "now") == []
 
 
 def test_the_page_names_every_key() -> None:

@@ -44,10 +44,16 @@ class Ruling:
     unused: tuple[str, ...] = ()
 
 
+OF_THE_WINDOW = frozenset({"partition-left-behind", "table-not-published"})
+"""Rules by which a playbook may accept a loss that only comes while green serves: a
+rollback asks for it, and a judge before the cutover cannot find it."""
+
+
 def stops(verdict: Verdict) -> bool:
     """Whether a run must not go on past this verdict unless it is accepted.
 
-    A loss on the way back must be declared. A condition that no look at data has
+    A loss on the way back must be declared, and so must a partition of blue that green
+    lacks: it was made after the copy. A condition that no look at data has
     settled stops where breaking it would be silent. The initial copy is made before
     any migration, so what it would meet after one stops nobody.
     """
@@ -57,7 +63,8 @@ def stops(verdict: Verdict) -> bool:
         case Answer.OK:
             return False
         case Answer.LOSSY:
-            return verdict.direction is Direction.REVERSE
+            made_later = verdict.rule == "partition-left-behind" and verdict.lacking
+            return verdict.direction is Direction.REVERSE or bool(made_later)
         case Answer.OK_IF:
             return not verdict.found and verdict.rule in QUIET
         case _:
@@ -78,6 +85,7 @@ def rule(
     """
     stopping, accepted, passing = [], [], []
     used = {n for v in known for n in accept if fnmatchcase(v.name, n)}
+    used |= {n for n in accept if any(f"/{rule}/" in n for rule in OF_THE_WINDOW)}
     for verdict in verdicts:
         fitting = [name for name in accept if fnmatchcase(verdict.name, name)]
         used.update(fitting)

@@ -230,12 +230,29 @@ def _unpublished(
         text = f"{where} is unlogged on both sides, so its rows stay where they are"
         yield _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
     elif twin is None:
-        text = f"{where} is not published, so its rows stay where they are written"
-        left = _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
-        yield replace(left, lacking=(where,))
+        yield _lacking(channel, relation)
     elif seen is None or relation.name in seen.touched:
         text = f"{where} is on both sides but its changes are not published"
         yield _verdict(channel, Answer.SILENT, "table-not-published", where, text)
+
+
+def _lacking(channel: Channel, relation: Relation) -> Verdict:
+    """A table that the receiver does not have at all."""
+    where = shown(relation.name)
+    parents = [p for p in relation.parents if p in channel.receiver.relations]
+    if parents:
+        parent = shown(parents[0])
+        text = f"{where} is a partition of {parent} that the other side lacks"
+        left = _verdict(channel, Answer.LOSSY, "partition-left-behind", where, text)
+    else:
+        text = f"{where} is not published, so its rows stay where they are written"
+        left = _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
+    forward = channel.direction is not Direction.REVERSE
+    return (
+        left
+        if forward and relation.persistence == "u"
+        else replace(left, lacking=(where,))
+    )
 
 
 def _from_probes(channel: Channel, seen: Seen) -> Iterator[Verdict]:

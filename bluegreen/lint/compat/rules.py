@@ -71,6 +71,13 @@ RULES: dict[str, Rule] = {
         "new_table_explicit_pub",
         "make an empty table of that name on the other side and publish it",
     ),
+    "partition-left-behind": Rule(
+        1,
+        "46-48a",
+        "",
+        "`bluegreen partitions` makes the same partition on the other side and puts it "
+        "in the stream",
+    ),
     "column-left-out": Rule(
         1,
         "1",

@@ -49,6 +49,7 @@ from bluegreen.steps.looks.pair import (
     look_at_our_schema,
     look_at_versions,
 )
+from bluegreen.steps.looks.partitions import look_at_partition_ends
 from bluegreen.steps.looks.rights import look_at_owners, look_at_rights
 from bluegreen.steps.looks.roles import look_at_role_settings, look_at_roles
 from bluegreen.steps.looks.sessions import (
@@ -84,6 +85,7 @@ LOOKS: tuple[Look, ...] = (
     look_at_migration_tables,
     look_at_row_security,
     look_at_kinds_of_tables,
+    look_at_partition_ends,
     look_at_columns,
     look_at_large_objects,
     look_at_sequences,

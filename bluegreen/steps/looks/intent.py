@@ -28,6 +28,7 @@ class Intent:
         max_transaction_age: how long a writing transaction may be open.
         copied: green has blue's schema from us, so it may hold tables and rows.
         wal_limit: bytes of WAL that a slot of ours may keep before the watch speaks.
+        window: how long rollback is to be promised after the cutover.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Intent:
     max_transaction_age: timedelta = timedelta(minutes=5)
     copied: bool = False
     wal_limit: int = WAL_LIMIT
+    window: timedelta = timedelta(hours=24)
 
     def is_ours(self, object_name: str) -> bool:
         """Whether a slot, publication or subscription is of this playbook."""

@@ -66,8 +66,8 @@ def look_at_kinds_of_tables(
     yield from find(
         "partitioned-tables",
         lambda t: t.kind == "partitioned",
-        "a partition made on blue while green follows stops the stream",
-        "make partitions ahead of time on both sides",
+        "a partition made on one side while the other follows travels nowhere",
+        "make partitions ahead of time on both sides: bluegreen partitions",
     )
     yield from find(
         "inherited-tables",

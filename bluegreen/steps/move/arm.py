@@ -113,7 +113,8 @@ class CreateCounterPublication(Action[PublicationFacts]):
     Where it has more columns, a column list leaves them out; their values stay behind
     at a rollback.
 
-    Crash: one statement; it is there or it is not.
+    Crash: the subscription that waits for it may be gone before the list is changed;
+    the next run does both.
     """
 
     def __init__(self, step_id: str, to: Side) -> None:
@@ -161,8 +162,17 @@ class CreateCounterPublication(Action[PublicationFacts]):
         return Needed(f"{len(facts.wanted)} tables are to be published")
 
     def act(self, world: World, facts: PublicationFacts) -> Result:
-        """Make the publication or bring it to the wanted list."""
-        publish(world.on(self.to), Channel(world.name, self.to).name, facts.wanted)
+        """Make the publication or bring it to the wanted list.
+
+        A subscription that waits knows the former list only, and no REFRESH is taken
+        while it is disabled (55000). It goes first, to be made again over the new list:
+        a table that it does not know would be passed by without an error.
+        """
+        left, name = world.on(self.to.other), Channel(world.name, self.to).name
+        waiting = read_subscription(left, name) if facts.present is not None else None
+        if waiting is not None and not waiting.enabled:
+            drop_subscription(left, name, world.clock)
+        publish(world.on(self.to), name, facts.wanted)
         lists = [f"{t.schema}.{t.name}" for t in facts.wanted if t.columns is not None]
         return {"tables": len(facts.wanted), "column_lists": lists}
 

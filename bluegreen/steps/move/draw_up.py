@@ -26,6 +26,7 @@ from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.quoting import quote_name
+from bluegreen.steps.move.left_behind import told_left_behind
 from bluegreen.steps.validation.rows import CompareRows
 
 
@@ -79,6 +80,7 @@ def draw_up(
         marker=UUID(commit.body["marker"]),
         origin_position=commit.body["origin_position"],
         sequences=_sequences(moved),
+        left_behind=_left_behind(records, epoch),
         rows=_rows(state.results.values(), epoch - 1),
         pause=_pause(moved),
         times=Times(
@@ -120,6 +122,11 @@ def _sequences(moved: Record) -> dict[str, SequenceSet] | None:
         quote_name(schema, name): SequenceSet(last=last, called=called)
         for schema, name, last, called in values
     }
+
+
+def _left_behind(records: Sequence[Record], epoch: int) -> dict[str, int | None] | None:
+    told = told_left_behind(records, epoch)
+    return None if told is None else dict(told)
 
 
 def _rows(results: Iterable[Record], epoch: int) -> RowsProved | None:

@@ -14,6 +14,7 @@ from bluegreen.steps.move.arm import (
     CreateFence,
 )
 from bluegreen.steps.move.certify import WriteCertificate
+from bluegreen.steps.move.left_behind import NameLeftBehind
 from bluegreen.steps.move.movement import Movement
 from bluegreen.steps.move.table_set import NoteTables
 from bluegreen.steps.move.traffic import MoveTraffic
@@ -44,6 +45,8 @@ def actions_that_finish(step_id: str, state: State) -> tuple[Action[Any], ...]:
     return (
         *actions_that_confirm(step_id, state),
         OpenWayBack(step_id, to),
+        # The spent stream says what it carried.
+        NameLeftBehind(step_id, to),
         RetireSpentStream(step_id, to),
         WriteCertificate(step_id, to),
     )
@@ -71,6 +74,8 @@ def actions_of_move(
         *gates,
         MoveTraffic(step_id, movement),
         OpenWayBack(step_id, to),
+        # The spent stream says what it carried.
+        NameLeftBehind(step_id, to),
         RetireSpentStream(step_id, to),
         WriteCertificate(step_id, to),
     )

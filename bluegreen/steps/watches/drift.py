@@ -137,6 +137,27 @@ def remember_schema(world: World, sides: Iterable[Side], action: str = "") -> in
     return sum(len(one) for one in prints.values())
 
 
+def remember_also(
+    world: World, side: Side, heads: Iterable[str], action: str = ""
+) -> None:
+    """Take these things of a side, as they are now, for meant, and nothing else.
+
+    Where nothing is remembered of that side there is nothing to add to.
+    """
+    records = world.journal.records()
+    then = remembered(records, fold(records), side)
+    if then is None:
+        return
+    now = read_prints(world.on(side))
+    known = {**then, **{head: now[head] for head in heads if head in now}}
+    body = {
+        "watch": ID,
+        "green": identity_of(world.green),
+        "sides": {str(side): known},
+    }
+    world.journal.append(Kind.WATCHED, action=action, body=body)
+
+
 @dataclass(frozen=True, slots=True)
 class RememberedFacts:
     """Whether the side's schema stands in the journal, as it is wanted there."""

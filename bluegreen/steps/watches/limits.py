@@ -22,9 +22,15 @@ class Limits:
         max_lag: how long a heartbeat may be on its way before it is said.
         long_transaction: how long a transaction may be open before it is said.
         accept: ids of watches whose findings do not stop a move.
+        losses: names of losses that the playbook's steps `judge` accept.
+        exclude: tables that the playbook leaves out of the stream, `schema.table`.
+        window: how long rollback is to be promised after the cutover.
     """
 
     wal_limit: int = WAL_LIMIT
     max_lag: timedelta = timedelta(minutes=1)
     long_transaction: timedelta = timedelta(minutes=5)
     accept: frozenset[str] = frozenset()
+    losses: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    window: timedelta = timedelta(hours=24)

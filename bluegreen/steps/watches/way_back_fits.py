@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from bluegreen.model.side import Side
-from bluegreen.postgres.fitting_verdict import Fits, mends, reasons, say_fit
+from bluegreen.postgres.fitting_verdict import (
+    Fits,
+    mends,
+    reasons,
+    say_fit,
+    warnings,
+)
 from bluegreen.steps.fit import is_open
 from bluegreen.steps.watches.limits import Limits
 from bluegreen.steps.watches.watch import (
@@ -54,7 +60,13 @@ class WatchWayBackFits(Watch["Fitting"]):
         # It reads SQL, which is heavy, and is asked twice a minute at most.
         from bluegreen.postgres.fitting import look_at_fit
 
-        return look_at_fit(scene.on(Side.BLUE), scene.on(side), scene.name)
+        return look_at_fit(
+            scene.on(Side.BLUE),
+            scene.on(side),
+            scene.name,
+            accept=scene.limits.losses,
+            exclude=scene.limits.exclude,
+        )
 
     def judge(self, facts: Fitting, limits: Limits) -> Iterator[Watched]:
         """The first reason in words, every misfit in numbers."""
@@ -64,6 +76,9 @@ class WatchWayBackFits(Watch["Fitting"]):
         do = ""
         if standing is Standing.ODD:
             do = "; ".join(mends(facts))
+        if standing is Standing.GOOD and warnings(facts):
+            standing = Standing.ODD
+            do = "`bluegreen partitions` makes them on blue and puts them in the stream"
         if standing is Standing.BAD:
             do = "; ".join(
                 [*mends(facts), "`bluegreen rollback --check` names the rows"]
@@ -71,7 +86,8 @@ class WatchWayBackFits(Watch["Fitting"]):
         figures = (
             Figure(
                 "rows_unfit_for_blue",
-                sum(one.count for one in facts.misfits),
+                sum(one.count for one in facts.misfits)
+                + sum(one.rows or 1 for one in facts.lost),
                 "Rows on the serving side that the other side would not take.",
             ),
             Figure(

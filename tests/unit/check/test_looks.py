@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bluegreen.postgres.collations import Collation
 from bluegreen.postgres.contents import ApplyTrigger, Constraint, Contents
 from bluegreen.postgres.durability import Unsafe
 from bluegreen.postgres.extensions import Extensions, Offer
+from bluegreen.postgres.partitions import PartitionsEnd
 from bluegreen.postgres.relations import Column, UniqueIndex
 from bluegreen.postgres.roles import Rights, Role, RoleSetting
 from bluegreen.postgres.sequence_ranges import SequenceRange
@@ -152,7 +154,18 @@ def rights(**words: Any) -> dict[str, Any]:
     return {"rights": replace(clean(Side.BLUE).rights, **words)}
 
 
+END = PartitionsEnd(
+    "public.ev", "ev_2026_11", datetime(2026, 12, 1, tzinfo=UTC), 3600.0, 30 * 86400.0
+)
+
 CASES = [
+    Case(
+        "partitions-end-soon",
+        "blue",
+        False,
+        "bluegreen partitions PLAYBOOK --ahead 7 --parent public.ev",
+        {"ends": (END, replace(END, parent="public.old", ahead_s=-31 * 86400.0))},
+    ),
     Case("version-unknown", "blue", True, "13 to 18", {"version": 120022}),
     Case("standby", "blue", True, "takes writes", {"in_recovery": True}),
     Case("version-older", "green", True, "PostgreSQL 16", {}, {"version": 150018}),

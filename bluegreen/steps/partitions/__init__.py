@@ -1,0 +1,1 @@
+"""Partitions that are made while one side follows the other."""
