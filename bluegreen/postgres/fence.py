@@ -39,6 +39,9 @@ transaction, and a person should know of it."""
 SWITCH_WAIT = "2s"
 """A session that was ended lets go within milliseconds."""
 
+LOCKED = {"55P03", "57014", "40P01"}
+"""A lock was not had in time: its timeout, a cancel, a deadlock."""
+
 GONE = {"42P01", "3F000"}
 """The table was dropped meanwhile, or its schema."""
 

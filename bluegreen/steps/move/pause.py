@@ -159,11 +159,12 @@ def go_through(
     budget.done("fence")
     point("move/fenced")
     marker = write_marker(ready.left)
-    # While the marker travels: it costs the pause nothing.
+    budget.mark("marker")
+    # While the marker travels.
     ready.look.require_unchanged(world)
     budget.mark("look")
     values = read_sequences(ready.left)
-    budget.done("marker")
+    budget.done("read_sequences")
     point("move/marked")
     await_marker(ready.to, marker, deadline=budget.left, clock=clock, poll_s=POLL_S)
     ready.look.require_copied(world)
