@@ -1,9 +1,13 @@
 """`python -m bluegreen`, and the command `bluegreen`. Owns nothing else."""
 
-from __future__ import annotations
-
 import gc
+import os
 import sys
+
+if __name__ == "__main__" and sys.path[:1] == [os.getcwd()]:  # noqa: PTH109
+    # `python -m` looks for modules in the working folder first. A json.py that lies
+    # there is another program's; it would read our passwords, or break us.
+    del sys.path[0]
 
 
 def main() -> None:

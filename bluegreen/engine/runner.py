@@ -186,6 +186,8 @@ class Runner:
         try:
             with self._interrupt.shielded(getattr(action, "critical", False)):
                 world.point(f"{action.id}/before_act")
+                # Writing the intent takes time, and a process may be stopped in it.
+                world.require_lease()
                 result = action.act(world, facts)
                 world.point(f"{action.id}/after_act")
         except BluegreenError as error:

@@ -37,7 +37,8 @@ def engage(
     # Before the lease: in one database under two names we would meet our own lock.
     require_pair(blue, green)
     with Lease(blue, green) as lease:
-        yield Engaged(lease, open_journal(blue, green, playbook, run))
+        journal = open_journal(blue, green, playbook, run, lease=lease.sessions)
+        yield Engaged(lease, journal)
 
 
 @contextmanager
@@ -49,4 +50,5 @@ def engage_green(blue: Database, green: Database, run: str) -> Iterator[Engaged]
         LeaseRefused: 8001 another operator holds the lease.
     """
     with Lease(green) as lease:
-        yield Engaged(lease, TwinJournal(blue, green, run))
+        journal = TwinJournal(blue, green, run, lease=lease.sessions)
+        yield Engaged(lease, journal)

@@ -44,6 +44,14 @@ _MINE = (
     b" WHERE locktype = 'advisory' AND granted AND objsubid = 2"
     b" AND classid = 7331 AND objid = 1 AND pid = pg_catalog.pg_backend_pid()"
 )
+HOLDS = sql.SQL(
+    "EXISTS (SELECT FROM pg_catalog.pg_locks"
+    " WHERE locktype = 'advisory' AND granted AND objsubid = 2"
+    " AND classid = 7331 AND objid = 1 AND pid = %s)"
+)
+"""Whether the session of this process id holds the lock. It goes into the statement
+that writes, so that no time passes between the question and the writing."""
+
 _RELEASE = b"SELECT pg_catalog.pg_advisory_unlock_all()"
 
 
@@ -85,6 +93,11 @@ class LockSession:
                 "SELECT pg_try_advisory_lock(%s, %s)", LOCK
             ).fetchone()
         return found == (True,)
+
+    @property
+    def pid(self) -> int:
+        """The session's process on the server."""
+        return self._session.info.backend_pid
 
     def still_held(self, within: timedelta) -> bool:
         """Ask the server whether this very session still holds the lock.

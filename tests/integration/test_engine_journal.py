@@ -306,8 +306,10 @@ def test_who_reconciles_at_the_same_time_writes_the_same(
     journal = here.journal()
 
     class Helped(TwinJournal):
-        def _store(self, database: Database, record: Record) -> bool:
-            stored = super()._store(database, record)
+        def _store(
+            self, database: Database, record: Record, lease: int | None = None
+        ) -> bool:
+            stored = super()._store(database, record, lease)
             if database is self._green:
                 journal.reconcile()
             return stored

@@ -110,7 +110,9 @@ REVERSE_FIRST = """\
     from bluegreen.postgres.channel import start_stream
 
     start_stream(ready.left, movement.counter_stream(world.name).name)
-    stop_stream(ready.to, stream, clock=clock, deadline=budget.left)
+    stop_stream(
+        ready.to, stream, clock=clock, deadline=budget.left, while_free=free
+    )
 """
 
 BUGS = (
@@ -207,8 +209,9 @@ BUGS = (
         (
             Edit(
                 PAUSE,
-                "    stop_stream(ready.to, stream, clock=clock,"
-                " deadline=budget.left)\n",
+                "    stop_stream(\n"
+                "        ready.to, stream, clock=clock, deadline=budget.left,"
+                " while_free=free\n    )\n",
                 REVERSE_FIRST,
             ),
         ),

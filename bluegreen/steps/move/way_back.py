@@ -28,6 +28,7 @@ from bluegreen.postgres.channel import (
 from bluegreen.postgres.marker import send_marker
 from bluegreen.postgres.published import drop_publication
 from bluegreen.steps.action import Action, Result
+from bluegreen.steps.move.newest import require_newest
 from bluegreen.steps.world import World
 
 WAY_BACK_DEADLINE = timedelta(minutes=2)
@@ -36,11 +37,19 @@ WAY_BACK_DEADLINE = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class WayBackFacts:
-    """The counter-stream as it stands, and what the journal tells of it."""
+    """The counter-stream as it stands, and what the journal tells of it.
+
+    Attributes:
+        state: what the journal tells.
+        subscription: the one on the side that was left.
+        commit: the record of the last move that was committed.
+        pause: number of the record that announced the newest pause; 0 without one.
+    """
 
     state: State
     subscription: SubscriptionFacts | None
     commit: Record | None
+    pause: int = 0
 
 
 class OpenWayBack(Action[WayBackFacts]):
@@ -61,11 +70,13 @@ class OpenWayBack(Action[WayBackFacts]):
         """The subscription on the side that was left, and the commit record."""
         records = world.journal.records()
         commits = [r for r in records if r.kind is Kind.COMMITTED]
+        pauses = [r.seq for r in records if r.kind is Kind.PAUSING]
         name = Channel(world.name, self.to).name
         return WayBackFacts(
             fold(records),
             read_subscription(world.on(self.to.other), name),
             commits[-1] if commits else None,
+            pauses[-1] if pauses else 0,
         )
 
     def judge(self, facts: WayBackFacts) -> Verdict:
@@ -99,8 +110,10 @@ class OpenWayBack(Action[WayBackFacts]):
             origin = Lsn.parse(facts.commit.body["origin_position"])
             result["origin"] = str(advance_origin(left, name, origin))
             world.point("way_back/origin_advanced")
-            start_stream(left, name)
+            if not start_stream(left, name, newest=facts.pause):
+                require_newest(world, facts.pause)
             world.point("way_back/enabled")
+        require_newest(world, facts.pause)
         seconds = send_marker(
             world.on(self.to), left, deadline=WAY_BACK_DEADLINE, clock=world.clock
         )
