@@ -174,7 +174,8 @@ def engaged(open_: Opened) -> Iterator[World]:
         LeaseRefused: 8001, 8002.
     """
     world = open_.world
-    with engage(world.blue, world.green, world.name, open_.run) as held:
+    twins = world.journal.twins if isinstance(world.journal, TwinJournal) else None
+    with engage(world.blue, world.green, world.name, open_.run, twins) as held:
         armed = replace(
             world, journal=held.journal, require_lease=held.lease.require_held
         )

@@ -53,6 +53,7 @@ class TwinJournal:
         writer: `user@host pid`.
         lease: by side, the process on its server that holds the writer's lease. A
             record is stored only while it does. Empty for who writes without one.
+        twins: what was read before, where this process read it already.
     """
 
     def __init__(
@@ -63,13 +64,14 @@ class TwinJournal:
         writer: str = "",
         *,
         lease: Mapping[Side, int] | None = None,
+        twins: Twins | None = None,
     ) -> None:
         self.run = run
         self.writer = writer or this_writer()
         self._blue = blue
         self._green = green
         self._lease = dict(lease or {})
-        self._twins = Twins(agree)
+        self.twins = twins or Twins(agree)
 
     def records(self) -> Sequence[Record]:
         """All records, oldest first, as both sides have them now.
@@ -90,7 +92,7 @@ class TwinJournal:
             StepError: it went away.
             ServerRefused: it cannot be reached.
         """
-        return self._twins.read(self._green if side is Side.GREEN else self._blue)
+        return self.twins.read(self._green if side is Side.GREEN else self._blue)
 
     def append(
         self, kind: Kind, *, action: str = "", body: Mapping[str, Any] | None = None
@@ -146,7 +148,7 @@ class TwinJournal:
             if not _released(green):
                 raise
             blue = green
-        return blue, green, self._twins.agreed(blue, green)
+        return blue, green, self.twins.agreed(blue, green)
 
     def _complete(
         self, blue: Sequence[Record], green: Sequence[Record], story: Sequence[Record]
@@ -214,6 +216,7 @@ def open_journal(
     writer: str = "",
     *,
     lease: Mapping[Side, int] | None = None,
+    twins: Twins | None = None,
 ) -> TwinJournal:
     """Build our schema on both sides where it is missing and open the journal.
 
@@ -231,7 +234,7 @@ def open_journal(
         house.require_right(database)
     for database in missing:
         house.build(database, playbook)
-    journal = TwinJournal(blue, green, run, writer, lease=lease)
+    journal = TwinJournal(blue, green, run, writer, lease=lease, twins=twins)
     journal.reconcile()
     return journal
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bluegreen.engine.journal import TwinJournal, open_journal
 from bluegreen.engine.lease import Lease
+from bluegreen.engine.story import Twins
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.identity import require_pair
 
@@ -26,9 +27,15 @@ class Engaged:
 
 @contextmanager
 def engage(
-    blue: Database, green: Database, playbook: str, run: str
+    blue: Database,
+    green: Database,
+    playbook: str,
+    run: str,
+    twins: Twins | None = None,
 ) -> Iterator[Engaged]:
     """Hold both sides for one run; our schema is built where it is missing.
+
+    What was read of the journals before may be given; it is read on from there.
 
     Raises:
         ServerRefused: 3001 a side cannot be reached; 3002 the two are no pair.
@@ -37,7 +44,9 @@ def engage(
     # Before the lease: in one database under two names we would meet our own lock.
     require_pair(blue, green)
     with Lease(blue, green) as lease:
-        journal = open_journal(blue, green, playbook, run, lease=lease.sessions)
+        journal = open_journal(
+            blue, green, playbook, run, lease=lease.sessions, twins=twins
+        )
         yield Engaged(lease, journal)
 
 

@@ -36,11 +36,14 @@ class Twins:
 
     Args:
         agree: makes one story of two, or raises.
+
+    Attributes:
+        told: what each side told.
     """
 
     def __init__(self, agree: Agree) -> None:
         self._agree = agree
-        self._told = {side: Story() for side in Side}
+        self.told = {side: Story() for side in Side}
         self._alike: tuple[Record, Record, int] | None = None
 
     def read(self, database: Database) -> Story:
@@ -50,8 +53,8 @@ class Twins:
             StepError: the side went away.
             ServerRefused: it cannot be reached.
         """
-        told = read_on(database, self._told[database.side])
-        self._told[database.side] = told
+        told = read_on(database, self.told[database.side])
+        self.told[database.side] = told
         return told
 
     def agreed(

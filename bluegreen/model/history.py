@@ -122,22 +122,23 @@ class Story(list[Record]):
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         super().__init__(records)
-        self._folded = 0
-        self._state = State()
+        # One value: two threads may look at the same story.
+        self._known = 0, State()
 
     def followed_by(self, more: Iterable[Record]) -> Story:
         """The same story with more records at its end."""
         longer = Story((*self, *more))
-        longer._folded, longer._state = self._folded, self._state
+        longer._known = self._known
         return longer
 
     @property
     def state(self) -> State:
         """What it means."""
-        if self._folded < len(self):
-            self._state = _fold(islice(self, self._folded, None), self._state)
-            self._folded = len(self)
-        return self._state
+        count, state = self._known
+        if count < len(self):
+            state = _fold(islice(self, count, None), state)
+            self._known = len(self), state
+        return state
 
 
 def fold(records: Iterable[Record], start: State | None = None) -> State:
