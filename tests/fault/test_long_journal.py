@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from psycopg.types.json import Jsonb
@@ -23,6 +25,7 @@ from bluegreen.steps.move.settle import SettleTraffic
 from bluegreen.steps.world import World
 from tests.fault.test_cut_in_the_pause import paused, ready
 from tests.kit.arena import Arena, bring_about, replicate
+from tests.kit.cli import call, write_playbook
 
 pytestmark = pytest.mark.timeout(600)
 LONG = 20_000
@@ -144,3 +147,37 @@ def test_a_story_read_on_means_what_a_whole_one_means(
 
 def world_run(world: World) -> str:
     return world.journal.records()[0].run
+
+
+def seconds_of_a_run(playbook: Path) -> float:
+    """How long the next run takes, the fastest of two."""
+    took = []
+    for _ in range(2):
+        begun = time.monotonic()
+        call("run", playbook).require()
+        took.append(time.monotonic() - begun)
+    return min(took)
+
+
+def test_an_idle_run_takes_no_time_that_grows_with_the_looks(
+    arena: Callable[..., Arena], tmp_path: Path
+) -> None:
+    """Reading and folding once; each look did so before, some forty times a run."""
+    here = arena(16, 18)
+    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+    playbook = write_playbook(here, tmp_path, [{"step": "replicate"}])
+    call("run", playbook).require()
+    with_few = seconds_of_a_run(playbook)
+    before = here.pair.blue.value("SELECT count(*) FROM bluegreen.journal")
+    lengthen(here)
+    with_many = seconds_of_a_run(playbook)
+    assert with_many < 6 * with_few, (with_few, with_many)
+    after = here.pair.blue.value("SELECT count(*) FROM bluegreen.journal")
+    assert after == int(str(before)) + LONG + 2
+    texts = here.pair.blue.value(
+        "SELECT count(*) FROM bluegreen.journal"
+        " WHERE body ? 'text' AND body ->> 'text' <> %s",
+        BULK["text"],
+    )
+    assert texts == 2, "the text was told at first, and after others had told another"
+    print(with_few, with_many)
