@@ -209,9 +209,8 @@ BUGS = (
         (
             Edit(
                 PAUSE,
-                "    stop_stream(\n"
-                "        ready.to, stream, clock=clock, deadline=budget.left,"
-                " while_free=free\n    )\n",
+                "    stop_stream(ready.to, stream, clock=clock, deadline=budget.left,"
+                " while_free=free)\n",
                 REVERSE_FIRST,
             ),
         ),
