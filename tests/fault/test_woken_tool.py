@@ -116,7 +116,7 @@ def require_serves(scene: Scene, side: Side) -> None:
     "points",
     [
         ("move/committed", "move/resumed", "way_back/enabled"),
-        ("move/fenced", "cutover/move_traffic/after_act"),
+        ("move/fenced", "way_back/subscription_dropped"),
     ],
     ids=" ".join,
 )

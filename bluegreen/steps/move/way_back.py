@@ -5,6 +5,7 @@ Owns these two actions. The counter-stream's objects were made by `arm.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -28,7 +29,7 @@ from bluegreen.postgres.channel import (
 from bluegreen.postgres.marker import send_marker
 from bluegreen.postgres.published import drop_publication
 from bluegreen.steps.action import Action, Result
-from bluegreen.steps.move.newest import require_newest
+from bluegreen.steps.move.newest import last_pause, require_newest
 from bluegreen.steps.world import World
 
 WAY_BACK_DEADLINE = timedelta(minutes=2)
@@ -52,6 +53,11 @@ class WayBackFacts:
     pause: int = 0
 
 
+def _pause_of(records: Sequence[Record]) -> int:
+    last = last_pause(records)
+    return last.seq if last else 0
+
+
 class OpenWayBack(Action[WayBackFacts]):
     """The side that was left follows the one that serves, proved by a marker row.
 
@@ -70,13 +76,12 @@ class OpenWayBack(Action[WayBackFacts]):
         """The subscription on the side that was left, and the commit record."""
         records = world.journal.records()
         commits = [r for r in records if r.kind is Kind.COMMITTED]
-        pauses = [r.seq for r in records if r.kind is Kind.PAUSING]
         name = Channel(world.name, self.to).name
         return WayBackFacts(
             fold(records),
             read_subscription(world.on(self.to.other), name),
             commits[-1] if commits else None,
-            pauses[-1] if pauses else 0,
+            _pause_of(records),
         )
 
     def judge(self, facts: WayBackFacts) -> Verdict:
@@ -124,11 +129,19 @@ class OpenWayBack(Action[WayBackFacts]):
 
 @dataclass(frozen=True, slots=True)
 class SpentFacts:
-    """What is left of the stream that fed the side that serves now."""
+    """What is left of the stream that fed the side that serves now.
+
+    Attributes:
+        subscription: on the side that serves.
+        slot: on the side that was left.
+        open: whether the way back is.
+        pause: number of the record that announced the newest pause; 0 without one.
+    """
 
     subscription: SubscriptionFacts | None
     slot: SlotFacts | None
     open: bool
+    pause: int = 0
 
 
 class RetireSpentStream(Action[SpentFacts]):
@@ -147,11 +160,13 @@ class RetireSpentStream(Action[SpentFacts]):
     def observe(self, world: World) -> SpentFacts:
         """Subscription and slot of the spent stream."""
         name = Channel(world.name, self.to.other).name
-        last = fold(world.journal.records()).last_move
+        records = world.journal.records()
+        last = fold(records).last_move
         return SpentFacts(
             read_subscription(world.on(self.to), name),
             read_slot(world.on(self.to.other), name),
             last is not None and last.to is self.to and last.way_back_open,
+            _pause_of(records),
         )
 
     def judge(self, facts: SpentFacts) -> Verdict:
@@ -163,9 +178,16 @@ class RetireSpentStream(Action[SpentFacts]):
         return Needed("its subscription or slot is still there")
 
     def act(self, world: World, facts: SpentFacts) -> Result:
-        """Drop the subscription, the slot and the publication."""
-        name = Channel(world.name, self.to.other).name
+        """Drop the subscription, the slot and the publication.
+
+        A later move makes objects of the same names, so each asks whose it is.
+        """
+        name, left = Channel(world.name, self.to.other).name, world.on(self.to.other)
+        require_newest(world, facts.pause)
         drop_subscription(world.on(self.to), name, world.clock)
-        drop_slot(world.on(self.to.other), name, world.clock)
-        drop_publication(world.on(self.to.other), name)
+        world.point("way_back/subscription_dropped")
+        require_newest(world, facts.pause)
+        drop_slot(left, name, world.clock)
+        require_newest(world, facts.pause)
+        drop_publication(left, name)
         return {}
