@@ -1,9 +1,14 @@
 """`python -m bluegreen`, and the command `bluegreen`. Owns nothing else."""
 
-from __future__ import annotations
-
 import gc
+import os
 import sys
+
+if __name__ == "__main__" and sys.path[:1] == [os.getcwd()]:  # noqa: PTH109
+    # `python -m` looks for modules in the working folder first, and an empty entry of
+    # PYTHONPATH means it too. A json.py that lies there is another program's; it would
+    # read our passwords, or break us.
+    sys.path[:] = [entry for entry in sys.path if entry != sys.path[0]]
 
 
 def main() -> None:

@@ -83,11 +83,12 @@ def _play(stage: Stage) -> list[dict[str, Any]]:
 
 
 def _act(stage: Stage, words: list[str]) -> None:
+    from bluegreen.engine.own_process import own_environment, own_module
     from bluegreen.model.errors import StepError
 
     done = subprocess.run(
-        [sys.executable, "-m", "bluegreen", *words, "--log", "text"],
-        env={**os.environ, **stage.environ},
+        own_module("bluegreen", *words, "--log", "text"),
+        env={**own_environment(os.environ), **stage.environ},
         # Nobody is asked to type a word: the databases are throw-away.
         stdin=subprocess.DEVNULL,
         # stdout is kept for the last line; what an act says goes beside it.

@@ -30,16 +30,22 @@ from typing import Any
 
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.lifeline import CONNECT_S, TRIES, TRY_EVERY_S, Lifeline, mover
+from bluegreen.engine.own_process import own_environment, own_module, own_scope
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.record import Kind
 from bluegreen.pointers.pgbouncer import PgBouncer
 from bluegreen.pointers.pgbouncer_spec import of_spec, spec_of
 from bluegreen.postgres.database import Database, hung_up_after
-from bluegreen.steps.move.settle import claim_back_out, read_state, settle
+from bluegreen.steps.move.newest import read_state
+from bluegreen.steps.move.settle import claim_back_out, settle
 from bluegreen.steps.world import World
 
 READY_WITHIN_S = 30.0
 """Starting Python and two sessions takes a second; a busy machine may need more."""
+
+WATCHES_WITHIN_S = 2.0
+"""An answer takes less than a millisecond; on a busy machine a process waits for its
+turn. Nobody is held back meanwhile."""
 
 TRY_LASTS = timedelta(seconds=1)
 """A healthy server is settled in a tenth of it; one that is silent is asked again."""
@@ -55,13 +61,17 @@ PARTING_S = 5.0
 def guarded(world: World, run: str, budget: timedelta) -> Iterator[Callable[[], None]]:
     """Have a guard stand by for the length of the block.
 
-    What it gives is called when the pause begins: the budget runs from there.
+    What it gives is called when the pause begins, and again right before clients are
+    held back: it returns once the guard has answered that it watches. The budget runs
+    from the first call.
 
     Raises:
-        StepError: 4001, no guard could be had; nothing was paused.
+        StepError: 4001, no guard could be had, or it has ended since; nothing was
+            paused.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "bluegreen.engine.guard"],
+        [*own_scope(), *own_module("bluegreen.engine.guard")],
+        env=own_environment(os.environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # A Ctrl-C in the terminal is for the tool; the guard must outlive it.
@@ -70,7 +80,7 @@ def guarded(world: World, run: str, budget: timedelta) -> Iterator[Callable[[], 
     try:
         _tell(process, _spec(world, run, budget))
         _require_ready(process)
-        yield partial(_tell, process, "go")
+        yield partial(_require_watched, process)
         _tell(process, "done")
     except BluegreenError:
         # The tool has backed out by itself; a second look does no harm.
@@ -117,9 +127,7 @@ def _tell(process: subprocess.Popen[bytes], what: object) -> None:
 
 
 def _require_ready(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], READY_WITHIN_S)
-    if not readable or process.stdout.readline() != b"ready\n":
+    if not _says(process, b"ready\n", READY_WITHIN_S):
         process.kill()
         raise StepError(
             4001,
@@ -128,6 +136,25 @@ def _require_ready(process: subprocess.Popen[bytes]) -> None:
             wanted="a guard, before any client is held back",
             hint="is the machine out of memory or processes? Run again",
         )
+
+
+def _require_watched(process: subprocess.Popen[bytes]) -> None:
+    """Hold nobody back unless the guard is there to let them go."""
+    _tell(process, "go")
+    if not _says(process, b"watching\n", WATCHES_WITHIN_S):
+        raise StepError(
+            4001,
+            "the guard process does not watch any more",
+            seen=f"no word of it within {WATCHES_WITHIN_S:.0f} s, or it ended",
+            wanted="a guard that answers, before any client is held back",
+            hint="was it killed, or is the machine out of memory? Run again",
+        )
+
+
+def _says(process: subprocess.Popen[bytes], word: bytes, within_s: float) -> bool:
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], within_s)
+    return bool(readable) and process.stdout.readline() == word
 
 
 def main() -> None:
@@ -139,10 +166,10 @@ def main() -> None:
     world, lifeline = _world(spec), Lifeline(spec)
     _warm_up(world)
     lifeline.warm_up()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    _say("ready")
     if _read(pipe) != "go":
         return
+    _say("watching")
     release_at = time.monotonic() + spec["budget_s"] + RELEASE_AFTER_S
     reason = _wait(pipe, spec["budget_s"])
     if reason:
@@ -172,6 +199,13 @@ def _warm_up(world: World) -> None:
         pointer.warm_up()
 
 
+def _say(word: str) -> None:
+    """A tool that has died hears nothing; its pipe tells us so."""
+    with suppress(BrokenPipeError):
+        sys.stdout.write(f"{word}\n")
+        sys.stdout.flush()
+
+
 def _read(pipe: FileIO) -> str:
     """The tool's next word; empty when the pipe closed without one."""
     line = pipe.readline()
@@ -180,10 +214,14 @@ def _read(pipe: FileIO) -> str:
 
 def _wait(pipe: FileIO, budget_s: float) -> str:
     """Wait for "done"; why it did not come, empty when it did."""
-    readable, _, _ = select.select([pipe], [], [], budget_s)
-    if not readable:
-        return f"the pause went on for more than {budget_s:.2f} s"
-    word = _read(pipe)
+    until, word = time.monotonic() + budget_s, "go"
+    while word == "go":
+        left = max(0.0, until - time.monotonic())
+        readable, _, _ = select.select([pipe], [], [], left)
+        if not readable:
+            return f"the pause went on for more than {budget_s:.2f} s"
+        if (word := _read(pipe)) == "go":
+            _say("watching")
     return {"done": "", "": "the tool died"}.get(word, "the tool backed out")
 
 

@@ -13,12 +13,15 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+from bluegreen.engine.story import Twins
 from bluegreen.model.chain import link
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.history import Move, fold
 from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
 from bluegreen.postgres import house
 from bluegreen.postgres.database import Database, ServerGoneError, SqlError
 from bluegreen.postgres.identity import require_own_sides, require_pair
@@ -48,18 +51,32 @@ class TwinJournal:
         green: the other.
         run: id of this run, on each record that it writes.
         writer: `user@host pid`.
+        lease: by side, the process on its server that holds the writer's lease. A
+            record is stored only while it does. Empty for who writes without one.
+        twins: what was read before, where this process read it already.
     """
 
     def __init__(
-        self, blue: Database, green: Database, run: str, writer: str = ""
+        self,
+        blue: Database,
+        green: Database,
+        run: str,
+        writer: str = "",
+        *,
+        lease: Mapping[Side, int] | None = None,
+        twins: Twins | None = None,
     ) -> None:
         self.run = run
         self.writer = writer or this_writer()
         self._blue = blue
         self._green = green
+        self._lease = dict(lease or {})
+        self.twins = twins or Twins(agree)
 
     def records(self) -> Sequence[Record]:
-        """All records, oldest first, read afresh from both sides.
+        """All records, oldest first, as both sides have them now.
+
+        Only what is new is read; see `story.py`.
 
         Raises:
             LeaseRefused: 8002; the sides tell two stories.
@@ -67,6 +84,15 @@ class TwinJournal:
             ServerRefused: a side cannot be reached.
         """
         return self._read()[2]
+
+    def told_by(self, side: Side) -> Sequence[Record]:
+        """All records as one side alone tells them.
+
+        Raises:
+            StepError: it went away.
+            ServerRefused: it cannot be reached.
+        """
+        return self.twins.read(self._green if side is Side.GREEN else self._blue)
 
     def append(
         self, kind: Kind, *, action: str = "", body: Mapping[str, Any] | None = None
@@ -76,8 +102,8 @@ class TwinJournal:
         What the databases have no letters for is written as question marks.
 
         Raises:
-            LeaseRefused: 8001 another operator writes, or an approval meets a move;
-                8002 two stories; 8004 our schema is not there.
+            LeaseRefused: 8001 another operator writes, the writer's lease is lost, or
+                an approval meets a move; 8002 two stories; 8004 no schema of ours.
         """
         told = body or {}
         for _ in range(NUMBER_TRIES):
@@ -115,14 +141,14 @@ class TwinJournal:
 
         Once blue is released it may be gone; then green's word is the story.
         """
-        green = read_records(self._green)
+        green = self.told_by(Side.GREEN)
         try:
-            blue: Sequence[Record] = read_records(self._blue)
+            blue = self.told_by(Side.BLUE)
         except (ServerGoneError, ServerRefused):
             if not _released(green):
                 raise
             blue = green
-        return blue, green, agree(blue, green)
+        return blue, green, self.twins.agreed(blue, green)
 
     def _complete(
         self, blue: Sequence[Record], green: Sequence[Record], story: Sequence[Record]
@@ -141,7 +167,7 @@ class TwinJournal:
             seq=len(story) + 1,
             at=server_time(self._green),
             kind=kind,
-            epoch=epoch_of(story) + (kind is Kind.COMMITTED),
+            epoch=fold(story).epoch + (kind is Kind.COMMITTED),
             run=self.run,
             action=action,
             body=_as_stored(body),
@@ -151,22 +177,25 @@ class TwinJournal:
 
     def _tell_both(self, record: Record) -> bool:
         """Store it on green, then on blue. False when its number was taken."""
-        if not self._store(self._green, record):
+        if not self._store(self._green, record, self._lease.get(Side.GREEN)):
             return False
         try:
-            return self._store(self._blue, record)
+            return self._store(self._blue, record, self._lease.get(Side.BLUE))
         except (ServerGoneError, ServerRefused):
-            if _released(read_records(self._green)):
+            if _released(self.told_by(Side.GREEN)):
                 return True
             raise
 
-    def _store(self, database: Database, record: Record) -> bool:
+    def _store(
+        self, database: Database, record: Record, lease: int | None = None
+    ) -> bool:
         """Store one record. False when a record that needs no lease has its number.
 
         The same record there already is fine: two who reconcile write the same.
         """
         try:
-            add_record(database, record)
+            if not add_record(database, record, lease):
+                raise _lease_lost(database, record, self.told_by(database.side))
         except SqlError as error:
             if error.sqlstate in _NOT_BUILT:
                 raise _not_built(database) from None
@@ -180,7 +209,14 @@ class TwinJournal:
 
 
 def open_journal(
-    blue: Database, green: Database, playbook: str, run: str, writer: str = ""
+    blue: Database,
+    green: Database,
+    playbook: str,
+    run: str,
+    writer: str = "",
+    *,
+    lease: Mapping[Side, int] | None = None,
+    twins: Twins | None = None,
 ) -> TwinJournal:
     """Build our schema on both sides where it is missing and open the journal.
 
@@ -198,22 +234,30 @@ def open_journal(
         house.require_right(database)
     for database in missing:
         house.build(database, playbook)
-    journal = TwinJournal(blue, green, run, writer)
+    journal = TwinJournal(blue, green, run, writer, lease=lease, twins=twins)
     journal.reconcile()
     return journal
 
 
-def agree(blue: Sequence[Record], green: Sequence[Record]) -> Sequence[Record]:
+def agree(
+    blue: Sequence[Record], green: Sequence[Record], known: int = 0
+) -> Sequence[Record]:
     """The longer story, of which the shorter must be the beginning. Pure.
+
+    Args:
+        blue: what blue tells.
+        green: what green tells.
+        known: how many records at the beginning were compared before.
 
     Raises:
         LeaseRefused: 8002, naming the first record that differs.
     """
-    for here, there in zip(blue, green):  # noqa: B905 - the shorter one ends it
+    pairs = zip(islice(blue, known, None), islice(green, known, None))  # noqa: B905
+    for here, there in pairs:  # the shorter one ends it
         if here != there:
             raise _two_stories(here, there)
     story = max(blue, green, key=len)
-    for number, record in enumerate(story, start=1):
+    for number, record in enumerate(islice(story, known, None), start=known + 1):
         if record.seq != number:
             raise _gap(number, "blue" if story is blue else "green")
     return story
@@ -321,6 +365,21 @@ def _another_writer(mine: Record, there: Record | None) -> LeaseRefused:
         wanted="one operator at a time",
         hint="`bluegreen journal` shows who; wait until that run has ended, "
         "then run again",
+    )
+
+
+def _lease_lost(
+    database: Database, mine: Record, story: Sequence[Record]
+) -> LeaseRefused:
+    newest = describe(story[-1]) if story else "(nothing)"
+    return LeaseRefused(
+        8001,
+        "the lease is not held any more",
+        seen=f"{database.describe()} did not take record {mine.seq}, {mine.kind}, "
+        f"from this run\nits newest record: {newest}",
+        wanted="this run's session holds the lease on both sides",
+        hint="was this process stopped, or the network cut? Another run may have "
+        "moved traffic meanwhile: look at `bluegreen status`, then run again",
     )
 
 

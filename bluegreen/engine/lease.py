@@ -6,6 +6,7 @@ lock itself is in `postgres/lease.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
@@ -13,6 +14,7 @@ from typing import Self
 
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import LeaseRefused
+from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.lease import Holder, LockSession, read_holder, read_holders
 
@@ -56,6 +58,11 @@ class Lease:
     ) -> None:
         self._sessions.clear()
         self._open.close()
+
+    @property
+    def sessions(self) -> Mapping[Side, int]:
+        """The process on each side's server that holds it."""
+        return {one.database.side: one.pid for one in self._sessions}
 
     def still_held(self, within: timedelta = ANSWER_WITHIN) -> bool:
         """Whether both servers confirm it now. No answer is a no."""

@@ -21,12 +21,12 @@ from datetime import timedelta
 from typing import Any
 
 from bluegreen.model.errors import BluegreenError
-from bluegreen.model.record import Kind, Record
+from bluegreen.model.record import Record
 from bluegreen.pointers.pgbouncer import PgBouncer
 from bluegreen.pointers.pgbouncer_holders import MOVE
 from bluegreen.pointers.pgbouncer_spec import of_spec
 from bluegreen.postgres.database import Database, holder, hung_up_after
-from bluegreen.postgres.journal_table import read_records
+from bluegreen.postgres.journal_table import newest_pause
 
 LOOK_S = 0.2
 """A server that answers does so within milliseconds; clients wait for no other."""
@@ -73,7 +73,7 @@ class Lifeline:
         for pointer in self._pointers:
             pointer.warm_up()
         for server in self._servers:
-            read_records(server)
+            newest_pause(server)
 
     @contextmanager
     def pulled_at(self, when: float) -> Iterator[threading.Event]:
@@ -128,8 +128,6 @@ def _last_pause(server: Database) -> Record | None:
     """None where it does not answer, or nobody ever paused."""
     try:
         with hung_up_after(LOOK_ENDS, server):
-            records = read_records(server)
+            return newest_pause(server)
     except BluegreenError:
         return None
-    pauses = [record for record in records if record.kind is Kind.PAUSING]
-    return pauses[-1] if pauses else None

@@ -33,7 +33,7 @@ from bluegreen.model.errors import (
 )
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
-from bluegreen.model.record import Kind
+from bluegreen.model.record import Kind, Record
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.world import World
@@ -125,9 +125,10 @@ class Runner:
         about: Mapping[str, Any],
     ) -> RunEnded:
         started = self._world.clock.monotonic()
-        _, ahead = divide(actions, fold(self._world.journal.records()))
+        records = self._world.journal.records()
+        _, ahead = divide(actions, fold(records))
         require_allowed((*before, *ahead), self._allow)
-        self._world.journal.append(Kind.RUN_STARTED, body=about)
+        self._world.journal.append(Kind.RUN_STARTED, body=told_once(about, records))
         self._tell(RunStarted(self._run, self._world.name))
         waiting = self._run_some(before)
         if not waiting:
@@ -186,6 +187,8 @@ class Runner:
         try:
             with self._interrupt.shielded(getattr(action, "critical", False)):
                 world.point(f"{action.id}/before_act")
+                # Writing the intent takes time, and a process may be stopped in it.
+                world.require_lease()
                 result = action.act(world, facts)
                 world.point(f"{action.id}/after_act")
         except BluegreenError as error:
@@ -255,6 +258,18 @@ class Runner:
             traffic=traffic_line(self._world),
             hint="run again; it goes on from here",
         )
+
+
+def told_once(about: Mapping[str, Any], records: Sequence[Record]) -> Mapping[str, Any]:
+    """What the record of a start says, without a playbook's text that stands already.
+
+    A run of every minute would fill the journal with the same text. Pure.
+    """
+    starts = (r.body for r in reversed(records) if r.kind is Kind.RUN_STARTED)
+    last = next((body for body in starts if "text" in body), {})
+    if any(last.get(word) != about.get(word) for word in ("text", "file")):
+        return about
+    return {word: value for word, value in about.items() if word != "text"}
 
 
 class _Wait:

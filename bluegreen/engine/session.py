@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bluegreen.engine.journal import TwinJournal, open_journal
 from bluegreen.engine.lease import Lease
+from bluegreen.engine.story import Twins
 from bluegreen.postgres.belonging import require_ours
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.house import rename
@@ -28,9 +29,15 @@ class Engaged:
 
 @contextmanager
 def engage(
-    blue: Database, green: Database, playbook: str, run: str
+    blue: Database,
+    green: Database,
+    playbook: str,
+    run: str,
+    twins: Twins | None = None,
 ) -> Iterator[Engaged]:
     """Hold both sides for one run; our schema is built where it is missing.
+
+    What was read of the journals before may be given; it is read on from there.
 
     Raises:
         ServerRefused: 3001 a side cannot be reached; 3002 the two are no pair.
@@ -44,7 +51,9 @@ def engage(
     with Lease(blue, green) as lease:
         # Once more: who held the lease before us may have set them up meanwhile.
         seen = require_ours((blue, green), playbook)
-        journal = open_journal(blue, green, playbook, run)
+        journal = open_journal(
+            blue, green, playbook, run, lease=lease.sessions, twins=twins
+        )
         if any(one.playbook not in {"", playbook} for one in seen):
             for database in (blue, green):
                 rename(database, playbook)
@@ -60,4 +69,5 @@ def engage_green(blue: Database, green: Database, run: str) -> Iterator[Engaged]
         LeaseRefused: 8001 another operator holds the lease.
     """
     with Lease(green) as lease:
-        yield Engaged(lease, TwinJournal(blue, green, run))
+        journal = TwinJournal(blue, green, run, lease=lease.sessions)
+        yield Engaged(lease, journal)

@@ -17,13 +17,14 @@ from typing import Self
 from bluegreen.engine.abandon import remember_abandoned
 from bluegreen.engine.events import Event, WatchChanged
 from bluegreen.engine.heart import forget_heartbeats, write_heartbeat
+from bluegreen.engine.journal import TwinJournal
+from bluegreen.engine.story import read_on
 from bluegreen.model.errors import BluegreenError, StepError
-from bluegreen.model.history import fold
+from bluegreen.model.history import Story, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.channel import drop_slot
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.journal_table import read_records
 from bluegreen.postgres.server_life import read_server_life
 from bluegreen.steps.watches.every import WATCHES, scene_of, worst_first
 from bluegreen.steps.watches.gate import stop_of_run
@@ -52,17 +53,17 @@ does not answer is left behind; it ends with the process."""
 class _Story:
     """The journal as far as it was read; each round reads what is new."""
 
-    told: dict[Side, list[Record]] = field(
-        default_factory=lambda: {side: [] for side in Side}
+    told: dict[Side, Story] = field(
+        default_factory=lambda: {side: Story() for side in Side}
     )
 
     def read(self, databases: Sequence[Database]) -> frozenset[Side]:
         """Read on; returns the sides that could not be asked."""
         away = set()
         for database in databases:
-            told = self.told[database.side]
+            side = database.side
             try:
-                told += read_records(database, len(told))
+                self.told[side] = read_on(database, self.told[side])
             except BluegreenError:
                 away.add(database.side)
         return frozenset(away)
@@ -102,11 +103,14 @@ class Watchman:
         self._rounds = 0
         self._dropped: int | None = None
         self._ended = False
+        self._known = {side: Story() for side in Side}
         self._thread = threading.Thread(
             target=self._watch, name="watchman", daemon=True
         )
 
     def __enter__(self) -> Self:
+        if isinstance(self._world.journal, TwinJournal):
+            self._known = dict(self._world.journal.twins.told)
         self._thread.start()
         return self
 
@@ -161,7 +165,7 @@ class Watchman:
             blue=Database.of_spec(self._world.blue.spec()),
             green=Database.of_spec(self._world.green.spec()),
         )
-        story = _Story()
+        story = _Story(dict(self._known))
         try:
             while not self._stop.is_set():
                 self._round(world, story)

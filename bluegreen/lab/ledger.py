@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import select
 import subprocess
-import sys
 import time
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 
+from bluegreen.engine.own_process import own_environment, own_module
 from bluegreen.lab.ledger_judge import Audit, LedgerResult, Told, judge
 from bluegreen.model.errors import ServerRefused
 
@@ -104,7 +105,8 @@ class LedgerClients:
             ServerRefused: 3001, one of them has not in good time.
         """
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bluegreen.lab.ledger_worker"],
+            own_module("bluegreen.lab.ledger_worker"),
+            env=own_environment(os.environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

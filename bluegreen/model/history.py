@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
@@ -111,16 +112,63 @@ class State:
         return last if last is not None and not last.moved else None
 
 
+class Story(list[Record]):
+    """Records, oldest first, that remember what they mean.
+
+    Nothing is ever added to one: `followed_by` gives a longer one, which folds only
+    what is new. So a look at the state costs the same on the first day and after a
+    year.
+    """
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        super().__init__(records)
+        # One value: two threads may look at the same story.
+        self._known = 0, State()
+
+    def followed_by(self, more: Iterable[Record]) -> Story:
+        """The same story with more records at its end."""
+        longer = Story((*self, *more))
+        longer._known = self._known
+        return longer
+
+    @property
+    def state(self) -> State:
+        """What it means."""
+        count, state = self._known
+        if count < len(self):
+            state = _fold(islice(self, count, None), state)
+            self._known = len(self), state
+        return state
+
+
 def fold(records: Iterable[Record], start: State | None = None) -> State:
     """Fold records, oldest first, into what they mean.
 
     Folding a story in two parts gives the same as folding it whole. A record of a
     move that does not say where to is an error (KeyError, ValueError), never a guess.
     """
-    state, last = start or State(), None
+    if start is None and isinstance(records, Story):
+        return records.state
+    return _fold(records, start or State())
+
+
+def _fold(records: Iterable[Record], state: State) -> State:
+    runs, failures, last = [], [], None
     for last in records:
         state = _WAYS[last.kind](_in_epoch(state, last.epoch), last)
-    return state if last is None else replace(state, seq=last.seq)
+        # Gathered here: a tuple that grows by one is copied each time.
+        if last.kind is Kind.RUN_STARTED:
+            runs.append(last.run)
+        elif last.kind is Kind.FAILED:
+            failures.append(_failure(last))
+    if last is None:
+        return state
+    return replace(
+        state,
+        seq=last.seq,
+        runs=(*state.runs, *runs),
+        failures=(*state.failures, *failures),
+    )
 
 
 def with_green(state: State, green: str) -> State:
@@ -150,8 +198,7 @@ def _in_epoch(state: State, epoch: int) -> State:
 
 def _run_started(state: State, record: Record) -> State:
     green = str(record.body.get("green", "")) or state.green
-    state = with_green(state, green)
-    return replace(state, runs=(*state.runs, record.run))
+    return with_green(state, green)
 
 
 def _intent(state: State, record: Record) -> State:
@@ -165,15 +212,14 @@ def _result(state: State, record: Record) -> State:
     )
 
 
-def _failed(state: State, record: Record) -> State:
-    failure = Failure(
+def _failure(record: Record) -> Failure:
+    return Failure(
         record.action,
         record.run,
         record.at,
         int(record.body.get("code", 0)),
         str(record.body.get("problem", "")),
     )
-    return replace(_intent_over(state, record), failures=(*state.failures, failure))
 
 
 def _intent_over(state: State, record: Record) -> State:
@@ -244,7 +290,7 @@ _WAYS: Mapping[Kind, Callable[[State, Record], State]] = {
     Kind.RUN_STARTED: _run_started,
     Kind.INTENT: _intent,
     Kind.RESULT: _result,
-    Kind.FAILED: _failed,
+    Kind.FAILED: _intent_over,
     Kind.APPROVED: _approved,
     Kind.PAUSING: _pausing,
     Kind.COMMITTED: _committed,

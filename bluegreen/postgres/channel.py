@@ -19,6 +19,7 @@ from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.journal_table import run_while_free, run_while_newest
 from bluegreen.postgres.quiet_subscription import create_quietly
 
 WORKER_POLL_S = 0.002
@@ -214,13 +215,32 @@ def drop_subscription(database: Database, name: str, clock: Clock) -> None:
         own.execute(sql.SQL("DROP SUBSCRIPTION {}").format(identifier))
 
 
-def start_stream(database: Database, name: str) -> None:
-    """Enable the subscription."""
-    database.run(sql.SQL("ALTER SUBSCRIPTION {} ENABLE").format(sql.Identifier(name)))
+def start_stream(database: Database, name: str, *, newest: int | None = None) -> bool:
+    """Enable the subscription.
+
+    Args:
+        database: the subscriber.
+        name: the subscription's.
+        newest: number of the record that announced the caller's pause; once a newer
+            one was announced nothing is enabled.
+
+    Returns:
+        False when there is a newer pause.
+    """
+    enable = sql.SQL("ALTER SUBSCRIPTION {} ENABLE").format(sql.Identifier(name))
+    if newest is not None:
+        return run_while_newest(database, enable, newest)
+    database.run(enable)
+    return True
 
 
 def stop_stream(
-    database: Database, name: str, *, clock: Clock, deadline: timedelta
+    database: Database,
+    name: str,
+    *,
+    clock: Clock,
+    deadline: timedelta,
+    while_free: int | None = None,
 ) -> None:
     """Disable the subscription and wait until its workers are gone.
 
@@ -228,10 +248,23 @@ def stop_stream(
     pg_terminate_backend 20 ms. Workers are found by pg_stat_subscription, as the
     backend_type was renamed between versions.
 
+    Args:
+        database: the subscriber.
+        name: the subscription's.
+        clock: time.
+        deadline: when the workers must be gone.
+        while_free: number of the commit record to come. Once the journal has it, the
+            stream stays on: a tool that stood still for minutes must not switch off
+            the stream of a move that was backed out of.
+
     Raises:
-        BudgetError: 5002.
+        BudgetError: 5001, the number is taken; 5002.
     """
-    database.run(sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(sql.Identifier(name)))
+    disable = sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(sql.Identifier(name))
+    if while_free is None:
+        database.run(disable)
+    elif not run_while_free(database, disable, while_free):
+        raise _ended_meanwhile(database, name)
     started = clock.monotonic()
     while _terminate_workers(database, name):
         if clock.monotonic() - started > deadline.total_seconds():
@@ -243,6 +276,17 @@ def stop_stream(
                 hint=f"look for it in pg_stat_subscription on {database.side}",
             )
         clock.sleep(WORKER_POLL_S)
+
+
+def _ended_meanwhile(database: Database, name: str) -> BudgetError:
+    return BudgetError(
+        5001,
+        "the pause was ended while the tool stood still",
+        seen=f"the journal on {database.side} has the record that ends it; "
+        f"subscription {name!r} was left as it is",
+        wanted="a commit inside the budget",
+        hint="was the tool stopped, or the machine suspended? Run again",
+    )
 
 
 def _terminate_workers(database: Database, name: str) -> int:

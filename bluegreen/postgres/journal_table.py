@@ -14,7 +14,12 @@ from psycopg.types.json import Jsonb
 
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.record import Kind, Record
-from bluegreen.postgres.database import Database
+from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.lease import HOLDS
+
+NOT_NEWEST = "BG001"
+"""How a command of ours says on the server that others have moved on. No SQLSTATE of
+PostgreSQL begins so."""
 
 _COLUMNS = sql.SQL("seq, at, kind, epoch, run, action, body, writer, follows")
 
@@ -68,21 +73,91 @@ def has_moved(database: Database) -> bool:
     )
 
 
-def add_record(database: Database, record: Record) -> None:
+def newest_pause(database: Database) -> Record | None:
+    """The record that announced the last pause; None where nobody ever paused.
+
+    One row, however long the journal is.
+    """
+    if not has_journal(database):
+        return None
+    rows = database.rows(
+        sql.SQL(
+            "SELECT {} FROM bluegreen.journal"
+            " WHERE kind = 'pausing' ORDER BY seq DESC LIMIT 1"
+        ).format(_COLUMNS)
+    )
+    return _record(rows[0]) if rows else None
+
+
+def add_record(
+    database: Database, record: Record, lease_session: int | None = None
+) -> bool:
     """Store one record under its number, flushed to disk before this returns.
+
+    Args:
+        database: the side that gets it.
+        record: what is stored.
+        lease_session: the process on that server that holds the writer's lease; the
+            same statement asks for it. None for who writes without a lease.
+
+    Returns:
+        False when that process does not hold the lease any more: nothing was stored.
 
     Raises:
         SqlError: 23505 when another writer took the number.
     """
+    held, holder = (
+        (sql.SQL("true"), ()) if lease_session is None else (HOLDS, (lease_session,))
+    )
     with database.transaction() as session:
         session.execute(sql.SQL("SET LOCAL synchronous_commit = on"))
-        session.execute(
+        stored = session.execute(
             sql.SQL(
                 "INSERT INTO bluegreen.journal ({})"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            ).format(_COLUMNS),
-            _values(record),
-        )
+                " SELECT %s, %s, %s::text, %s, %s::text, %s::text, %s, %s::text,"
+                " %s::text WHERE {} RETURNING seq"
+            ).format(_COLUMNS, held),
+            (*_values(record), *holder),
+        ).fetchone()
+    return stored is not None
+
+
+def run_while_newest(database: Database, command: sql.Composable, pause: int) -> bool:
+    """Run a command unless a pause newer than `pause` was announced on this side.
+
+    Question and command are one transaction, in which nobody can add a record: a tool
+    that was stopped for minutes right before it changes nothing.
+
+    Returns:
+        False when a newer pause was announced: the command was not run.
+    """
+    return _run_while(
+        database, command, sql.SQL("kind = 'pausing' AND seq > {}"), pause
+    )
+
+
+def run_while_free(database: Database, command: sql.Composable, number: int) -> bool:
+    """The same, unless a record of that number or a later one is there."""
+    return _run_while(database, command, sql.SQL("seq >= {}"), number)
+
+
+def _run_while(
+    database: Database, command: sql.Composable, unless: sql.SQL, number: int
+) -> bool:
+    statement = command.as_string(None)
+    body = sql.SQL(
+        "BEGIN LOCK TABLE bluegreen.journal IN SHARE MODE;"
+        " IF EXISTS (SELECT FROM bluegreen.journal WHERE {})"
+        " THEN RAISE EXCEPTION USING ERRCODE = {}; END IF;"
+        " EXECUTE {}; END"
+    ).format(unless.format(sql.Literal(number)), NOT_NEWEST, sql.Literal(statement))
+    try:
+        database.run(sql.SQL("DO {}").format(sql.Literal(body.as_string(None))))
+    except SqlError as error:
+        if error.sqlstate != NOT_NEWEST:
+            raise
+        return False
+    return True
 
 
 @contextmanager

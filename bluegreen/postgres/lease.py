@@ -57,13 +57,20 @@ _HOLDERS = sql.SQL(
     ORDER BY 7 DESC, l.locktype
     """
 )
-_MINE = b"""
-    SELECT least(count(*), 1) FROM pg_catalog.pg_locks
-    WHERE granted AND pid = pg_catalog.pg_backend_pid()
+_LEASE_OF = """
+    SELECT FROM pg_catalog.pg_locks
+    WHERE granted AND pid = {pid}
         AND (locktype = 'advisory' AND objsubid = 2 AND classid = 7331 AND objid = 1
             OR locktype = 'relation' AND mode = 'ExclusiveLock'
             AND relation = to_regclass('bluegreen.lease')::oid)
 """
+_MINE = f"SELECT EXISTS ({_LEASE_OF})::int".format(
+    pid="pg_catalog.pg_backend_pid()"
+).encode()
+HOLDS = sql.SQL("EXISTS ({})").format(sql.SQL(_LEASE_OF).format(pid=sql.SQL("%s")))
+"""Whether the session of this process id holds the lock. It goes into the statement
+that writes, so that no time passes between the question and the writing."""
+
 _RELEASE = b"SELECT pg_catalog.pg_advisory_unlock_all()"
 _HAS_TABLE = sql.SQL("SELECT to_regclass('bluegreen.lease') IS NOT NULL")
 _LOCK_TABLE = sql.SQL("LOCK TABLE bluegreen.lease IN EXCLUSIVE MODE NOWAIT")

@@ -28,6 +28,10 @@ class Journal(Protocol):
         """All records, oldest first, read afresh."""
         ...
 
+    def told_by(self, side: Side) -> Sequence[Record]:
+        """What one side alone tells."""
+        ...
+
     def append(
         self, kind: Kind, *, action: str = "", body: Mapping[str, Any] | None = None
     ) -> Record:

@@ -11,6 +11,7 @@ import pytest
 from bluegreen.engine import guard
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.model.errors import BudgetError, LeaseRefused, TrafficUnknownError
+from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.postgres.commit_point import commit_move
@@ -147,6 +148,29 @@ def test_one_side_alone_does_not_say_that_a_move_was_not_committed(
     claim_back_out(world)
     settle(world)
     assert read_fence(world.blue).is_open
+
+
+def test_a_back_out_while_green_is_away_says_that_its_stream_was_not_seen(
+    arena: Callable[..., Arena],
+) -> None:
+    world = ready(arena(16, 18))
+    paused(world)
+    claim_back_out(world)
+    cut = replace(world, green=Database(Side.GREEN, "host=127.0.0.1 port=1"))
+    said: list[Progress] = []
+    journal = TwinJournal(cut.blue, cut.green, "r-cut")
+    settle(replace(cut, journal=journal, tell=said.append))
+    assert read_fence(world.blue).is_open
+    assert not world.pointers[0].observe().paused
+    [told] = said
+    assert told.what == "stream_unseen"
+    assert told.text.startswith(
+        "blue serves; whether green follows it could not be seen (green cannot be "
+    )
+    assert told.text.endswith(
+        "Run again once both sides answer: a stream that is off keeps WAL on blue "
+        "until then"
+    )
 
 
 def test_a_green_made_anew_in_place_of_one_that_was_lost_lets_blue_serve(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from bluegreen.steps.move.settle import claim_back_out, settle
 from bluegreen.steps.world import World
 from tests.fault.test_cut_in_the_pause import paused, ready
 from tests.kit.arena import Arena
+from tests.kit.armed import command
 from tests.kit.cli import call, write_playbook
 from tests.kit.wait import wait_until
 
@@ -161,7 +161,7 @@ def standing_in_its_pause(playbook: Path) -> Iterator[tuple[int, int]]:
         "BLUEGREEN_FAULT_LOG": str(log),
     }
     with subprocess.Popen(
-        [sys.executable, "-m", "bluegreen", "run", str(playbook)],
+        [*command(fault), "run", str(playbook)],
         env={**os.environ, **fault},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

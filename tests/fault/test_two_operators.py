@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from bluegreen.lab.ledger import LedgerClients, audit
 from bluegreen.lab.proxy import Mode, Proxy
 from bluegreen.model.side import Side
 from tests.kit.arena import Arena
+from tests.kit.armed import command
 from tests.kit.cli import Ended, call, write_playbook
 from tests.kit.databases import Database
 from tests.kit.fingerprint import fingerprint
@@ -77,7 +77,7 @@ class Operator:
 
     def start(self, verb: str, **environ: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "bluegreen", verb, str(self.playbook)],
+            [*command(environ), verb, str(self.playbook)],
             env={**self.environ, **environ},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

@@ -11,12 +11,19 @@ import pytest
 from psycopg import sql
 
 from bluegreen.engine.journal import TwinJournal, describe, open_journal
+from bluegreen.engine.session import engage
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres import house
-from bluegreen.postgres.database import Database
-from bluegreen.postgres.journal_table import add_record, read_records, server_time
+from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.journal_table import (
+    add_record,
+    read_records,
+    run_while_free,
+    run_while_newest,
+    server_time,
+)
 from tests.kit.databases import DatabasePair
 
 
@@ -306,8 +313,10 @@ def test_who_reconciles_at_the_same_time_writes_the_same(
     journal = here.journal()
 
     class Helped(TwinJournal):
-        def _store(self, database: Database, record: Record) -> bool:
-            stored = super()._store(database, record)
+        def _store(
+            self, database: Database, record: Record, lease: int | None = None
+        ) -> bool:
+            stored = super()._store(database, record, lease)
             if database is self._green:
                 journal.reconcile()
             return stored
@@ -331,3 +340,58 @@ def test_one_database_under_two_names_is_no_pair(both: Callable[[], Both]) -> No
 def test_a_record_is_described_in_one_line() -> None:
     record = Record(7, datetime.now(UTC), Kind.NOTE, 2, "r-1", "", {}, "ann@db1 8")
     assert describe(record) == "7 note (run r-1, epoch 2) by ann@db1 8"
+
+
+def test_a_record_is_stored_only_while_its_writer_holds_the_lease(
+    both: Callable[[], Both],
+) -> None:
+    here = both()
+    here.journal().append(Kind.NOTE)
+    with engage(here.blue, here.green, "shop", "r-2") as held:
+        held.journal.append(Kind.RUN_STARTED)
+        before = told(here.blue)
+        for side in (here.pair.blue, here.pair.green):
+            side.rows(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                " WHERE locktype = 'advisory' AND database ="
+                " (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        here.journal("r-3").append(Kind.RUN_STARTED)
+        with pytest.raises(LeaseRefused) as caught:
+            held.journal.append(Kind.FAILED, body={"code": 4001})
+    text = str(caught.value)
+    newest = describe(read_records(here.green)[-1])
+    assert text == (
+        "error BG-8001: the lease is not held any more\n"
+        f"  seen:    {here.green.describe()} did not take record 4, failed, from this "
+        "run\n"
+        f"           its newest record: {newest}\n"
+        "  wanted:  this run's session holds the lease on both sides\n"
+        "  hint:    was this process stopped, or the network cut? Another run may have "
+        "moved traffic meanwhile: look at `bluegreen status`, then run again"
+    )
+    assert told(here.blue) == told(here.green) == [*before, (3, "run_started")]
+
+
+def test_a_command_runs_only_while_no_newer_pause_and_no_such_record_is_there(
+    both: Callable[[], Both],
+) -> None:
+    here = both()
+    journal = here.journal()
+    pause = journal.append(Kind.PAUSING, body={"to": "green"}).seq
+    made = sql.SQL("CREATE TABLE {} ()").format
+    free, newest = run_while_free, run_while_newest
+    assert free(here.blue, made(sql.Identifier("public", "it's 1")), pause + 1)
+    journal.append(Kind.BACKED_OUT, body={"to": "green"})
+    assert not free(here.blue, made(sql.Identifier("public", "2")), pause + 1)
+    assert newest(here.blue, made(sql.Identifier("public", "3")), pause)
+    journal.append(Kind.PAUSING, body={"to": "green"})
+    assert not newest(here.blue, made(sql.Identifier("public", "4")), pause)
+    with pytest.raises(SqlError) as caught:
+        newest(here.blue, made(sql.Identifier("public", "3")), pause + 2)
+    assert caught.value.sqlstate == "42P07"
+    tables = here.pair.blue.rows(
+        "SELECT relname FROM pg_class WHERE relkind = 'r'"
+        " AND relnamespace = 'public'::regnamespace ORDER BY 1"
+    )
+    assert tables == [("3",), ("it's 1",)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.kit.arena import ENTRY, PATIENT, Arena
+from tests.kit.armed import command
 
 ALLOW = (
     "LOADS_BLUE",
@@ -55,7 +55,7 @@ def call(
     cwd: Path | None = None,
 ) -> Ended:
     """Run `bluegreen WORDS` to its end."""
-    words_ = [sys.executable, "-m", "bluegreen", *map(str, words)]
+    words_ = [*command(environ or {}), *map(str, words)]
     with subprocess.Popen(
         words_,
         env={**os.environ, **(environ or {})},

@@ -21,6 +21,7 @@ from bluegreen.model.errors import ServerRefused
 from bluegreen.model.side import Side
 from bluegreen.postgres import house
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.journal_table import NOT_NEWEST
 from tests.kit.simulated import TABLES, Server, Subscription, put
 from tests.kit.simulated_actors import Actor
 
@@ -61,6 +62,12 @@ class Answer:
 
     def fetchone(self) -> tuple[Any, ...] | None:
         return self._rows[0] if self._rows else None
+
+
+class NotNewest(psycopg.Error):
+    """As the server says it of a command that comes too late."""
+
+    sqlstate = NOT_NEWEST
 
 
 class Info:
@@ -167,8 +174,31 @@ class Session:
     def journal_rows(self, _: str, params: Sequence[Any]) -> Rows:
         return list(self.server.data.journal[params[0] :])
 
-    def add_record(self, _: str, params: Sequence[Any]) -> None:
-        self._add((*params[:6], params[6].obj, *params[7:]))
+    def last_pause(self, *_: Any) -> Rows:
+        told = [row for row in self.server.data.journal if row[2] == "pausing"]
+        return told[-1:]
+
+    def add_record(self, _: str, params: Sequence[Any]) -> Rows:
+        """Only while the session that the statement names holds the lease."""
+        for pid in params[9:]:
+            holder = self.server.locks.get((7331, 1))
+            if holder is None or holder.info.backend_pid != pid:
+                return []
+        self._add((*params[:6], params[6].obj, *params[7:9]))
+        return [(params[0],)]
+
+    def run_while(self, text: str, _: Sequence[Any]) -> None:
+        """A command that asks the journal first, in one transaction."""
+        self._await_journal()
+        newest = self.server.data.journal
+        if found := re.search(r"seq >= (\d+)", text):
+            passed = len(newest) >= int(found[1])
+        else:
+            pause = int(re.findall(r"seq > (\d+)", text)[0])
+            passed = any(row[2] == "pausing" and row[0] > pause for row in newest)
+        if passed:
+            raise NotNewest("others have moved on")
+        self.enable(re.findall(r"EXECUTE '+(.*?)'+;", text)[0], ())
 
     def lock_journal(self, *_: Any) -> None:
         """Until the session ends; so it is never held over another's transaction."""
@@ -465,7 +495,9 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("UNION SELECT pubname::text FROM", Session.clients),
     ("to_regclass('bluegreen.lease') IS NOT NULL", Session.no),
     ("SELECT version FROM bluegreen.identity", Session.house_version),
+    ("WHERE kind = 'pausing' ORDER BY", Session.last_pause),
     ("SELECT seq, at, kind", Session.journal_rows),
+    ("DO 'BEGIN LOCK TABLE bluegreen.journal", Session.run_while),
     ("INSERT INTO bluegreen.journal", Session.add_record),
     ("SELECT clock_timestamp()", Session.clock),
     ("FROM pg_control_system()", Session.control),
@@ -529,7 +561,7 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("SELECT pg_try_advisory_lock(", Session.lock),
     ("count(pg_terminate_backend(l.pid))", Session.end_switches),
     ("SELECT coalesce(a.application_name", Session.holder),
-    ("SELECT least(count(*), 1) FROM pg_catalog.pg_locks", Session.holds_lease),
+    ("SELECT EXISTS ( SELECT FROM pg_catalog.pg_locks", Session.holds_lease),
     ("pg_advisory_unlock_all()", Session.release),
     ("SELECT pid, coalesce(usename", Session.clients),
     ("obj_description(t.tgfoid", Session.clients),

@@ -9,7 +9,6 @@ import os
 import sys
 from contextlib import ExitStack
 
-from bluegreen.engine.crash import points
 from bluegreen.engine.interrupt import Interrupt
 from bluegreen.engine.runner import Runner
 from bluegreen.engine.session import engage
@@ -18,6 +17,7 @@ from bluegreen.model.hazard import Hazard
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
 from bluegreen.steps.world import World
+from tests.kit.crash import points
 from tests.kit.small_steps import MakeShelf, Shelf
 
 

@@ -29,6 +29,7 @@ _BEFOREHAND = (
     "bluegreen.report.results",
     "bluegreen.report.teller",
     "bluegreen.steps.rollback",
+    "tests.kit.armed",
 )
 
 
@@ -94,9 +95,11 @@ def _become(ask: dict[str, Any]) -> None:
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
     from bluegreen.cli.app import run
+    from tests.kit.armed import arm
 
     status = 70
     try:
+        arm(os.environ)
         status = run(ask["words"])
     except BaseException:
         traceback.print_exc()

@@ -110,7 +110,9 @@ REVERSE_FIRST = """\
     from bluegreen.postgres.channel import start_stream
 
     start_stream(ready.left, movement.counter_stream(world.name).name)
-    stop_stream(ready.to, stream, clock=clock, deadline=budget.left)
+    stop_stream(
+        ready.to, stream, clock=clock, deadline=budget.left, while_free=free
+    )
 """
 
 BUGS = (
@@ -206,8 +208,8 @@ BUGS = (
         (
             Edit(
                 PAUSE,
-                "    stop_stream(ready.to, stream, clock=clock,"
-                " deadline=budget.left)\n",
+                "    stop_stream(ready.to, stream, clock=clock, deadline=budget.left,"
+                " while_free=free)\n",
                 REVERSE_FIRST,
             ),
         ),

@@ -88,7 +88,18 @@ class Budget:
             BudgetError: 5001, the budget is used up.
         """
         self.mark(part)
-        if self._mark - self.started > self.span.total_seconds():
+        self._require(self._mark - self.started)
+
+    def require_left(self) -> None:
+        """Nothing more is begun once the guard may have let the clients go.
+
+        Raises:
+            BudgetError: 5001, the budget is used up.
+        """
+        self._require(self.spent_s)
+
+    def _require(self, spent_s: float) -> None:
+        if spent_s > self.span.total_seconds():
             took = ", ".join(f"{k} {v * 1000:.0f} ms" for k, v in self.parts_s.items())
             raise BudgetError(
                 5001,

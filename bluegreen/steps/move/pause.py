@@ -9,7 +9,7 @@ written beforehand by `Ready`. Backing out is for `settle.py`, moving on for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -138,22 +138,34 @@ def _warm_up(left: Database, to: Database) -> None:
 
 
 def go_through(
-    world: World, movement: Movement, ready: Ready, draft: Record
+    world: World,
+    movement: Movement,
+    ready: Ready,
+    draft: Record,
+    require_watched: Callable[[], None],
 ) -> Committed:
     """Pause, fence, prove, commit. Raises before the commit point only.
 
-    `draft` is the commit record, numbered before the pause.
+    Args:
+        world: the handles.
+        movement: where to.
+        ready: what was opened beforehand.
+        draft: the commit record, numbered before the pause.
+        require_watched: raises unless the guard answers; nobody is held back then.
 
     Raises:
+        StepError: 4001, the guard has ended; nobody was held back.
         BudgetError: 5001, 5002 or 5003; the caller backs out.
         ServerGoneError: the caller finds out whether the commit record is there.
     """
     budget, clock, point = ready.budget, world.clock, world.point
     budget.start()
     _require_guard(ready)
+    require_watched()
     pause_all(world.pointers, movement.max_pause)
     budget.done("pause")
     point("move/paused")
+    budget.require_left()
     drain = Drain(movement.drain, movement.after_drain, budget.left)
     ready.fence.close_fence(drain, clock)
     budget.done("fence")
@@ -173,7 +185,8 @@ def go_through(
     sequences = set_sequences(ready.to, values, while_free=draft.seq)
     budget.done("sequences")
     stream = movement.stream(world.name).name
-    stop_stream(ready.to, stream, clock=clock, deadline=budget.left)
+    free = draft.seq
+    stop_stream(ready.to, stream, clock=clock, deadline=budget.left, while_free=free)
     budget.done("stop_stream")
     point("move/stream_stopped")
     proof = {"fence_position": str(marker.position), "marker": str(marker.id)}

@@ -27,15 +27,20 @@ from bluegreen.model.errors import (
     ServerRefused,
     TrafficUnknownError,
 )
-from bluegreen.model.history import Move, State, fold
-from bluegreen.model.record import Kind, Record
+from bluegreen.model.history import Move, fold
+from bluegreen.model.progress import Progress
+from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres.channel import Channel, start_stream
-from bluegreen.postgres.database import Database, ServerGoneError, SqlError
+from bluegreen.postgres.database import ServerGoneError, SqlError
 from bluegreen.postgres.fence import open_fence, read_fence
-from bluegreen.postgres.journal_table import add_record, no_new_records, read_records
+from bluegreen.postgres.journal_table import (
+    add_record,
+    newest_pause,
+    no_new_records,
+)
 from bluegreen.postgres.retry import outlast_locks
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.move.loose_ends import (
@@ -43,6 +48,14 @@ from bluegreen.steps.move.loose_ends import (
     loose_ends,
     not_ours,
     read_traffic,
+)
+from bluegreen.steps.move.newest import (
+    last_pause,
+    read_state,
+    read_story,
+    refuse_older,
+    require_newest,
+    while_newest,
 )
 from bluegreen.steps.world import World
 
@@ -84,44 +97,18 @@ class SettleTraffic(Action[TrafficFacts]):
         return {"settled": loose_ends(facts)}
 
 
-def read_state(world: World) -> State:
-    """What the journal tells, by one side alone when the other does not answer.
-
-    Raises:
-        BluegreenError: neither side answers.
-    """
-    return fold(read_story(world))
-
-
-def read_story(world: World) -> Sequence[Record]:
-    """The records that `read_state` folds.
-
-    Raises:
-        BluegreenError: neither side answers.
-    """
-    try:
-        return world.journal.records()
-    except (ServerGoneError, ServerRefused) as error:
-        told = [_one_story(world.on(side)) for side in Side]
-        stories = [story for story in told if story is not None]
-        if not stories:
-            raise error from None
-        return max(stories, key=len)
-
-
-def _one_story(database: Database) -> list[Record] | None:
-    try:
-        return read_records(database)
-    except (ServerGoneError, ServerRefused):
-        return None
-
-
-def claim_back_out(world: World) -> None:
+def claim_back_out(world: World, pause: int | None = None) -> None:
     """Make sure that an open move can never commit, unless it has committed.
 
     The record takes the commit record's number on the side that would have written it.
 
+    Args:
+        world: the handles.
+        pause: number of the record that announced the caller's own pause, where it has
+            one: a newer move is not the caller's to end.
+
     Raises:
+        LeaseRefused: 8001, another run has begun to move traffic since.
         TrafficUnknownError: 7001; that side cannot be reached, so nobody knows.
     """
     move = read_state(world).open_move
@@ -131,6 +118,9 @@ def claim_back_out(world: World) -> None:
         draft = world.journal.draft(
             Kind.BACKED_OUT, action=move.action, body={"to": str(move.to)}
         )
+        if pause is not None:
+            # One that is announced after this look takes the number of the draft.
+            require_newest(world, pause)
         add_record(world.on(move.to), draft)
     except SqlError as error:
         if error.sqlstate != UNIQUE_VIOLATION:
@@ -170,20 +160,11 @@ def open_again(world: World, left: Side, pause: int) -> None:
             its work is touched.
         TrafficUnknownError: 7001, naming every part that could not be confirmed.
     """
-    pointers = [partial(_resume, one) for one in world.pointers]
+    pointers = [one.resume for one in world.pointers]
     _let_serve(world, left, pause, pointers, witnesses=(left,))
 
 
-def require_newest(world: World, pause: int) -> None:
-    """Refuse to end a move that another run has ended, or begun anew, meanwhile.
-
-    Raises:
-        LeaseRefused: 8001.
-    """
-    _require_newest(read_story(world), pause)
-
-
-def settle(world: World) -> None:
+def settle(world: World) -> int:
     """Make servers and pointers agree with the newest commit record. Repeatable.
 
     Clients come first: the fence of the serving side, then every pointer, and only
@@ -193,6 +174,9 @@ def settle(world: World) -> None:
     Raises:
         TrafficUnknownError: 7001, naming every part that could not be confirmed, or
             that the story which can be seen leaves a move open.
+
+    Returns:
+        Number of the record that announced the newest pause; 0 without one.
     """
     records = read_story(world)
     state = fold(records)
@@ -202,20 +186,29 @@ def settle(world: World) -> None:
     serving = state.serving
     pointers = [partial(_let_go, one, serving) for one in world.pointers]
     witnesses = (serving, serving.other)
-    _let_serve(world, serving, newest_pause(records), pointers, witnesses)
-    _best_effort(partial(_follow, world, state.serving))
+    last = last_pause(records)
+    pause = last.seq if last else 0
+    _let_serve(world, serving, pause, pointers, witnesses)
+    unseen = _best_effort(partial(_follow, world, serving, pause))
+    if unseen is not None:
+        world.tell(_stream_unseen(serving, unseen))
+    return pause
 
 
-def newest_pause(records: Sequence[Record]) -> int:
-    """Number of the last record that announced a pause; 0 without one. Pure."""
-    return max((r.seq for r in records if r.kind is Kind.PAUSING), default=0)
+def _stream_unseen(serving: Side, error: BluegreenError) -> Progress:
+    text = (
+        f"{serving} serves; whether {serving.other} follows it could not be seen "
+        f"({error.problem}). Run again once both sides answer: a stream that is off "
+        f"keeps WAL on {serving} until then"
+    )
+    return Progress("stream_unseen", text)
 
 
 def _let_serve(
     world: World,
     serving: Side,
     pause: int,
-    pointers: Sequence[Callable[[], object]],
+    pointers: Sequence[Callable[[], None]],
     witnesses: Sequence[Side],
 ) -> None:
     take_writes = partial(_take_writes, world, serving, pause)
@@ -228,21 +221,17 @@ def _let_serve(
         witnesses = [side for side in witnesses if side is not serving]
     troubles = []
     for act in pointers:
-        # Whoever was stopped between two acts may wake up in a newer pause.
-        _require_newest(_witnessed(world, witnesses), pause)
-        troubles.append(_best_effort(act))
+        # A process that was stopped between two acts may wake up in a newer pause.
+        trouble = _best_effort(partial(while_newest, world, pause, act, witnesses))
+        if isinstance(trouble, LeaseRefused):
+            raise trouble
+        troubles.append(trouble)
     if isinstance(fence, BudgetError):
         # Nobody is held back any more; a table that is locked takes no writes yet.
         fence = _best_effort(
             partial(outlast_locks, take_writes, patience=OPENING, clock=world.clock)
         )
     _require_served(serving, [fence, *troubles])
-
-
-def _witnessed(world: World, witnesses: Sequence[Side]) -> Sequence[Record]:
-    """The story as the first of them that answers tells it; empty if none does."""
-    stories = (_one_story(world.on(side)) for side in witnesses)
-    return next((story for story in stories if story is not None), ())
 
 
 def _require_served(serving: Side, troubles: Sequence[BluegreenError | None]) -> None:
@@ -271,31 +260,12 @@ def _take_writes(world: World, serving: Side, pause: int) -> None:
     and it fences only after it did.
     """
     database = world.on(serving)
-    _require_newest(read_records(database), pause)
+    refuse_older(world, newest_pause(database), pause)
     if read_fence(database).is_open:
         return
     with no_new_records(database):
-        _require_newest(read_records(database), pause)
+        refuse_older(world, newest_pause(database), pause)
         open_fence(database)
-
-
-def _require_newest(records: Sequence[Record], pause: int) -> None:
-    newest = newest_pause(records)
-    if newest > pause:
-        (begun,) = (record for record in records if record.seq == newest)
-        raise LeaseRefused(
-            8001,
-            "another run has begun to move traffic meanwhile",
-            seen=f"run {begun.run} of {begun.writer}, at "
-            f"{begun.at:%Y-%m-%d %H:%M:%S} UTC",
-            wanted="one operator at a time",
-            traffic="that run's business; this one touched nothing more",
-            hint="wait until that run has ended, then look at `bluegreen status`",
-        )
-
-
-def _resume(pointer: Pointer) -> None:
-    pointer.resume()
 
 
 def _let_go(pointer: Pointer, serving: Side) -> None:
@@ -304,10 +274,11 @@ def _let_go(pointer: Pointer, serving: Side) -> None:
     pointer.resume()
 
 
-def _follow(world: World, serving: Side) -> None:
+def _follow(world: World, serving: Side, pause: int) -> None:
     facts = read_traffic(world)
     if facts.stream and not facts.stream.enabled and facts.stream_was_live:
-        start_stream(world.on(serving.other), Channel(world.name, serving).name)
+        name = Channel(world.name, serving).name
+        start_stream(world.on(serving.other), name, newest=pause)
 
 
 def _best_effort(part: Callable[[], object]) -> BluegreenError | None:

@@ -5,6 +5,7 @@ The sequence inside is in `pause.py`; backing out and finishing in `settle.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -23,12 +24,11 @@ from bluegreen.postgres.sequences import read_sequences
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.move.loose_ends import TrafficFacts, loose_ends, read_traffic
 from bluegreen.steps.move.movement import Movement
+from bluegreen.steps.move.newest import read_state, require_newest, while_newest
 from bluegreen.steps.move.pause import Committed, Ready, go_through, made_ready
 from bluegreen.steps.move.settle import (
     claim_back_out,
     open_again,
-    read_state,
-    require_newest,
     settle,
 )
 from bluegreen.steps.move.table_set import NoteTables, noted_print
@@ -36,6 +36,10 @@ from bluegreen.steps.world import World
 
 GUARD_GRACE = timedelta(milliseconds=250)
 """The tool backs out by itself at the budget's end; the guard only when it did not."""
+
+ANSWER_WITHIN = timedelta(seconds=1)
+"""How long a server may take to say whose the newest pause is; half of the default
+pause, and far above a round trip."""
 
 
 class MoveTraffic(Action[TrafficFacts]):
@@ -78,8 +82,7 @@ class MoveTraffic(Action[TrafficFacts]):
     def act(self, world: World, facts: TrafficFacts) -> Result:
         """Move, or finish a move that was committed."""
         if facts.state.serving is self.movement.to:
-            settle(world)
-            return self._confirm(world, {})
+            return self._confirm(world, {}, settle(world))
         world.require_lease()
         with (
             world.guard(self.movement.max_pause + GUARD_GRACE) as begin_guard,
@@ -87,21 +90,27 @@ class MoveTraffic(Action[TrafficFacts]):
             self._probe(world) as probe,
         ):
             begin_guard()
-            committed = self._through(world, ready)
-            self._let_clients_in(world, ready)
+            pause, committed = self._through(world, ready, begin_guard)
+            self._let_clients_in(world, ready, pause)
             felt = probe.stop() if probe else None
         body = _timings(ready, committed)
         if felt is not None:
             body["longest_gap_ms"] = round(felt.longest_gap_s * 1000, 1)
             body["client_errors"] = list(felt.errors)[:20]
-        return self._confirm(world, body, committed)
+        return self._confirm(world, body, pause, committed)
 
     def _noted(self, facts: TrafficFacts) -> str:
         step = self.id.partition("/")[0]
         return noted_print(facts.state.results, f"{step}/{NoteTables.name()}")
 
-    def _through(self, world: World, ready: Ready) -> Committed | None:
-        """Go through the pause; None when only the commit record is known."""
+    def _through(
+        self, world: World, ready: Ready, require_watched: Callable[[], None]
+    ) -> tuple[int, Committed | None]:
+        """Go through the pause; None when only the commit record is known.
+
+        Returns:
+            The number of the record that announced the pause, and what came of it.
+        """
         world.point("move/ready")
         # Making ready took a second or more: time enough to lose the lease.
         world.require_lease()
@@ -112,7 +121,9 @@ class MoveTraffic(Action[TrafficFacts]):
                 pause = self._announce(world)
                 body = {"to": str(self.movement.to), "identities": identities}
                 draft = world.journal.draft(Kind.COMMITTED, action=self.id, body=body)
-                return go_through(world, self.movement, ready, draft)
+                return pause, go_through(
+                    world, self.movement, ready, draft, require_watched
+                )
         except BluegreenError as error:
             # They may be what broke, and a silent session would hold us up again.
             ready.left.close()
@@ -121,10 +132,10 @@ class MoveTraffic(Action[TrafficFacts]):
                 self._back_out(world, pause, error)
                 raise
             require_newest(world, pause)
-            claim_back_out(world)
+            claim_back_out(world, pause)
             if read_state(world).serving is self.movement.to:
                 ready.budget.mark("commit")
-                return None
+                return pause, None
             settle(world)
             error.traffic = self._backed_out
             raise
@@ -140,23 +151,38 @@ class MoveTraffic(Action[TrafficFacts]):
         open_again(world, self.movement.left, pause)
         error.traffic = self._backed_out
         try:
-            claim_back_out(world)
+            claim_back_out(world, pause)
             settle(world)
         except TrafficUnknownError as unsaid:
             # The next run, or the guard, tells the journal.
-            error.seen = "\n".join(filter(None, (error.seen, unsaid.seen)))
+            off = (
+                f"the stream to {self.movement.to} may be off until the next run; "
+                f"{self.movement.left} keeps WAL for it"
+            )
+            error.seen = "\n".join(filter(None, (error.seen, unsaid.seen, off)))
 
     @property
     def _backed_out(self) -> str:
         return f"{self.movement.left} (backed out, nothing has moved)"
 
-    def _let_clients_in(self, world: World, ready: Ready) -> None:
-        move_all(world.pointers, self.movement.to)
+    def _let_clients_in(self, world: World, ready: Ready, pause: int) -> None:
+        """Each part asks first: a tool that was stopped may wake up after other moves.
+
+        Raises:
+            LeaseRefused: 8001.
+        """
+        to = self.movement.to
+        self._while_newest(world, pause, lambda: move_all(world.pointers, to))
         ready.budget.mark("pointer")
         world.point("move/pointed")
-        resume_all(world.pointers)
+        self._while_newest(world, pause, lambda: resume_all(world.pointers))
         ready.budget.mark("resume")
         world.point("move/resumed")
+
+    def _while_newest(self, world: World, pause: int, act: Callable[[], None]) -> None:
+        # A server that fell silent right behind its commit must not hold clients up.
+        with hung_up_after(ANSWER_WITHIN, world.blue, world.green):
+            while_newest(world, pause, act, (self.movement.to, self.movement.left))
 
     def _probe(self, world: World) -> AbstractContextManager[ClientProbe | None]:
         clients = [pointer.client for pointer in world.pointers if pointer.client]
@@ -165,14 +191,21 @@ class MoveTraffic(Action[TrafficFacts]):
         return ClientProbe.running(clients[0])
 
     def _confirm(
-        self, world: World, body: dict[str, Any], committed: Committed | None = None
+        self,
+        world: World,
+        body: dict[str, Any],
+        pause: int,
+        committed: Committed | None = None,
     ) -> Result:
         """See through every pointer that the wanted side answers."""
+        require_newest(world, pause)
         world.journal.reconcile()
         wanted = read_identity(world.on(self.movement.to)).id
         for pointer in world.pointers:
             reached = pointer.probe()
             if reached not in {wanted, ""}:
+                # It may have been moved on while this was asked.
+                require_newest(world, pause)
                 raise TrafficUnknownError(
                     7001,
                     f"a client that comes through pointer {pointer.id} does not "

@@ -5,6 +5,7 @@ Owns these two actions. The counter-stream's objects were made by `arm.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -28,6 +29,7 @@ from bluegreen.postgres.channel import (
 from bluegreen.postgres.marker import send_marker
 from bluegreen.postgres.published import drop_publication
 from bluegreen.steps.action import Action, Result
+from bluegreen.steps.move.newest import last_pause, require_newest
 from bluegreen.steps.world import World
 
 WAY_BACK_DEADLINE = timedelta(minutes=2)
@@ -36,11 +38,24 @@ WAY_BACK_DEADLINE = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class WayBackFacts:
-    """The counter-stream as it stands, and what the journal tells of it."""
+    """The counter-stream as it stands, and what the journal tells of it.
+
+    Attributes:
+        state: what the journal tells.
+        subscription: the one on the side that was left.
+        commit: the record of the last move that was committed.
+        pause: number of the record that announced the newest pause; 0 without one.
+    """
 
     state: State
     subscription: SubscriptionFacts | None
     commit: Record | None
+    pause: int = 0
+
+
+def _pause_of(records: Sequence[Record]) -> int:
+    last = last_pause(records)
+    return last.seq if last else 0
 
 
 class OpenWayBack(Action[WayBackFacts]):
@@ -66,6 +81,7 @@ class OpenWayBack(Action[WayBackFacts]):
             fold(records),
             read_subscription(world.on(self.to.other), name),
             commits[-1] if commits else None,
+            _pause_of(records),
         )
 
     def judge(self, facts: WayBackFacts) -> Verdict:
@@ -99,8 +115,10 @@ class OpenWayBack(Action[WayBackFacts]):
             origin = Lsn.parse(facts.commit.body["origin_position"])
             result["origin"] = str(advance_origin(left, name, origin))
             world.point("way_back/origin_advanced")
-            start_stream(left, name)
+            if not start_stream(left, name, newest=facts.pause):
+                require_newest(world, facts.pause)
             world.point("way_back/enabled")
+        require_newest(world, facts.pause)
         seconds = send_marker(
             world.on(self.to), left, deadline=WAY_BACK_DEADLINE, clock=world.clock
         )
@@ -111,11 +129,19 @@ class OpenWayBack(Action[WayBackFacts]):
 
 @dataclass(frozen=True, slots=True)
 class SpentFacts:
-    """What is left of the stream that fed the side that serves now."""
+    """What is left of the stream that fed the side that serves now.
+
+    Attributes:
+        subscription: on the side that serves.
+        slot: on the side that was left.
+        open: whether the way back is.
+        pause: number of the record that announced the newest pause; 0 without one.
+    """
 
     subscription: SubscriptionFacts | None
     slot: SlotFacts | None
     open: bool
+    pause: int = 0
 
 
 class RetireSpentStream(Action[SpentFacts]):
@@ -134,11 +160,13 @@ class RetireSpentStream(Action[SpentFacts]):
     def observe(self, world: World) -> SpentFacts:
         """Subscription and slot of the spent stream."""
         name = Channel(world.name, self.to.other).name
-        last = fold(world.journal.records()).last_move
+        records = world.journal.records()
+        last = fold(records).last_move
         return SpentFacts(
             read_subscription(world.on(self.to), name),
             read_slot(world.on(self.to.other), name),
             last is not None and last.to is self.to and last.way_back_open,
+            _pause_of(records),
         )
 
     def judge(self, facts: SpentFacts) -> Verdict:
@@ -150,9 +178,16 @@ class RetireSpentStream(Action[SpentFacts]):
         return Needed("its subscription or slot is still there")
 
     def act(self, world: World, facts: SpentFacts) -> Result:
-        """Drop the subscription, the slot and the publication."""
-        name = Channel(world.name, self.to.other).name
+        """Drop the subscription, the slot and the publication.
+
+        A later move makes objects of the same names, so each asks whose it is.
+        """
+        name, left = Channel(world.name, self.to.other).name, world.on(self.to.other)
+        require_newest(world, facts.pause)
         drop_subscription(world.on(self.to), name, world.clock)
-        drop_slot(world.on(self.to.other), name, world.clock)
-        drop_publication(world.on(self.to.other), name)
+        world.point("way_back/subscription_dropped")
+        require_newest(world, facts.pause)
+        drop_slot(left, name, world.clock)
+        require_newest(world, facts.pause)
+        drop_publication(left, name)
         return {}

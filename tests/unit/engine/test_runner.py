@@ -19,7 +19,7 @@ from bluegreen.engine.events import (
     StopAsked,
 )
 from bluegreen.engine.interrupt import Interrupt
-from bluegreen.engine.runner import Runner, crash_text
+from bluegreen.engine.runner import Runner, crash_text, told_once
 from bluegreen.model.errors import (
     BudgetError,
     LeaseRefused,
@@ -387,3 +387,16 @@ def test_the_start_of_an_act_is_told_before_it() -> None:
     Runner(world, run="r-1", tell=events.append).run([Script(given=(action,))])
     assert isinstance(events[1], ActionStarted)
     assert world.journal.records()[-1].body == {"seen": 2}
+
+
+def test_a_playbooks_text_is_told_once_until_it_changes() -> None:
+    about = {"verb": "run", "file": "/a/p.yml", "text": "version: 1"}
+    journal = OneJournal()
+    told = []
+    for change in ({}, {}, {"text": "version: 2"}, {}, {"file": "/b/p.yml"}, {}):
+        about |= change
+        told.append("text" in told_once(about, journal.records()))
+        journal.append(Kind.RUN_STARTED, body=told_once(about, journal.records()))
+    assert told == [True, False, True, False, True, False]
+    last = journal.records()[-1].body
+    assert last == {"verb": "run", "file": "/b/p.yml"}

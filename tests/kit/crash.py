@@ -1,6 +1,7 @@
 """Named crash points, so that a test can stop the tool between any two effects.
 
-Owns arming them, by environment only. Where they stand is up to whoever calls
+Owns arming them, by environment, for `tests.kit.armed` and other processes of tests;
+the product holds nothing of this. Where they stand is up to whoever calls
 `world.point(name)`; unarmed, that is an empty function.
 
 `BLUEGREEN_FAULT=point:kind:seed`, e.g. `cutover/move/before_act:kill:1`; several

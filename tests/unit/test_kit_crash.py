@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.engine.crash import Fault, points, unarmed
+import bluegreen
 from bluegreen.model.errors import PlaybookRefused, StepError
+from tests.kit.crash import Fault, points, unarmed
 
 PASS_TWO = """
+import json
 import os
-from bluegreen.engine.crash import points
+from tests.kit.crash import points
 point = points(os.environ)
 point("a"); print("a", flush=True)
 point("b"); print("b", flush=True)
@@ -72,7 +75,7 @@ def test_an_error_is_raised_once() -> None:
 
 def test_sleep_sleeps_at_every_passing(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("bluegreen.engine.crash.time.sleep", slept.append)
+    monkeypatch.setattr("tests.kit.crash.time.sleep", slept.append)
     point = points({"BLUEGREEN_FAULT": "a:sleep:7"})
     point("a")
     point("a")
@@ -126,3 +129,30 @@ def test_what_is_no_fault_is_refused(text: str) -> None:
         "  wanted:  point:kind:seed, kind one of kill, stop, error, sleep, hold\n"
         "  hint:    unset it, unless this is a test"
     )
+
+
+LOG_OF_A_CALL = """
+import json, sys
+from bluegreen.cli import opened
+opened.point("a")
+if "armed" in sys.argv:
+    from tests.kit.armed import arm
+    arm(json.loads(sys.argv[-1]))
+opened.point("a")
+"""
+
+
+@pytest.mark.parametrize("armed", [False, True])
+def test_the_product_alone_looks_at_no_variable(tmp_path: Path, armed: bool) -> None:
+    log = tmp_path / "log"
+    fault = {"BLUEGREEN_FAULT": "a:kill:1", "BLUEGREEN_FAULT_LOG": str(log)}
+    words = ["armed", json.dumps(fault)] if armed else []
+    done = subprocess.run(
+        [sys.executable, "-c", LOG_OF_A_CALL, *words], env={**os.environ, **fault}
+    )
+    assert (done.returncode, log.exists()) == (-signal.SIGKILL if armed else 0, armed)
+
+
+def test_nothing_that_is_shipped_knows_of_faults() -> None:
+    shipped = Path(bluegreen.__file__).parent.rglob("*.py")
+    assert not [path for path in shipped if "BLUEGREEN_FAULT" in path.read_text()]
