@@ -15,10 +15,12 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bluegreen.engine.missing import require_whole
 from bluegreen.model.chain import link
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.history import Move, fold
 from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
 from bluegreen.postgres import house
 from bluegreen.postgres.database import Database, ServerGoneError, SqlError
 from bluegreen.postgres.identity import require_own_sides, require_pair
@@ -104,7 +106,7 @@ class TwinJournal:
         """Tell the side that fell behind what it missed; returns how many records.
 
         Raises:
-            LeaseRefused: 8002; the sides tell two stories.
+            LeaseRefused: 8002; the sides tell two stories, or one went back in time.
         """
         blue, green, story = self._read()
         self._complete(blue, green, story)
@@ -122,7 +124,7 @@ class TwinJournal:
             if not _released(green):
                 raise
             blue = green
-        return blue, green, agree(blue, green)
+        return agreed(blue, green, self._blue, self._green)
 
     def _complete(
         self, blue: Sequence[Record], green: Sequence[Record], story: Sequence[Record]
@@ -203,11 +205,38 @@ def open_journal(
     return journal
 
 
+def agreed(
+    blue: Sequence[Record],
+    green: Sequence[Record],
+    on_blue: Database,
+    on_green: Database,
+) -> tuple[Sequence[Record], Sequence[Record], Sequence[Record]]:
+    """What blue tells, what green tells, and the story.
+
+    A tool that writes between the two reads makes the side that was read first look
+    short. So that side is read once more, as far as the other one had come.
+
+    Raises:
+        LeaseRefused: 8002; the sides tell two stories, or one went back in time.
+    """
+    try:
+        return blue, green, agree(blue, green)
+    except LeaseRefused:
+        if len(blue) < len(green):
+            blue = read_records(on_blue)[: len(green)]
+        else:
+            green = read_records(on_green)[: len(blue)]
+    return blue, green, agree(blue, green)
+
+
 def agree(blue: Sequence[Record], green: Sequence[Record]) -> Sequence[Record]:
     """The longer story, of which the shorter must be the beginning. Pure.
 
+    The shorter one may lack what a tool that died, or a side that was away, explains
+    (see `missing.py`); a side that lacks more went back in time.
+
     Raises:
-        LeaseRefused: 8002, naming the first record that differs.
+        LeaseRefused: 8002, naming the first record that differs, or that is lost.
     """
     for here, there in zip(blue, green):  # noqa: B905 - the shorter one ends it
         if here != there:
@@ -216,6 +245,8 @@ def agree(blue: Sequence[Record], green: Sequence[Record]) -> Sequence[Record]:
     for number, record in enumerate(story, start=1):
         if record.seq != number:
             raise _gap(number, "blue" if story is blue else "green")
+    require_whole(Side.BLUE, blue, story)
+    require_whole(Side.GREEN, green, story)
     return story
 
 
