@@ -18,6 +18,7 @@ from bluegreen.postgres.heartbeat import Beats, read_beats, write_beat
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.watches.drift import RememberSchema
 from bluegreen.steps.watches.every import look_round, scene_of
+from bluegreen.steps.watches.follower import WatchFollower
 from bluegreen.steps.watches.heartbeats import WatchHeartbeats, is_fresh
 from bluegreen.steps.watches.servers import WatchServers
 from bluegreen.steps.watches.stream import WatchStream
@@ -31,7 +32,9 @@ up to then; two markers prove the rest right before the pause."""
 ARRIVES_WITHIN = timedelta(seconds=30)
 """Nobody waits for the act; a stream that is behind is told of by the markers."""
 
-AGAINST_A_ROLLBACK = frozenset({WatchHeartbeats.id, WatchServers.id, WatchStream.id})
+AGAINST_A_ROLLBACK = frozenset(
+    {WatchHeartbeats.id, WatchServers.id, WatchStream.id, WatchFollower.id}
+)
 """Watches that stop the way back: a rollback over these would leave writes behind, or
 lead to another server. It is asked for on a bad night, so what a cutover would wait
 for, DDL by somebody or much WAL, is told and no more."""
