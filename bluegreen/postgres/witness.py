@@ -19,6 +19,9 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.apply_health import read_counts
 from bluegreen.postgres.database import Database
 
+FOUND_OPEN = "fence found open at"
+"""In place of a subscription's version: no version equals it, so rows are compared."""
+
 
 @dataclass(frozen=True, slots=True)
 class Witness:

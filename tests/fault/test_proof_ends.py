@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bluegreen.lab.pooler import Pooler
+from bluegreen.model.side import Side
+from bluegreen.postgres.fence import open_fence, read_fence
 from tests.fault.test_time_goes_back import count, shop, write
 from tests.kit.arena import Arena
 from tests.kit.cli import call
@@ -182,3 +184,19 @@ def test_a_publication_that_was_changed_and_put_back_ends_the_proof(
         ended = call("run", playbook).require(4)
         assert "rows differ between blue and green" in ended.err, ended.err
         assert call("status", playbook, "--json").json["serving"] == "blue"
+
+
+def test_a_fence_found_open_on_the_other_side_is_closed_and_a_doubt(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler) as (here, playbook):
+        call("run", playbook).require()
+        blue = here.database(Side.BLUE)
+        open_fence(blue)
+        here.pair.blue.run("INSERT INTO t VALUES (500, 'stale client')")
+        call("status", playbook).require(7)
+        call("run", playbook).require()
+        assert read_fence(blue).is_closed
+        require_in_doubt(playbook, "blue did not serve and its fence found open at")
+        ended = call("rollback", playbook, "--prove").require(6)
+        assert "public.t differs" in ended.err

@@ -34,12 +34,19 @@ from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres.channel import Channel, start_stream
 from bluegreen.postgres.database import Database, ServerGoneError, SqlError
-from bluegreen.postgres.fence import open_fence, read_fence
-from bluegreen.postgres.journal_table import add_record, no_new_records, read_records
+from bluegreen.postgres.fence import close_fence, open_fence, read_fence
+from bluegreen.postgres.journal_table import (
+    add_record,
+    no_new_records,
+    read_records,
+    server_time,
+)
 from bluegreen.postgres.retry import outlast_locks
+from bluegreen.postgres.witness import FOUND_OPEN, Witness, read_start
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.move.loose_ends import (
     TrafficFacts,
+    is_open_by_mistake,
     loose_ends,
     not_ours,
     read_traffic,
@@ -72,16 +79,40 @@ class SettleTraffic(Action[TrafficFacts]):
         strange = not_ours(facts)
         if strange is not None:
             return strange
-        ends = loose_ends(facts)
+        ends = [*_left_open(facts), *loose_ends(facts)]
         if ends:
             return Needed("; ".join(ends))
         return Satisfied(f"{facts.state.serving} serves")
 
     def act(self, world: World, facts: TrafficFacts) -> Result:
-        """Back out or finish."""
+        """Shut the side that does not serve, then back out or finish."""
         claim_back_out(world)
+        doubt = _shut_other(world)
         settle(world)
-        return {"settled": loose_ends(facts)}
+        return {"settled": [*_left_open(facts), *loose_ends(facts)], **doubt}
+
+
+def _left_open(facts: TrafficFacts) -> list[str]:
+    """Whether the side that was left takes writes that nothing carries over. Pure."""
+    other = facts.state.serving.other
+    if not facts.state.epoch or facts.state.released:
+        return []
+    if not is_open_by_mistake(facts.fences[other]):
+        return []
+    return [f"{other} does not serve and its fence is open"]
+
+
+def _shut_other(world: World) -> Result:
+    """Close it first; what it took meanwhile is on no other side: a doubt to record."""
+    state = read_state(world)
+    if not state.epoch or state.released or state.open_move is not None:
+        return {}
+    other = world.on(state.serving.other)
+    if not is_open_by_mistake(read_fence(other)):
+        return {}
+    close_fence(other)
+    found = f"{FOUND_OPEN} {server_time(other):%Y-%m-%d %H:%M:%S} UTC"
+    return {"witness": Witness(other.side, read_start(other), found).as_body()}
 
 
 def read_state(world: World) -> State:

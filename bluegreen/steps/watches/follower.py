@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from bluegreen.model.side import Side
 from bluegreen.postgres.channel import read_subscription
-from bluegreen.postgres.witness import Witness, read_witness
+from bluegreen.postgres.witness import FOUND_OPEN, Witness, read_witness
 from bluegreen.steps.watches.limits import Limits
 from bluegreen.steps.watches.watch import (
     Meaning,
@@ -66,7 +66,12 @@ class WatchFollower(Watch[FollowerFacts]):
 
 def _meaning(facts: FollowerFacts) -> Meaning:
     then, now = facts.then, facts.now
-    if now.started != then.started:
+    if then.stream.startswith(FOUND_OPEN):
+        says = (
+            f"{now.side} did not serve and its {then.stream}: it may have taken writes "
+            f"that {now.side.other} never got. It is closed again"
+        )
+    elif now.started != then.started:
         says = (
             f"{now.side} was started again at {now.started[:19]} UTC, after its rows "
             "were last known to be whole: if its disk was set back, rows that it had "
