@@ -40,6 +40,12 @@ def rollback(
     check: Annotated[
         bool, typer.Option("--check", help="Only answer whether it would work now.")
     ] = False,
+    prove: Annotated[
+        bool,
+        typer.Option(
+            "--prove", help="Compare every row first where blue may lack some."
+        ),
+    ] = False,
     log: Log = LogForm.AUTO,
     json_: AsJson = False,
 ) -> int:
@@ -60,7 +66,7 @@ def rollback(
     ):
         if check:
             return _check(open_, as_json=json_)
-        _roll_back(open_, teller, as_json=json_)
+        _roll_back(open_, teller, prove=prove, as_json=json_)
     return 0
 
 
@@ -144,7 +150,7 @@ def _refuse_released(open_: Opened, state: State) -> None:
         raise
 
 
-def _roll_back(open_: Opened, teller: Teller, *, as_json: bool) -> None:
+def _roll_back(open_: Opened, teller: Teller, *, prove: bool, as_json: bool) -> None:
     from bluegreen.cli.opened import engaged
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner
@@ -165,6 +171,6 @@ def _roll_back(open_: Opened, teller: Teller, *, as_json: bool) -> None:
         about = {"verb": "rollback", **open_.about}
         state = fold(world.journal.records())
         gates = gates_of(KEY, Side.BLUE)
-        actions = actions_of_rollback(open_.cutover, state, gates)
+        actions = actions_of_rollback(open_.cutover, state, gates, prove=prove)
         ended = runner.run((), before=actions, about=about)
     show(ended, as_json=as_json)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bluegreen.engine.journal import agree, describe
+from bluegreen.engine.journal import agreed, describe
 from bluegreen.model.chain import broken_at, link
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.history import fold
@@ -52,7 +52,8 @@ def require_chained(world: World) -> Chained:
         at = broken_at(told or ())
         if told and at is not None:
             raise _broken(side, told, at)
-    story = agree(green if blue is None else blue, green)
+    known = green if blue is None else blue
+    story = agreed(known, green, world.blue, world.green)[2]
     count = None if blue is None else len(blue)
     return Chained(world.name, count, len(green), link(story))
 

@@ -12,10 +12,11 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from bluegreen.engine.missing import require_whole
 from bluegreen.engine.story import Twins
 from bluegreen.model.chain import link
 from bluegreen.model.errors import LeaseRefused, ServerRefused
@@ -130,7 +131,7 @@ class TwinJournal:
         """Tell the side that fell behind what it missed; returns how many records.
 
         Raises:
-            LeaseRefused: 8002; the sides tell two stories.
+            LeaseRefused: 8002; the sides tell two stories, or one went back in time.
         """
         blue, green, story = self._read()
         self._complete(blue, green, story)
@@ -148,7 +149,7 @@ class TwinJournal:
             if not _released(green):
                 raise
             blue = green
-        return blue, green, self.twins.agreed(blue, green)
+        return agreed(blue, green, self._blue, self._green, self.twins.agreed)
 
     def _complete(
         self, blue: Sequence[Record], green: Sequence[Record], story: Sequence[Record]
@@ -239,10 +240,40 @@ def open_journal(
     return journal
 
 
+def agreed(
+    blue: Sequence[Record],
+    green: Sequence[Record],
+    on_blue: Database,
+    on_green: Database,
+    one_story: Callable[[Sequence[Record], Sequence[Record]], Sequence[Record]]
+    | None = None,
+) -> tuple[Sequence[Record], Sequence[Record], Sequence[Record]]:
+    """What blue tells, what green tells, and the story.
+
+    A tool that writes between the two reads makes the side that was read first look
+    short. So that side is read once more, as far as the other one had come.
+
+    Raises:
+        LeaseRefused: 8002; the sides tell two stories, or one went back in time.
+    """
+    one_story = one_story or agree
+    try:
+        return blue, green, one_story(blue, green)
+    except LeaseRefused:
+        if len(blue) < len(green):
+            blue = read_records(on_blue)[: len(green)]
+        else:
+            green = read_records(on_green)[: len(blue)]
+    return blue, green, one_story(blue, green)
+
+
 def agree(
     blue: Sequence[Record], green: Sequence[Record], known: int = 0
 ) -> Sequence[Record]:
     """The longer story, of which the shorter must be the beginning. Pure.
+
+    The shorter one may lack what a tool that died, or a side that was away, explains
+    (see `missing.py`); a side that lacks more went back in time.
 
     Args:
         blue: what blue tells.
@@ -250,7 +281,7 @@ def agree(
         known: how many records at the beginning were compared before.
 
     Raises:
-        LeaseRefused: 8002, naming the first record that differs.
+        LeaseRefused: 8002, naming the first record that differs, or that is lost.
     """
     pairs = zip(islice(blue, known, None), islice(green, known, None))  # noqa: B905
     for here, there in pairs:  # the shorter one ends it
@@ -260,6 +291,8 @@ def agree(
     for number, record in enumerate(islice(story, known, None), start=known + 1):
         if record.seq != number:
             raise _gap(number, "blue" if story is blue else "green")
+    require_whole(Side.BLUE, blue, story)
+    require_whole(Side.GREEN, green, story)
     return story
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from bluegreen.engine.heart import await_heartbeat, write_heartbeat
-from bluegreen.engine.journal import agree
+from bluegreen.engine.journal import agreed
 from bluegreen.engine.lease import describe_holder
 from bluegreen.engine.status import (
     JournalStatus,
@@ -160,7 +160,7 @@ def _journal(
         except BluegreenError:
             told[side] = None
     blue, green = told[Side.BLUE], told[Side.GREEN]
-    story, problem = _one_story(blue, green)
+    story, problem = _one_story(world, blue, green)
     problem = unknown or problem
     count_blue = None if blue is None else len(blue)
     count_green = None if green is None else len(green)
@@ -169,7 +169,7 @@ def _journal(
 
 
 def _one_story(
-    blue: Sequence[Record] | None, green: Sequence[Record] | None
+    world: World, blue: Sequence[Record] | None, green: Sequence[Record] | None
 ) -> tuple[Sequence[Record], str]:
     """The story to believe, and what is wrong with it."""
     if blue is None and green is None:
@@ -177,7 +177,7 @@ def _one_story(
     if blue is None or green is None:
         return blue or green or (), "one side's journal was not seen"
     try:
-        return agree(blue, green), ""
+        return agreed(blue, green, world.blue, world.green)[2], ""
     except BluegreenError as error:
         return max(blue, green, key=_newest), error.problem
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
@@ -84,6 +85,8 @@ class State:
         runs: ids of all runs, oldest first.
         green: green's identity in the last run that told it.
         certificates: the record that holds the certificate, by the move's epoch.
+        witness: how the subscriber was when it was last known to hold every row; see
+            `postgres/witness.py`. None where nothing was proved since the last move.
     """
 
     seq: int = 0
@@ -102,6 +105,7 @@ class State:
     runs: tuple[str, ...] = ()
     green: str = ""
     certificates: Mapping[int, Record] = field(default_factory=dict)
+    witness: Mapping[str, Any] | None = None
 
     @property
     def unfinished_move(self) -> Move | None:
@@ -185,6 +189,7 @@ def with_green(state: State, green: str) -> State:
             last_move=None,
             window_end=None,
             abandoned=False,
+            witness=None,
         )
     return replace(state, green=green)
 
@@ -209,6 +214,7 @@ def _result(state: State, record: Record) -> State:
     return replace(
         _intent_over(state, record),
         results={**state.results, record.action: record},
+        witness=record.body.get("witness", state.witness),
     )
 
 
@@ -241,7 +247,14 @@ def _committed(state: State, record: Record) -> State:
     to = Side(record.body["to"])
     begun = state.open_move or _begun(record)
     done = replace(begun, to=to, epoch=record.epoch, committed=record.at)
-    return replace(state, serving=to, open_move=None, last_move=done, window_end=None)
+    return replace(
+        state,
+        serving=to,
+        open_move=None,
+        last_move=done,
+        window_end=None,
+        witness=None,
+    )
 
 
 def _begun(record: Record) -> Move:
@@ -256,7 +269,8 @@ def _moved(state: State, _: Record) -> State:
     return _on_last_move(state, lambda move: replace(move, moved=True))
 
 
-def _way_back_open(state: State, _: Record) -> State:
+def _way_back_open(state: State, record: Record) -> State:
+    state = replace(state, witness=record.body.get("witness", state.witness))
     return _on_last_move(state, lambda move: replace(move, way_back_open=True))
 
 

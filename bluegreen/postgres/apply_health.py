@@ -55,7 +55,7 @@ def read_apply_health(taker: Database, subscription: str) -> ApplyHealth | None:
     if not rows:
         return None
     oid, enabled, pid, age, tables, unready = rows[0]
-    counts = _counts(taker, oid)
+    counts = read_counts(taker, oid)
     blocked, works_on = taker.rows(_WORKER, (pid, pid))[0] if pid else ((), ())
     return ApplyHealth(
         enabled,
@@ -126,7 +126,7 @@ def _position(taker: Database, subscription: int) -> str:
     return str(rows[0][0]) if rows else "0/0"
 
 
-def _counts(taker: Database, subscription: int) -> dict[str, Any]:
+def read_counts(taker: Database, subscription: int) -> dict[str, Any]:
     """The row of pg_stat_subscription_stats (since 15), by the names of its columns."""
     known = taker.value(
         sql.SQL("SELECT to_regclass('pg_stat_subscription_stats') IS NOT NULL")

@@ -1,7 +1,7 @@
 """The one place where something is tried again by itself.
 
 Owns which refusals of a server pass by themselves, and for how long they are waited
-out. They are known by SQLSTATE or by code, never by words. Only what may be done twice
+out. They are known by SQLSTATE, never by words. Only what may be done twice
 comes here: a statement that the server took back whole, or an act that goes on where
 it was stopped.
 """
@@ -16,13 +16,10 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
-    wait_fixed,
     wait_random_exponential,
 )
-from tenacity.wait import wait_base
 
 from bluegreen.model.clock import Clock, SystemClock
-from bluegreen.model.errors import BudgetError
 from bluegreen.postgres.database import SqlError
 
 DEADLOCK = "40P01"
@@ -31,11 +28,6 @@ DEADLOCK = "40P01"
 GIVE_UP_AFTER = timedelta(minutes=2)
 """A ring with an apply worker is gone with its transaction; one that comes again for
 this long is somebody's work."""
-
-LOCKED = 5003
-"""The code of whoever gave up waiting for a lock."""
-
-LOCKS_EVERY = timedelta(milliseconds=250)
 
 _FIRST_S = 0.05
 _LONGEST_S = 5.0
@@ -56,38 +48,15 @@ def outlast_deadlocks(
     Raises:
         SqlError: any other refusal, or deadlocks without end.
     """
-    wait = wait_random_exponential(multiplier=_FIRST_S, max=_LONGEST_S)
-    return _outlast(act, _is_deadlock, wait, patience, clock or SystemClock())
-
-
-def outlast_locks(
-    act: Callable[[], Given], *, patience: timedelta, clock: Clock
-) -> Given:
-    """Do it, and again while it gives up waiting for somebody's lock.
-
-    Raises:
-        BudgetError: 5003, the last one; the lock outlasted our patience.
-        BluegreenError: anything else, at once.
-    """
-    wait = wait_fixed(LOCKS_EVERY)
-    return _outlast(act, _is_locked, wait, patience, clock)
-
-
-def _outlast(
-    act: Callable[[], Given],
-    passes: Callable[[BaseException], bool],
-    wait: wait_base,
-    patience: timedelta,
-    clock: Clock,
-) -> Given:
+    clock = clock or SystemClock()
     until = clock.monotonic() + patience.total_seconds()
 
     def is_over(_: RetryCallState) -> bool:
         return clock.monotonic() >= until
 
     retrying = Retrying(
-        retry=retry_if_exception(passes),
-        wait=wait,
+        retry=retry_if_exception(_is_deadlock),
+        wait=wait_random_exponential(multiplier=_FIRST_S, max=_LONGEST_S),
         stop=is_over,
         sleep=clock.sleep,
         reraise=True,
@@ -97,7 +66,3 @@ def _outlast(
 
 def _is_deadlock(error: BaseException) -> bool:
     return isinstance(error, SqlError) and error.sqlstate == DEADLOCK
-
-
-def _is_locked(error: BaseException) -> bool:
-    return isinstance(error, BudgetError) and error.code == LOCKED

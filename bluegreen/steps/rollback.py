@@ -33,17 +33,23 @@ from bluegreen.steps.move.plan_of_move import (
 )
 from bluegreen.steps.move.settle import SettleTraffic
 from bluegreen.steps.move.way_back import OpenWayBack
+from bluegreen.steps.validation.way_back import ProveWayBack
 from bluegreen.steps.world import World
 
 KEY = "rollback"
 
 
 def actions_of_rollback(
-    limits: Cutover, state: State, gates: Sequence[Action[Any]] = ()
+    limits: Cutover,
+    state: State,
+    gates: Sequence[Action[Any]] = (),
+    *,
+    prove: bool = False,
 ) -> tuple[Action[Any], ...]:
     """Finish what was cut short, prove the way back, move to blue.
 
-    `gates` come last before traffic moves.
+    `gates` come last before traffic moves. With `prove` every row is compared first
+    where blue may lack some.
 
     Where blue serves, only what was cut short is left to do. Once it was released it
     may be gone, so only the refusal is left.
@@ -59,6 +65,7 @@ def actions_of_rollback(
         # Their ids are their own: the same actions make the movement to blue.
         *actions_that_confirm(f"{KEY}-first", state),
         OpenWayBack(f"{KEY}-first", Side.GREEN),
+        *((ProveWayBack(KEY),) if prove else ()),
     )
     return (
         SettleTraffic(KEY),

@@ -57,11 +57,11 @@ def test_moves_guards_approvals_and_lost_ends_raise_no_alarm(here: Arena) -> Non
     assert whole == Chained(here.name, whole.green, whole.green, whole.head)
     # A crash between the two writes, then a record that one side tells alone.
     last = f"DELETE FROM bluegreen.journal WHERE seq = {whole.green}"
-    forge(here.pair.green, last)
+    forge(here.pair.blue, last)
     assert require_chained(world) == Chained(
-        here.name, whole.green, whole.green - 1, whole.head
+        here.name, whole.green - 1, whole.green, whole.head
     )
-    _tell_alone(world, world.blue, {"serving": "blue"})
+    _tell_alone(world, world.green, {"serving": "green"})
     world.journal.append(Kind.NOTE)
     ended = require_chained(world)
     assert ended.blue == ended.green == whole.green + 2

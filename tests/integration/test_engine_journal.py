@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from psycopg import sql
 
-from bluegreen.engine.journal import TwinJournal, describe, open_journal
+from bluegreen.engine.journal import TwinJournal, agreed, describe, open_journal
 from bluegreen.engine.session import engage
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.record import Kind, Record
@@ -127,30 +127,35 @@ def test_without_our_schema_there_is_no_story_and_nothing_is_built(
     assert not house.is_built(here.green)
 
 
+TO_BLUE = {"to": "blue"}
+
+
 @pytest.mark.parametrize("behind", ["blue", "green"])
-def test_the_longer_story_counts_and_the_other_side_is_told(
+def test_the_longer_story_counts_and_the_other_side_gets_its_end(
     both: Callable[[], Both], behind: str
 ) -> None:
-    """What a kill between the two writes leaves, and a side restored from a backup."""
+    """What a kill between the two writes leaves: green is written first, and blue is
+    where a move to it ends."""
     here = both()
     journal = here.journal()
-    for _ in range(4):
+    for _ in range(3):
         journal.append(Kind.NOTE)
+    journal.append(Kind.BACKED_OUT, body=TO_BLUE)
     side = here.blue if behind == "blue" else here.green
-    lose_the_end(side, 3)
+    lose_the_end(side, 4)
     assert [record.seq for record in journal.records()] == [1, 2, 3, 4]
-    assert len(told(side)) == 2, "reading mends nothing"
-    assert journal.reconcile() == 2
+    assert len(told(side)) == 3, "reading repairs nothing"
+    assert journal.reconcile() == 1
     assert journal.reconcile() == 0
     assert read_records(here.blue) == read_records(here.green)
 
 
 @pytest.mark.parametrize("behind", ["blue", "green"])
-def test_the_next_record_mends_first(both: Callable[[], Both], behind: str) -> None:
+def test_the_next_record_repairs_first(both: Callable[[], Both], behind: str) -> None:
     here = both()
     journal = here.journal()
     journal.append(Kind.NOTE)
-    journal.append(Kind.NOTE)
+    journal.append(Kind.BACKED_OUT, body=TO_BLUE)
     lose_the_end(here.blue if behind == "blue" else here.green, 2)
     assert journal.append(Kind.RELEASED).seq == 3
     assert (
@@ -158,10 +163,41 @@ def test_the_next_record_mends_first(both: Callable[[], Both], behind: str) -> N
         == told(here.green)
         == [
             (1, "note"),
-            (2, "note"),
+            (2, "backed_out"),
             (3, "released"),
         ]
     )
+
+
+@pytest.mark.parametrize(("behind", "first"), [("blue", 3), ("green", 4)])
+def test_a_side_that_lacks_more_went_back_in_time(
+    both: Callable[[], Both], behind: str, first: int
+) -> None:
+    here = both()
+    journal = here.journal()
+    for _ in range(4):
+        journal.append(Kind.NOTE)
+    side = here.blue if behind == "blue" else here.green
+    lose_the_end(side, first)
+    before = told(side)
+    for look in (journal.records, journal.reconcile, lambda: journal.append(Kind.NOTE)):
+        with pytest.raises(LeaseRefused) as caught:
+            look()
+        assert caught.value.code == 8002
+        assert caught.value.problem.startswith(f"{behind} went back in time: it had")
+    assert told(side) == before, "nothing is copied over the loss"
+
+
+def test_a_writer_between_the_two_reads_is_no_loss(both: Callable[[], Both]) -> None:
+    here = both()
+    journal = here.journal()
+    journal.append(Kind.NOTE)
+    early = read_records(here.green)
+    for _ in range(3):
+        journal.append(Kind.NOTE)
+    late = read_records(here.blue)
+    assert len(agreed(late, early, here.blue, here.green)[2]) == 4
+    assert len(agreed(early, late, here.blue, here.green)[2]) == 4
 
 
 def test_a_side_made_anew_learns_the_whole_story(both: Callable[[], Both]) -> None:

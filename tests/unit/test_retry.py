@@ -10,7 +10,7 @@ import pytest
 
 from bluegreen.model.errors import BluegreenError, BudgetError
 from bluegreen.postgres.database import SqlError
-from bluegreen.postgres.retry import outlast_deadlocks, outlast_locks
+from bluegreen.postgres.retry import outlast_deadlocks
 from tests.kit.small_steps import HandClock
 
 
@@ -30,10 +30,6 @@ class Refusing:
 
 def deadlock() -> BluegreenError:
     return SqlError(psycopg.errors.DeadlockDetected("deadlock detected"), "green")
-
-
-def locked() -> BluegreenError:
-    return BudgetError(5003, f"held by pid {4711}")
 
 
 def late() -> BluegreenError:
@@ -57,17 +53,8 @@ def test_a_few_deadlocks_are_outlasted() -> None:
     assert act.calls == 5
 
 
-def test_a_lock_is_asked_for_again_until_patience_is_over() -> None:
-    clock, act = HandClock(), Refusing(locked, -1)
-    with pytest.raises(BudgetError, match="held by pid 4711"):
-        outlast_locks(act, patience=timedelta(seconds=3), clock=clock)
-    assert (act.calls, clock.slept) == (13, [0.25] * 12)
-    act = Refusing(locked, 2)
-    assert outlast_locks(act, patience=timedelta(seconds=3), clock=clock) == "done"
-
-
 def test_another_code_is_told_at_once() -> None:
     clock, act = HandClock(), Refusing(late, -1)
     with pytest.raises(BudgetError):
-        outlast_locks(act, patience=timedelta(seconds=3), clock=clock)
+        outlast_deadlocks(act, patience=timedelta(seconds=3), clock=clock)
     assert (act.calls, clock.now) == (1, 0.0)

@@ -52,6 +52,16 @@ def read_traffic(world: World) -> TrafficFacts:
     )
 
 
+def is_open_by_mistake(fence: FenceFacts) -> bool:
+    """Whether the fence of a side that does not serve can be closed, and is not. Pure.
+
+    Tables that were made since without a trigger cannot be closed here.
+    """
+    if fence.is_closed or fence.missing == fence.tables:
+        return False
+    return fence.is_open or fence.missing == 0
+
+
 def loose_ends(facts: TrafficFacts) -> list[str]:
     """What is not as it must be for the side that serves, in words. Pure."""
     serving = facts.state.serving

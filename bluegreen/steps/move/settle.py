@@ -17,12 +17,10 @@ side that must not be written to is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from functools import partial
 
 from bluegreen.model.errors import (
     BluegreenError,
-    BudgetError,
     LeaseRefused,
     ServerRefused,
     TrafficUnknownError,
@@ -35,16 +33,18 @@ from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres.channel import Channel, start_stream
 from bluegreen.postgres.database import ServerGoneError, SqlError
-from bluegreen.postgres.fence import open_fence, read_fence
+from bluegreen.postgres.fence import close_fence, open_fence, read_fence
 from bluegreen.postgres.journal_table import (
     add_record,
     newest_pause,
     no_new_records,
+    server_time,
 )
-from bluegreen.postgres.retry import outlast_locks
+from bluegreen.postgres.witness import FOUND_OPEN, Witness, read_start
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.move.loose_ends import (
     TrafficFacts,
+    is_open_by_mistake,
     loose_ends,
     not_ours,
     read_traffic,
@@ -60,10 +60,6 @@ from bluegreen.steps.move.newest import (
 from bluegreen.steps.world import World
 
 UNIQUE_VIOLATION = "23505"
-
-OPENING = timedelta(seconds=30)
-"""How long locks on tables of the serving side are waited out, with clients let in; a
-manual VACUUM may take hours, and a person should know of it."""
 
 
 class SettleTraffic(Action[TrafficFacts]):
@@ -85,16 +81,40 @@ class SettleTraffic(Action[TrafficFacts]):
         strange = not_ours(facts)
         if strange is not None:
             return strange
-        ends = loose_ends(facts)
+        ends = [*_left_open(facts), *loose_ends(facts)]
         if ends:
             return Needed("; ".join(ends))
         return Satisfied(f"{facts.state.serving} serves")
 
     def act(self, world: World, facts: TrafficFacts) -> Result:
-        """Back out or finish."""
+        """Shut the side that does not serve, then back out or finish."""
         claim_back_out(world)
+        doubt = _shut_other(world)
         settle(world)
-        return {"settled": loose_ends(facts)}
+        return {"settled": [*_left_open(facts), *loose_ends(facts)], **doubt}
+
+
+def _left_open(facts: TrafficFacts) -> list[str]:
+    """Whether the side that was left takes writes that nothing carries over. Pure."""
+    other = facts.state.serving.other
+    if not facts.state.epoch or facts.state.released:
+        return []
+    if not is_open_by_mistake(facts.fences[other]):
+        return []
+    return [f"{other} does not serve and its fence is open"]
+
+
+def _shut_other(world: World) -> Result:
+    """Close it first; what it took meanwhile is on no other side: a doubt to record."""
+    state = read_state(world)
+    if not state.epoch or state.released or state.open_move is not None:
+        return {}
+    other = world.on(state.serving.other)
+    if not is_open_by_mistake(read_fence(other)):
+        return {}
+    close_fence(other)
+    found = f"{FOUND_OPEN} {server_time(other):%Y-%m-%d %H:%M:%S} UTC"
+    return {"witness": Witness(other.side, read_start(other), found).as_body()}
 
 
 def claim_back_out(world: World, pause: int | None = None) -> None:
@@ -211,8 +231,7 @@ def _let_serve(
     pointers: Sequence[Callable[[], None]],
     witnesses: Sequence[Side],
 ) -> None:
-    take_writes = partial(_take_writes, world, serving, pause)
-    fence = _best_effort(take_writes)
+    fence = _best_effort(partial(_take_writes, world, serving, pause))
     if isinstance(fence, LeaseRefused):
         # Its pointers may be where they belong by now.
         raise fence
@@ -226,16 +245,11 @@ def _let_serve(
         if isinstance(trouble, LeaseRefused):
             raise trouble
         troubles.append(trouble)
-    if isinstance(fence, BudgetError):
-        # Nobody is held back any more; a table that is locked takes no writes yet.
-        fence = _best_effort(
-            partial(outlast_locks, take_writes, patience=OPENING, clock=world.clock)
-        )
     _require_served(serving, [fence, *troubles])
 
 
 def _require_served(serving: Side, troubles: Sequence[BluegreenError | None]) -> None:
-    found = [_told(trouble) for trouble in troubles if trouble is not None]
+    found = [trouble.problem for trouble in troubles if trouble is not None]
     if found:
         raise TrafficUnknownError(
             7001,
@@ -245,12 +259,6 @@ def _require_served(serving: Side, troubles: Sequence[BluegreenError | None]) ->
             traffic=f"{serving}, by the newest commit record",
             hint="mend what is named, then run `bluegreen status`, then run again",
         )
-
-
-def _told(trouble: BluegreenError) -> str:
-    """Its problem; who holds a lock is what the reader needs of that one."""
-    held = trouble.seen if isinstance(trouble, BudgetError) else ""
-    return "\n".join(filter(None, (trouble.problem, held)))
 
 
 def _take_writes(world: World, serving: Side, pause: int) -> None:

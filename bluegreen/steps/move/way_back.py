@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import State, fold
@@ -28,6 +29,7 @@ from bluegreen.postgres.channel import (
 )
 from bluegreen.postgres.marker import send_marker
 from bluegreen.postgres.published import drop_publication
+from bluegreen.postgres.witness import read_witness
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.move.newest import last_pause, require_newest
 from bluegreen.steps.world import World
@@ -110,7 +112,7 @@ class OpenWayBack(Action[WayBackFacts]):
                 traffic=str(self.to),
                 hint=f"rollback is lost; {self.to.other} must be made anew",
             )
-        result = {}
+        result: dict[str, Any] = {}
         if not facts.subscription.enabled:
             origin = Lsn.parse(facts.commit.body["origin_position"])
             result["origin"] = str(advance_origin(left, name, origin))
@@ -122,7 +124,9 @@ class OpenWayBack(Action[WayBackFacts]):
         seconds = send_marker(
             world.on(self.to), left, deadline=WAY_BACK_DEADLINE, clock=world.clock
         )
-        body = {**result, "marker_s": round(seconds, 3)}
+        # A proof that stands, of a way back that was opened before, is not replaced.
+        known = facts.state.witness or read_witness(left, name).as_body()
+        body = {**result, "marker_s": round(seconds, 3), "witness": known}
         world.journal.append(Kind.WAY_BACK_OPEN, action=self.id, body=body)
         return body
 

@@ -1,8 +1,10 @@
 """What all proofs share: when a result still stands, and how a failure reads.
 
-Owns staleness. A proof is made anew when traffic moved, when the playbook asks for
-something else, when the schema of a side changed, or when green got another
-subscription. A new run alone asks for none: the stream carries what is written since.
+Owns staleness. A proof is made again when traffic moved, when the playbook asks for
+something else, when the schema of a side changed, when the stream carries other tables
+or carries them from another position on, when its subscription was altered, when a
+server was started again, and when it is too old. A new run alone asks for none: the
+stream carries what is written since.
 """
 
 from __future__ import annotations
@@ -12,16 +14,19 @@ import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, ClassVar
 
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.postgres.channel import Channel
+from bluegreen.postgres.journal_table import server_time
 from bluegreen.postgres.schema_compare import fingerprint
 from bluegreen.postgres.schema_items import read_items
 from bluegreen.postgres.table_plans import subscription_oid
+from bluegreen.postgres.witness import read_route, read_start, read_witness
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 
@@ -29,6 +34,7 @@ MOST_SHOWN = 12
 """Lines of differences that fit a screen at 3 a.m."""
 
 SERVES = "blue serves and nothing has moved"
+CHANGED = "schema, stream, a server or the playbook changed since the proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Proof(Action[ProofFacts]):
     """
 
     no_undo = "a proof changes nothing"
+    max_age: ClassVar[timedelta | None] = None
 
     @abstractmethod
     def prove(self, world: World) -> dict[str, Any]:
@@ -74,7 +81,9 @@ class Proof(Action[ProofFacts]):
         if result is None or result.epoch != state.epoch:
             return ProofFacts("", "it was not proved in this epoch")
         if result.body.get("of") != self._subject(world):
-            return ProofFacts("", "schema, stream or playbook changed since the proof")
+            return ProofFacts("", CHANGED)
+        if self.max_age and server_time(world.green) - result.at > self.max_age:
+            return ProofFacts("", f"the proof is older than {_hours(self.max_age)}")
         return ProofFacts(str(result.body["summary"]))
 
     def judge(self, facts: ProofFacts) -> Verdict:
@@ -89,13 +98,22 @@ class Proof(Action[ProofFacts]):
     def _subject(self, world: World) -> str:
         """Names what the proof is about: another text is another subject."""
         channel = Channel(world.name, Side.BLUE).name
+        witness = read_witness(world.green, channel)
         parts = [
             json.dumps(self.asked(), sort_keys=True),
             fingerprint(read_items(world.blue)),
             fingerprint(read_items(world.green)),
             str(subscription_oid(world.green, channel)),
+            read_route(world.blue, world.green, channel),
+            read_start(world.blue),
+            witness.started,
+            witness.stream,
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _hours(age: timedelta) -> str:
+    return f"{age / timedelta(hours=1):g} hours"
 
 
 def differs(problem: str, lines: Sequence[str], *, wanted: str, hint: str) -> StepError:

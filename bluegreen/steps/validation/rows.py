@@ -22,6 +22,7 @@ from bluegreen.postgres.pair import Courier, Pair
 from bluegreen.postgres.published import read_publication
 from bluegreen.postgres.row_compare import Comparer, TableResult
 from bluegreen.postgres.table_plans import read_plans, sent_only, subscription_oid
+from bluegreen.postgres.witness import read_witness
 from bluegreen.steps.validation.proof import Proof, differs
 from bluegreen.steps.world import World
 
@@ -40,6 +41,9 @@ class CompareRows(Proof):
 
     hazards = frozenset({Hazard.LOADS_BLUE})
     title = "green holds blue's rows"
+    max_age = timedelta(hours=24)
+    """A stream has been seen to leave rows out without a trace; a day's worth of trust
+    is what a person gives a backup as well."""
 
     def __init__(
         self,
@@ -66,9 +70,9 @@ class CompareRows(Proof):
             published,
             read_given(world.green),
         )
-        results = self._compare(
-            world, plans, bool(subscription_oid(world.green, channel))
-        )
+        witness = read_witness(world.green, channel)
+        streams = bool(subscription_oid(world.green, channel))
+        results = self.compare(world, Side.BLUE, plans, streams=streams)
         lines = [
             f"{one.table}: {words}"
             for one in results
@@ -85,17 +89,26 @@ class CompareRows(Proof):
                 "anew, then run again",
             )
         rows = sum(one.rows for one in results)
+        known = {"witness": witness.as_body()} if self.how == "checksum" else {}
         return {
+            **known,
             "summary": f"{rows} rows in {len(results)} tables are alike ({self.how})",
             "tables": [_told(one) for one in results],
         }
 
-    def _compare(
-        self, world: World, plans: Sequence[TablePlan], streams: bool
+    def compare(
+        self,
+        world: World,
+        publisher: Side,
+        plans: Sequence[TablePlan],
+        *,
+        streams: bool,
     ) -> list[TableResult]:
+        """Compare tables of the side that serves with those of its subscriber."""
         end = world.clock.monotonic() + self.deadline.total_seconds()
-        courier = Courier(world.blue, world.green, world.clock, streams=streams)
-        pairs = [Pair(world.blue, world.green) for _ in range(self.workers)]
+        ends = world.on(publisher), world.on(publisher.other)
+        courier = Courier(*ends, world.clock, streams=streams)
+        pairs = [Pair(*ends) for _ in range(self.workers)]
         free: SimpleQueue[Pair] = SimpleQueue()
         with (
             ThreadPoolExecutor(2 * self.workers) as both,

@@ -12,6 +12,7 @@ from bluegreen.model.history import State, fold, with_green
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.steps.watches.drift import WatchDrift
+from bluegreen.steps.watches.follower import WatchFollower
 from bluegreen.steps.watches.foreign_slots import WatchForeignSlots
 from bluegreen.steps.watches.heartbeats import WatchHeartbeats
 from bluegreen.steps.watches.kept_wal import WatchKeptWal
@@ -27,6 +28,7 @@ from bluegreen.steps.world import World
 WATCHES: tuple[Watch[Any], ...] = (
     WatchHeartbeats(),
     WatchStream(),
+    WatchFollower(),
     WatchWayBackFits(),
     WatchSequences(),
     WatchServers(),

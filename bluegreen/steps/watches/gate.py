@@ -18,6 +18,7 @@ from bluegreen.postgres.heartbeat import Beats, read_beats, write_beat
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.watches.drift import RememberSchema
 from bluegreen.steps.watches.every import look_round, scene_of
+from bluegreen.steps.watches.follower import WatchFollower
 from bluegreen.steps.watches.heartbeats import WatchHeartbeats, is_fresh
 from bluegreen.steps.watches.sequences import WatchSequences
 from bluegreen.steps.watches.servers import WatchServers
@@ -35,6 +36,7 @@ ARRIVES_WITHIN = timedelta(seconds=30)
 
 AGAINST_A_ROLLBACK = frozenset(
     {
+        WatchFollower.id,
         WatchHeartbeats.id,
         WatchSequences.id,
         WatchServers.id,

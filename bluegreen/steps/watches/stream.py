@@ -174,7 +174,8 @@ def _of_worker(taker: Side, apply: ApplyHealth, pending_s: float) -> Meaning:
 
 _LOG = (
     "the row and the reason are the last ERROR of a logical replication worker in the "
-    "log of that side. Mend it there; the worker tries again by itself"
+    "log of that side. Repair the row there; the worker tries again by itself. ALTER "
+    "SUBSCRIPTION … SKIP would lose the whole transaction"
 )
 
 
@@ -187,7 +188,7 @@ def _of_copy(taker: Side, apply: ApplyHealth) -> Meaning:
             f"{listed(apply.unready)}"
         )
         return Meaning(Standing.ODD, words, _LOG, Stops.MOVE)
-    return Meaning(Standing.GOOD, words)
+    return Meaning(Standing.GOOD, words, stops=Stops.MOVE)
 
 
 def _is_young(apply: ApplyHealth) -> bool:

@@ -225,7 +225,7 @@ class TestStream:
             (
                 replace(STREAM, apply=replace(APPLY, unready=("public.t",))),
                 GOOD,
-                NOTHING,
+                MOVE,
                 "2 of 3 tables are copied",
             ),
             (

@@ -1,0 +1,131 @@
+"""What would show that a subscriber may have lost rows that it had: its witness.
+
+Owns reading it. A server that is set back to an earlier disk must be started for it, so
+its start time tells; a transaction is skipped by an ALTER SUBSCRIPTION, so that row of
+the catalog tells. Neither is proof that a row is missing; only comparing rows is. A
+failed apply alone is none either: the worker tries it again until it succeeds, and each
+lost connection counts as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from bluegreen.model.side import Side
+from bluegreen.postgres.apply_health import read_counts
+from bluegreen.postgres.database import Database
+
+FOUND_OPEN = "fence found open at"
+"""In place of a subscription's version: no version equals it, so rows are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A subscriber at a moment at which it was known to hold every row.
+
+    Attributes:
+        side: the subscriber.
+        started: when its server was started, as the server says it, in UTC.
+        stream: which version of the subscription it was; another text after each
+            ALTER SUBSCRIPTION.
+    """
+
+    side: Side
+    started: str
+    stream: str
+
+    def as_body(self) -> dict[str, Any]:
+        """For a record of the journal."""
+        return {"side": str(self.side), "started": self.started, "stream": self.stream}
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Witness:
+        """Back from a record."""
+        return cls(Side(body["side"]), str(body["started"]), str(body["stream"]))
+
+
+def read_witness(subscriber: Database, subscription: str) -> Witness:
+    """Ask the server as it is now."""
+    return Witness(
+        subscriber.side,
+        read_start(subscriber),
+        _stream(subscriber, subscription),
+    )
+
+
+def read_start(database: Database) -> str:
+    """When the server was started, in UTC and to the microsecond."""
+    return str(
+        database.value(
+            sql.SQL(
+                "SELECT to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC',"
+                " 'YYYY-MM-DD HH24:MI:SS.US')"
+            )
+        )
+    )
+
+
+def _stream(subscriber: Database, subscription: str) -> str:
+    """Another text after each ALTER SUBSCRIPTION, a SKIP among them.
+
+    Each of them writes the subscription's row again. Who may not see that is left with
+    the count of errors, to which a lost connection adds as well.
+    """
+    may = subscriber.value(
+        sql.SQL("SELECT has_table_privilege('pg_subscription', 'SELECT')")
+    )
+    rows = subscriber.rows(_ROW if may else _OID, (subscription,))
+    if not rows:
+        return ""
+    if may:
+        return f"row {rows[0][0]}"
+    counts = read_counts(subscriber, rows[0][0])
+    return f"errors {counts.get('apply_error_count', '')}"
+
+
+_ROW = sql.SQL(
+    "SELECT concat_ws(' ', s.oid::text, s.xmin::text) FROM pg_subscription s"
+    " WHERE s.subname = %s AND s.subdbid ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+_OID = sql.SQL(
+    "SELECT s.oid FROM pg_subscription s WHERE s.subname = %s AND s.subdbid ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+def read_route(publisher: Database, subscriber: Database, name: str) -> str:
+    """What travels from where on, as text: another text is another stream.
+
+    Every table that the publication sends, with columns and row filter, and every table
+    that the subscription takes, with the position from which on.
+    """
+    sent = publisher.rows(_SENT, (name,))
+    taken = subscriber.rows(_TAKEN, (name,))
+    return repr((sent, taken))
+
+
+# Row filters and column lists are there since 15, which to_jsonb does not mind.
+_SENT = sql.SQL(
+    """
+    SELECT r.oid::bigint, r.prrelid::bigint, to_jsonb(r) ->> 'prattrs',
+        md5(to_jsonb(r) ->> 'prqual')
+    FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+    WHERE p.pubname = %s ORDER BY 1
+    """
+)
+
+_TAKEN = sql.SQL(
+    """
+    SELECT r.srrelid::bigint, r.srsubstate::text, r.srsublsn::text
+    FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
+    WHERE s.subname = %s AND s.subdbid =
+        (SELECT oid FROM pg_database WHERE datname = current_database())
+    ORDER BY 1
+    """
+)

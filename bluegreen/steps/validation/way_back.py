@@ -1,0 +1,100 @@
+"""The proof that every row of green is on blue, while green serves.
+
+Owns when it is asked for and what a difference means for a rollback. Comparing is the
+same as before a cutover, with the sides exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from bluegreen.model.errors import BluegreenError, WayBackRefused
+from bluegreen.model.history import fold
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, Satisfied, Verdict
+from bluegreen.postgres.channel import Channel
+from bluegreen.postgres.mapping_triggers import read_given
+from bluegreen.postgres.published import read_publication
+from bluegreen.postgres.row_compare import TableResult
+from bluegreen.postgres.table_plans import read_plans, sent_only
+from bluegreen.postgres.witness import Witness, read_witness
+from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.validation.rows import CompareRows
+from bluegreen.steps.world import World
+
+WITHIN = timedelta(hours=6)
+WORKERS = 2
+
+
+class ProveWayBack(Action[str]):
+    """Every row of green that blue takes is on blue, or no row is in doubt.
+
+    Crash: nothing was changed but marker rows; the proof is made again.
+    """
+
+    title = "blue holds green's rows"
+    no_undo = "a proof changes nothing"
+
+    def observe(self, world: World) -> str:
+        """Why rows must be compared; empty where a proof stands."""
+        state = fold(world.journal.records())
+        if state.serving is Side.BLUE or state.released:
+            return ""
+        if state.witness is None:
+            return "nothing was proved since the cutover"
+        now = read_witness(world.blue, Channel(world.name, Side.GREEN).name)
+        if now != Witness.from_body(state.witness):
+            return (
+                "blue was restarted, or its subscription altered, since its last proof"
+            )
+        return ""
+
+    def judge(self, facts: str) -> Verdict:
+        """Satisfied by a proof that stands."""
+        return Needed(facts) if facts else Satisfied("no row is in doubt")
+
+    def act(self, world: World, facts: str) -> Result:
+        """Compare every table that the stream feeds; remember how blue was.
+
+        Raises:
+            WayBackRefused: 6001, naming the tables that differ.
+        """
+        name = Channel(world.name, Side.GREEN).name
+        witness = read_witness(world.blue, name)
+        results = _compare(world, name, self.id)
+        if different := [one for one in results if one.differences]:
+            raise _differ(different)
+        rows = sum(one.rows for one in results)
+        return {
+            "witness": witness.as_body(),
+            "summary": f"{rows} rows in {len(results)} tables are alike",
+        }
+
+
+def _compare(world: World, name: str, step_id: str) -> Sequence[TableResult]:
+    plans = sent_only(
+        read_plans(world.green, world.blue, name),
+        read_publication(world.green, name) or (),
+        read_given(world.blue),
+    )
+    comparing = CompareRows(step_id, "checksum", WORKERS, WITHIN)
+    try:
+        return comparing.compare(world, Side.GREEN, plans, streams=True)
+    except BluegreenError as error:
+        error.traffic = str(Side.GREEN)
+        raise
+
+
+def _differ(different: Sequence[TableResult]) -> WayBackRefused:
+    tables = "1 table" if len(different) == 1 else f"{len(different)} tables"
+    return WayBackRefused(
+        6001,
+        f"blue does not hold the rows of green in {tables}",
+        seen="\n".join(f"{one.table} differs" for one in different),
+        wanted="every row that green took, on blue too",
+        traffic="green serves and nothing has moved",
+        hint="a rollback would lose these rows. Copy them from green to blue by hand "
+        "(as a role with session_replication_role = replica), then run `bluegreen "
+        "rollback PLAYBOOK --prove` again, or stay on green",
+    )

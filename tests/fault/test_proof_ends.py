@@ -1,0 +1,202 @@
+"""A proof says what it proves, and ends with it: no gap is moved over in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bluegreen.lab.pooler import Pooler
+from bluegreen.model.side import Side
+from bluegreen.postgres.fence import open_fence, read_fence
+from tests.fault.test_time_goes_back import count, shop, write
+from tests.kit.arena import Arena
+from tests.kit.cli import call
+from tests.kit.databases import Database
+from tests.kit.time_machine import set_back, snapshot
+from tests.kit.wait import wait_until
+
+pytestmark = pytest.mark.timeout(600)
+
+PROVED = (
+    {"step": "replicate"},
+    {"step": "validate"},
+    {"step": "cutover", "probe": False},
+)
+
+
+def require_in_doubt(playbook: Path, says: str) -> None:
+    """`status` says so, and a rollback without a proof refuses."""
+    told = call("status", playbook).require().out
+    assert "in doubt: follower" in told, told
+    assert says in told
+    assert call("rollback", playbook, "--check").status != 0
+    ended = call("rollback", playbook).require(6)
+    assert "BG-6001" in ended.err
+    assert "rollback PLAYBOOK --prove" in ended.err
+
+
+def await_confirmed(publisher: Database) -> None:
+    """What a slot has confirmed is not sent again."""
+    position = publisher.value("SELECT pg_current_wal_insert_lsn()")
+    wait_until(
+        lambda: publisher.value(
+            "SELECT bool_and(confirmed_flush_lsn >= %s) FROM pg_replication_slots"
+            " WHERE active",
+            position,
+        ),
+        "the slot to confirm",
+    )
+
+
+def restart(here: Arena) -> None:
+    here.pair.blue.server.stop()
+    here.pair.blue.server.start_again()
+
+
+def test_a_follower_that_was_set_back_in_the_window(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler) as (here, playbook):
+        call("run", playbook).require()
+        blue, green = here.pair.blue, here.pair.green
+        old = snapshot(blue.server)
+        write(green, 50)
+        wait_until(lambda: count(blue) == 150, "blue to follow")
+        await_confirmed(green)
+        set_back(blue.server, old)
+        write(green, 10)
+        wait_until(lambda: count(blue) >= 110, "blue to follow again")
+        assert count(blue) < 160, "rows are lost in the gap"
+        require_in_doubt(playbook, "blue was started again")
+        ended = call("rollback", playbook, "--prove").require(6)
+        assert "blue does not hold the rows of green in 1 table" in ended.err
+        assert call("status", playbook, "--json").json["serving"] == "green"
+
+
+def test_a_planned_restart_in_the_window_is_proved_and_passes(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler) as (here, playbook):
+        call("run", playbook).require()
+        green = here.pair.green
+        green.server.stop()
+        green.server.start_again()
+        assert "rollback: open" in call("status", playbook).require().out
+        restart(here)
+        write(green, 10)
+        require_in_doubt(playbook, "blue was started again")
+        call("rollback", playbook, "--prove").require()
+        assert count(here.pair.blue) == 110
+        assert call("status", playbook, "--json").json["serving"] == "blue"
+
+
+def test_a_transaction_skipped_in_the_window(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler) as (here, playbook):
+        call("run", playbook).require()
+        blue, green = here.pair.blue, here.pair.green
+        with blue.connect() as session:
+            session.execute("SET session_replication_role = replica")
+            session.execute("INSERT INTO t VALUES (120, 'stray')")
+        write(green, 41)
+        counted = "SELECT sum(apply_error_count) FROM pg_stat_subscription_stats"
+        wait_until(lambda: int(str(blue.value(counted))) > 0, "an apply error")
+        skip(here)
+        write(green, 1)
+        wait_until(
+            lambda: blue.value("SELECT count(*) FROM t WHERE id = 142") == 1, "the rest"
+        )
+        require_in_doubt(playbook, "the subscription on blue was altered")
+        ended = call("rollback", playbook, "--prove").require(6)
+        assert "public.t differs" in ended.err
+
+
+def skip(here: Arena) -> None:
+    """As PostgreSQL's manual says: by the position in the worker's error."""
+    log = here.pair.blue.server.log_text
+    words = "finished at "
+    wait_until(lambda: words in log(), "the error's position")
+    position = log().rsplit(words, 1)[1].split()[0].strip(",")
+    name = here.pair.blue.value("SELECT subname FROM pg_subscription")
+    here.pair.blue.run(f"ALTER SUBSCRIPTION {name} SKIP (lsn = '{position}')")
+
+
+def proved(playbook: Path) -> None:
+    """Replicate and validate, and die before the pause."""
+    fault = {"BLUEGREEN_FAULT": "move/ready:kill:1"}
+    call("run", playbook, environ=fault).require(-9)
+
+
+def test_a_follower_set_back_before_the_cutover_is_compared_again(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler, PROVED) as (here, playbook):
+        blue, green = here.pair.blue, here.pair.green
+        proved(playbook)
+        old = snapshot(green.server)
+        write(blue, 50)
+        wait_until(lambda: count(green) == 150, "green to follow")
+        await_confirmed(blue)
+        set_back(green.server, old)
+        write(blue, 5)
+        wait_until(lambda: count(green) >= 105, "green to follow again")
+        ended = call("run", playbook)
+        assert ended.status != 0, ended.err
+        assert call("status", playbook, "--json").json["serving"] == "blue"
+
+
+def test_a_planned_restart_before_the_cutover_is_compared_and_passes(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler, PROVED) as (here, playbook):
+        proved(playbook)
+        for one in (here.pair.green, here.pair.blue):
+            one.server.stop()
+            one.server.start_again()
+        write(here.pair.blue, 5)
+        call("run", playbook).require()
+        assert count(here.pair.green) == 105
+
+
+def test_a_publication_that_was_changed_and_put_back_ends_the_proof(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler, PROVED) as (here, playbook):
+        blue, green = here.pair.blue, here.pair.green
+        proved(playbook)
+        name = next(
+            str(one)
+            for (one,) in blue.rows("SELECT pubname FROM pg_publication")
+            if here.name in str(one)
+        )
+        follows = green.value(
+            "SELECT subname FROM pg_subscription WHERE %s = ANY (subpublications)", name
+        )
+        refresh = f"ALTER SUBSCRIPTION {follows} REFRESH PUBLICATION"
+        blue.run(f"ALTER PUBLICATION {name} DROP TABLE t")
+        green.run(refresh)
+        write(blue, 40)
+        blue.run(f"ALTER PUBLICATION {name} ADD TABLE t")
+        green.run(f"{refresh} WITH (copy_data = false)")
+        ended = call("run", playbook).require(4)
+        assert "rows differ between blue and green" in ended.err, ended.err
+        assert call("status", playbook, "--json").json["serving"] == "blue"
+
+
+def test_a_fence_found_open_on_the_other_side_is_closed_and_a_doubt(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler) as (here, playbook):
+        call("run", playbook).require()
+        blue = here.database(Side.BLUE)
+        open_fence(blue)
+        here.pair.blue.run("INSERT INTO t VALUES (500, 'stale client')")
+        call("status", playbook).require(7)
+        call("run", playbook).require()
+        assert read_fence(blue).is_closed
+        require_in_doubt(playbook, "blue did not serve and its fence found open at")
+        ended = call("rollback", playbook, "--prove").require(6)
+        assert "public.t differs" in ended.err
