@@ -34,6 +34,7 @@ from bluegreen.postgres.identity import read_identity
 from bluegreen.postgres.journal_table import read_records, server_time
 from bluegreen.postgres.lag import read_lag
 from bluegreen.postgres.lease import read_holder
+from bluegreen.steps.looks.intent import listed
 from bluegreen.steps.watches.every import look_round, scene_of
 from bluegreen.steps.watches.watch import Scene, Watched
 from bluegreen.steps.world import World
@@ -96,6 +97,7 @@ def _side(database: Database, name: str) -> SideStatus:
         now=now,
         tables=fence.tables,
         fence=say_fence(fence),
+        touched=listed(fence.touched),
         lease=describe_holder(holder) if holder else "",
         foreign=_why(no) if no else "",
     )

@@ -30,6 +30,7 @@ class SideStatus:
         now: its clock.
         tables: how many tables ought to be fenced.
         fence: `none`, `open`, `closed` or `half closed`; empty when not seen.
+        touched: tables whose trigger somebody disabled for a while since the closing.
         lease: who holds the lease there; empty for nobody.
         says: the side that it says it is; empty before the first run.
         foreign: why it is not this playbook's, or not this version's; empty when it is.
@@ -42,6 +43,7 @@ class SideStatus:
     now: datetime | None = None
     tables: int = 0
     fence: str = ""
+    touched: str = ""
     lease: str = ""
     says: str = ""
     foreign: str = ""
@@ -206,6 +208,11 @@ def _doubt_of_fence(side: SideStatus, serves: bool, epoch: int) -> list[str]:
     if serves and side.fence in {"closed", "half closed"}:
         return [f"{side.side} ought to serve and its fence is {side.fence}"]
     # Before the first move the other side may have no fence yet.
+    if not serves and epoch and side.touched:
+        return [
+            f"{side.side} does not serve and its fence was off for a while on "
+            f"{side.touched}"
+        ]
     if not serves and side.fence != "closed" and (epoch or side.fence != "none"):
         return [f"{side.side} does not serve and its fence is {side.fence}"]
     return []

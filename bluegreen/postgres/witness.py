@@ -10,7 +10,7 @@ lost connection counts as one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import sql
@@ -18,6 +18,7 @@ from psycopg import sql
 from bluegreen.model.side import Side
 from bluegreen.postgres.apply_health import read_counts
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.server_life import read_server_life
 
 FOUND_OPEN = "fence found open at"
 """In place of a subscription's version: no version equals it, so rows are compared."""
@@ -32,28 +33,41 @@ class Witness:
         started: when its server was started, as the server says it, in UTC.
         stream: which version of the subscription it was; another text after each
             ALTER SUBSCRIPTION.
+        timelines: of both servers, by side, where rows were compared: a server that
+            failed over before that has nothing to lose by it.
     """
 
     side: Side
     started: str
     stream: str
+    timelines: Mapping[str, int] = field(default_factory=dict)
 
     def as_body(self) -> dict[str, Any]:
         """For a record of the journal."""
-        return {"side": str(self.side), "started": self.started, "stream": self.stream}
+        body = {"side": str(self.side), "started": self.started, "stream": self.stream}
+        return {**body, "timelines": dict(self.timelines)}
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Witness:
         """Back from a record."""
-        return cls(Side(body["side"]), str(body["started"]), str(body["stream"]))
+        return cls(
+            Side(body["side"]),
+            str(body["started"]),
+            str(body["stream"]),
+            body.get("timelines", {}),
+        )
 
 
-def read_witness(subscriber: Database, subscription: str) -> Witness:
-    """Ask the server as it is now."""
+def read_witness(
+    subscriber: Database, subscription: str, publisher: Database | None = None
+) -> Witness:
+    """Ask the server as it is now; with a publisher both for their timelines too."""
+    both = () if publisher is None else (subscriber, publisher)
     return Witness(
         subscriber.side,
         read_start(subscriber),
         _stream(subscriber, subscription),
+        {str(one.side): read_server_life(one).timeline for one in both},
     )
 
 

@@ -14,7 +14,7 @@ from tests.fault.test_time_goes_back import count, shop, write
 from tests.kit.arena import Arena
 from tests.kit.cli import call
 from tests.kit.databases import Database
-from tests.kit.time_machine import set_back, snapshot
+from tests.kit.time_machine import fail_over, set_back, snapshot
 from tests.kit.wait import wait_until
 
 pytestmark = pytest.mark.timeout(600)
@@ -200,3 +200,51 @@ def test_a_fence_found_open_on_the_other_side_is_closed_and_a_doubt(
         require_in_doubt(playbook, "blue did not serve and its fence found open at")
         ended = call("rollback", playbook, "--prove").require(6)
         assert "public.t differs" in ended.err
+
+
+def test_a_trigger_that_was_off_for_a_while_on_the_other_side_is_a_doubt(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    """The idiom of a bulk load, by a stale client: no look came in between."""
+    with shop(lab_folder, pooler) as (here, playbook):
+        call("run", playbook).require()
+        here.pair.blue.run(
+            "ALTER TABLE t DISABLE TRIGGER ALL",
+            "INSERT INTO t VALUES (500, 'stale client')",
+            "ALTER TABLE t ENABLE TRIGGER ALL",
+        )
+        assert "was off for a while on public.t" in call("status", playbook).err
+        call("run", playbook).require()
+        require_in_doubt(playbook, "blue did not serve and its fence found open at")
+        ended = call("rollback", playbook, "--prove").require(6)
+        assert "public.t differs" in ended.err
+
+
+def test_a_failover_to_a_standby_that_has_everything_passes_before_the_cutover(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler, PROVED) as (here, playbook):
+        proved(playbook)
+        for one in (here.pair.blue, here.pair.green):
+            fail_over(one.server)
+        write(here.pair.blue, 5)
+        assert "timeline 2, it was 1" in call("status", playbook).out
+        call("run", playbook).require()
+        assert count(here.pair.green) == 105
+
+
+def test_a_failover_to_a_standby_that_has_everything_passes_in_the_window(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler) as (here, playbook):
+        call("run", playbook).require()
+        for one in (here.pair.green, here.pair.blue):
+            fail_over(one.server)
+        write(here.pair.green, 10)
+        told = call("status", playbook).out
+        assert "in doubt" in told, told
+        ended = call("rollback", playbook).require(6)
+        assert "--prove" in ended.err
+        call("rollback", playbook, "--prove").require()
+        assert count(here.pair.blue) == 110
+        assert call("status", playbook, "--json").json["serving"] == "blue"

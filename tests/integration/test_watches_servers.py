@@ -116,11 +116,12 @@ def test_a_failover_of_blue_while_green_follows_stops_the_move(
     found = {one.where: one for one in watched(world, "servers")}
     assert found["green"].standing is Standing.GOOD
     assert found["blue"].standing is Standing.BAD
-    assert found["blue"].stops is Stops.RUN
+    assert found["blue"].stops is Stops.MOVE
     assert found["blue"].says == (
-        "timeline 2, it was 1: the server failed over or was restored"
+        "timeline 2, it was 1: the server failed over or was restored; its rows were "
+        "not compared since"
     )
-    assert "make green anew" in found["blue"].do
+    assert "a step `validate`" in found["blue"].do
     with pytest.raises(StepError) as caught:
         bring_about(world, PassWatches("cutover", Side.GREEN))
     assert caught.value.code == 4011
@@ -145,8 +146,8 @@ def test_a_failover_of_green_in_the_window_closes_the_way_back(
     fail_over(here.pair.green.server)
     world = here.world()
     found = {one.where: one for one in watched(world, "servers")}
-    assert found["green"].stops is Stops.RUN
-    assert "the way back is in doubt" in found["green"].do
+    assert found["green"].stops is Stops.MOVE
+    assert "rollback PLAYBOOK --prove" in found["green"].do
     (stream,) = watched(world, "stream")
     assert stream.says == "the slot on green that blue counts on is gone"
     assert stream.do.startswith("the way back is lost")

@@ -55,8 +55,10 @@ def read_traffic(world: World) -> TrafficFacts:
 def is_open_by_mistake(fence: FenceFacts) -> bool:
     """Whether the fence of a side that does not serve can be closed, and is not. Pure.
 
-    Tables that were made since without a trigger cannot be closed here.
+    Or was not for a while, as the triggers tell. Tables that were made since without a trigger cannot be closed here.
     """
+    if fence.touched:
+        return True
     if fence.is_closed or fence.missing == fence.tables:
         return False
     return fence.is_open or fence.missing == 0

@@ -70,7 +70,7 @@ class CompareRows(Proof):
             published,
             read_given(world.green),
         )
-        witness = read_witness(world.green, channel)
+        witness = read_witness(world.green, channel, world.blue)
         streams = bool(subscription_oid(world.green, channel))
         results = self.compare(world, Side.BLUE, plans, streams=streams)
         lines = [

@@ -61,7 +61,7 @@ class ProveWayBack(Action[str]):
             WayBackRefused: 6001, naming the tables that differ.
         """
         name = Channel(world.name, Side.GREEN).name
-        witness = read_witness(world.blue, name)
+        witness = read_witness(world.blue, name, world.green)
         results = _compare(world, name, self.id)
         if different := [one for one in results if one.differences]:
             raise _differ(different)

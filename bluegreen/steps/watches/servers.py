@@ -37,12 +37,14 @@ class LifeFacts:
 
     Attributes:
         then: None before it was remembered.
+        proved: its timeline when rows were last compared; None where they were not.
     """
 
     side: Side
     now: ServerLife
     then: ServerLife | None
     serving: Side
+    proved: int | None = None
 
 
 class WatchServers(Watch[LifeFacts]):
@@ -59,7 +61,9 @@ class WatchServers(Watch[LifeFacts]):
         """The server's own words, and the journal's."""
         now = read_server_life(scene.on(side))
         then = remembered(scene.remembered, scene.state.green).get(side)
-        return LifeFacts(side, now, then, scene.state.serving)
+        timelines = (scene.state.witness or {}).get("timelines", {})
+        proved = timelines.get(str(side))
+        return LifeFacts(side, now, then, scene.state.serving, proved)
 
     def judge(self, facts: LifeFacts, limits: Limits) -> Iterator[Watched]:
         """Any change since then may have cost rows that nothing reports."""
@@ -75,6 +79,8 @@ class WatchServers(Watch[LifeFacts]):
 def _meaning(facts: LifeFacts) -> Meaning:
     if changes := _changes(facts):
         return Meaning(Standing.BAD, "; ".join(changes), _do(facts), Stops.RUN)
+    if moved := _failed_over(facts):
+        return Meaning(Standing.BAD, moved, _do_after_failover(facts), Stops.MOVE)
     words = f"the server that it was, timeline {facts.now.timeline}"
     if facts.then is None:
         words = "how it was at first is not in the journal yet"
@@ -93,31 +99,37 @@ def _changes(facts: LifeFacts) -> list[str]:
     if now.identity != then.identity:
         said = now.identity or "none"
         found.append(f"another database answers: identity {said}, not {then.identity}")
-    if not now.in_recovery and now.timeline != then.timeline:
-        found.append(
-            f"timeline {now.timeline}, it was {then.timeline}: the server failed over "
-            "or was restored"
-        )
     return found
 
 
-def _do(facts: LifeFacts) -> str:
-    side = facts.side
-    if facts.serving is Side.BLUE:
-        why = (
-            "the stream may have left out rows without an error"
-            if side is Side.BLUE
-            else "what it had not flushed may be missing"
-        )
-        return (
-            f"see that the address leads to the right {side}. After a failover make "
-            f"green anew: {why}. Where you know that the slot went along whole, "
-            "`accept: [servers]` under `watch` and a full `validate` let the move go on"
-        )
+def _failed_over(facts: LifeFacts) -> str:
+    """A standby took over, or the server was restored; empty where rows tell more.
+
+    Its journal lacks nothing, or no look would have come this far. Whether rows behind
+    the journal's last record are missing shows only in the rows.
+    """
+    now, then = facts.now, facts.then
+    if then is None or now.timeline in {then.timeline, facts.proved}:
+        return ""
     return (
-        f"see that the address leads to the right {side}. After a failover the way "
-        "back is in doubt: what blue did not receive before it is not there; check "
-        "with `bluegreen rollback PLAYBOOK --check` and tell everybody"
+        f"timeline {now.timeline}, it was {then.timeline}: the server failed over or "
+        "was restored; its rows were not compared since"
+    )
+
+
+def _do_after_failover(facts: LifeFacts) -> str:
+    if facts.serving is Side.GREEN:
+        return "`bluegreen rollback PLAYBOOK --prove` compares every row before it goes"
+    return (
+        "run again with a step `validate` before the cutover: it compares every row. "
+        "Where you know that nothing is missing, `accept: [servers]` under `watch`"
+    )
+
+
+def _do(facts: LifeFacts) -> str:
+    return (
+        f"see that the address leads to the right {facts.side}, and that it takes "
+        "writes. If another server is meant to be it from now on, make it from scratch"
     )
 
 

@@ -321,10 +321,6 @@ class TestServers:
     @pytest.mark.parametrize(
         ("now", "says"),
         [
-            (
-                replace(LIFE, timeline=2),
-                "timeline 2, it was 1: the server failed over or was restored",
-            ),
             (replace(LIFE, system=6), "another cluster answers: 6, it was 5"),
             (
                 replace(LIFE, identity=""),
@@ -340,12 +336,19 @@ class TestServers:
         one = said(WatchServers(), LifeFacts(B, now, LIFE, B))
         assert (one.standing, one.stops, one.says) == (BAD, RUN, says)
 
-    def test_what_to_do_depends_on_who_serves(self) -> None:
+    def test_a_failover_stops_a_move_until_rows_were_compared(self) -> None:
         now = replace(LIFE, timeline=2)
-        before = said(WatchServers(), LifeFacts(B, now, LIFE, B)).do
-        after = said(WatchServers(), LifeFacts(G, now, LIFE, G)).do
-        assert "make green anew" in before
-        assert "the way back is in doubt" in after
+        before = said(WatchServers(), LifeFacts(B, now, LIFE, B))
+        after = said(WatchServers(), LifeFacts(G, now, LIFE, G))
+        assert (before.standing, before.stops) == (BAD, MOVE)
+        assert before.says == (
+            "timeline 2, it was 1: the server failed over or was restored; its rows "
+            "were not compared since"
+        )
+        assert "a step `validate`" in before.do
+        assert "--prove" in after.do
+        proved = said(WatchServers(), LifeFacts(B, now, LIFE, B, proved=2))
+        assert (proved.standing, proved.stops) == (GOOD, NOTHING)
 
     def test_what_it_was_and_what_is_not_known_yet_are_good(self) -> None:
         same = said(WatchServers(), LifeFacts(B, LIFE, LIFE, B))
