@@ -202,6 +202,9 @@ def _may_be_gone(state: State) -> Side | None:
     return Side.BLUE if state.released and state.serving is Side.GREEN else None
 
 
+OFF_FOR_A_WHILE = "was off for a while on"
+
+
 def _doubt_of_fence(side: SideStatus, serves: bool, epoch: int) -> list[str]:
     if side.problem or not side.tables:
         return []
@@ -210,8 +213,7 @@ def _doubt_of_fence(side: SideStatus, serves: bool, epoch: int) -> list[str]:
     # Before the first move the other side may have no fence yet.
     if not serves and epoch and side.touched:
         return [
-            f"{side.side} does not serve and its fence was off for a while on "
-            f"{side.touched}"
+            f"{side.side} does not serve and its fence {OFF_FOR_A_WHILE} {side.touched}"
         ]
     if not serves and side.fence != "closed" and (epoch or side.fence != "none"):
         return [f"{side.side} does not serve and its fence is {side.fence}"]

@@ -81,7 +81,10 @@ class SequenceMisfit:
 def read_ranges(database: Database) -> tuple[SequenceRange, ...]:
     """All of a side, but those of migration tools' own tables, which no move sets."""
     known = database.value(
-        sql.SQL("SELECT to_regprocedure('bluegreen.sequence_values()') IS NOT NULL")
+        sql.SQL(
+            "SELECT coalesce(has_function_privilege("
+            "to_regprocedure('bluegreen.sequence_values()'), 'EXECUTE'), false)"
+        )
     )
     stands = _BY_FUNCTION if known else _BY_CATALOG
     rows = database.rows(_RANGES.format(stands), (sorted(BOOKKEEPING),))
@@ -161,13 +164,16 @@ def _is_wider(one: SequenceRange, other: SequenceRange) -> bool:
 _BY_FUNCTION = sql.SQL(
     "(SELECT schema_name, sequence_name, last, called FROM bluegreen.sequence_values())"
 )
-# A sequence that gave nothing yet stands at its start, unless it was restarted.
+# A sequence that gave nothing yet stands at its start, unless it was restarted; so does
+# one that our role may not read, which the missing right is named for.
 _BY_CATALOG = sql.SQL(
     """
     (SELECT n.nspname, c.relname,
-        coalesce(pg_catalog.pg_sequence_last_value(s.seqrelid), s.seqstart),
-        pg_catalog.pg_sequence_last_value(s.seqrelid) IS NOT NULL
+        coalesce(l.last, s.seqstart), l.last IS NOT NULL
     FROM pg_catalog.pg_sequence s
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT,USAGE')
+        THEN pg_catalog.pg_sequence_last_value(s.seqrelid) END AS last) l
     JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relpersistence <> 't' AND n.nspname <> 'bluegreen')

@@ -213,7 +213,7 @@ def test_a_trigger_that_was_off_for_a_while_on_the_other_side_is_a_doubt(
             "INSERT INTO t VALUES (500, 'stale client')",
             "ALTER TABLE t ENABLE TRIGGER ALL",
         )
-        assert "was off for a while on public.t" in call("status", playbook).err
+        assert "was off for a while on public.t" in call("status", playbook).out
         call("run", playbook).require()
         require_in_doubt(playbook, "blue did not serve and its fence found open at")
         ended = call("rollback", playbook, "--prove").require(6)

@@ -32,6 +32,8 @@ PARTS = {
     "fence",
     "marker",
     "catch_up",
+    "look",
+    "read_sequences",
     "sequences",
     "stop_stream",
     "commit",

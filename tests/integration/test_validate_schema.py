@@ -272,5 +272,5 @@ def test_the_step_names_the_pattern_that_would_accept_it(
         assert result["unused_patterns"] == ["view x"]
         pair.green.run("ALTER TABLE t ADD again int")
         assert look(action, world) == Needed(
-            "schema, stream or playbook changed since the proof"
+            "schema, stream, a server or the playbook changed since the proof"
         )

@@ -55,7 +55,8 @@ def read_traffic(world: World) -> TrafficFacts:
 def is_open_by_mistake(fence: FenceFacts) -> bool:
     """Whether the fence of a side that does not serve can be closed, and is not. Pure.
 
-    Or was not for a while, as the triggers tell. Tables that were made since without a trigger cannot be closed here.
+    Or was not for a while, as the triggers tell. Tables that were made since without a
+    trigger cannot be closed here.
     """
     if fence.touched:
         return True

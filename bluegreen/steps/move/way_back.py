@@ -125,7 +125,9 @@ class OpenWayBack(Action[WayBackFacts]):
             world.on(self.to), left, deadline=WAY_BACK_DEADLINE, clock=world.clock
         )
         # A proof that stands, of a way back that was opened before, is not replaced.
-        known = facts.state.witness or read_witness(left, name).as_body()
+        known = (
+            facts.state.witness or read_witness(left, name, world.on(self.to)).as_body()
+        )
         body = {**result, "marker_s": round(seconds, 3), "witness": known}
         world.journal.append(Kind.WAY_BACK_OPEN, action=self.id, body=body)
         return body

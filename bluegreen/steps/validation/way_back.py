@@ -43,10 +43,12 @@ class ProveWayBack(Action[str]):
             return ""
         if state.witness is None:
             return "nothing was proved since the cutover"
-        now = read_witness(world.blue, Channel(world.name, Side.GREEN).name)
+        name = Channel(world.name, Side.GREEN).name
+        now = read_witness(world.blue, name, world.green)
         if now != Witness.from_body(state.witness):
             return (
-                "blue was restarted, or its subscription altered, since its last proof"
+                "blue was restarted, its subscription altered, or a server failed over "
+                "since its last proof"
             )
         return ""
 
