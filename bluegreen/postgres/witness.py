@@ -9,6 +9,7 @@ lost connection counts as one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,14 +115,14 @@ _OID = sql.SQL(
 
 
 def read_route(publisher: Database, subscriber: Database, name: str) -> str:
-    """What travels from where on, as text: another text is another stream.
+    """What travels from where on, as a digest: another one is another stream.
 
     Every table that the publication sends, with columns and row filter, and every table
     that the subscription takes, with the position from which on.
     """
     sent = publisher.rows(_SENT, (name,))
     taken = subscriber.rows(_TAKEN, (name,))
-    return repr((sent, taken))
+    return hashlib.sha256(repr((sent, taken)).encode()).hexdigest()
 
 
 # Row filters and column lists are there since 15, which to_jsonb does not mind.

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from bluegreen.lab.pooler import Pooler
+from bluegreen.model.errors import BluegreenError
+from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.postgres.fence import open_fence, read_fence
+from bluegreen.steps.validate import Validate
 from tests.fault.test_time_goes_back import count, shop, write
-from tests.kit.arena import Arena
+from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.cli import call
 from tests.kit.databases import Database
 from tests.kit.time_machine import fail_over, set_back, snapshot
@@ -248,3 +251,26 @@ def test_a_failover_to_a_standby_that_has_everything_passes_in_the_window(
         call("rollback", playbook, "--prove").require()
         assert count(here.pair.blue) == 110
         assert call("status", playbook, "--json").json["serving"] == "blue"
+
+
+def test_a_publication_changed_and_put_back_behind_the_proof_stops_the_move(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    """Hours may lie between the two: an approval, a calendar."""
+    with shop(lab_folder, pooler) as (here, _):
+        world = here.world()
+        replicate(world)
+        bring_about(world, *Validate().actions())
+        blue, green = here.pair.blue, here.pair.green
+        name = f"bluegreen_{here.name}_from_blue"
+        refresh = f"ALTER SUBSCRIPTION {name} REFRESH PUBLICATION"
+        blue.run(f"ALTER PUBLICATION {name} DROP TABLE t")
+        green.run(refresh)
+        write(blue, 40)
+        blue.run(f"ALTER PUBLICATION {name} ADD TABLE t")
+        green.run(f"{refresh} WITH (copy_data = false)")
+        with pytest.raises(BluegreenError) as caught:
+            move(world, Side.GREEN)
+        assert caught.value.code == 4011
+        assert "validate/compare_rows" in caught.value.problem
+        assert fold(world.journal.records()).serving is Side.BLUE

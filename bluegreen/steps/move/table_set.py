@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bluegreen.model.errors import StepError
-from bluegreen.model.history import fold
+from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
 from bluegreen.postgres.channel import Channel
@@ -25,6 +25,7 @@ from bluegreen.postgres.table_set import (
     unfenced_tables,
     unready_tables,
 )
+from bluegreen.postgres.witness import read_route
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.move.movement import Movement
 from bluegreen.steps.watches.drift import changed_things
@@ -43,6 +44,7 @@ class NotedFacts:
         noted: the same as the journal has it; empty for none.
         unready: tables whose initial copy has not ended.
         lacking: published tables that the other side does not subscribe to.
+        outlived: comparisons made since the last move over another route than now.
     """
 
     moved: bool
@@ -50,6 +52,7 @@ class NotedFacts:
     noted: str = ""
     unready: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    outlived: tuple[str, ...] = ()
 
 
 class NoteTables(Action[NotedFacts]):
@@ -85,6 +88,7 @@ class NoteTables(Action[NotedFacts]):
                 for one in published
                 if (one.schema, one.name) not in subscribed
             ),
+            outlived=outlived(state, read_route(left, to, stream)),
         )
 
     def judge(self, facts: NotedFacts) -> Verdict:
@@ -101,6 +105,14 @@ class NoteTables(Action[NotedFacts]):
                 hint=f"on {self.to}: ALTER SUBSCRIPTION … REFRESH PUBLICATION; then "
                 "run again",
             )
+        if facts.outlived:
+            return Refused(
+                4011,
+                f"what {', '.join(facts.outlived)} proved speaks of another stream",
+                seen="the publication or the subscription was changed since",
+                wanted="rows compared over the stream that is there now",
+                hint="run again: they are compared again",
+            )
         if facts.unready:
             return NotYet(f"{_listed(facts.unready)}: the initial copy has not ended")
         if facts.now != facts.noted:
@@ -111,6 +123,15 @@ class NoteTables(Action[NotedFacts]):
         """Note them."""
         stream = Channel(world.name, self.to.other).name
         return {"print": read_table_set(world.on(self.to.other), stream).print}
+
+
+def outlived(state: State, route: str) -> tuple[str, ...]:
+    """Actions whose proof, of this epoch, was made over another route. Pure."""
+    return tuple(
+        action
+        for action, result in state.results.items()
+        if result.epoch == state.epoch and result.body.get("route", route) != route
+    )
 
 
 def noted_print(results: Mapping[str, object], action: str) -> str:

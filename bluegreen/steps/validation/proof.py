@@ -93,7 +93,10 @@ class Proof(Action[ProofFacts]):
     def act(self, world: World, facts: ProofFacts) -> Result:
         """Prove it, and remember what it was proved of."""
         subject = self._subject(world)
-        return {**self.prove(world), "of": subject}
+        channel = Channel(world.name, Side.BLUE).name
+        # Asked again right before a move, which may come hours later.
+        route = read_route(world.blue, world.green, channel)
+        return {**self.prove(world), "of": subject, "route": route}
 
     def _subject(self, world: World) -> str:
         """Names what the proof is about: another text is another subject."""
