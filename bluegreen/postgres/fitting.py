@@ -118,11 +118,16 @@ def _behind(one: LeftBehind, accept: Collection[str]) -> Behind:
 def is_named_in(accept: Collection[str], name: str) -> bool:
     """Whether an `accept` means this loss of the window. Pure.
 
-    Its rule must be spelled out: a `reverse/LOSSY/*` that was written for the losses of
-    a migration was not meant for rows that come later.
+    Its rule must be spelled out, or the table: a `reverse/LOSSY/*` that was written for
+    the losses of a migration was not meant for rows that come later. A loss of this
+    table that a migration declared and the playbook accepts is the same rows.
     """
-    rule = f"/{name.split('/')[2]}/"
-    return any(rule in one and fnmatchcase(name, one) for one in accept)
+    _, _, rule, table = name.split("/", 3)
+    return any(
+        (f"/{rule}/" in one and fnmatchcase(name, one))
+        or (one.startswith("reverse/") and one.endswith(f"/{table}"))
+        for one in accept
+    )
 
 
 def read_stream(blue: Database, green: Database, name: str) -> Stream:
