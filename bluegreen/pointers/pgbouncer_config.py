@@ -90,29 +90,39 @@ class ConfiguredEntry:
         self._staged = True
 
     def put(self, wanted: Address) -> str | None:
-        """Let the file say `wanted`; the former text, or None when it did already.
+        """Let the line say `wanted`; its former value, None when it said so already.
 
-        A draft is written anew when the file was edited since, or the draft was: the
-        guard of a run has the same pointer in another process.
+        The file is read again: other pointers, and the guard of a run, edit it too. A
+        draft that is not what it should be by now is written again.
 
         Raises:
             ServerRefused: 3007 or 3008.
         """
-        entry = self.locate()
-        text = self._file.read()
-        changed = self._changed(text, entry, wanted)
-        if changed == text:
-            return None
-        if not self._staged or self._file.draft() != changed:
-            self._file.write_draft(changed)
-        self._staged = False
-        self._file.put_draft()
-        return text
+        with self._file.locked():
+            entry = self.locate()
+            text = self._file.read()
+            changed = self._changed(text, entry, wanted)
+            if changed == text:
+                return None
+            if not self._staged or self._file.draft() != changed:
+                self._file.write_draft(changed)
+            self._staged = False
+            self._require_same(text)
+            self._file.put_draft()
+            return entry.value
 
     def put_back(self, former: str) -> None:
-        """Put a former text in place."""
-        self._file.write_draft(former)
-        self._file.put_draft()
+        """Give the line its former value; what others wrote meanwhile stays.
+
+        Raises:
+            ServerRefused: 3007 or 3008.
+        """
+        with self._file.locked():
+            entry = self.locate()
+            text = self._file.read()
+            end = entry.start + len(entry.value)
+            self._file.write_draft(text[: entry.start] + former + text[end:])
+            self._file.put_draft()
 
     def discard_draft(self) -> None:
         """Take a draft of ours away that was not used."""
@@ -127,6 +137,16 @@ class ConfiguredEntry:
             tail = self._file.path.parts[-len(said.parts) :]
             self._root = self._file.path if tail == said.parts else said
         return self._root
+
+    def _require_same(self, text: str) -> None:
+        """Refuse to write over an edit that came between reading and renaming."""
+        if self._file.read() != text:
+            raise ServerRefused(
+                3007,
+                f"{self._file.path} was edited by another process at this moment",
+                wanted="one who edits it at a time",
+                hint="run again; it goes on from here",
+            )
 
     def _changed(self, text: str, entry: ini.Setting, wanted: Address) -> str:
         try:
