@@ -6,13 +6,18 @@ together. What the running pooler makes of it is for `pgbouncer.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bluegreen.model.errors import ServerRefused
 from bluegreen.pointers import pgbouncer_ini as ini
 from bluegreen.pointers.pgbouncer_address import Address
 from bluegreen.pointers.pgbouncer_file import ConfigFile, read_text
+from bluegreen.pointers.pgbouncer_loaded import PROBE
+
+_PROBES = re.compile(rf"(?m)^{PROBE}[0-9a-f]+ = [^\n]*\n")
 
 
 class ConfiguredEntry:
@@ -33,6 +38,11 @@ class ConfiguredEntry:
         self._conffile = conffile
         self._root: Path | None = None
         self._staged = False
+
+    @property
+    def path(self) -> Path:
+        """The file that we may replace."""
+        return self._file.path
 
     def locate(self) -> ini.Setting:
         """The one line.
@@ -122,6 +132,30 @@ class ConfiguredEntry:
             text = self._file.read()
             end = entry.start + len(entry.value)
             self._file.write_draft(text[: entry.start] + former + text[end:])
+            self._file.put_draft()
+
+    @contextmanager
+    def trial(self, name: str) -> Iterator[None]:
+        """Let the file hold a throw-away entry `name` for the length of a `with`.
+
+        What a killed trial left is taken away too.
+
+        Raises:
+            ServerRefused: 3007 or 3008.
+        """
+        with self._file.locked():
+            self._replace(_PROBES.sub("", self._file.read()))
+            text = self._file.read()
+            at = text.rfind("\n", 0, self.locate().start) + 1
+            self._replace(f"{text[:at]}{name} = host=127.0.0.1 port=1\n{text[at:]}")
+            try:
+                yield
+            finally:
+                self._replace(_PROBES.sub("", self._file.read()))
+
+    def _replace(self, text: str) -> None:
+        if text != self._file.read():
+            self._file.write_draft(text)
             self._file.put_draft()
 
     def discard_draft(self) -> None:

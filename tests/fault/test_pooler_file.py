@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,9 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from bluegreen.lab.pooler import Pooler
+from bluegreen.model.errors import ServerRefused
 from bluegreen.model.side import Side
 from bluegreen.pointers.all_poolers import move_all, pause_all, resume_all
 from bluegreen.pointers.pgbouncer import PgBouncer
@@ -125,3 +128,134 @@ def test_putting_one_line_back_keeps_what_the_neighbours_wrote(
     first.put_back(former)
     wanted = before.replace(f"shop_1 = {former}", f"shop_1 = {line(pair.green)}")
     assert front.config_file.read_text() == wanted
+
+
+def blocking(pointer: PgBouncer) -> list[tuple[str, str]]:
+    return [(f.id, f.seen) for f in pointer.check() if f.blocks]
+
+
+DEBIAN = {
+    "logfile": "{folder}/log",
+    "pidfile": "{folder}/pid",
+    "listen_addr": "localhost",
+    "unix_socket_dir": "{folder}",
+    "auth_type": "TRUST",
+    "unix_socket_mode": "0777",
+    "server_idle_timeout": "600",
+    "server_lifetime": "3600.0",
+    "query_wait_timeout": "120",
+    "stats_users": "stats, postgres",
+    "ignore_startup_parameters": "extra_float_digits, search_path",
+    "server_reset_query": "DISCARD ALL",
+    "server_check_query": "select 1",
+    "server_check_delay": "30",
+    "server_tls_sslmode": "prefer",
+    "max_db_connections": "0",
+    "tcp_keepalive": "1",
+    "tcp_keepidle": "0",
+    "pkt_buf": "4096",
+    "listen_backlog": "128",
+    "verbose": "0",
+    "autodb_idle_timeout": "3600",
+    "suspend_timeout": "10",
+    "server_login_retry": ".5",
+    "server_fast_close": "0",
+    "stats_period": "60",
+    "dns_max_ttl": "15",
+    "auth_query": "SELECT usename, passwd FROM pg_shadow WHERE usename=$1",
+    "log_stats": "1",
+    "syslog_facility": "daemon",
+    "application_name_add_host": "0",
+    "min_pool_size": "0",
+    "reserve_pool_timeout": "5",
+}
+ENTRY = " user=postgres pool_size=7 pool_mode=Transaction max_db_connections=9"
+
+
+def test_a_file_that_is_loaded_has_nothing_that_blocks(
+    pooler: Callable[..., Pooler], pair: DatabasePair, point: Point, lab_folder: Path
+) -> None:
+    folder = Path(tempfile.mkdtemp(dir=lab_folder))
+    folder.chmod(0o777)
+    words = {key: value.format(folder=folder) for key, value in DEBIAN.items()}
+    entries = {"shop": line(pair.blue), "b": line(pair.green) + ENTRY}
+    front = pooler(entries, settings=words)
+    pointer = point(
+        console=front.console_conninfo(),
+        config_file=front.config_file,
+        client=front.conninfo("shop"),
+    )
+    assert blocking(pointer) == []
+
+
+UNLOADED = {
+    "a setting": ("[pgbouncer]\n", "[pgbouncer]\nserver_lifetime = 77\n"),
+    "an unknown setting": ("[pgbouncer]\n", "[pgbouncer]\nmax_client_con = 400\n"),
+    "another entry": ("shop_1 = ", "shop_1 = pool_size=3 "),
+    "a new entry": ("[databases]\n", "[databases]\nnew = host=127.0.0.1\n"),
+    "an entry taken out": ("shop_1 = ", "# "),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), UNLOADED.values(), ids=UNLOADED)
+def test_an_edit_that_is_not_loaded_stops_the_move_before_anybody_waits(
+    front: Pooler, point: Point, before: str, after: str
+) -> None:
+    pointer = point()
+    pointer.warm_up()
+    text = front.config_file.read_text()
+    assert blocking(pointer) == []
+    front.config_file.write_text(text.replace(before, after, 1))
+    assert [found for found, _ in blocking(pointer)] == ["config-not-loaded"]
+    with pytest.raises(ServerRefused, match="has not loaded") as caught:
+        pointer.stage(Side.GREEN)
+    assert caught.value.code == 3007
+    if "max_client_con" not in after:
+        console(front, "RELOAD")
+        assert blocking(pointer) == []
+        pointer.stage(Side.GREEN)
+
+
+def test_endless_waiting_of_clients_is_found(
+    pooler: Callable[..., Pooler], pair: DatabasePair, point: Point
+) -> None:
+    front = pooler({"shop": line(pair.blue)}, settings={"query_wait_timeout": "0"})
+    pointer = point(
+        console=front.console_conninfo(),
+        config_file=front.config_file,
+        client=front.conninfo("shop"),
+    )
+    found = {finding.id: finding.blocks for finding in pointer.check()}
+    assert found["query-wait-endless"] is False
+
+
+def console(front: Pooler, word: str) -> None:
+    with psycopg.connect(
+        front.console_conninfo(), autocommit=True, prepare_threshold=None
+    ) as session:
+        session.execute(word.encode())
+
+
+def test_a_trial_leaves_nothing_and_takes_away_what_a_killed_one_left(
+    front: Pooler, point: Point
+) -> None:
+    text = front.config_file.read_text()
+    left = text.replace(
+        "shop_1 =", "bluegreen_probe_0a = host=127.0.0.1 port=1\nshop_1 ="
+    )
+    front.config_file.write_text(left)
+    console(front, "RELOAD")
+    pointer = point()
+    pointer.warm_up()
+    pointer.prove()
+    assert front.config_file.read_text() == text
+    assert not any(row[0].startswith("bluegreen") for row in databases(front))
+    assert blocking(pointer) == []
+    assert front.config_file.read_text() == text
+
+
+def databases(front: Pooler) -> list[tuple[Any, ...]]:
+    with psycopg.connect(
+        front.console_conninfo(), autocommit=True, prepare_threshold=None
+    ) as session:
+        return session.execute("SHOW DATABASES").fetchall()
