@@ -8,6 +8,7 @@ grammar, the file's replacement and the findings are in the files named after th
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -34,6 +35,7 @@ from bluegreen.pointers.pgbouncer_holders import (
     name_holders,
     younger_moves,
 )
+from bluegreen.pointers.pgbouncer_loaded import PROBE, Unloaded, unloaded
 from bluegreen.pointers.pointer import PointerFacts
 from bluegreen.pointers.simple_query import Row
 
@@ -115,7 +117,26 @@ class PgBouncer:
                 found += look()
             except BluegreenError as error:
                 found.append(errors.as_finding(self.id, error))
+        if not any(finding.blocks for finding in found):
+            found += self._check_proof()
         return list(dict.fromkeys(found))
+
+    def prove(self) -> None:
+        """See that this process reads this file, by an entry that comes and goes.
+
+        Raises:
+            ServerRefused: 3007, it does not, or RELOAD would change more than that.
+        """
+        self._require_loaded()
+        name = PROBE + secrets.token_hex(4)
+        try:
+            with self._entry.trial(name):
+                self._console.reload()
+                rows = self._console.show("DATABASES")
+        finally:
+            self._console.reload()
+        if not any(row["name"] == name for row in rows):
+            raise errors.file_elsewhere(self.id, self._entry.path, self._conffile())
 
     def warm_up(self) -> None:
         """Open and try both console sessions, and the client's way in."""
@@ -129,8 +150,10 @@ class PgBouncer:
         """Write the draft of the ini that names `side`.
 
         Raises:
-            ServerRefused: 3007 or 3008, the entry or the file does not allow it.
+            ServerRefused: 3007 or 3008, the entry or the file does not allow it, or
+                the file holds more that the pooler has not loaded.
         """
+        self._require_loaded()
         self._entry.stage(self._addresses[side])
 
     def pause(self, budget: timedelta) -> None:
@@ -307,6 +330,27 @@ class PgBouncer:
             self._entry.settings(),
             self._running(),
             self._entry.obstacles(),
+            self._unloaded(),
+        )
+
+    def _check_proof(self) -> list[Finding]:
+        try:
+            self.prove()
+        except BluegreenError as error:
+            return [errors.as_finding(self.id, error, "config-file-elsewhere")]
+        return []
+
+    def _require_loaded(self) -> None:
+        if strange := self._unloaded():
+            raise errors.not_loaded(self.id, strange)
+
+    def _unloaded(self) -> list[Unloaded]:
+        """What RELOAD would change beside our entry."""
+        return unloaded(
+            self._entry.settings(),
+            self._console.show("CONFIG"),
+            self._console.show("DATABASES"),
+            self.database,
         )
 
     def _check_client(self) -> list[Finding]:

@@ -6,13 +6,14 @@ Owns the findings and their reasons; looking is for `pgbouncer.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
 from bluegreen.pointers import pgbouncer_ini as ini
 from bluegreen.pointers.pgbouncer_address import Address
+from bluegreen.pointers.pgbouncer_loaded import Unloaded
 from bluegreen.pointers.simple_query import Row
 
 LOGIN_RETRY_S = 1.0
@@ -69,6 +70,7 @@ def entry_findings(
     settings: list[ini.Setting],
     running: Address | None,
     obstacles: list[str],
+    strange: Sequence[Unloaded] = (),
 ) -> list[Finding]:
     """Judge the file: the entry, what stands beside it, and whether we may write."""
     pairs = ini.read_pairs(entry.value)
@@ -95,6 +97,17 @@ def entry_findings(
                 blocks=True,
             )
         )
+    found += [
+        Finding(
+            "config-not-loaded",
+            where,
+            str(one),
+            "a move loads the whole file, so this would go live in its pause",
+            "RELOAD PgBouncer first, or take it out of the file",
+            blocks=True,
+        )
+        for one in strange
+    ]
     keys = {pair.key: pair.value for pair in pairs}
     return [*found, *_roles(where, keys, settings), *_wildcard(where, settings)]
 
@@ -153,6 +166,15 @@ def _times(survey: Survey, row: Row) -> Iterator[Finding]:
             "set server_login_retry = 0.1 in [pgbouncer], then RELOAD",
         )
     wait = survey.config["query_wait_timeout"]
+    if float(wait) == 0:
+        yield Finding(
+            "query-wait-endless",
+            survey.where,
+            "query_wait_timeout = 0",
+            "where the tool and its guard both die in the pause, as in a power cut, "
+            "clients wait for ever, until RESUME or the next run",
+            "set query_wait_timeout = 120 in [pgbouncer], then RELOAD",
+        )
     if 0 < float(wait) < SHORTEST_WAIT_S:
         yield Finding(
             "query-wait-too-short",

@@ -6,13 +6,18 @@ together. What the running pooler makes of it is for `pgbouncer.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bluegreen.model.errors import ServerRefused
 from bluegreen.pointers import pgbouncer_ini as ini
 from bluegreen.pointers.pgbouncer_address import Address
 from bluegreen.pointers.pgbouncer_file import ConfigFile, read_text
+from bluegreen.pointers.pgbouncer_loaded import PROBE
+
+_PROBES = re.compile(rf"(?m)^{PROBE}[0-9a-f]+ = [^\n]*\n")
 
 
 class ConfiguredEntry:
@@ -33,6 +38,11 @@ class ConfiguredEntry:
         self._conffile = conffile
         self._root: Path | None = None
         self._staged = False
+
+    @property
+    def path(self) -> Path:
+        """The file that we may replace."""
+        return self._file.path
 
     def locate(self) -> ini.Setting:
         """The one line.
@@ -90,29 +100,63 @@ class ConfiguredEntry:
         self._staged = True
 
     def put(self, wanted: Address) -> str | None:
-        """Let the file say `wanted`; the former text, or None when it did already.
+        """Let the line say `wanted`; its former value, None when it said so already.
 
-        A draft is written anew when the file was edited since, or the draft was: the
-        guard of a run has the same pointer in another process.
+        The file is read again: other pointers, and the guard of a run, edit it too. A
+        draft that is not what it should be by now is written again.
 
         Raises:
             ServerRefused: 3007 or 3008.
         """
-        entry = self.locate()
-        text = self._file.read()
-        changed = self._changed(text, entry, wanted)
-        if changed == text:
-            return None
-        if not self._staged or self._file.draft() != changed:
-            self._file.write_draft(changed)
-        self._staged = False
-        self._file.put_draft()
-        return text
+        with self._file.locked():
+            entry = self.locate()
+            text = self._file.read()
+            changed = self._changed(text, entry, wanted)
+            if changed == text:
+                return None
+            if not self._staged or self._file.draft() != changed:
+                self._file.write_draft(changed)
+            self._staged = False
+            self._require_same(text)
+            self._file.put_draft()
+            return entry.value
 
     def put_back(self, former: str) -> None:
-        """Put a former text in place."""
-        self._file.write_draft(former)
-        self._file.put_draft()
+        """Give the line its former value; what others wrote meanwhile stays.
+
+        Raises:
+            ServerRefused: 3007 or 3008.
+        """
+        with self._file.locked():
+            entry = self.locate()
+            text = self._file.read()
+            end = entry.start + len(entry.value)
+            self._file.write_draft(text[: entry.start] + former + text[end:])
+            self._file.put_draft()
+
+    @contextmanager
+    def trial(self, name: str) -> Iterator[None]:
+        """Let the file hold a throw-away entry `name` for the length of a `with`.
+
+        What a killed trial left is taken away too.
+
+        Raises:
+            ServerRefused: 3007 or 3008.
+        """
+        with self._file.locked():
+            self._replace(_PROBES.sub("", self._file.read()))
+            text = self._file.read()
+            at = text.rfind("\n", 0, self.locate().start) + 1
+            self._replace(f"{text[:at]}{name} = host=127.0.0.1 port=1\n{text[at:]}")
+            try:
+                yield
+            finally:
+                self._replace(_PROBES.sub("", self._file.read()))
+
+    def _replace(self, text: str) -> None:
+        if text != self._file.read():
+            self._file.write_draft(text)
+            self._file.put_draft()
 
     def discard_draft(self) -> None:
         """Take a draft of ours away that was not used."""
@@ -127,6 +171,16 @@ class ConfiguredEntry:
             tail = self._file.path.parts[-len(said.parts) :]
             self._root = self._file.path if tail == said.parts else said
         return self._root
+
+    def _require_same(self, text: str) -> None:
+        """Refuse to write over an edit that came between reading and renaming."""
+        if self._file.read() != text:
+            raise ServerRefused(
+                3007,
+                f"{self._file.path} was edited by another process at this moment",
+                wanted="one who edits it at a time",
+                hint="run again; it goes on from here",
+            )
 
     def _changed(self, text: str, entry: ini.Setting, wanted: Address) -> str:
         try:

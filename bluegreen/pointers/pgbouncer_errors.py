@@ -5,7 +5,9 @@ Owns the texts of this pointer's errors; when they are raised is for `pgbouncer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import (
@@ -18,6 +20,7 @@ from bluegreen.model.errors import (
 )
 from bluegreen.model.verdict import Finding
 from bluegreen.pointers.pgbouncer_console import quoted
+from bluegreen.pointers.pgbouncer_loaded import Unloaded
 
 
 def same_address(where: str, address: object) -> PlaybookRefused:
@@ -117,10 +120,37 @@ def did_not_follow(where: str, database: str, seen: str, wanted: object) -> Step
     )
 
 
-def as_finding(where: str, error: BluegreenError) -> Finding:
+def not_loaded(where: str, strange: Sequence[Unloaded]) -> ServerRefused:
+    """The file says more than the running pooler has."""
+    return ServerRefused(
+        3007,
+        f"the file of pooler {where} holds changes that PgBouncer has not loaded",
+        seen="\n".join(map(str, strange)),
+        wanted="a file that the running pooler has loaded",
+        traffic="nothing has moved, and nobody waits",
+        hint="a move would load them in its pause: RELOAD PgBouncer first, or take "
+        "them out of the file; then run again",
+    )
+
+
+def file_elsewhere(where: str, file: Path, conffile: Path) -> ServerRefused:
+    """A throw-away entry was written to the file, and the pooler did not see it."""
+    return ServerRefused(
+        3007,
+        f"pooler {where} does not read {file}",
+        seen=f"an entry written there did not come after RELOAD; PgBouncer names "
+        f"{conffile} as its file",
+        wanted="the very file that this PgBouncer process reads",
+        traffic="nothing has moved, and nobody waits",
+        hint="run bluegreen on the machine of PgBouncer, or correct `config_file` or "
+        "`console` of the pointer",
+    )
+
+
+def as_finding(where: str, error: BluegreenError, name: str = "") -> Finding:
     """What a look could not see, as a finding."""
     return Finding(
-        id=f"pooler-{error.code}",
+        id=name or f"pooler-{error.code}",
         where=where,
         seen="\n".join(filter(None, (error.problem, error.seen))),
         why="what cannot be seen before a move would stop it in its middle",

@@ -1,18 +1,29 @@
 """Replacing a configuration file whole, without anybody noticing the change of hands.
 
-Owns reading it, writing a draft beside it with the same owner and mode, and the
-rename. Never follows a link. What stands in the file is for `pgbouncer_ini.py`.
+Owns reading it, writing a draft beside it with the same owner and mode, the rename,
+and the lock that lets one of ours at a time do that. Never follows a link.
+What stands in the file is for `pgbouncer_ini.py`.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bluegreen.model.errors import ServerRefused
+
+LOCK_S = 1.0
+"""A lock held for longer belongs to a process that stands still: clients do not wait
+for it. Reading, editing and renaming take milliseconds."""
+
+_LOOK_EVERY_S = 0.002
 
 
 class ConfigFile:
@@ -37,6 +48,26 @@ class ConfigFile:
         """
         self._require_plain()
         return read_text(self.path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other pointers, threads and processes of ours from editing meanwhile.
+
+        The lock is on the folder: the file itself is another one after each rename.
+        It is gone with the process, and left aside after `LOCK_S`.
+
+        Raises:
+            ServerRefused: 3008, the folder cannot be opened.
+        """
+        try:
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise self._refused(error) from None
+        try:
+            _await_lock(folder)
+            yield
+        finally:
+            os.close(folder)
 
     def write_draft(self, text: str) -> None:
         """Write what `put_draft` will put in place, safe on disk.
@@ -152,6 +183,17 @@ def read_text(path: Path) -> str:
             seen=error.strerror or str(error),
             hint="is `config_file` right, and may we read it and what it includes?",
         ) from None
+
+
+def _await_lock(folder: int) -> None:
+    deadline = time.monotonic() + LOCK_S
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # held, or a file system without locks
+            time.sleep(_LOOK_EVERY_S)
+        else:
+            return
 
 
 def _mount_points() -> set[str]:

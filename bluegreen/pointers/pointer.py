@@ -44,11 +44,15 @@ class Pointer(Protocol):
         ...
 
     def check(self) -> list[Finding]:
-        """Look at all that a move will need of it. Changes nothing."""
+        """Look at all that a move will need of it. Changes no traffic."""
         ...
 
     def warm_up(self) -> None:
         """Open and try every connection that a move needs, before the pause."""
+        ...
+
+    def prove(self) -> None:
+        """Try, before the pause, that what we write is what it reads. Moves nothing."""
         ...
 
     def stage(self, side: Side) -> None:

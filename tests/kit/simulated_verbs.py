@@ -116,6 +116,9 @@ class SimulatedPointer:
     def warm_up(self) -> None:
         self._ask()
 
+    def prove(self) -> None:
+        self._ask()
+
     def stage(self, side: Side) -> None:
         self._ask()
 

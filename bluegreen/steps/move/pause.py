@@ -100,6 +100,7 @@ def made_ready(world: World, movement: Movement, noted: str = "") -> Iterator[Re
         for pointer in world.pointers:
             stack.callback(pointer.close)
             pointer.warm_up()
+            pointer.prove()
             pointer.stage(movement.to)
         fence = stack.enter_context(FenceCloser(left))
         _warm_up(left, to)

@@ -1,0 +1,261 @@
+"""The pooler's file, when others write to it or it is not what it seems."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bluegreen.lab.pooler import Pooler
+from bluegreen.model.errors import ServerRefused
+from bluegreen.model.side import Side
+from bluegreen.pointers.all_poolers import move_all, pause_all, resume_all
+from bluegreen.pointers.pgbouncer import PgBouncer
+from bluegreen.pointers.pgbouncer_address import Address
+from bluegreen.pointers.pgbouncer_config import ConfiguredEntry
+from bluegreen.pointers.pgbouncer_spec import of_spec, spec_of
+from tests.kit.databases import Database, DatabasePair
+
+LONG = timedelta(seconds=10)
+NAMES = ("shop", "shop_1", "shop_2")
+
+
+def address(database: Database) -> dict[str, str]:
+    server = database.server
+    return {"host": server.host, "port": str(server.port), "dbname": database.name}
+
+
+def line(database: Database) -> str:
+    return " ".join(f"{k}={v}" for k, v in address(database).items())
+
+
+@pytest.fixture
+def pair(database_pair: Callable[[int, int], DatabasePair]) -> DatabasePair:
+    return database_pair(16, 16)
+
+
+@pytest.fixture
+def front(pooler: Callable[..., Pooler], pair: DatabasePair) -> Pooler:
+    """One pooler with three entries that lead to blue."""
+    return pooler({name: line(pair.blue) for name in NAMES})
+
+
+Point = Callable[..., PgBouncer]
+
+
+@pytest.fixture
+def point(front: Pooler, pair: DatabasePair) -> Iterator[Point]:
+    """`point("shop")`: the pointer of an entry of `front`."""
+    with ExitStack() as stack:
+
+        def make(name: str = "shop", **words: Any) -> PgBouncer:
+            given: dict[str, Any] = {
+                "id": name,
+                "console": front.console_conninfo(),
+                "config_file": front.config_file,
+                "database": name,
+                "addresses": {
+                    Side.BLUE: address(pair.blue),
+                    Side.GREEN: address(pair.green),
+                },
+                "client": front.conninfo(name),
+            }
+            made = PgBouncer(**{**given, **words})
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+def aliased(front: Pooler, tmp_path: Path) -> Path:
+    """The file by the way of a folder that is a link."""
+    (tmp_path / "etc").symlink_to(front.folder)
+    return tmp_path / "etc" / front.config_file.name
+
+
+@pytest.mark.parametrize("spelled", ["alike", "by a link to its folder"])
+def test_entries_of_one_file_move_together_each_time(
+    front: Pooler, point: Point, tmp_path: Path, spelled: str
+) -> None:
+    other = front.config_file if spelled == "alike" else aliased(front, tmp_path)
+    files = (front.config_file, other, front.config_file)
+    pointers = [
+        point(name, config_file=file) for name, file in zip(NAMES, files, strict=True)
+    ]
+    for side in (Side.GREEN, Side.BLUE) * 3:
+        for pointer in pointers:
+            pointer.warm_up()
+            pointer.stage(side)
+        pause_all(pointers, LONG)
+        move_all(pointers, side)
+        resume_all(pointers)
+        assert [p.observe().names for p in pointers] == [side] * 3
+    assert not list(front.folder.glob(".*bluegreen*"))
+
+
+def test_tool_and_guard_may_move_at_the_same_time(point: Point) -> None:
+    ours = [point(name) for name in NAMES]
+    guards = [of_spec(spec_of(one)) for one in ours]
+    for side in (Side.GREEN, Side.BLUE) * 3:
+        thread = threading.Thread(target=move_all, args=(guards, side))
+        thread.start()
+        move_all(ours, side)
+        thread.join()
+        assert [p.observe().names for p in ours] == [side] * 3
+    for guard in guards:
+        guard.close()
+
+
+def test_putting_one_line_back_keeps_what_the_neighbours_wrote(
+    front: Pooler, pair: DatabasePair
+) -> None:
+    green = Address.of_playbook("shop", address(pair.green), "shop")
+    first, second = (
+        ConfiguredEntry(front.config_file, name, name, lambda: front.config_file)
+        for name in NAMES[:2]
+    )
+    before = front.config_file.read_text()
+    former = first.put(green)
+    assert former == line(pair.blue)
+    second.put(green)
+    first.put_back(former)
+    wanted = before.replace(f"shop_1 = {former}", f"shop_1 = {line(pair.green)}")
+    assert front.config_file.read_text() == wanted
+
+
+def blocking(pointer: PgBouncer) -> list[tuple[str, str]]:
+    return [(f.id, f.seen) for f in pointer.check() if f.blocks]
+
+
+DEBIAN = {
+    "logfile": "{folder}/log",
+    "pidfile": "{folder}/pid",
+    "listen_addr": "localhost",
+    "unix_socket_dir": "{folder}",
+    "auth_type": "TRUST",
+    "unix_socket_mode": "0777",
+    "server_idle_timeout": "600",
+    "server_lifetime": "3600.0",
+    "query_wait_timeout": "120",
+    "stats_users": "stats, postgres",
+    "ignore_startup_parameters": "extra_float_digits, search_path",
+    "server_reset_query": "DISCARD ALL",
+    "server_check_query": "select 1",
+    "server_check_delay": "30",
+    "server_tls_sslmode": "prefer",
+    "max_db_connections": "0",
+    "tcp_keepalive": "1",
+    "tcp_keepidle": "0",
+    "pkt_buf": "4096",
+    "listen_backlog": "128",
+    "verbose": "0",
+    "autodb_idle_timeout": "3600",
+    "suspend_timeout": "10",
+    "server_login_retry": ".5",
+    "server_fast_close": "0",
+    "stats_period": "60",
+    "dns_max_ttl": "15",
+    "auth_query": "SELECT usename, passwd FROM pg_shadow WHERE usename=$1",
+    "log_stats": "1",
+    "syslog_facility": "daemon",
+    "application_name_add_host": "0",
+    "min_pool_size": "0",
+    "reserve_pool_timeout": "5",
+}
+ENTRY = " user=postgres pool_size=7 pool_mode=Transaction max_db_connections=9"
+
+
+def test_a_file_that_is_loaded_has_nothing_that_blocks(
+    pooler: Callable[..., Pooler], pair: DatabasePair, point: Point, lab_folder: Path
+) -> None:
+    folder = Path(tempfile.mkdtemp(dir=lab_folder))
+    folder.chmod(0o777)
+    words = {key: value.format(folder=folder) for key, value in DEBIAN.items()}
+    entries = {"shop": line(pair.blue), "b": line(pair.green) + ENTRY}
+    front = pooler(entries, settings=words)
+    pointer = point(
+        console=front.console_conninfo(),
+        config_file=front.config_file,
+        client=front.conninfo("shop"),
+    )
+    assert blocking(pointer) == []
+
+
+UNLOADED = {
+    "a setting": ("[pgbouncer]\n", "[pgbouncer]\nserver_lifetime = 77\n"),
+    "an unknown setting": ("[pgbouncer]\n", "[pgbouncer]\nmax_client_con = 400\n"),
+    "another entry": ("shop_1 = ", "shop_1 = pool_size=3 "),
+    "a new entry": ("[databases]\n", "[databases]\nnew = host=127.0.0.1\n"),
+    "an entry taken out": ("shop_1 = ", "# "),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), UNLOADED.values(), ids=UNLOADED)
+def test_an_edit_that_is_not_loaded_stops_the_move_before_anybody_waits(
+    front: Pooler, point: Point, before: str, after: str
+) -> None:
+    pointer = point()
+    pointer.warm_up()
+    text = front.config_file.read_text()
+    assert blocking(pointer) == []
+    front.config_file.write_text(text.replace(before, after, 1))
+    assert [found for found, _ in blocking(pointer)] == ["config-not-loaded"]
+    with pytest.raises(ServerRefused, match="has not loaded") as caught:
+        pointer.stage(Side.GREEN)
+    assert caught.value.code == 3007
+    if "max_client_con" not in after:
+        console(front, "RELOAD")
+        assert blocking(pointer) == []
+        pointer.stage(Side.GREEN)
+
+
+def test_endless_waiting_of_clients_is_found(
+    pooler: Callable[..., Pooler], pair: DatabasePair, point: Point
+) -> None:
+    front = pooler({"shop": line(pair.blue)}, settings={"query_wait_timeout": "0"})
+    pointer = point(
+        console=front.console_conninfo(),
+        config_file=front.config_file,
+        client=front.conninfo("shop"),
+    )
+    found = {finding.id: finding.blocks for finding in pointer.check()}
+    assert found["query-wait-endless"] is False
+
+
+def console(front: Pooler, word: str) -> None:
+    with psycopg.connect(
+        front.console_conninfo(), autocommit=True, prepare_threshold=None
+    ) as session:
+        session.execute(word.encode())
+
+
+def test_a_trial_leaves_nothing_and_takes_away_what_a_killed_one_left(
+    front: Pooler, point: Point
+) -> None:
+    text = front.config_file.read_text()
+    left = text.replace(
+        "shop_1 =", "bluegreen_probe_0a = host=127.0.0.1 port=1\nshop_1 ="
+    )
+    front.config_file.write_text(left)
+    console(front, "RELOAD")
+    pointer = point()
+    pointer.warm_up()
+    pointer.prove()
+    assert front.config_file.read_text() == text
+    assert not any(row[0].startswith("bluegreen") for row in databases(front))
+    assert blocking(pointer) == []
+    assert front.config_file.read_text() == text
+
+
+def databases(front: Pooler) -> list[tuple[Any, ...]]:
+    with psycopg.connect(
+        front.console_conninfo(), autocommit=True, prepare_threshold=None
+    ) as session:
+        return session.execute("SHOW DATABASES").fetchall()
