@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from bluegreen.model.errors import BluegreenError, StepError, TrafficUnknownError
+from bluegreen.model.errors import BluegreenError, TrafficUnknownError
 from bluegreen.model.side import Side
 from bluegreen.pointers.pointer import Pointer
 
@@ -41,20 +41,26 @@ def pause_all(pointers: Sequence[Pointer], budget: timedelta) -> None:
 def move_all(pointers: Sequence[Pointer], side: Side) -> None:
     """Let every pointer name `side`; all are tried.
 
+    Only behind the commit point: whoever comes through one that did not follow meets
+    the fence of the side that was left.
+
     Raises:
-        StepError: 4009, says which did and which did not.
+        TrafficUnknownError: 7001, says which did and which did not.
     """
     failed = _on_all(pointers, lambda pointer: pointer.move(side))
     if not failed:
         return
     done = ", ".join(pointer.id for pointer in _others(pointers, failed))
-    raise StepError(
-        4009,
+    raise TrafficUnknownError(
+        7001,
         f"not every pointer names {side}: {_names(failed)} could not be moved",
         seen=_told(failed),
         wanted=f"all of them on {side}",
-        traffic=f"{done or 'no pointer'} names {side}",
-        hint="mend what is named above, then run again; it goes on from here",
+        traffic=f"{side} serves; {done or 'no pointer'} names it. All writes through "
+        f"{_names(failed)} fail until that is repaired",
+        hint="repair what is named above, then run again; it goes on from here. By "
+        f"hand: let the entry in the pooler's file lead to {side}, then RELOAD and "
+        "RESUME it on the console",
     )
 
 

@@ -133,8 +133,12 @@ class PgBouncer:
             with self._entry.trial(name):
                 self._console.reload()
                 rows = self._console.show("DATABASES")
-        finally:
-            self._console.reload()
+        except BluegreenError:
+            # The file is as it was; what the pooler has of the entry leads nowhere.
+            with contextlib.suppress(BluegreenError):
+                self._console.reload()
+            raise
+        self._console.reload()
         if not any(row["name"] == name for row in rows):
             raise errors.file_elsewhere(self.id, self._entry.path, self._conffile())
 
@@ -337,7 +341,8 @@ class PgBouncer:
         try:
             self.prove()
         except BluegreenError as error:
-            return [errors.as_finding(self.id, error, "config-file-elsewhere")]
+            name = "config-file-elsewhere" if error.code == errors.ELSEWHERE else ""
+            return [errors.as_finding(self.id, error, name)]
         return []
 
     def _require_loaded(self) -> None:

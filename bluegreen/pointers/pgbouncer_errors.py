@@ -133,10 +133,14 @@ def not_loaded(where: str, strange: Sequence[Unloaded]) -> ServerRefused:
     )
 
 
+ELSEWHERE = 3007
+"""The code of a file that is not the one that the pooler reads."""
+
+
 def file_elsewhere(where: str, file: Path, conffile: Path) -> ServerRefused:
     """A throw-away entry was written to the file, and the pooler did not see it."""
     return ServerRefused(
-        3007,
+        ELSEWHERE,
         f"pooler {where} does not read {file}",
         seen=f"an entry written there did not come after RELOAD; PgBouncer names "
         f"{conffile} as its file",

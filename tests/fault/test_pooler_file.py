@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from bluegreen.lab.account import Account
+from bluegreen.lab.binaries import find_pgbouncer
 from bluegreen.lab.pooler import Pooler
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.side import Side
@@ -22,6 +26,7 @@ from bluegreen.pointers.pgbouncer_address import Address
 from bluegreen.pointers.pgbouncer_config import ConfiguredEntry
 from bluegreen.pointers.pgbouncer_spec import of_spec, spec_of
 from tests.kit.databases import Database, DatabasePair
+from tests.kit.wait import wait_until
 
 LONG = timedelta(seconds=10)
 NAMES = ("shop", "shop_1", "shop_2")
@@ -259,3 +264,38 @@ def databases(front: Pooler) -> list[tuple[Any, ...]]:
         front.console_conninfo(), autocommit=True, prepare_threshold=None
     ) as session:
         return session.execute("SHOW DATABASES").fetchall()
+
+
+def test_a_file_that_the_pooler_does_not_read_is_found_before_the_pause(
+    front: Pooler, point: Point, tmp_path: Path
+) -> None:
+    """A jump host's own copy, under the same name; the pooler has a relative path."""
+    front.stop()
+    process = subprocess.Popen(
+        [find_pgbouncer(), front.config_file.name],
+        cwd=front.folder,
+        stderr=subprocess.DEVNULL,
+        **Account.here().popen(),
+    )
+    try:
+        wait_until(lambda: answers(front), "the pooler to answer")
+        copy = tmp_path / front.config_file.name
+        shutil.copy(front.config_file, copy)
+        elsewhere = point(config_file=copy)
+        [(found, seen)] = blocking(elsewhere)
+        assert found == "config-file-elsewhere"
+        assert f"does not read {copy}" in seen
+        with pytest.raises(ServerRefused, match="does not read"):
+            elsewhere.prove()
+        assert copy.read_text() == front.config_file.read_text()
+        assert blocking(point()) == []
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(front: Pooler) -> bool:
+    with suppress(psycopg.OperationalError):
+        psycopg.connect(front.console_conninfo(), autocommit=True).close()
+        return True
+    return False

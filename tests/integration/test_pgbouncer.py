@@ -768,12 +768,15 @@ def test_a_pooler_that_could_not_be_moved_is_named_and_the_others_move(
     dead, second = shop(name="second")
     second.warm_up()
     dead.kill()
-    with pytest.raises(StepError) as caught:
+    with pytest.raises(TrafficUnknownError) as caught:
         move_all([first, second], Side.GREEN)
     assert caught.value.problem == (
         "not every pointer names green: second could not be moved"
     )
-    assert caught.value.traffic == "first names green"
+    assert caught.value.traffic == (
+        "green serves; first names it. All writes through second fail until that is "
+        "repaired"
+    )
     assert first.observe().names is Side.GREEN
 
 
