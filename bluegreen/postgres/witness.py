@@ -32,8 +32,9 @@ class Witness:
     Attributes:
         side: the subscriber.
         started: when its server was started, as the server says it, in UTC.
-        stream: which version of the subscription it was; another text after each
-            ALTER SUBSCRIPTION.
+        stream: the subscription's OID, the version of its row, which each ALTER
+            SUBSCRIPTION changes, and how many changes could not be applied; `-` for
+            what cannot be seen.
         timelines: of both servers, by side, where rows were compared: a server that
             failed over before that has nothing to lose by it.
     """
@@ -47,6 +48,30 @@ class Witness:
         """For a record of the journal."""
         body = {"side": str(self.side), "started": self.started, "stream": self.stream}
         return {**body, "timelines": dict(self.timelines)}
+
+    def is_same_stream(self, now: Witness) -> bool:
+        """Whether nothing can have been skipped since.
+
+        A transaction is skipped after it failed, by altering the subscription. A lost
+        connection counts as a failure too, and a move that is backed out alters it:
+        only both together are a doubt.
+        """
+        then, now_ = self.stream.split(), now.stream.split()
+        if len(then) != len(now_) or then[:1] != now_[:1]:
+            return False
+        altered = [one != other for one, other in zip(then[1:], now_[1:], strict=True)]
+        seen = [
+            changed
+            for changed, text in zip(altered, now_[1:], strict=True)
+            if text != "-"
+        ]
+        return not (seen and all(seen))
+
+    def holds(self, now: Witness) -> bool:
+        """Whether what was known then still stands."""
+        same = (self.side, self.started) == (now.side, now.started)
+        timelines = self.timelines in ({}, now.timelines)
+        return same and timelines and self.is_same_stream(now)
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Witness:
@@ -85,31 +110,26 @@ def read_start(database: Database) -> str:
 
 
 def _stream(subscriber: Database, subscription: str) -> str:
-    """Another text after each ALTER SUBSCRIPTION, a SKIP among them.
-
-    Each of them writes the subscription's row again. Who may not see that is left with
-    the count of errors, to which a lost connection adds as well.
-    """
+    """OID, version of the row and errors; see `Witness.stream`."""
     may = subscriber.value(
         sql.SQL("SELECT has_table_privilege('pg_subscription', 'SELECT')")
     )
     rows = subscriber.rows(_ROW if may else _OID, (subscription,))
     if not rows:
         return ""
-    if may:
-        return f"row {rows[0][0]}"
-    counts = read_counts(subscriber, rows[0][0])
-    return f"errors {counts.get('apply_error_count', '')}"
+    [(oid, version)] = rows
+    errors = read_counts(subscriber, oid).get("apply_error_count", "-")
+    return f"{oid} {version} {errors}"
 
 
 _ROW = sql.SQL(
-    "SELECT concat_ws(' ', s.oid::text, s.xmin::text) FROM pg_subscription s"
+    "SELECT s.oid::bigint, s.xmin::text FROM pg_subscription s"
     " WHERE s.subname = %s AND s.subdbid ="
     " (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 _OID = sql.SQL(
-    "SELECT s.oid FROM pg_subscription s WHERE s.subname = %s AND s.subdbid ="
+    "SELECT s.oid::bigint, '-' FROM pg_subscription s WHERE s.subname = %s AND s.subdbid ="
     " (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
@@ -118,11 +138,13 @@ def read_route(publisher: Database, subscriber: Database, name: str) -> str:
     """What travels from where on, as a digest: another one is another stream.
 
     Every table that the publication sends, with columns and row filter, and every table
-    that the subscription takes, with the position from which on.
+    that the subscription takes, with the position from which on; and since when the
+    subscriber's server runs, as its disk may have been set back for a start.
     """
     sent = publisher.rows(_SENT, (name,))
     taken = subscriber.rows(_TAKEN, (name,))
-    return hashlib.sha256(repr((sent, taken)).encode()).hexdigest()
+    told = (sent, taken, read_start(subscriber))
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 # Row filters and column lists are there since 15, which to_jsonb does not mind.

@@ -112,7 +112,7 @@ def test_a_transaction_skipped_in_the_window(
         wait_until(
             lambda: blue.value("SELECT count(*) FROM t WHERE id = 142") == 1, "the rest"
         )
-        require_in_doubt(playbook, "the subscription on blue was altered")
+        require_in_doubt(playbook, "the subscription on blue failed and was altered")
         ended = call("rollback", playbook, "--prove").require(6)
         assert "public.t differs" in ended.err
 

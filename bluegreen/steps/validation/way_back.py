@@ -45,7 +45,7 @@ class ProveWayBack(Action[str]):
             return "nothing was proved since the cutover"
         name = Channel(world.name, Side.GREEN).name
         now = read_witness(world.blue, name, world.green)
-        if now != Witness.from_body(state.witness):
+        if not Witness.from_body(state.witness).holds(now):
             return (
                 "blue was restarted, its subscription altered, or a server failed over "
                 "since its last proof"
