@@ -334,7 +334,7 @@ class PgBouncer:
             self._entry.settings(),
             self._running(),
             self._entry.obstacles(),
-            self._unloaded(),
+            self._unloaded(but=self.database),
         )
 
     def _check_proof(self) -> list[Finding]:
@@ -349,13 +349,13 @@ class PgBouncer:
         if strange := self._unloaded():
             raise errors.not_loaded(self.id, strange)
 
-    def _unloaded(self) -> list[Unloaded]:
-        """What RELOAD would change beside our entry."""
+    def _unloaded(self, *, but: str = "") -> list[Unloaded]:
+        """What RELOAD would change, without an entry whose address is judged apart."""
         return unloaded(
             self._entry.settings(),
             self._console.show("CONFIG"),
             self._console.show("DATABASES"),
-            self.database,
+            but,
         )
 
     def _check_client(self) -> list[Finding]:

@@ -51,9 +51,12 @@ class Unloaded:
     running: str
 
     def __str__(self) -> str:
+        if not self.running:
+            # Its value is not shown: an entry in the wrong section has a password.
+            return f"{self.file} sets {self.what}, which the running pooler lacks"
         return (
             f"{self.file} says {self.what} = {self.written or '(empty)'}, the running "
-            f"pooler {self.running or '(empty)'}"
+            f"pooler {self.running}"
         )
 
 
@@ -61,14 +64,14 @@ def unloaded(
     settings: list[ini.Setting],
     config: Iterable[Row],
     databases: Iterable[Row],
-    ours: str,
+    but: str,
 ) -> list[Unloaded]:
-    """What differs, without the entry `ours`, whose address is judged elsewhere."""
+    """What differs, without the entry `but`, whose address is judged elsewhere."""
     rows = {str(row["name"]): row for row in databases}
     entries = {s.key: s for s in settings if s.section == "databases"}
     found = [*_settings(settings, {str(row["key"]): row for row in config})]
     for name, entry in entries.items():
-        if name != "*" and name != ours and not name.startswith(PROBE):
+        if name != "*" and name != but and not name.startswith(PROBE):
             found += _entry(entry, rows.get(name))
     return [*found, *_gone(settings, entries, rows)]
 
@@ -81,11 +84,12 @@ def _settings(
     for key, setting in last.items():
         row = config.get(key)
         if row is None:
-            yield Unloaded(key, setting.file, setting.value, "knows no such setting")
+            yield Unloaded(key, setting.file, "", "")
         elif row.get("changeable") == "no":
             continue
         elif _plain(setting.value, key) != _plain(row["value"] or "", key):
-            yield Unloaded(key, setting.file, setting.value, row["value"] or "")
+            value = row["value"] or "(empty)"
+            yield Unloaded(key, setting.file, setting.value, value)
 
 
 def _plain(value: str, key: str) -> str:
@@ -112,7 +116,8 @@ def _entry(entry: ini.Setting, row: Row | None) -> Iterator[Unloaded]:
     for column, value in wanted.items():
         running = row.get(column) or ""
         if column in row and _plain(value or "", column) != _plain(running, column):
-            yield Unloaded(f"{what}, {column}", entry.file, value or "", running)
+            shown = running or "(empty)"
+            yield Unloaded(f"{what}, {column}", entry.file, value or "", shown)
 
 
 def _address(row: Row | None) -> str:

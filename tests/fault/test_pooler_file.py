@@ -299,3 +299,35 @@ def answers(front: Pooler) -> bool:
         psycopg.connect(front.console_conninfo(), autocommit=True).close()
         return True
     return False
+
+
+def test_an_edit_of_our_own_entry_is_never_loaded_by_a_look(
+    front: Pooler, point: Point, pair: DatabasePair
+) -> None:
+    """Somebody wrote green's address and did not RELOAD: clients stay on blue."""
+    pointer = point()
+    pointer.warm_up()
+    text = front.config_file.read_text()
+    edited = text.replace(f"shop = {line(pair.blue)}", f"shop = {line(pair.green)}", 1)
+    assert edited != text
+    front.config_file.write_text(edited)
+    for look in (pointer.prove, lambda: pointer.stage(Side.GREEN)):
+        with pytest.raises(ServerRefused, match="has not loaded"):
+            look()
+    assert pointer.observe().names is Side.BLUE
+
+
+def test_an_entry_in_the_wrong_section_is_named_without_its_password(
+    front: Pooler, point: Point
+) -> None:
+    pointer = point()
+    pointer.warm_up()
+    with front.config_file.open("a") as file:
+        file.write("\nlost = host=b user=a password=canary-7\n")
+    [(found, seen)] = blocking(pointer)
+    assert found == "config-not-loaded"
+    assert "sets lost, which the running pooler lacks" in seen
+    assert "canary" not in seen
+    with pytest.raises(ServerRefused) as caught:
+        pointer.stage(Side.GREEN)
+    assert "canary" not in str(caught.value)
