@@ -130,7 +130,8 @@ _ROW = sql.SQL(
 
 _OID = sql.SQL(
     "SELECT s.oid::bigint, '-' FROM pg_subscription s"
-    " WHERE s.subname = %s AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " WHERE s.subname = %s AND s.subdbid ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 
