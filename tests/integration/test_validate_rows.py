@@ -309,6 +309,7 @@ def test_a_policy_that_hides_rows_is_an_error_and_no_smaller_count(
         f"CREATE ROLE {role} LOGIN",
         f"GRANT SELECT ON t TO {role}",
         f"GRANT USAGE ON SCHEMA bluegreen TO {role}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA bluegreen TO {role}",
         "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
     )
     green = Database(Side.GREEN, pair.green.conninfo(role))
