@@ -12,12 +12,13 @@ export PYTHONDONTWRITEBYTECODE :=
 SECONDS ?= 0
 SEED ?= $(shell date +%s)
 
-.PHONY: help install pgbouncer servers demo test fault soak check fuzz lock
+.PHONY: help install pgbouncer servers demo test test-all fault soak check fuzz lock
 
 help:
 	@echo "make demo     move a database under load, on this machine, in about a minute"
 	@echo "make install  put everything that Python needs into .venv"
-	@echo "make test     all tests, with servers of six major versions"
+	@echo "make test     the tests, large sets sampled, with servers of six major versions"
+	@echo "make test-all every case and every mutant; goes on where it was cut short"
 	@echo "make fault    every fault at every point of a move: hours; SECONDS= SEED= PAST="
 	@echo "make soak     flips under load without end; SECONDS= SEED="
 	@echo "make check    style, types and the floors of the house"
@@ -36,10 +37,18 @@ servers:
 demo: install pgbouncer
 	@$(BIN)/bluegreen demo
 
-# Two passes: what measures time runs apart from what starts many servers.
+# Two passes: what measures time runs apart from what starts many servers. Large sets
+# of cases are sampled; the first lines name the seed, BLUEGREEN_SEED=N repeats it.
 test: install pgbouncer servers
 	$(BIN)/pytest -n 2 $(TIERS_ALONE)
-	$(BIN)/pytest -n 2 $(TIERS_TOGETHER)
+	$(BIN)/pytest -n 3 $(TIERS_TOGETHER)
+
+# Every case. Cut short and called again, it goes on after what has passed.
+test-all: export BLUEGREEN_TESTS := all
+test-all: install pgbouncer servers
+	$(BIN)/pytest -n 2 --resume .cache/passed-alone $(TIERS_ALONE)
+	$(BIN)/pytest -n 3 --resume .cache/passed-together --timeout 3600 $(TIERS_TOGETHER)
+	$(BIN)/python -m tests.mutants
 
 # The last line of each is JSON. SECONDS=0 is all of the matrix, or an hour of flips;
 # PAST=file keeps what the matrix has tried, and the next call with it goes on from there.

@@ -25,6 +25,8 @@ from tests.kit.databases import (
     drop_databases,
 )
 
+pytest_plugins = ["tests.plugin"]
+
 
 @pytest.fixture(scope="session")
 def lab_root() -> Iterator[Path]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import random
-import secrets
 from typing import Any
 
+from tests.kit.sampling import get_seed
+
 TOLD = "under_fire"
-# All workers of one run have the same.
-_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or secrets.token_hex(8)
-SEED = int(os.environ.get("SEED") or random.Random(_RUN).randrange(10**6))
+SEED = get_seed()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -9,12 +9,14 @@ import pytest
 
 from tests.fault.conftest import SEED, TOLD
 from tests.fault.soak import PAIRS, Soaked, flips_of
+from tests.kit.sampling import size
 
-FLIPS = 7
+FLIPS = size(sampled=4, whole=7)
+PARTS = size(sampled=2, whole=3)
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("part", range(PARTS))
 def test_flip_after_flip_every_write_is_there_once(
     part: int, record_property: Callable[[str, object], None]
 ) -> None:

@@ -7,8 +7,6 @@ initial copy, fence, checksums, sequences, a migration and a cutover.
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,8 +21,9 @@ from tests.kit.arena import ENTRY, Arena
 from tests.kit.cli import call, write_playbook
 from tests.kit.databases import Database, DatabasePair, drop_databases
 from tests.kit.hostile import cut, hostile_names, literal, quoted
+from tests.kit.sampling import get_seed
 
-SEED = int(os.environ.get("SEED") or secrets.randbits(32))
+SEED = get_seed()
 SCHEMAS, TABLES, COLUMNS, ROLES = 12, 16, 24, 60
 DATABASE = 'o\'dd "db"; DROP DATABASE %s{}\\ 日'
 STEPS = (
@@ -196,7 +195,6 @@ def test_five_thousand_names_go_over_and_inject_nothing(
 ) -> None:
     here, roles = arena_of_odd_names
     blue, green = here.pair.blue, here.pair.green
-    print(f"SEED={SEED}")
     names = Names(SEED + 1)
     tables = build(blue, names, roles)
     assert names.given + len(roles) >= 5000

@@ -12,6 +12,7 @@ from bluegreen.lab.ledger import LedgerClients, audit
 from bluegreen.model.side import Side
 from tests.kit.arena import PATIENT, Arena
 from tests.kit.cli import call, write_playbook
+from tests.kit.sampling import sample
 from tests.kit.wait import wait_until
 
 STEPS = (
@@ -69,6 +70,9 @@ def test_killed_at_every_point_and_started_again_it_reaches_the_same_end(
     # Autovacuum may have analyzed green by itself before we come to it.
     wanted = [p for p in points if p.endswith(ends) and "analyze_green" not in p]
     assert len(wanted) > 20 * len(ends)
+    # Each kill is two calls of the tool; those inside the move are in every sample.
+    inside = [p for p in wanted if "move_traffic" in p]
+    wanted = sample(wanted, 14, always=inside)
 
     here = arena(16, 18)
     playbook = prepare(here, tmp_path)

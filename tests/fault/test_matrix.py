@@ -15,11 +15,12 @@ import pytest
 from tests.fault.conftest import SEED, TOLD
 from tests.fault.matrix import Deck, Fields, Tally, run_one
 from tests.fault.trial import serving
+from tests.kit.sampling import size
 
-PARTS = 4
+PARTS = size(sampled=2, whole=4)
 CASES_AT_LEAST = 10
 DOUBLES = 3
-SECONDS = float(os.environ.get("SAMPLE_SECONDS", "60"))
+SECONDS = float(os.environ.get("SAMPLE_SECONDS", size(sampled=45, whole=60)))
 """What each part takes at least: on a quiet machine more cases fit in."""
 
 

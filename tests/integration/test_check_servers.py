@@ -223,7 +223,6 @@ SMALL = {
 }
 
 
-@pytest.mark.slow
 def test_a_server_that_is_set_too_small(
     servers: Callable[..., Server], lab_folder: Path, tmp_path: Path
 ) -> None:
@@ -267,7 +266,6 @@ def _run_in_psql_fashion(database: PlainDatabase, statements: str) -> None:
     database.run(*filter(None, statements.split("; ")))
 
 
-@pytest.mark.slow
 def test_a_standby_that_is_waited_for(
     servers: Callable[..., Server], lab_folder: Path, tmp_path: Path
 ) -> None:

@@ -21,9 +21,10 @@ from bluegreen.lint.mend import mended
 from bluegreen.lint.registry import RULES
 from bluegreen.lint.source import read
 from bluegreen.report import lint_github, lint_json, lint_junit, lint_sarif, lint_text
+from tests.kit.sampling import get_seed
 
 COUNT = int(os.environ.get("BLUEGREEN_FUZZ", "300"))
-SEED = int(os.environ.get("BLUEGREEN_SEED", str(random.randrange(10**6))))
+SEED = get_seed()
 # A slow machine judges ten a second, checks and shrinking included.
 SECONDS = 300 + COUNT // 10
 CASES = Path(__file__).parents[2] / "cases"
@@ -121,7 +122,6 @@ def broken(chance: random.Random) -> bytes:
 
 @pytest.mark.timeout(SECONDS)
 def test_broken_bytes_are_judged_without_a_traceback() -> None:
-    print(f"BLUEGREEN_SEED={SEED}")
     chance = random.Random(SEED)
     for _ in range(COUNT):
         content = broken(chance)
