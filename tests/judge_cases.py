@@ -21,18 +21,18 @@ from pathlib import Path
 
 import psycopg
 
+from bluegreen.compat.catalog import Catalog, Publication, Published
+from bluegreen.compat.probe.rehearsal import rehearse
+from bluegreen.compat.probe.snapshot import read_snapshot
+from bluegreen.compat.rules.analyse import judge
+from bluegreen.compat.rules.apply import fate
+from bluegreen.compat.stream import Channel
+from bluegreen.compat.text.publication import first_major
+from bluegreen.compat.text.statements import Told, read_statements
+from bluegreen.compat.text.trees import judge_trees
+from bluegreen.compat.verdict import Answer, Direction, Verdict, worst
 from bluegreen.lab.server import Server
-from bluegreen.lint.compat.apply import fate
-from bluegreen.lint.compat.catalog import Catalog, Publication, Published
-from bluegreen.lint.compat.channel import Channel
-from bluegreen.lint.compat.judge import judge
-from bluegreen.lint.compat.publication_text import first_major
-from bluegreen.lint.compat.statements import Told, read_statements
-from bluegreen.lint.compat.trees import judge_trees
-from bluegreen.lint.compat.verdict import Answer, Direction, Verdict, worst
 from bluegreen.model.errors import ServerRefused
-from bluegreen.postgres.compat_probes import rehearse
-from bluegreen.postgres.compat_snapshot import read_snapshot
 from tests.kit.judge_case import (
     MAJORS,
     Case,

@@ -27,9 +27,9 @@ import psycopg
 
 from bluegreen.lab.server import Server
 from bluegreen.lint.config import Config
-from bluegreen.lint.effects import Effect, Lock, Rewrite
+from bluegreen.lint.effects.effect import Effect, Lock, Rewrite
 from bluegreen.lint.engine import Explained, check
-from bluegreen.lint.source import Source, read
+from bluegreen.sql.source import Source, read
 from tests.kit.table_effects import measure_within
 
 _PARTITIONS = """

@@ -2,7 +2,7 @@
 
 Owns taking one and what counts as proved; both `backup` and `decommission` use it.
 Files are for `store.py`, the value for `proof.py`, the snapshot for
-`postgres/exported_snapshot.py`.
+`postgres/copy/exported_snapshot.py`.
 
 Proved means: written whole, every table of the snapshot listed with its rows, all of
 it unpacked once, and a checksum kept. Restored into a server is for `restore.py`.
@@ -19,10 +19,10 @@ from bluegreen.backups.proof import BackupProof
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.errors import StepError
 from bluegreen.model.progress import Progress
+from bluegreen.postgres.compare.table_plans import RECORD_HASH_SINCE
+from bluegreen.postgres.compare.table_sums import TableSums, sum_tables
+from bluegreen.postgres.copy.exported_snapshot import Snapshot, exported_snapshot
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.exported_snapshot import Snapshot, exported_snapshot
-from bluegreen.postgres.table_plans import RECORD_HASH_SINCE
-from bluegreen.postgres.table_sums import TableSums, sum_tables
 from bluegreen.postgres.tools import Ended, Tool, find_tool, read_tool, run_tool
 
 LOCK_WAIT = "60s"

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
-from bluegreen.postgres.table_plans import RECORD_HASH_SINCE
+from bluegreen.postgres.compare.table_plans import RECORD_HASH_SINCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Owns what counts as restored: every table has the rows, by count and checksum, that the
 snapshot had when it was dumped. The throw-away database is for
-`postgres/trial_database.py`.
+`postgres/copy/trial_database.py`.
 
 Owners, grants and tablespaces belong to the cluster and are not restored; nor are
 publications, which would only stand in the way.
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from bluegreen.backups.proof import BackupProof
 from bluegreen.model.errors import StepError
+from bluegreen.postgres.compare.table_sums import differences, sum_tables
+from bluegreen.postgres.copy.trial_database import trial_database
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.table_sums import differences, sum_tables
 from bluegreen.postgres.tools import Ended, Tool, find_tool, run_tool
-from bluegreen.postgres.trial_database import trial_database
 
 _TRANSACTION_TIMEOUT_SINCE = 17
 """pg_restore of 17 or newer sets transaction_timeout, which older servers refuse."""

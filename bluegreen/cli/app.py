@@ -21,7 +21,7 @@ import typer
 from typer.core import TyperGroup
 
 from bluegreen import __version__
-from bluegreen.cli.door import reported
+from bluegreen.cli.exit import reported
 
 VERBS: Mapping[str, str] = {
     "init": "Write a commented playbook to start from.",

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.cli.words import AsJson, PlaybookFile
+from bluegreen.cli.options import AsJson, PlaybookFile
 from bluegreen.model.errors import LeaseRefused, PlaybookRefused
 
 if TYPE_CHECKING:
-    from bluegreen.cli.opened import Opened
+    from bluegreen.cli.context import Opened
     from bluegreen.model.history import State
     from bluegreen.playbook.load import Loaded
 
@@ -41,7 +41,7 @@ def approve(
         PlaybookRefused: 2008, the playbook has no such step.
         LeaseRefused: 8001 a move of traffic is going on; 8004 nothing was run yet.
     """
-    from bluegreen.cli.opened import opened
+    from bluegreen.cli.context import opened
     from bluegreen.engine.journal import this_writer
     from bluegreen.model.history import fold
     from bluegreen.model.record import Kind
@@ -80,7 +80,7 @@ def _step(loaded: Loaded, wanted: str | None) -> str:
 
 def _refuse_in_a_move(open_: Opened, state: State) -> None:
     from bluegreen.engine.lease import describe_holder
-    from bluegreen.postgres.lease import read_holder
+    from bluegreen.postgres.journal.lease import read_holder
 
     if state.open_move is not None:
         holder = read_holder(open_.world.blue)

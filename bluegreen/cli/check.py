@@ -6,7 +6,7 @@ Owns the words of the call and the exit status. What is looked at is for
 
 from __future__ import annotations
 
-from bluegreen.cli.words import AsJson, PlaybookFile
+from bluegreen.cli.options import AsJson, PlaybookFile
 
 EXAMPLE = "Example: bluegreen check shop.yml"
 
@@ -20,7 +20,7 @@ def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
     Raises:
         ServerRefused: 3001, 3002; a side cannot be reached, or both are one.
     """
-    from bluegreen.cli.opened import opened
+    from bluegreen.cli.context import opened
     from bluegreen.cli.order import check_of
     from bluegreen.report.answer import show
     from bluegreen.report.results import Looked

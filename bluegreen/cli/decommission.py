@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.cli.words import AsJson, Log, LogForm, PlaybookFile
+from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
 
 if TYPE_CHECKING:
-    from bluegreen.cli.opened import Opened
+    from bluegreen.cli.context import Opened
     from bluegreen.model.history import State
     from bluegreen.report.teller import Teller
     from bluegreen.steps.decommission import Decommission
@@ -40,7 +40,7 @@ def decommission(
     Raises:
         BluegreenError: by its code, what stopped it; 8003 while it is not due.
     """
-    from bluegreen.cli.opened import opened
+    from bluegreen.cli.context import opened
     from bluegreen.report.teller import make_teller
 
     with (
@@ -80,8 +80,8 @@ def _step(open_: Opened) -> Decommission:
 def _is_over(open_: Opened, step: Decommission) -> bool:
     """By what green tells alone: blue may be gone."""
     from bluegreen.model.history import fold
-    from bluegreen.postgres.fence import read_fence
-    from bluegreen.postgres.journal_table import read_records
+    from bluegreen.postgres.fence.fence import read_fence
+    from bluegreen.postgres.journal.table import read_records
 
     green = open_.world.green
     return step.is_over(fold(read_records(green)), read_fence(green))
@@ -90,7 +90,7 @@ def _is_over(open_: Opened, step: Decommission) -> bool:
 def _ask(open_: Opened) -> None:
     """Only now: the database given as blue was seen to be the blue of the cutover."""
     from bluegreen.cli.confirm import require_word
-    from bluegreen.postgres.identity import identity_of
+    from bluegreen.postgres.catalog.identity import identity_of
 
     blue = open_.world.blue
     require_word(identity_of(blue), blue.address)
@@ -116,8 +116,8 @@ def _not_due(open_: Opened, step: Decommission) -> str:
     from bluegreen.engine.traffic import traffic_line
     from bluegreen.model.history import fold
     from bluegreen.model.verdict import NotYet, Refused
-    from bluegreen.postgres.house import is_built
-    from bluegreen.postgres.journal_table import read_records
+    from bluegreen.postgres.journal.own_schema import is_built
+    from bluegreen.postgres.journal.table import read_records
 
     if not is_built(open_.world.green):
         return "no cutover was made: green has no journal"
@@ -139,7 +139,7 @@ def _not_due(open_: Opened, step: Decommission) -> str:
 def _in_quarantine(open_: Opened, step: Decommission, state: State) -> str:
     """Why blue still stands, where that is all that is left; asked without a record."""
     from bluegreen.model.verdict import NotYet
-    from bluegreen.postgres.fence import read_fence
+    from bluegreen.postgres.fence.fence import read_fence
 
     green = read_fence(open_.world.green)
     if not step.command or not step.is_done_but_for_command(state, green):
@@ -179,7 +179,7 @@ def _refusal(why: str) -> Exception:
 def _let_go(
     open_: Opened, step: Decommission, teller: Teller, *, as_json: bool
 ) -> None:
-    from bluegreen.cli.opened import engaged
+    from bluegreen.cli.context import engaged
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.plan import expand, require_allowed
     from bluegreen.engine.runner import Runner
@@ -200,7 +200,7 @@ def _finish(
     open_: Opened, step: Decommission, teller: Teller, *, as_json: bool
 ) -> None:
     """Run the command again, as nobody saw it end; blue itself is gone."""
-    from bluegreen.cli.opened import engaged_without_blue
+    from bluegreen.cli.context import engaged_without_blue
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner
     from bluegreen.report.answer import show

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bluegreen.cli.words import AsJson
+from bluegreen.cli.options import AsJson
 
 if TYPE_CHECKING:
     from bluegreen.lab.demo import Stage

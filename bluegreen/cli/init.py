@@ -124,7 +124,7 @@ def _ask(option: str, default: str, check: Check) -> str:
 
 def _dsn(option: str) -> Check:
     def check(text: str) -> str:
-        from bluegreen.playbook.call import dsn_from_call
+        from bluegreen.playbook.command_line import dsn_from_call
 
         dsn_from_call(option, text, lambda _kind, _name: "1")
         return text
@@ -133,7 +133,7 @@ def _dsn(option: str) -> Check:
 
 
 def _dbname(dsn: str) -> str:
-    from bluegreen.playbook.call import dsn_from_call
+    from bluegreen.playbook.command_line import dsn_from_call
 
     words = dsn_from_call("--blue", dsn, lambda _kind, _name: "1").words
     return words.get("dbname", "shop")

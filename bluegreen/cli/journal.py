@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bluegreen.cli.words import AsJson, PlaybookFile
+from bluegreen.cli.options import AsJson, PlaybookFile
 
 EXAMPLE = "Example: bluegreen journal shop.yml --last 20"
 
@@ -28,8 +28,8 @@ def journal(
         ServerRefused: 3001, a side cannot be reached.
         LeaseRefused: 8002, the sides tell two stories; 8005, one was changed.
     """
-    from bluegreen.cli.opened import opened
-    from bluegreen.engine.chained import require_chained
+    from bluegreen.cli.context import opened
+    from bluegreen.engine.verify_journal import require_chained
     from bluegreen.report.answer import show
     from bluegreen.report.results import Story
 

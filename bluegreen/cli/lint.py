@@ -307,8 +307,8 @@ def _judge(
 def _report(texts: dict[str, bytes], chosen: Config, *, explain: bool) -> Report:
     from bluegreen.lint.engine import check
     from bluegreen.lint.reading_ahead import read_all
-    from bluegreen.lint.source import read
-    from bluegreen.lint.track import know
+    from bluegreen.lint.tracking.track import know
+    from bluegreen.sql.source import read
 
     before = _texts(list(chosen.schema))
     knowledge = know(read(name, text) for name, text in before.items())
@@ -318,7 +318,7 @@ def _report(texts: dict[str, bytes], chosen: Config, *, explain: bool) -> Report
 
 def _write(texts: dict[str, bytes], report: Report) -> bool:
     """Write the safe forms; returns whether anything was written."""
-    from bluegreen.lint.mend import mended
+    from bluegreen.lint.fix import mended
 
     written = False
     for file in report.files:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from bluegreen.lint.config import Config
 from bluegreen.lint.engine import Report, check
-from bluegreen.lint.knowledge import Knowledge
-from bluegreen.lint.source import read
-from bluegreen.lint.state import FIRST_VERSION, LAST_VERSION
-from bluegreen.lint.track import know
-from bluegreen.playbook.call import dsn_from_call
+from bluegreen.lint.server.catalog import Served, looking, read_served
+from bluegreen.lint.server.probes import Prober
+from bluegreen.lint.tracking.state import FIRST_VERSION, LAST_VERSION
+from bluegreen.lint.tracking.track import know
+from bluegreen.playbook.command_line import dsn_from_call
 from bluegreen.playbook.references import resolver
-from bluegreen.postgres.lint_catalog import Served, looking, read_served
-from bluegreen.postgres.lint_probes import Prober
+from bluegreen.sql.knowledge import Knowledge
+from bluegreen.sql.source import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,14 +8,14 @@ from typing import Any
 from bluegreen.model.history import State
 from bluegreen.playbook.load import Loaded
 from bluegreen.steps.check import Check
+from bluegreen.steps.compat import Judge
+from bluegreen.steps.compatibility.order import judge_of, with_judge
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.decommission import Decommission
-from bluegreen.steps.judge import Judge
-from bluegreen.steps.judging.order import judge_of, with_judge
-from bluegreen.steps.move.plan_of_move import actions_that_finish
-from bluegreen.steps.move.settle import SettleTraffic
 from bluegreen.steps.partitions.take_up import TakeUpPartitions, TakeUpWaiting
 from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.switchover.order import actions_that_finish
+from bluegreen.steps.switchover.recover import SettleTraffic
 
 
 def before_steps(state: State) -> Sequence[Action[Any]]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.cli.words import AsJson, Log, LogForm, PlaybookFile
+from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
 
 if TYPE_CHECKING:
-    from bluegreen.cli.opened import Opened
+    from bluegreen.cli.context import Opened
     from bluegreen.model.history import State
 
 EXAMPLE = (
@@ -48,7 +48,7 @@ def partitions(
         BluegreenError: 3002 before the first run; 2009 where the partitions follow no
             pattern; 8001 while a run goes on; 6002 once blue was released.
     """
-    from bluegreen.cli.opened import engaged, no_journal, opened
+    from bluegreen.cli.context import engaged, no_journal, opened
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner
     from bluegreen.model.hazard import Hazard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bluegreen.cli.words import AsJson, PlaybookFile
+from bluegreen.cli.options import AsJson, PlaybookFile
 
 if TYPE_CHECKING:
     from bluegreen.model.progress import Progress
@@ -21,14 +21,14 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
     Raises:
         BluegreenError: a server, a pointer or the journal could not be looked at.
     """
-    from bluegreen.cli.opened import opened
+    from bluegreen.cli.context import opened
     from bluegreen.cli.order import before_steps, steps_of_run
     from bluegreen.engine import plan as planning
     from bluegreen.model.history import fold
-    from bluegreen.postgres.identity import require_own_sides
+    from bluegreen.postgres.catalog.identity import require_own_sides
     from bluegreen.report.answer import show
     from bluegreen.report.results import PlanResult
-    from bluegreen.steps.judging.rows import SEEN, row_of
+    from bluegreen.steps.compatibility.rows import SEEN, row_of
 
     told: list[Progress] = []
     with opened(playbook, "plan", told.append) as open_:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.cli.words import AsJson, Log, LogForm
+from bluegreen.cli.options import AsJson, Log, LogForm
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from bluegreen.cli.opened import Opened
+    from bluegreen.cli.context import Opened
     from bluegreen.model.history import State
     from bluegreen.model.progress import Progress
     from bluegreen.report.teller import Teller
@@ -73,7 +73,7 @@ def rollback(
 def _opened(
     playbook: Path | None, blue: str | None, green: str | None, teller: Teller
 ) -> AbstractContextManager[Opened]:
-    from bluegreen.cli.opened import opened, opened_by_dsns
+    from bluegreen.cli.context import opened, opened_by_dsns
     from bluegreen.model.errors import PlaybookRefused
 
     if playbook is not None and blue is None and green is None:
@@ -96,9 +96,9 @@ def _check(open_: Opened, *, as_json: bool) -> int:
     from bluegreen.model.side import Side
     from bluegreen.report.answer import show
     from bluegreen.report.results import RollbackResult
-    from bluegreen.steps.fit import SEEN
+    from bluegreen.steps.compatibility.rollback_fit import SEEN
+    from bluegreen.steps.monitors.gate import gates_of
     from bluegreen.steps.rollback import KEY, actions_of_rollback
-    from bluegreen.steps.watches.gate import gates_of
 
     state = _told(open_.world)
     actions = actions_of_rollback(open_.cutover, state, gates_of(KEY, Side.BLUE))
@@ -118,9 +118,9 @@ def _told(world: World) -> State:
         ServerRefused: 3002, it tells of no run, for which our schema is not built, or
             the sides are exchanged.
     """
-    from bluegreen.cli.opened import no_journal
+    from bluegreen.cli.context import no_journal
     from bluegreen.model.history import fold
-    from bluegreen.postgres.identity import require_own_sides
+    from bluegreen.postgres.catalog.identity import require_own_sides
 
     state = fold(world.journal.records())
     if state.released:
@@ -151,15 +151,15 @@ def _refuse_released(open_: Opened, state: State) -> None:
 
 
 def _roll_back(open_: Opened, teller: Teller, *, prove: bool, as_json: bool) -> None:
-    from bluegreen.cli.opened import engaged
+    from bluegreen.cli.context import engaged
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner
     from bluegreen.model.hazard import Hazard
     from bluegreen.model.history import fold
     from bluegreen.model.side import Side
     from bluegreen.report.answer import show
+    from bluegreen.steps.monitors.gate import gates_of
     from bluegreen.steps.rollback import KEY, actions_of_rollback
-    from bluegreen.steps.watches.gate import gates_of
 
     if (told := _told(open_.world)).released:
         _refuse_released(open_, told)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.cli.words import AsJson, Log, LogForm, PlaybookFile
+from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bluegreen.cli.opened import Opened
+    from bluegreen.cli.context import Opened
     from bluegreen.engine.events import RunEnded
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.report.teller import Teller
@@ -46,7 +46,7 @@ def run(
     Raises:
         BluegreenError: by its code, what stopped it.
     """
-    from bluegreen.cli.opened import opened
+    from bluegreen.cli.context import opened
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.playbook.load import require_files
     from bluegreen.report.answer import show
@@ -65,13 +65,13 @@ def run(
 def _run(
     open_: Opened, wanted: str | None, teller: Teller, interrupt: Interrupt
 ) -> RunEnded:
-    from bluegreen.cli.opened import engaged
+    from bluegreen.cli.context import engaged
+    from bluegreen.cli.monitoring import watching
     from bluegreen.cli.order import before_steps, steps_of_run
-    from bluegreen.cli.watching import watching
     from bluegreen.engine.plan import divide, expand, plan, require_allowed
     from bluegreen.engine.runner import Runner
     from bluegreen.model.history import fold, with_green
-    from bluegreen.postgres.identity import identity_of
+    from bluegreen.postgres.catalog.identity import identity_of
 
     loaded = open_.loaded
     steps = steps_of_run(loaded)
@@ -116,7 +116,7 @@ def _look_first(world: World, steps: Sequence[Step]) -> None:
     from bluegreen.model.errors import BluegreenError
     from bluegreen.model.history import State
     from bluegreen.model.progress import Progress
-    from bluegreen.postgres.identity import require_own_sides
+    from bluegreen.postgres.catalog.identity import require_own_sides
     from bluegreen.steps.check import Check
 
     told: list[Progress] = []

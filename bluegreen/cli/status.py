@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.cli.words import AsJson, PlaybookFile
+from bluegreen.cli.options import AsJson, PlaybookFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +44,8 @@ def status(
     if prometheus and (watch or json_):
         raise _two_forms()
     show = _shower(prometheus=prometheus, json_=json_)
-    from bluegreen.cli.opened import opened
-    from bluegreen.engine.look import look
+    from bluegreen.cli.context import opened
+    from bluegreen.engine.ask_status import look
     from bluegreen.report.screen import clear
 
     with opened(playbook, "status") as open_:

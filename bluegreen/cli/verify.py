@@ -1,7 +1,7 @@
 """The verb `verify`: does a certificate hold? Owns what it is held against.
 
 Its form and its own hash are in `model/certificate.py`; how one is drawn up from a
-journal in `steps/move/draw_up.py`.
+journal in `steps/switchover/draw_up.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.cli.words import AsJson
+from bluegreen.cli.options import AsJson
 from bluegreen.model.errors import BluegreenError, PlaybookRefused, StepError
 from bluegreen.model.side import Side
 
@@ -87,7 +87,7 @@ def _held_against(
     certificate: Certificate, name: str, playbook: Path
 ) -> tuple[Side, ...]:
     """Hold it against both sides; returns those that could be asked."""
-    from bluegreen.cli.opened import opened
+    from bluegreen.cli.context import opened
 
     with opened(playbook, "verify") as open_:
         world = open_.world
@@ -110,7 +110,7 @@ def _told_on(world: World, side: Side) -> Sequence[Record] | None:
     """
     from bluegreen.model.history import fold
     from bluegreen.postgres.database import ServerGoneError
-    from bluegreen.postgres.journal_table import read_records
+    from bluegreen.postgres.journal.table import read_records
 
     try:
         return read_records(world.on(side))
@@ -133,7 +133,7 @@ def _playbook_line(certificate: Certificate, world: World) -> list[str]:
 
 
 def _identity_line(certificate: Certificate, world: World, side: Side) -> list[str]:
-    from bluegreen.postgres.identity import read_identity
+    from bluegreen.postgres.catalog.identity import read_identity
 
     now, told = read_identity(world.on(side)), certificate.sides[side]
     if (now.id, str(now.system)) == (told.identity, told.system):
@@ -168,7 +168,7 @@ def against_journal(
     then the one that the journal holds is compared as well.
     """
     from bluegreen.model.certificate import differences
-    from bluegreen.steps.move.draw_up import draw_up
+    from bluegreen.steps.switchover.draw_up import draw_up
 
     rests_on = certificate.journal.records
     if len(records) < rests_on:

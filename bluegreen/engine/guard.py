@@ -33,11 +33,11 @@ from bluegreen.engine.lifeline import CONNECT_S, TRIES, TRY_EVERY_S, Lifeline, m
 from bluegreen.engine.own_process import own_environment, own_module, own_scope
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.record import Kind
-from bluegreen.pointers.pgbouncer import PgBouncer
-from bluegreen.pointers.pgbouncer_spec import of_spec, spec_of
+from bluegreen.pointers.pgbouncer.pointer import PgBouncer
+from bluegreen.pointers.pgbouncer.spec import of_spec, spec_of
 from bluegreen.postgres.database import Database, hung_up_after
-from bluegreen.steps.move.newest import read_state
-from bluegreen.steps.move.settle import claim_back_out, settle
+from bluegreen.steps.switchover.newest import read_state
+from bluegreen.steps.switchover.recover import claim_back_out, settle
 from bluegreen.steps.world import World
 
 READY_WITHIN_S = 30.0

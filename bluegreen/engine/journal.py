@@ -1,7 +1,7 @@
 """The journal over both sides: one story, told twice.
 
 Owns agreeing on the story, numbering new records and mending the side that fell
-behind. The table is in `postgres/journal_table.py`; what a story means is in
+behind. The table is in `postgres/journal/table.py`; what a story means is in
 `model/history.py`.
 """
 
@@ -17,16 +17,16 @@ from itertools import islice
 from typing import Any
 
 from bluegreen.engine.missing import require_whole
-from bluegreen.engine.story import Twins
+from bluegreen.engine.records import Twins
 from bluegreen.model.chain import link
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.history import Move, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.postgres import house
+from bluegreen.postgres.catalog.identity import require_own_sides, require_pair
 from bluegreen.postgres.database import Database, ServerGoneError, SqlError
-from bluegreen.postgres.identity import require_own_sides, require_pair
-from bluegreen.postgres.journal_table import add_record, read_records, server_time
+from bluegreen.postgres.journal import own_schema
+from bluegreen.postgres.journal.table import add_record, read_records, server_time
 
 WITHOUT_LEASE = frozenset({Kind.APPROVED, Kind.NOTE})
 """Kinds that a person may add while a run holds the lease; a run that meets one takes
@@ -230,11 +230,11 @@ def open_journal(
     """
     require_pair(blue, green)
     require_own_sides(blue, green)
-    missing = [side for side in (blue, green) if not house.is_built(side)]
+    missing = [side for side in (blue, green) if not own_schema.is_built(side)]
     for database in missing:
-        house.require_right(database)
+        own_schema.require_right(database)
     for database in missing:
-        house.build(database, playbook)
+        own_schema.build(database, playbook)
     journal = TwinJournal(blue, green, run, writer, lease=lease, twins=twins)
     journal.reconcile()
     return journal

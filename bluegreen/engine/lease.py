@@ -1,7 +1,7 @@
 """The lease: one operator at a time, on both sides.
 
 Owns the order in which the sides are taken and the refusal that names the holder. The
-lock itself is in `postgres/lease.py`.
+lock itself is in `postgres/journal/lease.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.lease import Holder, LockSession, read_holder, read_holders
+from bluegreen.postgres.journal.lease import (
+    Holder,
+    LockSession,
+    read_holder,
+    read_holders,
+)
 
 ANSWER_WITHIN = timedelta(seconds=1)
 """A side that has not confirmed the lease by then counts as lost: half of the default

@@ -1,7 +1,7 @@
 """The guard's lifeline: clients of every pooler are let go in time, whatever happens.
 
 Owns when RESUME is sent without a word of the servers, and when it must not be. The
-settling itself is in `steps/move/settle.py`; the guard's process in `guard.py`.
+settling itself is in `steps/switchover/recover.py`; the guard's process in `guard.py`.
 
 A guard that was stopped may wake up in the pause of a newer move, which is not its own
 to end. Before each RESUME it asks whose the newest pause is: a server, by its journal,
@@ -22,11 +22,11 @@ from typing import Any
 
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.record import Record
-from bluegreen.pointers.pgbouncer import PgBouncer
-from bluegreen.pointers.pgbouncer_holders import MOVE
-from bluegreen.pointers.pgbouncer_spec import of_spec
+from bluegreen.pointers.pgbouncer.holders import MOVE
+from bluegreen.pointers.pgbouncer.pointer import PgBouncer
+from bluegreen.pointers.pgbouncer.spec import of_spec
 from bluegreen.postgres.database import Database, holder, hung_up_after
-from bluegreen.postgres.journal_table import newest_pause
+from bluegreen.postgres.journal.table import newest_pause
 
 LOOK_S = 0.2
 """A server that answers does so within milliseconds; clients wait for no other."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from bluegreen.engine.journal import TwinJournal, open_journal
 from bluegreen.engine.lease import Lease
-from bluegreen.engine.story import Twins
-from bluegreen.postgres.belonging import require_ours
+from bluegreen.engine.records import Twins
+from bluegreen.postgres.catalog.identity import require_pair
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.house import rename
-from bluegreen.postgres.identity import require_pair
+from bluegreen.postgres.journal.belonging import require_ours
+from bluegreen.postgres.journal.own_schema import rename
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from bluegreen.model.errors import TrafficUnknownError
 from bluegreen.model.history import State
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
-from bluegreen.postgres.fence import FenceFacts
-from bluegreen.steps.watches.watch import Stops, Watched, direction
+from bluegreen.postgres.fence.fence import FenceFacts
+from bluegreen.steps.monitors.monitor import Stops, Watched, direction
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from bluegreen.lint.registry import RULES
 from bluegreen.lint.rule import Level
-from bluegreen.lint.state import FIRST_VERSION, LAST_VERSION, Versions
+from bluegreen.lint.tracking.state import FIRST_VERSION, LAST_VERSION, Versions
 from bluegreen.model.errors import PlaybookRefused
 
 OWN_FILE = ".bluegreen-lint.toml"

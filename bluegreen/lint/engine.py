@@ -9,19 +9,19 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bluegreen.lint import ignores as inline
-from bluegreen.lint import track
 from bluegreen.lint.config import Config
-from bluegreen.lint.effects import NO_EFFECT, Effect
-from bluegreen.lint.homes import homed
-from bluegreen.lint.knowledge import NOTHING, Knowledge
-from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.effects.effect import NO_EFFECT, Effect
 from bluegreen.lint.questions import Question, questions
-from bluegreen.lint.reading import ops
 from bluegreen.lint.registry import RULES, by_kind
 from bluegreen.lint.rule import Finding, Level, Rule, SafeForm
-from bluegreen.lint.source import Source, Statement
-from bluegreen.lint.state import State
 from bluegreen.lint.strategy import Signs, Strategy, whole
+from bluegreen.lint.tracking import track
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.knowledge import NOTHING, Knowledge
+from bluegreen.sql.ops import Kind, Op
+from bluegreen.sql.reading.statements import ops
+from bluegreen.sql.search_path import homed
+from bluegreen.sql.source import Source, Statement
 
 # Marks by which migration tools are told to open no transaction.
 _NO_TRANSACTION = (

@@ -10,7 +10,7 @@ import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
-from bluegreen.lint.source import Comment, Source, Statement
+from bluegreen.sql.source import Comment, Source, Statement
 
 _FORM = r"bluegreen:\s*ignore(-file)?\b[ \t]*([^\r\n]*)"
 _LIST = r"(?s)\s*([\w-]+(?:\s*,\s*[\w-]+)*)\s*(.*)"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bluegreen.lint.registry import RULES, SUBJECTS
 from bluegreen.lint.rule import Rule
-from bluegreen.lint.state import FIRST_VERSION, LAST_VERSION
+from bluegreen.lint.tracking.state import FIRST_VERSION, LAST_VERSION
 
 
 def pages() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What the rows decide: the questions that a statement puts to them, and the answers.
 
-Pure. A question is asked of the rows as they are now, by `postgres/lint_probes.py`; the
+Pure. A question is asked of the rows as they are now, by `lint/server/probes.py`; the
 rules in `rules/rows.py` read the answers. Asked only where the whole catalog is known,
 and never of what the files themselves made.
 """
@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from bluegreen.lint.expressions import is_null
-from bluegreen.lint.ops import Constraint, Kind, Name, Op, Type
-from bluegreen.lint.state import State
-from bluegreen.lint.type_changes import casts
+from bluegreen.lint.effects.type_changes import casts
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.expressions import is_null
+from bluegreen.sql.ops import Constraint, Kind, Name, Op, Type
 
 
 class Question(NamedTuple):

@@ -15,9 +15,9 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, BinaryIO, NoReturn
 
-from bluegreen.lint.ops import Column, Constraint, Name, Op, Type
-from bluegreen.lint.reading import ops
-from bluegreen.lint.source import Source, Statement, read
+from bluegreen.sql.ops import Column, Constraint, Name, Op, Type
+from bluegreen.sql.reading.statements import ops
+from bluegreen.sql.source import Source, Statement, read
 
 PAYS_FROM_BYTES = 200_000
 """Below this a set is judged before the other process has begun."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bluegreen.lint.ops import Kind
 from bluegreen.lint.rule import Rule
 from bluegreen.lint.rules import (
     clients,
@@ -25,6 +24,7 @@ from bluegreen.lint.rules import (
     sessions,
     types,
 )
+from bluegreen.sql.ops import Kind
 
 SUBJECTS: dict[str, tuple[Rule, ...]] = {
     "The file itself": files.RULES,

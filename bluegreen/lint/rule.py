@@ -11,9 +11,9 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from bluegreen.lint.effects import NO_EFFECT, Effect
-from bluegreen.lint.ops import Kind, Op
-from bluegreen.lint.state import State
+from bluegreen.lint.effects.effect import NO_EFFECT, Effect
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.ops import Kind, Op
 
 
 class Level(IntEnum):

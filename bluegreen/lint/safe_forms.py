@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bluegreen.lint.ops import Kind, Op, quoted
 from bluegreen.lint.rule import Edit, SafeForm
-from bluegreen.lint.source import Statement
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.ops import Kind, Op, quoted
+from bluegreen.sql.source import Statement
 
 _BETWEEN_WORDS = r"(?:\s|/\*.*?\*/|--[^\n]*\n)+"
 

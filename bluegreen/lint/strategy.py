@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bluegreen.lint.effects import Rewrite
-from bluegreen.lint.expressions import always_true, is_null
-from bluegreen.lint.ops import Column, Kind, Op
-from bluegreen.lint.state import State
+from bluegreen.lint.effects.effect import Rewrite
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.expressions import always_true, is_null
+from bluegreen.sql.ops import Column, Kind, Op
 
 
 class Strategy(StrEnum):

@@ -32,9 +32,9 @@ def forecast(scripts: Iterable[Sequence[str]]) -> Forecast:
     A table that one statement drops and a later one makes again stays in the stream:
     it is taken up anew when the stream starts.
     """
-    from bluegreen.lint.ops import Kind
-    from bluegreen.lint.reading import ops
-    from bluegreen.lint.source import read
+    from bluegreen.sql.ops import Kind
+    from bluegreen.sql.reading.statements import ops
+    from bluegreen.sql.source import read
 
     columns: set[tuple[TableName, str]] = set()
     tables: dict[TableName, TableName] = {}

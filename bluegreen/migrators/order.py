@@ -12,7 +12,7 @@ from pathlib import Path
 from bluegreen.migrators.migrator import Fault, History, Pending
 from bluegreen.migrators.script import Script
 from bluegreen.model.errors import PlaybookRefused
-from bluegreen.postgres.applied import AppliedRow
+from bluegreen.postgres.schema.applied import AppliedRow
 
 _DIGITS = re.compile(r"(\d+)")
 # golang-migrate and Diesel call them so; Flyway undoes by U2__name.sql.

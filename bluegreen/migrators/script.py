@@ -1,7 +1,7 @@
 """A migration file as statements, and how they have to be run.
 
 Owns which statements cannot stand in a transaction and which end one. Pure. Splitting
-is for `lint/source.py`, running for `sql_files.py`.
+is for `sql/source.py`, running for `sql_files.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bluegreen.model.errors import PlaybookRefused
 
 if TYPE_CHECKING:
-    from bluegreen.lint.source import Source
+    from bluegreen.sql.source import Source
 
 NO_TRANSACTION = "-- bluegreen: no-transaction"
 """A comment that asks for statement by statement, e.g. for a CALL that commits."""
@@ -128,7 +128,7 @@ def read_script(path: Path, name: str, half: Half | None = "expand") -> Script:
 def _split(name: str, content: bytes, half: Half | None) -> Script:
     """Parse what several actions of one run look at again and again."""
     # pglast is heavy, and a rollback never needs it.
-    from bluegreen.lint.source import read
+    from bluegreen.sql.source import read
 
     source = read(name, content)
     for problem in source.problems:

@@ -1,7 +1,7 @@
 """Plain SQL files in the order of their names: the migration tool that needs no tool.
 
 Owns running one file. Which files there are and in which order is for `order.py`, how
-a file falls into statements for `script.py`, remembering for `postgres/applied.py`.
+a file falls into statements for `script.py`, remembering for `postgres/schema/applied.py`.
 
 A file runs in one transaction. A file with statements that cannot, or with its own
 BEGIN, runs statement by statement, and a run that is cut off goes on behind the last
@@ -25,7 +25,9 @@ from bluegreen.migrators.script import Half, Part, Script
 from bluegreen.model.clock import Clock, SystemClock
 from bluegreen.model.errors import StepError
 from bluegreen.model.progress import Progress
-from bluegreen.postgres.applied import (
+from bluegreen.postgres.catalog.locks import taken_since
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.schema.applied import (
     AppliedRow,
     drop_invalid_index,
     find_index,
@@ -33,8 +35,6 @@ from bluegreen.postgres.applied import (
     read_applied,
     remember,
 )
-from bluegreen.postgres.database import Database
-from bluegreen.postgres.locks import taken_since
 from bluegreen.postgres.user_session import RefusedBySql, UserSession, user_session
 
 _MOST_TOLD = 200

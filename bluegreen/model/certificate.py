@@ -1,7 +1,7 @@
 """The certificate of one move of traffic: its form, its hash, reading it back.
 
 Owns the form and the canonical JSON that is hashed. Drawing one up from the journal is
-for `steps/move/draw_up.py`, holding one against the servers for `cli/verify.py`.
+for `steps/switchover/draw_up.py`, holding one against the servers for `cli/verify.py`.
 
 The hash shows that a certificate was changed, not who wrote it: whoever can change it
 can hash it anew. That it is the true one is shown by the journals in both databases,

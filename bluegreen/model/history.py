@@ -1,7 +1,7 @@
 """What a run of records means, as one value. A pure fold, nothing else.
 
 It says what was done, never what is true now: that is always asked of the servers and
-the pointers. Reading records is for `postgres/journal_table.py`, agreeing on one story
+the pointers. Reading records is for `postgres/journal/table.py`, agreeing on one story
 for `engine/journal.py`.
 """
 
@@ -86,7 +86,7 @@ class State:
         green: green's identity in the last run that told it.
         certificates: the record that holds the certificate, by the move's epoch.
         witness: how the subscriber was when it was last known to hold every row; see
-            `postgres/witness.py`. None where nothing was proved since the last move.
+            `postgres/replication/witness.py`. None where nothing was proved since the last move.
     """
 
     seq: int = 0

@@ -1,6 +1,6 @@
 """A record of the journal, as a value. Owns its fields and the names of its kinds.
 
-How it is stored is for `postgres/journal_table.py`; what a run of records means is for
+How it is stored is for `postgres/journal/table.py`; what a run of records means is for
 `model/history.py`.
 """
 

@@ -1,7 +1,7 @@
 """Blotting secrets out of text, by value.
 
 Owns the spellings in which a secret may turn up: a repr, JSON, SQL, a connection
-string, a URL. Where text leaves the house is for `cli/door.py` and `report/`.
+string, a URL. Where text leaves the house is for `cli/exit.py` and `report/`.
 """
 
 from __future__ import annotations

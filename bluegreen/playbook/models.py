@@ -30,8 +30,8 @@ from bluegreen.playbook.references import Text
 from bluegreen.playbook.refusal import Wrong
 from bluegreen.steps.contract import Step
 from bluegreen.steps.fields import Duration, SizeText
+from bluegreen.steps.monitors.limits import WAL_LIMIT, Limits
 from bluegreen.steps.registry import STEPS
-from bluegreen.steps.watches.limits import WAL_LIMIT, Limits
 
 if TYPE_CHECKING:
     AnyStep = Step

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bluegreen.model.side import Side
-from bluegreen.playbook.call import dsn_from_call
+from bluegreen.playbook.command_line import dsn_from_call
 from bluegreen.playbook.dsn import Dsn
 from bluegreen.playbook.load import Loaded
 from bluegreen.playbook.models import PgBouncerConfig, Playbook, SideConfig
 from bluegreen.playbook.references import resolver
-from bluegreen.pointers.pgbouncer import PgBouncer
+from bluegreen.pointers.pgbouncer.pointer import PgBouncer
 from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres.database import Database
 

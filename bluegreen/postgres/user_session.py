@@ -16,9 +16,9 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.pq import TransactionStatus
 
+from bluegreen.postgres.catalog.identity import issue_pass, withdraw_pass
+from bluegreen.postgres.catalog.locks import held_locks
 from bluegreen.postgres.database import Database, Row
-from bluegreen.postgres.identity import issue_pass, withdraw_pass
-from bluegreen.postgres.locks import held_locks
 
 THEIRS = frozenset(
     {

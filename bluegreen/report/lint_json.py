@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bluegreen.lint.effects import Effect
+from bluegreen.lint.effects.effect import Effect
 from bluegreen.lint.engine import FileReport, Report
 from bluegreen.lint.rule import Finding
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from bluegreen.engine.status import Status
 from bluegreen.model.side import Side
-from bluegreen.steps.watches.watch import Figure, Stops
+from bluegreen.steps.monitors.monitor import Figure, Stops
 
 PREFIX = "bluegreen_"
 

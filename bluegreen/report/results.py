@@ -17,7 +17,7 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding, Refused
 
 if TYPE_CHECKING:
-    from bluegreen.steps.judging.rows import Row
+    from bluegreen.steps.compatibility.rows import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
-from bluegreen.engine.abandon import Abandoned
-from bluegreen.engine.chained import Chained
+from bluegreen.engine.drop_slot import Abandoned
 from bluegreen.engine.events import RunEnded
 from bluegreen.engine.plan import PlannedAction, not_allowed
 from bluegreen.engine.status import PointerStatus, SideStatus, Status, StreamStatus
+from bluegreen.engine.verify_journal import Chained
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.errors import error_for
 from bluegreen.model.hazard import Hazard
@@ -27,7 +27,7 @@ from bluegreen.report.results import (
     Story,
     Verified,
 )
-from bluegreen.steps.watches.watch import Standing, Stops, Watched
+from bluegreen.steps.monitors.monitor import Standing, Stops, Watched
 
 SIGNS = {
     "satisfied": "✓",
@@ -91,7 +91,7 @@ def _plan(result: PlanResult) -> str:
 def _verdicts(result: PlanResult) -> list[str]:
     if not result.verdicts:
         return []
-    from bluegreen.report.judgement import table_of
+    from bluegreen.report.compat_text import table_of
 
     return ["what the judge says", "", *table_of(result.verdicts)]
 

@@ -16,12 +16,12 @@ from pydantic import Field
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.verdict import Finding, Refused, Satisfied, Verdict
-from bluegreen.postgres.identity import require_pair
-from bluegreen.postgres.server_facts import read_server_facts
+from bluegreen.postgres.catalog.identity import require_pair
+from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
-from bluegreen.steps.looks import look_at_servers
-from bluegreen.steps.looks.intent import Intent
+from bluegreen.steps.preflight import look_at_servers
+from bluegreen.steps.preflight.intent import Intent
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.replication.schema import CopySchema
 from bluegreen.steps.world import World

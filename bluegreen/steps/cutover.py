@@ -12,11 +12,11 @@ from typing import Any, Literal
 from bluegreen.model.side import Side
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
-from bluegreen.steps.move.movement import Movement
-from bluegreen.steps.move.plan_of_move import actions_of_move
+from bluegreen.steps.monitors.gate import gates_of
 from bluegreen.steps.replication.schema import AnalyzeGreen
 from bluegreen.steps.replication.views import RefreshViews
-from bluegreen.steps.watches.gate import gates_of
+from bluegreen.steps.switchover.movement import Movement
+from bluegreen.steps.switchover.order import actions_of_move
 
 
 class Cutover(Step):

@@ -11,10 +11,9 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from bluegreen.model.history import State
-from bluegreen.postgres.fence import FenceFacts
+from bluegreen.postgres.fence.fence import FenceFacts
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
-from bluegreen.steps.mitigation.contract import RemoveHelpers, RunContract
 from bluegreen.steps.release.due import AwaitWindowEnd
 from bluegreen.steps.release.end import (
     EndWayBack,
@@ -24,6 +23,7 @@ from bluegreen.steps.release.end import (
 )
 from bluegreen.steps.release.quarantine import AwaitQuarantine
 from bluegreen.steps.restore_backup import Proof, RestoreBackup
+from bluegreen.steps.schema_change.contract import RemoveHelpers, RunContract
 
 
 class Decommission(Step):

@@ -14,7 +14,7 @@ from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
-from bluegreen.postgres.journal_table import server_time
+from bluegreen.postgres.journal.table import server_time
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
 from bluegreen.steps.release.clocks import Clocks

@@ -20,25 +20,25 @@ from bluegreen.model.record import Kind
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
-from bluegreen.steps.mitigation.contract import DeferContract
-from bluegreen.steps.mitigation.expand import ExpandBlue
-from bluegreen.steps.mitigation.identity import PinGreenIdentity
-from bluegreen.steps.mitigation.leave_out import LeaveOut
-from bluegreen.steps.mitigation.mapping import BackfillMapping, CreateMapping
-from bluegreen.steps.mitigation.old_names import KeepOldNames
-from bluegreen.steps.mitigation.rules import (
+from bluegreen.steps.schema_change.contract import DeferContract
+from bluegreen.steps.schema_change.deferral import Asking, waiting_in
+from bluegreen.steps.schema_change.exclude_columns import LeaveOut
+from bluegreen.steps.schema_change.expand import ExpandBlue
+from bluegreen.steps.schema_change.identity import PinGreenIdentity
+from bluegreen.steps.schema_change.mapping import BackfillMapping, CreateMapping
+from bluegreen.steps.schema_change.old_names import KeepOldNames
+from bluegreen.steps.schema_change.rules import (
     ColumnRule,
     require_columns,
     require_names,
     require_tables,
     rules_by_table,
 )
-from bluegreen.steps.mitigation.stream import (
+from bluegreen.steps.schema_change.stream import (
     StartStream,
     StopStream,
     started_on_failure,
 )
-from bluegreen.steps.mitigation.waiting import Asking, waiting_in
 from bluegreen.steps.world import World
 
 

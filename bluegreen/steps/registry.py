@@ -5,11 +5,11 @@ from __future__ import annotations
 from bluegreen.steps.approve import Approve
 from bluegreen.steps.backup import Backup
 from bluegreen.steps.check import Check
+from bluegreen.steps.compat import Judge
 from bluegreen.steps.contract import Step
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.hold import Hold
-from bluegreen.steps.judge import Judge
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.validate import Validate

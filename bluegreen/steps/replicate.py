@@ -14,7 +14,8 @@ from pydantic import Field
 from bluegreen.model.side import Side
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
-from bluegreen.steps.move.arm import CreateFence
+from bluegreen.steps.monitors.drift import RememberSchema
+from bluegreen.steps.monitors.servers import RememberServers
 from bluegreen.steps.replication.bookkeeping import CopyBookkeeping
 from bluegreen.steps.replication.following import AwaitInitialCopy, FollowBlue
 from bluegreen.steps.replication.schema import (
@@ -29,8 +30,7 @@ from bluegreen.steps.replication.stream import (
     CreateSubscription,
     PinReplicaIdentity,
 )
-from bluegreen.steps.watches.drift import RememberSchema
-from bluegreen.steps.watches.servers import RememberServers
+from bluegreen.steps.switchover.arm import CreateFence
 
 
 class Replicate(Step):

@@ -13,7 +13,7 @@ from bluegreen.backups.restore import try_restore
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
-from bluegreen.postgres.trial_database import find_trial
+from bluegreen.postgres.copy.trial_database import find_trial
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 

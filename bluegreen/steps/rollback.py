@@ -15,24 +15,24 @@ from bluegreen.model.duration import format_duration
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused, Satisfied, Verdict
-from bluegreen.postgres.channel import (
+from bluegreen.postgres.replication.following import Following, look_at_following
+from bluegreen.postgres.replication.stream import (
     Channel,
     SlotFacts,
     SubscriptionFacts,
     read_slot,
     read_subscription,
 )
-from bluegreen.postgres.following import Following, look_at_following
+from bluegreen.steps.compatibility.rollback_fit import CheckFit
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.cutover import Cutover
-from bluegreen.steps.fit import CheckFit
-from bluegreen.steps.move.plan_of_move import (
+from bluegreen.steps.switchover.order import (
     actions_of_move,
     actions_that_confirm,
     actions_that_finish,
 )
-from bluegreen.steps.move.settle import SettleTraffic
-from bluegreen.steps.move.way_back import OpenWayBack
+from bluegreen.steps.switchover.recover import SettleTraffic
+from bluegreen.steps.switchover.reverse_stream import OpenWayBack
 from bluegreen.steps.validation.way_back import ProveWayBack
 from bluegreen.steps.world import World
 

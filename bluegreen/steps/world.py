@@ -18,7 +18,7 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres.database import Database
-from bluegreen.steps.watches.limits import Limits
+from bluegreen.steps.monitors.limits import Limits
 
 
 class Journal(Protocol):

@@ -12,7 +12,7 @@ import pytest
 from bluegreen.lab.ledger import LedgerClients, audit
 from bluegreen.lab.server import Server
 from bluegreen.model.side import Side
-from bluegreen.postgres.fence import read_fence
+from bluegreen.postgres.fence.fence import read_fence
 from tests.kit.arena import Arena
 from tests.kit.cli import Ended, call, write_playbook
 from tests.kit.fingerprint import fingerprint

@@ -26,10 +26,10 @@ from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.hold import Hold
 from bluegreen.steps.migrate import Migrate
-from bluegreen.steps.move.settle import SettleTraffic
+from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.rollback import actions_of_rollback
-from bluegreen.steps.watches.limits import Limits
+from bluegreen.steps.switchover.recover import SettleTraffic
 from bluegreen.steps.world import World
 from tests.e2e.changes import CHANGES
 from tests.kit.arena import Arena, bring_about, open_arena

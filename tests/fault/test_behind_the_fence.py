@@ -17,7 +17,7 @@ import pytest
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
-from bluegreen.postgres.fence import read_fence
+from bluegreen.postgres.fence.fence import read_fence
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, move, replicate
 

@@ -14,11 +14,11 @@ from bluegreen.model.errors import BudgetError, LeaseRefused, TrafficUnknownErro
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
-from bluegreen.postgres.commit_point import commit_move
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.fence import close_fence, read_fence
-from bluegreen.postgres.journal_table import read_records, server_time
-from bluegreen.steps.move.settle import SettleTraffic, claim_back_out, settle
+from bluegreen.postgres.fence.commit_point import commit_move
+from bluegreen.postgres.fence.fence import close_fence, read_fence
+from bluegreen.postgres.journal.table import read_records, server_time
+from bluegreen.steps.switchover.recover import SettleTraffic, claim_back_out, settle
 from bluegreen.steps.world import World
 from tests.fault.matrix import Fields
 from tests.fault.trial import Case, try_case

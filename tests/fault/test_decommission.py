@@ -19,7 +19,7 @@ import pytest
 from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
 from bluegreen.model.side import Side
-from bluegreen.postgres.identity import identity_of
+from bluegreen.postgres.catalog.identity import identity_of
 from tests.kit.arena import Arena, open_arena
 from tests.kit.cli import Ended, call, write_playbook
 from tests.kit.databases import DatabasePair, create_database, drop_databases

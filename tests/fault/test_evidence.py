@@ -19,7 +19,7 @@ from bluegreen.lab.pooler import Pooler
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import ServerGoneError
-from bluegreen.postgres.fence import read_fence
+from bluegreen.postgres.fence.fence import read_fence
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.own_servers import own_arena
@@ -159,7 +159,9 @@ def test_the_way_back_outlives_a_power_cut_of_green(
 ) -> None:
     """Not one row that came from blue is sent back to it, and none is left out."""
     patience = timedelta(seconds=20)
-    monkeypatch.setattr("bluegreen.steps.move.way_back.WAY_BACK_DEADLINE", patience)
+    monkeypatch.setattr(
+        "bluegreen.steps.switchover.reverse_stream.WAY_BACK_DEADLINE", patience
+    )
     one = stage()
 
     def power_cut() -> None:

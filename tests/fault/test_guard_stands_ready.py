@@ -11,7 +11,7 @@ import pytest
 
 from bluegreen.lab.processes import alive, family
 from bluegreen.model.side import Side
-from bluegreen.postgres.fence import read_fence
+from bluegreen.postgres.fence.fence import read_fence
 from tests.fault.test_two_operators import Operator, end_of, go_on, standing_still
 from tests.kit.arena import Arena
 from tests.kit.cli import call, write_playbook

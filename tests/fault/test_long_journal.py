@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from psycopg.types.json import Jsonb
 
-from bluegreen.engine.chained import require_chained
 from bluegreen.engine.guard import _act
 from bluegreen.engine.lifeline import _last_pause
+from bluegreen.engine.verify_journal import require_chained
 from bluegreen.model.chain import digest, link
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.postgres import journal_table
-from bluegreen.postgres.fence import read_fence
-from bluegreen.postgres.journal_table import read_records
-from bluegreen.steps.move.settle import SettleTraffic
+from bluegreen.postgres.fence.fence import read_fence
+from bluegreen.postgres.journal import table as journal_table
+from bluegreen.postgres.journal.table import read_records
+from bluegreen.steps.switchover.recover import SettleTraffic
 from bluegreen.steps.world import World
 from tests.fault.test_cut_in_the_pause import paused, ready
 from tests.kit.arena import Arena, bring_about, replicate

@@ -12,9 +12,9 @@ from psycopg import sql
 from bluegreen.lab.pooler import Pooler
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.side import Side
-from bluegreen.postgres import house
-from bluegreen.postgres.belonging import read_belonging
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.journal import own_schema
+from bluegreen.postgres.journal.belonging import read_belonging
 from tests.kit.arena import ENTRY, Arena
 from tests.kit.cli import call, write_playbook
 from tests.kit.fingerprint import fingerprint
@@ -113,7 +113,7 @@ def test_a_newer_schema_is_not_written_over(
     call("run", playbook).require()
     database = getattr(here.pair, str(side))
     database.run(
-        f"UPDATE bluegreen.identity SET version = {house.VERSION + 1}",
+        f"UPDATE bluegreen.identity SET version = {own_schema.VERSION + 1}",
         "CREATE OR REPLACE FUNCTION bluegreen.refuse_change() RETURNS trigger"
         " LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$newer$$; END'",
     )
@@ -128,7 +128,7 @@ def test_a_newer_schema_is_not_written_over(
     dsns = ("--blue", here.conninfo(Side.BLUE), "--green", here.conninfo(Side.GREEN))
     call("rollback", *dsns).require(8)
     with pytest.raises(LeaseRefused) as caught:
-        house.build(here.database(side), here.name)
+        own_schema.build(here.database(side), here.name)
     assert caught.value.code == 8004
     assert fingerprint(here) == before
     source = "SELECT prosrc FROM pg_proc WHERE proname = 'refuse_change'"

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import Channel
-from bluegreen.postgres.published import read_publication
+from bluegreen.postgres.replication.publication import read_publication
+from bluegreen.postgres.replication.stream import Channel
 from tests.kit.arena import Arena
 from tests.kit.cli import Ended, call, write_playbook
 from tests.kit.databases import Database

@@ -22,12 +22,12 @@ from bluegreen.lab.ledger import LedgerClients, audit
 from bluegreen.model.errors import BudgetError, StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import Channel, read_subscription
-from bluegreen.postgres.fence import read_fence
+from bluegreen.postgres.fence.fence import read_fence
+from bluegreen.postgres.replication.stream import Channel, read_subscription
 from bluegreen.steps.action import Action
-from bluegreen.steps.move.movement import Movement
-from bluegreen.steps.move.plan_of_move import actions_of_move
-from bluegreen.steps.move.traffic import MoveTraffic
+from bluegreen.steps.switchover.movement import Movement
+from bluegreen.steps.switchover.order import actions_of_move
+from bluegreen.steps.switchover.traffic import MoveTraffic
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.cli import call, write_playbook

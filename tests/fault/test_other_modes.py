@@ -13,11 +13,11 @@ from bluegreen.lab.pooler import Pooler
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Satisfied
-from bluegreen.postgres.channel import Channel
+from bluegreen.postgres.replication.stream import Channel
+from bluegreen.steps.monitors.gate import PassWatches
+from bluegreen.steps.monitors.monitor import Standing
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.replication.following import AwaitInitialCopy
-from bluegreen.steps.watches.gate import PassWatches
-from bluegreen.steps.watches.watch import Standing
 from tests.kit.arena import ENTRY, Arena, bring_about, move, replicate
 from tests.kit.wait import wait_until
 from tests.kit.watching import only

@@ -21,10 +21,10 @@ from bluegreen.lab.pooler import Pooler
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.side import Side
 from bluegreen.pointers.all_poolers import move_all, pause_all, resume_all
-from bluegreen.pointers.pgbouncer import PgBouncer
-from bluegreen.pointers.pgbouncer_address import Address
-from bluegreen.pointers.pgbouncer_config import ConfiguredEntry
-from bluegreen.pointers.pgbouncer_spec import of_spec, spec_of
+from bluegreen.pointers.pgbouncer.address import Address
+from bluegreen.pointers.pgbouncer.config import ConfiguredEntry
+from bluegreen.pointers.pgbouncer.pointer import PgBouncer
+from bluegreen.pointers.pgbouncer.spec import of_spec, spec_of
 from tests.kit.databases import Database, DatabasePair
 from tests.kit.wait import wait_until
 

@@ -11,7 +11,7 @@ from bluegreen.lab.pooler import Pooler
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
-from bluegreen.postgres.fence import open_fence, read_fence
+from bluegreen.postgres.fence.fence import open_fence, read_fence
 from bluegreen.steps.validate import Validate
 from tests.fault.test_time_goes_back import count, shop, write
 from tests.kit.arena import Arena, bring_about, move, replicate

@@ -26,14 +26,14 @@ from bluegreen.model.clock import SystemClock
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import (
+from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.replication.publication import PublishedTable, publish
+from bluegreen.postgres.replication.stream import (
     create_slot,
     create_subscription,
     drop_slot,
     drop_subscription,
 )
-from bluegreen.postgres.database import Database, SqlError
-from bluegreen.postgres.published import PublishedTable, publish
 from tests.kit.canaries import Canaries, scram_verifier
 from tests.kit.cli import ALLOW, Ended, call
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from bluegreen.model.side import Side
-from bluegreen.postgres.fence import read_fence
+from bluegreen.postgres.fence.fence import read_fence
 from tests.kit.arena import Arena, move, replicate
 from tests.kit.databases import Database
 from tests.kit.stale_writers import ROLE_MADE, TABLES, WAYS, StaleWriter

@@ -29,7 +29,7 @@ from bluegreen.model.chain import broken_at
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
-from bluegreen.postgres.journal_table import _record
+from bluegreen.postgres.journal.table import _record
 from tests.kit.simulated import TABLES, Change, Data, Server, World, replicated_world
 from tests.kit.simulated_actors import Actor
 from tests.kit.simulated_verbs import (

@@ -23,8 +23,8 @@ from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.side import Side
 from bluegreen.pointers.pointer import PointerFacts
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.fence import read_fence
-from bluegreen.steps.move.settle import claim_back_out, settle
+from bluegreen.postgres.fence.fence import read_fence
+from bluegreen.steps.switchover.recover import claim_back_out, settle
 from bluegreen.steps.world import World
 from tests.fault.test_cut_in_the_pause import paused, ready
 from tests.kit.arena import Arena

@@ -12,8 +12,8 @@ import pytest
 from bluegreen.engine.lease import Lease
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.side import Side
-from bluegreen.postgres import house
-from bluegreen.postgres.lease import read_holder, read_holders
+from bluegreen.postgres.journal import own_schema
+from bluegreen.postgres.journal.lease import read_holder, read_holders
 from tests.kit.arena import Arena
 from tests.kit.cli import call, write_playbook
 from tests.kit.wait import wait_until
@@ -67,7 +67,7 @@ def test_over_a_strangers_lock_two_operators_still_see_each_other(
     sides = [here.database(side) for side in Side]
     others = [here.database(side) for side in Side]
     for database in sides:
-        house.build(database, here.name)
+        own_schema.build(database, here.name)
     with ExitStack() as stack:
         for side in Side:
             strangers = stack.enter_context(ExitStack())
@@ -96,7 +96,7 @@ def test_over_a_strangers_lock_two_operators_still_see_each_other(
 
 def test_a_lease_by_the_table_holds_back_no_slot_and_no_vacuum(here: Arena) -> None:
     blue = here.database(Side.BLUE)
-    house.build(blue, here.name)
+    own_schema.build(blue, here.name)
     with stranger(here, Side.BLUE, 1), Lease(blue) as lease:
         here.pair.blue.run(
             "SELECT pg_create_logical_replication_slot('probe', 'pgoutput')",
@@ -127,10 +127,10 @@ def test_before_our_schema_is_there_the_refusal_names_the_stranger(
 def test_a_lock_under_which_nothing_is_built_is_not_waited_for_without_end(
     here: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(house, "BUILD_WAIT", "50ms")
+    monkeypatch.setattr(own_schema, "BUILD_WAIT", "50ms")
     with stranger(here, Side.GREEN, 0) as pid:
         with pytest.raises(LeaseRefused) as caught:
-            house.build(here.database(Side.GREEN), here.name)
+            own_schema.build(here.database(Side.GREEN), here.name)
         assert caught.value.code == 8001
         assert f"process {pid}, role app_{here.pair.green.name}" in caught.value.seen
-    house.build(here.database(Side.GREEN), here.name)
+    own_schema.build(here.database(Side.GREEN), here.name)

@@ -16,9 +16,9 @@ import pytest
 
 from bluegreen.lab.processes import alive, family
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import Channel, read_subscription
-from bluegreen.postgres.fence import read_fence
-from bluegreen.postgres.journal_table import read_records
+from bluegreen.postgres.fence.fence import read_fence
+from bluegreen.postgres.journal.table import read_records
+from bluegreen.postgres.replication.stream import Channel, read_subscription
 from tests.fault.test_two_operators import (
     Operator,
     end_of,

@@ -15,7 +15,7 @@ from bluegreen.lab.ledger import LedgerClients
 from bluegreen.model.certificate import hash_of, text_of
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
-from bluegreen.postgres.identity import read_identity
+from bluegreen.postgres.catalog.identity import read_identity
 from tests.kit.arena import Arena, move, replicate
 from tests.kit.cli import call, write_playbook
 from tests.kit.databases import Database

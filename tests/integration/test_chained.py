@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from psycopg.types.json import Jsonb
 
-from bluegreen.engine.abandon import _tell_alone
-from bluegreen.engine.chained import Chained, require_chained
+from bluegreen.engine.drop_slot import _tell_alone
 from bluegreen.engine.journal import TwinJournal
+from bluegreen.engine.verify_journal import Chained, require_chained
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side

@@ -14,8 +14,8 @@ from bluegreen.model.record import Kind
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Refused, Satisfied
+from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.server_facts import read_server_facts
 from bluegreen.steps.check import Check, find
 from bluegreen.steps.world import World
 from tests.integration.test_check_planted import FAR, NOTE, PARTS

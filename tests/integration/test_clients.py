@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.model.side import Side
-from bluegreen.postgres.clients import read_clients
+from bluegreen.postgres.catalog.clients import read_clients
 from bluegreen.postgres.database import Database
 from tests.kit import databases
 

@@ -15,9 +15,9 @@ from bluegreen.engine.session import engage
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.postgres import house
 from bluegreen.postgres.database import Database, SqlError
-from bluegreen.postgres.journal_table import (
+from bluegreen.postgres.journal import own_schema
+from bluegreen.postgres.journal.table import (
     add_record,
     read_records,
     run_while_free,
@@ -124,7 +124,7 @@ def test_without_our_schema_there_is_no_story_and_nothing_is_built(
         "  hint:    was nothing run yet, was it dropped, or the database made anew? "
         "`bluegreen status` tells what stands"
     )
-    assert not house.is_built(here.green)
+    assert not own_schema.is_built(here.green)
 
 
 TO_BLUE = {"to": "blue"}
@@ -203,7 +203,7 @@ def test_a_writer_between_the_two_reads_is_no_loss(both: Callable[[], Both]) -> 
 def test_a_side_made_anew_learns_the_whole_story(both: Callable[[], Both]) -> None:
     here = both()
     here.journal().append(Kind.NOTE)
-    house.remove(here.green)
+    own_schema.remove(here.green)
     assert [record.seq for record in here.journal("r-2").records()] == [1]
     assert told(here.green) == [(1, "note")]
 
@@ -370,7 +370,7 @@ def test_one_database_under_two_names_is_no_pair(both: Callable[[], Both]) -> No
     finally:
         twin.close()
     assert caught.value.code == 3002
-    assert not house.is_built(here.blue)
+    assert not own_schema.is_built(here.blue)
 
 
 def test_a_record_is_described_in_one_line() -> None:

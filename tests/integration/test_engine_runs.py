@@ -24,8 +24,8 @@ from bluegreen.model.errors import LeaseRefused, ServerRefused, StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.journal_table import read_records
-from bluegreen.postgres.lease import read_holder
+from bluegreen.postgres.journal.lease import read_holder
+from bluegreen.postgres.journal.table import read_records
 from bluegreen.steps.world import World
 from tests.kit.databases import DatabasePair
 from tests.kit.small_steps import MakeShelf, PutBook, Shelf

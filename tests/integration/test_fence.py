@@ -12,17 +12,17 @@ import pytest
 from bluegreen.model.clock import SystemClock
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.side import Side
-from bluegreen.postgres import house
+from bluegreen.postgres.catalog.identity import issue_pass, withdraw_pass
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.fence import (
+from bluegreen.postgres.fence.closer import Drain, FenceCloser
+from bluegreen.postgres.fence.fence import (
     close_fence,
     create_fence,
     drop_fence,
     open_fence,
     read_fence,
 )
-from bluegreen.postgres.fence_closer import Drain, FenceCloser
-from bluegreen.postgres.identity import issue_pass, withdraw_pass
+from bluegreen.postgres.journal import own_schema
 from tests.kit.databases import Database as Made
 from tests.kit.wait import wait_until
 
@@ -60,7 +60,7 @@ def side(database: Callable[[int], Made]) -> Iterator[tuple[Database, Made]]:
     made = database(16)
     made.run(*TABLES)
     blue = Database(Side.BLUE, made.conninfo())
-    house.build(blue, "fence")
+    own_schema.build(blue, "fence")
     yield blue, made
     blue.close()
 
@@ -298,7 +298,7 @@ def test_writes_through_any_parent_are_refused(
     user = "user 'postgres', password_required 'false'"
     made.run(*(line.format(options=options, user=user) for line in PARENTS))
     blue = Database(Side.BLUE, made.conninfo())
-    house.build(blue, "fence")
+    own_schema.build(blue, "fence")
     create_fence(blue, closed="closed", clock=SystemClock())
     assert read_fence(blue).is_closed
     ways = (
@@ -381,7 +381,7 @@ def test_a_schema_of_an_earlier_version_keeps_its_state(
         made = database(16)
         made.run(*TABLES)
         blue = Database(Side.BLUE, made.conninfo())
-        house.build(blue, "fence")
+        own_schema.build(blue, "fence")
         create_fence(blue, closed="open", clock=SystemClock())
         made.run(
             "DROP TABLE bluegreen.fence, bluegreen.gate",
@@ -390,9 +390,9 @@ def test_a_schema_of_an_earlier_version_keeps_its_state(
         )
         if not closed:
             made.run(*(f"ALTER TABLE {t} DISABLE TRIGGER USER" for t in OLD))
-        assert not house.is_built(blue)
+        assert not own_schema.is_built(blue)
         assert read_fence(blue).is_closed is closed
-        house.build(blue, "fence")
+        own_schema.build(blue, "fence")
         assert read_fence(blue).is_open is not closed
         create_fence(blue, closed="closed" if closed else "open", clock=SystemClock())
         assert read_fence(blue).is_closed is closed

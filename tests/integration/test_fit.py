@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bluegreen.compat.probe.rollback_fit import look_at_fit, read_stream
+from bluegreen.compat.rollback_fit import Fits
 from bluegreen.model.side import Side
-from bluegreen.postgres.fitting import look_at_fit, read_stream
-from bluegreen.postgres.fitting_verdict import Fits
 from tests.kit.arena import Arena
 from tests.kit.cli import call, write_playbook
 from tests.kit.wait import wait_until

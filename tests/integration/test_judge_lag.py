@@ -12,13 +12,13 @@ from threading import Thread
 import psycopg
 import pytest
 
+from bluegreen.compat.probe.directions import Ways, read_ways
+from bluegreen.compat.probe.sample import Sampled, differences, take_sample
+from bluegreen.compat.probe.trial_write import fly
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import Channel, start_stream, stop_stream
-from bluegreen.postgres.compat_canary import fly
-from bluegreen.postgres.compat_sample import Sampled, differences, take_sample
-from bluegreen.postgres.compat_ways import Ways, read_ways
-from bluegreen.postgres.marker import send_marker
-from bluegreen.steps.move.arm import CreateCounterPublication
+from bluegreen.postgres.replication.marker import send_marker
+from bluegreen.postgres.replication.stream import Channel, start_stream, stop_stream
+from bluegreen.steps.switchover.arm import CreateCounterPublication
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena
 from tests.kit.cli import call, write_playbook

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from bluegreen.compat.probe.predicates import count_broken
+from bluegreen.compat.probe.snapshot import read_snapshot
+from bluegreen.compat.rules.analyse import judge
+from bluegreen.compat.rules.predicates import predicates, settle
+from bluegreen.compat.stream import Channel
+from bluegreen.compat.verdict import Answer, Direction, worst
 from bluegreen.lab.server import Server
-from bluegreen.lint.compat.channel import Channel
-from bluegreen.lint.compat.judge import judge
-from bluegreen.lint.compat.predicates import predicates, settle
-from bluegreen.lint.compat.verdict import Answer, Direction, worst
-from bluegreen.postgres.compat_predicates import count_broken
-from bluegreen.postgres.compat_snapshot import read_snapshot
 from tests.judge_cases import judge_all, judge_by_trees, summary
 from tests.kit.judge_case import Case, Scratch, read_cases
 from tests.kit.judge_world import replay

@@ -14,12 +14,12 @@ import typer
 from typer.testing import CliRunner
 
 from bluegreen.cli.lint import lint as verb
-from bluegreen.lint.ops import Name
 from bluegreen.lint.questions import Answer, Question
+from bluegreen.lint.server.catalog import looking, read_served
+from bluegreen.lint.server.probes import MOST_COUNTED, Prober
 from bluegreen.model.errors import ServerRefused
 from bluegreen.postgres.database import SqlError
-from bluegreen.postgres.lint_catalog import looking, read_served
-from bluegreen.postgres.lint_probes import MOST_COUNTED, Prober
+from bluegreen.sql.ops import Name
 from tests.kit.databases import Database
 
 SCHEMA = """

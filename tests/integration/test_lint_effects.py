@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bluegreen.lint.builtin_functions import CALM, VOLATILE
+from bluegreen.sql.builtin_functions import CALM, VOLATILE
 from tests.kit.databases import Database, create_database, drop_databases
 from tests.kit.sampling import sample
 from tests.kit.table_effects import Measured, measure, measure_alone

@@ -13,8 +13,8 @@ from bluegreen.model.errors import PlaybookRefused, StepError
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.model.verdict import Needed, Refused
-from bluegreen.postgres.applied import read_applied
-from bluegreen.postgres.channel import read_subscription
+from bluegreen.postgres.replication.stream import read_subscription
+from bluegreen.postgres.schema.applied import read_applied
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.migrate import ApplyMigrations, Migrate
 from bluegreen.steps.world import World

@@ -12,12 +12,12 @@ import pytest
 from bluegreen.model.errors import BudgetError, StepError
 from bluegreen.model.record import Kind
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied
-from bluegreen.postgres.channel import read_subscription
-from bluegreen.postgres.expansion import run_on_blue
-from bluegreen.postgres.published import PublishedTable, read_publication
+from bluegreen.postgres.replication.publication import PublishedTable, read_publication
+from bluegreen.postgres.replication.stream import read_subscription
+from bluegreen.postgres.schema.expansion import run_on_blue
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.migrate import Migrate
-from bluegreen.steps.mitigation.contract import RemoveHelpers, RunContract
+from bluegreen.steps.schema_change.contract import RemoveHelpers, RunContract
 from bluegreen.steps.world import World
 from tests.kit.databases import DatabasePair
 from tests.kit.steps import carry_out, look, open_world, replicate

@@ -14,12 +14,12 @@ from bluegreen.model.errors import BudgetError, WayBackRefused
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import read_slot, read_subscription
-from bluegreen.postgres.fence import read_fence
-from bluegreen.postgres.sequences import read_sequences
+from bluegreen.postgres.fence.fence import read_fence
+from bluegreen.postgres.replication.sequences import read_sequences
+from bluegreen.postgres.replication.stream import read_slot, read_subscription
 from bluegreen.steps.action import Action
-from bluegreen.steps.move.movement import Movement
-from bluegreen.steps.move.plan_of_move import actions_of_move
+from bluegreen.steps.switchover.movement import Movement
+from bluegreen.steps.switchover.order import actions_of_move
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.wait import wait_until
 
@@ -183,7 +183,7 @@ def test_extra_columns_on_green_stay_behind_and_nothing_breaks(
 def test_a_table_that_stays_locked_is_named_with_who_holds_it(
     arena: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bluegreen.postgres.fence.MAKING_TRIES", 2)
+    monkeypatch.setattr("bluegreen.postgres.fence.fence.MAKING_TRIES", 2)
     here = arena(16, 18)
     here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
     world = here.world()

@@ -28,11 +28,11 @@ from bluegreen.model.errors import (
 )
 from bluegreen.model.side import Side
 from bluegreen.pointers.all_poolers import move_all, pause_all, resume_all
-from bluegreen.pointers.pgbouncer import PgBouncer
+from bluegreen.pointers.pgbouncer.pointer import PgBouncer
 from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres import database as ours
-from bluegreen.postgres import house
-from bluegreen.postgres.identity import read_identity
+from bluegreen.postgres.catalog.identity import read_identity
+from bluegreen.postgres.journal import own_schema
 from tests.kit.databases import Database, DatabasePair
 from tests.kit.wait import wait_until
 
@@ -815,7 +815,7 @@ def test_a_client_tells_which_side_it_reached(shop: Make, pair: DatabasePair) ->
     sides = {side: ours.Database(side, getattr(pair, side).conninfo()) for side in Side}
     identity = {}
     for side, database in sides.items():
-        house.build(database, "shop")
+        own_schema.build(database, "shop")
         identity[side] = read_identity(database).id
         database.close()
     pair.blue.run("CREATE ROLE visitor LOGIN")

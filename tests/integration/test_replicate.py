@@ -11,10 +11,14 @@ import pytest
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import create_slot, create_subscription, drop_slot
 from bluegreen.postgres.database import Database as Handle
-from bluegreen.postgres.published import PublishedTable, publish
-from bluegreen.postgres.schema_copy import missing_after_rows
+from bluegreen.postgres.replication.publication import PublishedTable, publish
+from bluegreen.postgres.replication.stream import (
+    create_slot,
+    create_subscription,
+    drop_slot,
+)
+from bluegreen.postgres.schema.copy import missing_after_rows
 from bluegreen.steps.replicate import Replicate
 from tests.kit.arena import Arena, bring_about, replicate
 from tests.kit.cli import call, write_playbook

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.schema_copy import copy_rest, copy_tables
+from bluegreen.postgres.schema.copy import copy_rest, copy_tables
 from tests.kit import databases
 from tests.kit.databases import DatabasePair
 

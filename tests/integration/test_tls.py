@@ -24,15 +24,15 @@ from bluegreen.model.clock import SystemClock
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
-from bluegreen.pointers.pgbouncer_console import Console
-from bluegreen.postgres.channel import (
+from bluegreen.pointers.pgbouncer.console import Console
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.replication.publication import PublishedTable, publish
+from bluegreen.postgres.replication.stream import (
     create_slot,
     create_subscription,
     drop_slot,
     drop_subscription,
 )
-from bluegreen.postgres.database import Database
-from bluegreen.postgres.published import PublishedTable, publish
 from tests.kit.canaries import scram_verifier
 from tests.kit.cli import call
 from tests.kit.databases import Database as OneDatabase

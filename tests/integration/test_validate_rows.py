@@ -14,11 +14,12 @@ import pytest
 
 from bluegreen.model.errors import BudgetError, StepError
 from bluegreen.model.side import Side
-from bluegreen.postgres import checksum, row_compare
-from bluegreen.postgres import pair as pair_module
+from bluegreen.postgres.compare import checksum
+from bluegreen.postgres.compare import pair as pair_module
+from bluegreen.postgres.compare import rows as row_compare
+from bluegreen.postgres.compare.pair import Pair
+from bluegreen.postgres.compare.table_plans import read_plans
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.pair import Pair
-from bluegreen.postgres.table_plans import read_plans
 from bluegreen.steps.validate import Validate
 from bluegreen.steps.validation.rows import CompareRows
 from bluegreen.steps.world import World

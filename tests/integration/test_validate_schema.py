@@ -11,7 +11,7 @@ from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.schema_compare import SchemaComparison, compare_schemas
+from bluegreen.postgres.schema.compare import SchemaComparison, compare_schemas
 from bluegreen.steps.validate import Validate
 from tests.kit.databases import DatabasePair, create_database, drop_databases
 from tests.kit.rich_schema import copy_schema, fill

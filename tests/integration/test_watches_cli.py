@@ -14,7 +14,7 @@ from typing import Any
 from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import Channel
+from bluegreen.postgres.replication.stream import Channel
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, move, open_arena, replicate
 from tests.kit.cli import ALLOW, call, write_playbook

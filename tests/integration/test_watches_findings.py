@@ -10,12 +10,12 @@ import pytest
 
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import Channel
-from bluegreen.postgres.heartbeat import read_beats
-from bluegreen.steps.watches.drift import RememberSchema, remember_schema
-from bluegreen.steps.watches.gate import PassWatches, gates_of
-from bluegreen.steps.watches.limits import Limits
-from bluegreen.steps.watches.watch import Standing, Stops
+from bluegreen.postgres.replication.heartbeat import read_beats
+from bluegreen.postgres.replication.stream import Channel
+from bluegreen.steps.monitors.drift import RememberSchema, remember_schema
+from bluegreen.steps.monitors.gate import PassWatches, gates_of
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.monitors.monitor import Standing, Stops
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.wait import wait_until

@@ -10,17 +10,21 @@ from collections.abc import Callable
 
 import pytest
 
-from bluegreen.engine.watchman import Watchman
+from bluegreen.engine.monitoring import Watchman
 from bluegreen.lab.ledger import LedgerClients
 from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
 from bluegreen.model.errors import StepError, WayBackRefused
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import Channel
-from bluegreen.postgres.heartbeat import forget_beats, read_beats, write_beat
-from bluegreen.steps.watches.gate import PassWatches
-from bluegreen.steps.watches.watch import Standing, Stops
+from bluegreen.postgres.replication.heartbeat import (
+    forget_beats,
+    read_beats,
+    write_beat,
+)
+from bluegreen.postgres.replication.stream import Channel
+from bluegreen.steps.monitors.gate import PassWatches
+from bluegreen.steps.monitors.monitor import Standing, Stops
 from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
 from tests.kit.databases import DatabasePair, create_database, drop_databases
 from tests.kit.wait import wait_until

@@ -18,12 +18,12 @@ from bluegreen.lab.server import Server
 from bluegreen.model.errors import StepError
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
-from bluegreen.postgres.journal_table import read_records
-from bluegreen.postgres.server_life import read_server_life
-from bluegreen.steps.watches.every import look_round, scene_of
-from bluegreen.steps.watches.gate import PassWatches
-from bluegreen.steps.watches.servers import RememberServers
-from bluegreen.steps.watches.watch import Standing, Stops
+from bluegreen.postgres.catalog.server_life import read_server_life
+from bluegreen.postgres.journal.table import read_records
+from bluegreen.steps.monitors.every import look_round, scene_of
+from bluegreen.steps.monitors.gate import PassWatches
+from bluegreen.steps.monitors.monitor import Standing, Stops
+from bluegreen.steps.monitors.servers import RememberServers
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
 from tests.kit.databases import DatabasePair, create_database, drop_databases

@@ -16,13 +16,13 @@ from bluegreen.engine.runner import Runner
 from bluegreen.lab.pooler import Pooler
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.side import Side
-from bluegreen.pointers.pgbouncer import PgBouncer
+from bluegreen.pointers.pgbouncer.pointer import PgBouncer
 from bluegreen.postgres.database import Database as Side_
 from bluegreen.steps.action import Action
-from bluegreen.steps.move.movement import Movement
-from bluegreen.steps.move.plan_of_move import actions_of_move
-from bluegreen.steps.move.settle import SettleTraffic
 from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.switchover.movement import Movement
+from bluegreen.steps.switchover.order import actions_of_move
+from bluegreen.steps.switchover.recover import SettleTraffic
 from bluegreen.steps.world import World
 from tests.kit.databases import DatabasePair
 

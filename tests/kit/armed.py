@@ -28,9 +28,9 @@ def command(environ: Mapping[str, str]) -> list[str]:
 
 def arm(environ: Mapping[str, str]) -> None:
     """Arm the crash points of this process."""
-    from bluegreen.cli import opened
+    from bluegreen.cli import context
 
-    opened.point = points(environ)
+    context.point = points(environ)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from pglast import ast, parse_sql
 from pglast.parser import ParseError
 from psycopg import sql
 
-from bluegreen.lint.compat.verdict import Direction
+from bluegreen.compat.verdict import Direction
 
 BASE_SCHEMA = (
     "create table t(id int primary key, a text, b int, status varchar(20), "

@@ -13,13 +13,13 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from bluegreen.lint.compat.catalog import Catalog
-from bluegreen.lint.compat.channel import Channel
-from bluegreen.lint.compat.verdict import Direction
-from bluegreen.postgres.compat_capture import as_sql
-from bluegreen.postgres.compat_compare import compare
-from bluegreen.postgres.compat_probes import orphans
-from bluegreen.postgres.compat_snapshot import read_snapshot
+from bluegreen.compat.catalog import Catalog
+from bluegreen.compat.probe.capture import as_sql
+from bluegreen.compat.probe.compare import compare
+from bluegreen.compat.probe.rehearsal import orphans
+from bluegreen.compat.probe.snapshot import read_snapshot
+from bluegreen.compat.stream import Channel
+from bluegreen.compat.verdict import Direction
 from tests.kit.judge_case import Case, Scratch
 from tests.kit.wait import wait_until
 

@@ -19,9 +19,9 @@ from psycopg import pq, sql
 
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.side import Side
-from bluegreen.postgres import house
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.journal_table import NOT_NEWEST
+from bluegreen.postgres.journal import own_schema
+from bluegreen.postgres.journal.table import NOT_NEWEST
 from tests.kit.simulated import TABLES, Server, Subscription, put
 from tests.kit.simulated_actors import Actor
 
@@ -232,7 +232,7 @@ class Session:
         return [(self.server.identity,)]
 
     def house_version(self, *_: Any) -> Rows:
-        return [(house.VERSION,)]
+        return [(own_schema.VERSION,)]
 
     def fence(self, *_: Any) -> Rows:
         data = self.server.data

@@ -21,8 +21,8 @@ from psycopg import sql
 from bluegreen.backups.proof import BackupProof
 from bluegreen.cli.order import before_steps
 from bluegreen.engine import guard as guard_module
+from bluegreen.engine.ask_status import look
 from bluegreen.engine.journal import TwinJournal
-from bluegreen.engine.look import look
 from bluegreen.engine.plan import refusal_error
 from bluegreen.engine.runner import Runner
 from bluegreen.engine.session import engage, engage_green
@@ -34,17 +34,15 @@ from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused
 from bluegreen.pointers.pointer import PointerFacts
-from bluegreen.postgres.channel import Channel
+from bluegreen.postgres.catalog.identity import identity_of
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.fence import read_fence
-from bluegreen.postgres.identity import identity_of
-from bluegreen.postgres.journal_table import read_records
-from bluegreen.postgres.published import PublishedTable
+from bluegreen.postgres.fence.fence import read_fence
+from bluegreen.postgres.journal.table import read_records
+from bluegreen.postgres.replication.publication import PublishedTable
+from bluegreen.postgres.replication.stream import Channel
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.hold import Hold
-from bluegreen.steps.move.arm import CreateCounterPublication, PublicationFacts
-from bluegreen.steps.move.plan_of_move import actions_of_move
 from bluegreen.steps.partitions.take_up import NewPartitions
 from bluegreen.steps.release.due import AwaitWindowEnd
 from bluegreen.steps.release.end import (
@@ -54,6 +52,8 @@ from bluegreen.steps.release.end import (
     TakeFinalBackup,
 )
 from bluegreen.steps.rollback import CheckWayBack, actions_of_rollback
+from bluegreen.steps.switchover.arm import CreateCounterPublication, PublicationFacts
+from bluegreen.steps.switchover.order import actions_of_move
 from bluegreen.steps.world import World as Handles
 from tests.kit.simulated import BACKUP, PLAYBOOK, TABLES, Pooler, World
 from tests.kit.simulated_actors import Actor, here
@@ -172,13 +172,13 @@ class Inline:
 
 def stand_in(patch: pytest.MonkeyPatch) -> None:
     """Put the stand-ins in place of threads, sleep, dump files and the command."""
-    for module in ("bluegreen.pointers.all_poolers", "bluegreen.postgres.fence_closer"):
+    for module in ("bluegreen.pointers.all_poolers", "bluegreen.postgres.fence.closer"):
         patch.setattr(f"{module}.ThreadPoolExecutor", Inline)
     patch.setattr("bluegreen.engine.guard.time", SimpleNamespace(sleep=_sleep))
-    arm = "bluegreen.steps.move.arm"
+    arm = "bluegreen.steps.switchover.arm"
     patch.setattr(f"{arm}.create_subscription", _subscribe)
     # What only looks for trouble, and says so, moves nothing.
-    patch.setattr("bluegreen.engine.look.look_round", lambda _: ())
+    patch.setattr("bluegreen.engine.ask_status.look_round", lambda _: ())
     patch.setattr("bluegreen.steps.rollback.CheckFit", CheckWayBack)
     # Which tables and columns travel is the catalogs' matter.
     patch.setattr(f"{arm}.CreateCounterPublication.observe", _read_publication)
@@ -186,9 +186,13 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
     for action in ("TakeUpPartitions", "TakeUpWaiting"):
         take_up = f"bluegreen.steps.partitions.take_up.{action}"
         patch.setattr(f"{take_up}.observe", lambda *_: NewPartitions(Side.BLUE))
-    patch.setattr("bluegreen.postgres.left_behind.read_left_behind", lambda *_: ())
-    patch.setattr("bluegreen.postgres.left_behind.count_rows", lambda *_: ())
-    patch.setattr("bluegreen.steps.move.traffic.hung_up_after", nullcontext_of)
+    patch.setattr(
+        "bluegreen.postgres.replication.left_behind.read_left_behind", lambda *_: ()
+    )
+    patch.setattr(
+        "bluegreen.postgres.replication.left_behind.count_rows", lambda *_: ()
+    )
+    patch.setattr("bluegreen.steps.switchover.traffic.hung_up_after", nullcontext_of)
     for module in ("due", "end"):
         patch.setattr(f"bluegreen.steps.release.{module}.find_fault", lambda _: "")
     patch.setattr("bluegreen.steps.release.end.take_backup", lambda *_, **__: PROOF)

@@ -12,8 +12,12 @@ from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied
-from bluegreen.postgres.channel import Channel, create_slot, create_subscription
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.replication.stream import (
+    Channel,
+    create_slot,
+    create_subscription,
+)
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 from tests.kit.databases import DatabasePair

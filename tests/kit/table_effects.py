@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from bluegreen.lint.effects import Lock
-from bluegreen.lint.ops import Name
+from bluegreen.lint.effects.effect import Lock
+from bluegreen.sql.ops import Name
 from tests.kit.databases import Database
 from tests.kit.wait import wait_until
 

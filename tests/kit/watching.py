@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bluegreen.engine.heart import await_heartbeat, write_heartbeat
-from bluegreen.engine.watchman import Watchman
-from bluegreen.steps.watches.every import look_round, scene_of
-from bluegreen.steps.watches.watch import Scene, Watched
+from bluegreen.engine.heartbeats import await_heartbeat, write_heartbeat
+from bluegreen.engine.monitoring import Watchman
+from bluegreen.steps.monitors.every import look_round, scene_of
+from bluegreen.steps.monitors.monitor import Scene, Watched
 from bluegreen.steps.world import World
 from tests.kit.databases import Database
 

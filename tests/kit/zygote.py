@@ -19,12 +19,12 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 _BEFOREHAND = (
-    "bluegreen.cli.opened",
+    "bluegreen.cli.context",
     "bluegreen.cli.order",
     "bluegreen.cli.run",
     "bluegreen.cli.rollback",
     "bluegreen.cli.status",
-    "bluegreen.engine.look",
+    "bluegreen.engine.ask_status",
     "bluegreen.engine.runner",
     "bluegreen.report.results",
     "bluegreen.report.teller",

@@ -49,7 +49,7 @@ class Bug:
     edits: tuple[Edit, ...]
 
 
-PAUSE = "steps/move/pause.py"
+PAUSE = "steps/switchover/pause.py"
 END_OF_PAUSE = "    return Committed(origin, marker, sequences, values)\n"
 WRITE_MARKER = "    marker = write_marker(ready.left)\n"
 AWAIT_MARKER = (
@@ -100,14 +100,14 @@ UNFENCE = """\
 
 OPEN_BLUE = """\
         except BluegreenError as error:
-            from bluegreen.postgres.fence import open_fence
+            from bluegreen.postgres.fence.fence import open_fence
 
             open_fence(world.on(self.movement.left))
             resume_all(world.pointers)
 """
 
 REVERSE_FIRST = """\
-    from bluegreen.postgres.channel import start_stream
+    from bluegreen.postgres.replication.stream import start_stream
 
     start_stream(ready.left, movement.counter_stream(world.name).name)
     stop_stream(
@@ -121,7 +121,7 @@ BUGS = (
         (f"{STALE}::test_no_session_commits_on_the_side_that_was_left[cutover]",),
         (
             Edit(
-                "postgres/fence_closer.py",
+                "postgres/fence/closer.py",
                 'self._closing.execute("CALL bluegreen.set_fence(true)")',
                 'self._closing.execute("SELECT 1")',
             ),
@@ -145,7 +145,7 @@ BUGS = (
         (f"{EVIDENCE}::test_what_is_committed_outlives_a_power_cut_of_green",),
         (
             Edit(
-                "postgres/house.py",
+                "postgres/journal/own_schema.py",
                 "set_config('synchronous_commit', 'on', true)",
                 "set_config('synchronous_commit', 'off', true)",
             ),
@@ -161,7 +161,7 @@ BUGS = (
         (f"{EVIDENCE}::test_the_way_back_outlives_a_power_cut_of_green",),
         (
             Edit(
-                "steps/move/way_back.py",
+                "steps/switchover/reverse_stream.py",
                 ORIGIN_ADVANCE,
                 SLOT_ADVANCE,
             ),
@@ -172,7 +172,7 @@ BUGS = (
         (f"{EVIDENCE}::test_what_is_committed_outlives_a_power_cut_of_green",),
         (
             Edit(
-                "postgres/house.py",
+                "postgres/journal/own_schema.py",
                 "    CALL bluegreen.set_fence(false);\n",
                 "",
             ),
@@ -196,7 +196,7 @@ BUGS = (
         (f"{EVIDENCE}::test_an_error_behind_the_commit_point_never_opens_blue",),
         (
             Edit(
-                "steps/move/traffic.py",
+                "steps/switchover/traffic.py",
                 "        except BluegreenError as error:\n",
                 OPEN_BLUE,
             ),

@@ -12,7 +12,7 @@ from bluegreen.model.history import Move, State
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied
 from bluegreen.pointers.pointer import PointerFacts
-from bluegreen.postgres.fence import FenceFacts
+from bluegreen.postgres.fence.fence import FenceFacts
 from bluegreen.steps.hold import OpenWindow, WindowFacts
 from bluegreen.steps.release.clocks import Clocks
 from bluegreen.steps.release.quarantine import AwaitQuarantine, QuarantineFacts

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bluegreen.postgres.partition_pattern import NoPattern, derive, ranges_of
+from bluegreen.postgres.schema.partition_pattern import NoPattern, derive, ranges_of
 
 DAY = "date"
 ZONED = "timestamp with time zone"

@@ -16,10 +16,10 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied
 from bluegreen.pointers.pointer import PointerFacts
-from bluegreen.postgres.channel import SlotFacts, SubscriptionFacts
-from bluegreen.postgres.clients import ClientSession
-from bluegreen.postgres.fence import FenceFacts
-from bluegreen.postgres.identity import Identity
+from bluegreen.postgres.catalog.clients import ClientSession
+from bluegreen.postgres.catalog.identity import Identity
+from bluegreen.postgres.fence.fence import FenceFacts
+from bluegreen.postgres.replication.stream import SlotFacts, SubscriptionFacts
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.release.due import AwaitWindowEnd, ReleaseFacts
 from bluegreen.steps.release.end import (

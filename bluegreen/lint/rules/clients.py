@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.effects import Rewrite
-from bluegreen.lint.ops import Kind, Op
+from bluegreen.lint.effects.effect import Rewrite
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.ops import Kind, Op
 
 
 def _drop_column(op: Op, state: State) -> str | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.expressions import is_null
-from bluegreen.lint.ops import Column, Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.safe_forms import default_after
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.expressions import is_null
+from bluegreen.sql.ops import Column, Kind, Op
 
 
 def _added(op: Op, state: State) -> Column | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.constraint_names import default_name
-from bluegreen.lint.ops import Constraint, Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.safe_forms import index_first, not_valid, prove_not_null
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.constraint_names import default_name
+from bluegreen.sql.ops import Constraint, Kind, Op
 
 
 def _added(op: Op, state: State, *kinds: str) -> Constraint | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.expressions import always_true
-from bluegreen.lint.ops import DATA, SCHEMA, Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.expressions import always_true
+from bluegreen.sql.ops import DATA, SCHEMA, Kind, Op
 
 
 def _mixed(op: Op, state: State) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.rule import Level, Rule, never, on
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.ops import Kind, Op
 
 _NO_EFFECT = "None: nothing of it reaches the server."
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from bluegreen.lint.ops import Column, Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.ops import Column, Kind, Op
 
 # NAMEDATALEN - 1: PostgreSQL cuts longer names without an error.
 LONGEST_NAME_BYTES = 63

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.rule import Level, Rule, SafeForm, on
 from bluegreen.lint.safe_forms import with_word
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.ops import Kind, Op
 
 _INDEX = r"create\s+(unique\s+)?index"
 # Corrupt concurrent builds were mended in 14.4.

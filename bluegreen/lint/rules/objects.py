@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.builtin_functions import CALM, VOLATILE
-from bluegreen.lint.expressions import columns
-from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.builtin_functions import CALM, VOLATILE
+from bluegreen.sql.expressions import columns
+from bluegreen.sql.ops import Kind, Op
 
 _OBJECTS = frozenset(
     {

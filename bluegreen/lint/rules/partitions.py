@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.rule import Level, Rule, SafeForm, on
 from bluegreen.lint.safe_forms import at_end
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.ops import Kind, Op
 
 
 def _attach(op: Op, state: State) -> str | None:

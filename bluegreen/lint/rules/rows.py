@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bluegreen.lint.ops import Kind, Op
 from bluegreen.lint.questions import Answer, Question, questions
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.ops import Kind, Op
 
 
 def _answers(op: Op, state: State) -> Iterator[tuple[Question, Answer]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from bluegreen.lint.effects import Lock
-from bluegreen.lint.ops import DATA, SCHEMA, Kind, Op
+from bluegreen.lint.effects.effect import Lock
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.safe_forms import timeout_first
-from bluegreen.lint.state import State
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.ops import DATA, SCHEMA, Kind, Op
 
 # Longer than this, and every query behind the waiting lock has noticed.
 LONGEST_LOCK_TIMEOUT_MS = 10_000

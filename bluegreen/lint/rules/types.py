@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.effects import Rewrite
-from bluegreen.lint.ops import Kind, Op, Type
+from bluegreen.lint.effects.effect import Rewrite
+from bluegreen.lint.effects.type_changes import casts
 from bluegreen.lint.rule import Level, Rule, on
-from bluegreen.lint.state import State
-from bluegreen.lint.type_changes import casts
+from bluegreen.lint.tracking.state import State
+from bluegreen.sql.ops import Kind, Op, Type
 
 _STAMPS = frozenset({"timestamp", "timestamptz"})
 

@@ -1,7 +1,7 @@
 """Partitions made ahead of time, on the side that does not serve first.
 
 Owns which partitions a side is to have. The pattern is in
-`postgres/partition_pattern.py`, the statements in `postgres/partitions.py`, what puts
+`postgres/schema/partition_pattern.py`, the statements in `postgres/schema/partitions.py`, what puts
 them into the stream in `take_up.py`.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
-from bluegreen.postgres.partition_pattern import NoPattern, ranges_of
-from bluegreen.postgres.partitions import (
+from bluegreen.postgres.schema.partition_pattern import NoPattern, ranges_of
+from bluegreen.postgres.schema.partitions import (
     Name,
     Parent,
     Partition,
@@ -27,12 +27,12 @@ from bluegreen.postgres.partitions import (
     zone_of,
 )
 from bluegreen.steps.action import Action, Result
-from bluegreen.steps.move.settle import SettleTraffic
 from bluegreen.steps.partitions.take_up import (
     AwaitPartitions,
     TakeUpPartitions,
     TakeUpWaiting,
 )
+from bluegreen.steps.switchover.recover import SettleTraffic
 from bluegreen.steps.world import World
 
 KEY = "partitions"

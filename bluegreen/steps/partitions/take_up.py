@@ -13,25 +13,25 @@ from datetime import timedelta
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
-from bluegreen.postgres.channel import (
+from bluegreen.postgres.fence.fence import create_fence, read_fence
+from bluegreen.postgres.quoting import quote_name
+from bluegreen.postgres.replication.publication import (
+    PublishedTable,
+    publish,
+    read_publication,
+    subscribed_tables,
+)
+from bluegreen.postgres.replication.resubscribe import take_up_new_tables
+from bluegreen.postgres.replication.stream import (
     Channel,
     SubscriptionFacts,
     create_subscription,
     drop_subscription,
     read_subscription,
 )
-from bluegreen.postgres.fence import create_fence, read_fence
-from bluegreen.postgres.partitions import Name, Parent, read_parents
-from bluegreen.postgres.published import (
-    PublishedTable,
-    publish,
-    read_publication,
-    subscribed_tables,
-)
-from bluegreen.postgres.quoting import quote_name
-from bluegreen.postgres.resubscribe import take_up_new_tables
+from bluegreen.postgres.schema.partitions import Name, Parent, read_parents
 from bluegreen.steps.action import Action, Result
-from bluegreen.steps.watches.drift import remember_also
+from bluegreen.steps.monitors.drift import remember_also
 from bluegreen.steps.world import World
 
 COPIED_WITHIN = timedelta(minutes=10)

@@ -19,13 +19,17 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused, Satisfied, Verdict
 from bluegreen.pointers.pointer import PointerFacts
-from bluegreen.postgres.belonging import read_stream_names
-from bluegreen.postgres.channel import Channel, SubscriptionFacts, read_subscription
-from bluegreen.postgres.clients import ClientSession, read_clients
-from bluegreen.postgres.fence import FenceFacts, read_fence
-from bluegreen.postgres.identity import Identity, read_identity
-from bluegreen.postgres.journal_table import server_time
-from bluegreen.postgres.streams import read_slots
+from bluegreen.postgres.catalog.clients import ClientSession, read_clients
+from bluegreen.postgres.catalog.identity import Identity, read_identity
+from bluegreen.postgres.catalog.slots import read_slots
+from bluegreen.postgres.fence.fence import FenceFacts, read_fence
+from bluegreen.postgres.journal.belonging import read_stream_names
+from bluegreen.postgres.journal.table import server_time
+from bluegreen.postgres.replication.stream import (
+    Channel,
+    SubscriptionFacts,
+    read_subscription,
+)
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.release.clocks import Clocks
 from bluegreen.steps.world import World

@@ -18,7 +18,12 @@ from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
-from bluegreen.postgres.channel import (
+from bluegreen.postgres.catalog.clients import ClientSession, read_clients
+from bluegreen.postgres.catalog.identity import read_identity
+from bluegreen.postgres.database import ServerGoneError
+from bluegreen.postgres.fence.fence import FenceFacts, drop_fence, read_fence
+from bluegreen.postgres.replication.publication import drop_publication
+from bluegreen.postgres.replication.stream import (
     Channel,
     SlotFacts,
     SubscriptionFacts,
@@ -27,11 +32,6 @@ from bluegreen.postgres.channel import (
     read_slot,
     read_subscription,
 )
-from bluegreen.postgres.clients import ClientSession, read_clients
-from bluegreen.postgres.database import ServerGoneError
-from bluegreen.postgres.fence import FenceFacts, drop_fence, read_fence
-from bluegreen.postgres.identity import read_identity
-from bluegreen.postgres.published import drop_publication
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.release.due import known_identities
 from bluegreen.steps.world import World

@@ -17,8 +17,8 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused, Satisfied, Verdict
 from bluegreen.pointers.pointer import PointerFacts
 from bluegreen.postgres.database import ServerGoneError
-from bluegreen.postgres.fence import FenceFacts, read_fence
-from bluegreen.postgres.journal_table import server_time
+from bluegreen.postgres.fence.fence import FenceFacts, read_fence
+from bluegreen.postgres.journal.table import server_time
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.release.clocks import Clocks
 from bluegreen.steps.world import World

@@ -1,6 +1,6 @@
 """Migration tools' own tables: their rows come to green once and travel no more.
 
-Owns this action; which tables these are is in `postgres/bookkeeping.py`.
+Owns this action; which tables these are is in `postgres/catalog/migration_tables.py`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from bluegreen.model.history import fold
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
-from bluegreen.postgres.bookkeeping import (
+from bluegreen.postgres.catalog.migration_tables import (
     BookkeepingTable,
     copy_bookkeeping,
     read_bookkeeping,
 )
-from bluegreen.postgres.relations import read_relations
+from bluegreen.postgres.catalog.relations import read_relations
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 

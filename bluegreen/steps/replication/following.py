@@ -13,9 +13,13 @@ from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
-from bluegreen.postgres.channel import Channel, SubscriptionFacts, read_subscription
-from bluegreen.postgres.copy_progress import CopyProgress, read_copy_progress
-from bluegreen.postgres.marker import await_low_lag, newest_marker_age_s
+from bluegreen.postgres.copy.progress import CopyProgress, read_copy_progress
+from bluegreen.postgres.replication.marker import await_low_lag, newest_marker_age_s
+from bluegreen.postgres.replication.stream import (
+    Channel,
+    SubscriptionFacts,
+    read_subscription,
+)
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 

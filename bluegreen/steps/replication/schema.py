@@ -1,7 +1,7 @@
 """Green's schema: tables before the rows, keys with them, all else after them.
 
 Owns these actions and their statistics at the end. The dump is in
-`postgres/schema_copy.py`.
+`postgres/schema/copy.py`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
-from bluegreen.postgres.channel import Channel, read_subscription
-from bluegreen.postgres.relations import Relation, read_relations
-from bluegreen.postgres.schema_copy import (
+from bluegreen.postgres.catalog.relations import Relation, read_relations
+from bluegreen.postgres.catalog.statistics import analyze, tables_never_analyzed
+from bluegreen.postgres.replication.stream import Channel, read_subscription
+from bluegreen.postgres.schema.copy import (
     copy_keys,
     copy_rest,
     copy_tables,
     missing_after_rows,
 )
-from bluegreen.postgres.statistics import analyze, tables_never_analyzed
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.replication.following import FollowBlue
 from bluegreen.steps.world import World

@@ -1,7 +1,7 @@
 """The stream from blue to green: identity, publication, slot, subscription.
 
 Owns these actions; waiting for what it carries is for `following.py`. The objects are
-handled in `postgres/channel.py` and `postgres/published.py`.
+handled in `postgres/replication/stream.py` and `postgres/replication/publication.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,26 @@ from typing import ClassVar
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
-from bluegreen.postgres.bookkeeping import names_of_bookkeeping
-from bluegreen.postgres.channel import (
+from bluegreen.postgres.catalog.migration_tables import names_of_bookkeeping
+from bluegreen.postgres.catalog.relations import (
+    Relation,
+    is_named,
+    read_relations,
+    tables_without_identity,
+)
+from bluegreen.postgres.replication.publication import (
+    PublishedTable,
+    choose_tables,
+    drop_publication,
+    publish,
+    read_publication,
+)
+from bluegreen.postgres.replication.replica_identity import (
+    set_identity_default,
+    set_identity_full,
+    set_identity_index,
+)
+from bluegreen.postgres.replication.stream import (
     Channel,
     SlotFacts,
     SubscriptionFacts,
@@ -24,24 +42,6 @@ from bluegreen.postgres.channel import (
     read_slot,
     read_subscription,
     start_stream,
-)
-from bluegreen.postgres.published import (
-    PublishedTable,
-    choose_tables,
-    drop_publication,
-    publish,
-    read_publication,
-)
-from bluegreen.postgres.relations import (
-    Relation,
-    is_named,
-    read_relations,
-    tables_without_identity,
-)
-from bluegreen.postgres.replica_identity import (
-    set_identity_default,
-    set_identity_full,
-    set_identity_index,
 )
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World

@@ -1,13 +1,13 @@
 """Materialized views on green: logical replication carries no rows for them.
 
 Owns the action that fills them; order and statement are in
-`postgres/materialized_views.py`.
+`postgres/catalog/materialized_views.py`.
 """
 
 from __future__ import annotations
 
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
-from bluegreen.postgres.materialized_views import refresh_views, unfilled_views
+from bluegreen.postgres.catalog.materialized_views import refresh_views, unfilled_views
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 

@@ -1,7 +1,7 @@
 """The proof that no row on green names a parent that is not there.
 
 Owns which foreign keys are looked at again; the anti-join is in
-`postgres/foreign_keys.py`.
+`postgres/catalog/foreign_keys.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bluegreen.model.progress import Progress
-from bluegreen.postgres.foreign_keys import orphans, read_foreign_keys, unproved
+from bluegreen.postgres.catalog.foreign_keys import orphans, read_foreign_keys, unproved
 from bluegreen.steps.validation.proof import Proof, differs
 from bluegreen.steps.world import World
 

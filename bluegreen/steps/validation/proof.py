@@ -21,12 +21,12 @@ from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
-from bluegreen.postgres.channel import Channel
-from bluegreen.postgres.journal_table import server_time
-from bluegreen.postgres.schema_compare import fingerprint
-from bluegreen.postgres.schema_items import read_items
-from bluegreen.postgres.table_plans import subscription_oid
-from bluegreen.postgres.witness import read_route, read_start, read_witness
+from bluegreen.postgres.compare.table_plans import subscription_oid
+from bluegreen.postgres.journal.table import server_time
+from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.witness import read_route, read_start, read_witness
+from bluegreen.postgres.schema.compare import fingerprint
+from bluegreen.postgres.schema.items import read_items
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 

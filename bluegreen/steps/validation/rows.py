@@ -1,6 +1,6 @@
 """The proof that every row of blue is on green, while blue takes writes.
 
-Owns running many tables at once; one table is compared by `postgres/row_compare.py`.
+Owns running many tables at once; one table is compared by `postgres/compare/rows.py`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from typing import Any, Literal
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
-from bluegreen.postgres.channel import Channel
-from bluegreen.postgres.checksum import TablePlan
-from bluegreen.postgres.mapping_triggers import read_given
-from bluegreen.postgres.pair import Courier, Pair
-from bluegreen.postgres.published import read_publication
-from bluegreen.postgres.row_compare import Comparer, TableResult
-from bluegreen.postgres.table_plans import read_plans, sent_only, subscription_oid
-from bluegreen.postgres.witness import read_witness
+from bluegreen.postgres.compare.checksum import TablePlan
+from bluegreen.postgres.compare.pair import Courier, Pair
+from bluegreen.postgres.compare.rows import Comparer, TableResult
+from bluegreen.postgres.compare.table_plans import (
+    read_plans,
+    sent_only,
+    subscription_oid,
+)
+from bluegreen.postgres.replication.publication import read_publication
+from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.witness import read_witness
+from bluegreen.postgres.schema.mapping_triggers import read_given
 from bluegreen.steps.validation.proof import Proof, differs
 from bluegreen.steps.world import World
 

@@ -1,6 +1,6 @@
 """The proof that green has everything that blue has, alike.
 
-Owns what a difference means; comparing is in `postgres/schema_compare.py`.
+Owns what a difference means; comparing is in `postgres/schema/compare.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 from bluegreen.model.record import Record
 from bluegreen.postgres.quoting import quote_name
-from bluegreen.postgres.schema_compare import compare_schemas
-from bluegreen.steps.mitigation.told import kept_back, shells
+from bluegreen.postgres.schema.compare import compare_schemas
+from bluegreen.steps.schema_change.journal_queries import kept_back, shells
 from bluegreen.steps.validation.proof import Proof, differs
 from bluegreen.steps.world import World
 

@@ -13,12 +13,12 @@ from bluegreen.model.errors import BluegreenError, WayBackRefused
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
-from bluegreen.postgres.channel import Channel
-from bluegreen.postgres.mapping_triggers import read_given
-from bluegreen.postgres.published import read_publication
-from bluegreen.postgres.row_compare import TableResult
-from bluegreen.postgres.table_plans import read_plans, sent_only
-from bluegreen.postgres.witness import Witness, read_witness
+from bluegreen.postgres.compare.rows import TableResult
+from bluegreen.postgres.compare.table_plans import read_plans, sent_only
+from bluegreen.postgres.replication.publication import read_publication
+from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.witness import Witness, read_witness
+from bluegreen.postgres.schema.mapping_triggers import read_given
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.validation.rows import CompareRows
 from bluegreen.steps.world import World

@@ -16,7 +16,7 @@ from bluegreen.backups.pg_dump import (
 from bluegreen.backups.proof import BackupProof
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
-from bluegreen.postgres.exported_snapshot import Snapshot
+from bluegreen.postgres.copy.exported_snapshot import Snapshot
 
 LISTING = """;
 ; Archive created at 2024-01-01

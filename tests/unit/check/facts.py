@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from bluegreen.model.side import Side
-from bluegreen.postgres.collations import Collation
-from bluegreen.postgres.identity import Identity
-from bluegreen.postgres.relations import Column, Relation, UniqueIndex
-from bluegreen.postgres.roles import Rights
-from bluegreen.postgres.server_facts import ServerFacts
-from bluegreen.postgres.settings import Settings
+from bluegreen.postgres.catalog.collations import Collation
+from bluegreen.postgres.catalog.identity import Identity
+from bluegreen.postgres.catalog.relations import Column, Relation, UniqueIndex
+from bluegreen.postgres.catalog.roles import Rights
+from bluegreen.postgres.catalog.server_facts import ServerFacts
+from bluegreen.postgres.catalog.settings import Settings
 
 TEXTS: dict[str, str | None] = {
     "wal_level": "logical",

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from bluegreen.model.side import Side
-from bluegreen.postgres.durability import SAFE, Unsafe, as_bool, unsafe_of
-from bluegreen.postgres.roles import RoleSetting
-from bluegreen.steps.watches.gate import AGAINST_A_ROLLBACK
-from bluegreen.steps.watches.limits import Limits
-from bluegreen.steps.watches.settings import SettingsFacts, WatchSettings
-from bluegreen.steps.watches.watch import Standing, Stops
+from bluegreen.postgres.catalog.durability import SAFE, Unsafe, as_bool, unsafe_of
+from bluegreen.postgres.catalog.roles import RoleSetting
+from bluegreen.steps.monitors.gate import AGAINST_A_ROLLBACK
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.monitors.monitor import Standing, Stops
+from bluegreen.steps.monitors.settings import SettingsFacts, WatchSettings
 
 B, G = Side.BLUE, Side.GREEN
 

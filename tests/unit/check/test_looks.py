@@ -11,27 +11,27 @@ from typing import Any
 import pytest
 
 from bluegreen.model.side import Side
-from bluegreen.postgres.activity import (
+from bluegreen.postgres.catalog.activity import (
     Clients,
     OpenTransaction,
     PreparedTransaction,
 )
-from bluegreen.postgres.collations import Collation
-from bluegreen.postgres.contents import ApplyTrigger, Constraint, Contents
-from bluegreen.postgres.durability import Unsafe
-from bluegreen.postgres.extensions import Extensions, Offer
-from bluegreen.postgres.partitions import PartitionsEnd
-from bluegreen.postgres.relations import Column, UniqueIndex
-from bluegreen.postgres.roles import Rights, Role, RoleSetting
-from bluegreen.postgres.sequence_ranges import SequenceRange
-from bluegreen.postgres.streams import Slot, Streams, Subscription
-from bluegreen.steps import looks
-from bluegreen.steps.looks import look_at_servers
-from bluegreen.steps.looks.intent import Intent, listed
+from bluegreen.postgres.catalog.collations import Collation
+from bluegreen.postgres.catalog.contents import ApplyTrigger, Constraint, Contents
+from bluegreen.postgres.catalog.durability import Unsafe
+from bluegreen.postgres.catalog.extensions import Extensions, Offer
+from bluegreen.postgres.catalog.relations import Column, UniqueIndex
+from bluegreen.postgres.catalog.roles import Rights, Role, RoleSetting
+from bluegreen.postgres.catalog.slots import Slot, Streams, Subscription
+from bluegreen.postgres.replication.sequence_ranges import SequenceRange
+from bluegreen.postgres.schema.partitions import PartitionsEnd
+from bluegreen.steps import preflight
+from bluegreen.steps.preflight import look_at_servers
+from bluegreen.steps.preflight.intent import Intent, listed
 from tests.unit.check.facts import KEY, clean, set_up, settings, table
 
 INTENT = Intent("shop")
-LOOKS = Path(looks.__file__).parent
+LOOKS = Path(preflight.__file__).parent
 PAGE = LOOKS.parents[2] / "docs" / "steps" / "check.md"
 POOR = Rights("bg", create_in_public=True)
 APP = Role("app", used=True)

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from bluegreen.postgres.quoting import quote_name, quote_value
-from bluegreen.postgres.relations import (
+from bluegreen.postgres.catalog.relations import (
     Column,
     UniqueIndex,
     is_named,
     tables_without_identity,
 )
-from bluegreen.postgres.settings import Settings
+from bluegreen.postgres.catalog.settings import Settings
+from bluegreen.postgres.quoting import quote_name, quote_value
 from tests.unit.check.facts import KEY, table
 
 CODE = UniqueIndex("code", ("code",), primary=False, usable=True, chosen=False)

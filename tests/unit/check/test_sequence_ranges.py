@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
+from bluegreen.compat.rollback_fit import Fits, Fitting, Stream, mends, say_fit
 from bluegreen.model.side import Side
-from bluegreen.postgres.fitting_verdict import Fits, Fitting, Stream, mends, say_fit
-from bluegreen.postgres.sequence_ranges import (
+from bluegreen.postgres.replication.sequence_ranges import (
     SequenceRange,
     Tightness,
     compare_ranges,
 )
-from bluegreen.steps.fit import CheckFit
-from bluegreen.steps.watches.gate import AGAINST_A_ROLLBACK
-from bluegreen.steps.watches.limits import Limits
-from bluegreen.steps.watches.sequences import SequenceFacts, WatchSequences
-from bluegreen.steps.watches.watch import Standing, Stops
+from bluegreen.steps.compatibility.rollback_fit import CheckFit
+from bluegreen.steps.monitors.gate import AGAINST_A_ROLLBACK
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.monitors.monitor import Standing, Stops
+from bluegreen.steps.monitors.sequences import SequenceFacts, WatchSequences
 
 MAX = 2**63 - 1
 OUT, NEAR, NARROW = Tightness.OUT, Tightness.NEAR, Tightness.NARROW

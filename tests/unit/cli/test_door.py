@@ -14,7 +14,7 @@ import typer
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from bluegreen.cli.door import bug_report, redact, reported
+from bluegreen.cli.exit import bug_report, redact, reported
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.secret import Secret
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bluegreen.lint.compat.catalog import (
+from bluegreen.compat.catalog import (
     Catalog,
     Column,
     Index,
@@ -14,8 +14,8 @@ from bluegreen.lint.compat.catalog import (
     Published,
     Relation,
 )
-from bluegreen.lint.compat.channel import Channel
-from bluegreen.lint.compat.verdict import Direction
+from bluegreen.compat.stream import Channel
+from bluegreen.compat.verdict import Direction
 
 ORDERS: Name = ("shop", "Order Lines")
 KEY = Index("orders_pkey", ("id",), unique=True, primary=True)

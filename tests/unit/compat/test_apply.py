@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bluegreen.lint.compat.apply import ByKey, Skips, Stops, WholeRow, Writes, fate
-from bluegreen.lint.compat.catalog import Catalog, Index, Published, Role
+from bluegreen.compat.catalog import Catalog, Index, Published, Role
+from bluegreen.compat.rules.apply import ByKey, Skips, Stops, WholeRow, Writes, fate
 from tests.unit.compat.pictures import KEY, ORDERS, catalog, channel, column, table
 
 ID, NOTE = column("id"), column("note", "text")

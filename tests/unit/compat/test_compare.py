@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.lint.compat.same import Pair
-from bluegreen.postgres.compat_compare import differing_rows
+from bluegreen.compat.probe.compare import differing_rows
+from bluegreen.compat.rules.same import Pair
 from tests.unit.compat.pictures import ORDERS
 
 PLAIN = Pair("text", "text")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.lint.compat.gate import rule, stops
-from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
+from bluegreen.compat.gate import rule, stops
+from bluegreen.compat.verdict import Answer, Direction, Verdict
 
 FORWARD, REVERSE = Direction.FORWARD, Direction.REVERSE
 

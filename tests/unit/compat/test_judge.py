@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.lint.compat.catalog import Catalog, Constraint, Trigger
-from bluegreen.lint.compat.judge import judge
-from bluegreen.lint.compat.rules import RULES
-from bluegreen.lint.compat.seen import Change, Difference, Harm, Refused, Seen, Stopped
-from bluegreen.lint.compat.verdict import Answer, Direction, worst
+from bluegreen.compat.catalog import Catalog, Constraint, Trigger
+from bluegreen.compat.rules.analyse import judge
+from bluegreen.compat.rules.rule import RULES
+from bluegreen.compat.seen import Change, Difference, Harm, Refused, Seen, Stopped
+from bluegreen.compat.verdict import Answer, Direction, worst
 from tests.unit.compat.pictures import (
     KEY,
     ORDERS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.lint.compat.same import Pair, same
+from bluegreen.compat.rules.same import Pair, same
 
 TS, TZ = "timestamp without time zone", "timestamp with time zone"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bluegreen.lint.compat.catalog import Catalog, Constraint, Type
-from bluegreen.lint.compat.channel import Channel
-from bluegreen.lint.compat.judge import judge
-from bluegreen.lint.compat.predicates import predicates, settle, settle_zones
-from bluegreen.lint.compat.statements import check_of_column
-from bluegreen.lint.compat.verdict import Answer, Direction, worst
+from bluegreen.compat.catalog import Catalog, Constraint, Type
+from bluegreen.compat.rules.analyse import judge
+from bluegreen.compat.rules.predicates import predicates, settle, settle_zones
+from bluegreen.compat.stream import Channel
+from bluegreen.compat.text.statements import check_of_column
+from bluegreen.compat.verdict import Answer, Direction, worst
 from tests.unit.compat.pictures import ORDERS, catalog, channel, column, table
 
 ID = column("id", not_null=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.lint.compat.publication_text import first_major
-from bluegreen.lint.compat.statements import one_transaction, read_statements
+from bluegreen.compat.text.publication import first_major
+from bluegreen.compat.text.statements import one_transaction, read_statements
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bluegreen.lint.compat.catalog import Catalog, Trigger
-from bluegreen.lint.compat.conditions import conditions
-from bluegreen.lint.compat.judge import judge
-from bluegreen.lint.compat.predicates import Predicate, predicates, settle
-from bluegreen.lint.compat.trees import judge_trees
-from bluegreen.lint.compat.verdict import Answer, Direction, worst
+from bluegreen.compat.catalog import Catalog, Trigger
+from bluegreen.compat.rules.analyse import judge
+from bluegreen.compat.rules.conditions import conditions
+from bluegreen.compat.rules.predicates import Predicate, predicates, settle
+from bluegreen.compat.text.trees import judge_trees
+from bluegreen.compat.verdict import Answer, Direction, worst
 from tests.unit.compat.pictures import ORDERS, catalog, channel, column, table
 
 ID, NOTE = column("id", not_null=True), column("note", "text")

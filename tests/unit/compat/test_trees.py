@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.lint.compat.trees import judge_trees
-from bluegreen.lint.compat.verdict import Answer, Direction, worst
+from bluegreen.compat.text.trees import judge_trees
+from bluegreen.compat.verdict import Answer, Direction, worst
 
 ALL = "create publication p for all tables"
 

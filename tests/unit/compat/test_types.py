@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.lint.compat.catalog import Catalog, Column, Type
-from bluegreen.lint.compat.types import carry
-from bluegreen.lint.compat.verdict import Answer
+from bluegreen.compat.catalog import Catalog, Column, Type
+from bluegreen.compat.rules.types import carry
+from bluegreen.compat.verdict import Answer
 
 PLAIN = Catalog(16)
 FULL = {"varchar": "character varying", "char": "character", "int": "integer"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.lint.compat.waits import Known, Wait, waits
+from bluegreen.compat.text.waits import Known, Wait, waits
 
 ADD_AGE = "ALTER TABLE app.t ADD COLUMN age int NOT NULL DEFAULT 0"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.lint.compat.zones import same_zone
+from bluegreen.compat.zones import same_zone
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from bluegreen.model.errors import TrafficUnknownError
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.postgres.fence import FenceFacts
+from bluegreen.postgres.fence.fence import FenceFacts
 
 T = datetime(2026, 5, 4, 1, 2, 3, tzinfo=UTC)
 BLUE = SideStatus(Side.BLUE, "b", tables=3, fence="open")

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bluegreen.lint.compat.catalog import Column, Trigger
-from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
-from bluegreen.steps.judging.derived import is_settled
+from bluegreen.compat.catalog import Column, Trigger
+from bluegreen.compat.derived import is_settled
+from bluegreen.compat.verdict import Answer, Direction, Verdict
 from tests.unit.compat.pictures import catalog, column, table
 
 ID = column("id", not_null=True)

@@ -6,19 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from bluegreen.compat.probe.rollback_fit import steady
+from bluegreen.compat.rollback_fit import Fits, Fitting, Loss, Misfit, Stream, say_fit
+from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.engine.plan import refusal_error
-from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model.verdict import Refused, Satisfied
-from bluegreen.postgres.fitting import steady
-from bluegreen.postgres.fitting_verdict import (
-    Fits,
-    Fitting,
-    Loss,
-    Misfit,
-    Stream,
-    say_fit,
-)
-from bluegreen.steps.fit import CheckFit
+from bluegreen.steps.compatibility.rollback_fit import CheckFit
 
 RUNS = Stream(present=True, enabled=True, runs=True, behind_bytes=100, errors=0)
 DOWN = replace(RUNS, runs=False, behind_bytes=3000, errors=4)

@@ -6,17 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.lint.compat.gate import rule
+from bluegreen.compat.gate import rule
+from bluegreen.report.compat_result import JudgeResult
+from bluegreen.report.compat_text import judgement_text
 from bluegreen.report.json_result import as_json
-from bluegreen.report.judge_result import JudgeResult
-from bluegreen.report.judgement import judgement_text
-from bluegreen.steps.judge import Judge, rule_by_text
-from bluegreen.steps.judging.rows import rows_of
-from bluegreen.steps.judging.texts import (
-    judge_texts,
-    read_texts,
-    with_full_names,
-)
+from bluegreen.steps.compat import Judge, rule_by_text
+from bluegreen.steps.compatibility.rows import rows_of
+from bluegreen.steps.compatibility.texts import judge_texts, read_texts, with_full_names
 
 FILE = """ALTER TABLE orders ALTER qty TYPE bigint;
 UPDATE orders SET qty = 1;

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from bluegreen.steps.compat import Judge, JudgeFirst
+from bluegreen.steps.compatibility.order import judge_of, with_judge
 from bluegreen.steps.contract import Step
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.hold import Hold
-from bluegreen.steps.judge import Judge, JudgeFirst
-from bluegreen.steps.judging.order import judge_of, with_judge
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.validate import Validate

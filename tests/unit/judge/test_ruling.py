@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from bluegreen.compat.gate import Ruling, rule
+from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.engine.plan import refusal_error
-from bluegreen.lint.compat.gate import Ruling, rule
-from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model.verdict import Refused, Satisfied
-from bluegreen.steps.judging.rows import progress_of, row_of, rows_of
-from bluegreen.steps.judging.ruling import judged
-from bluegreen.steps.judging.texts import Texts
+from bluegreen.steps.compatibility.rows import progress_of, row_of, rows_of
+from bluegreen.steps.compatibility.ruling import judged
+from bluegreen.steps.compatibility.texts import Texts
 
 SILENT = Verdict(
     Answer.SILENT,

@@ -7,11 +7,11 @@ from functools import lru_cache
 
 from bluegreen.lint.config import Config
 from bluegreen.lint.engine import Report, check
-from bluegreen.lint.knowledge import Knowledge
 from bluegreen.lint.questions import Answer
 from bluegreen.lint.rule import Rule
-from bluegreen.lint.source import Source, read
-from bluegreen.lint.track import know
+from bluegreen.lint.tracking.track import know
+from bluegreen.sql.knowledge import Knowledge
+from bluegreen.sql.source import Source, read
 
 QUIET = {"lock_timeout": "2s", "statement_timeout": "5s"}
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.lint import track
-from bluegreen.lint.effects import Lock
-from bluegreen.lint.knowledge import Knowledge
-from bluegreen.lint.reading import ops
-from bluegreen.lint.source import read
-from bluegreen.lint.state import State, Versions
+from bluegreen.lint.effects.effect import Lock
+from bluegreen.lint.tracking import track
+from bluegreen.lint.tracking.state import State, Versions
+from bluegreen.sql.knowledge import Knowledge
+from bluegreen.sql.reading.statements import ops
+from bluegreen.sql.source import read
 from tests.unit.lint.kit import known
 
 FOLDER = Path(__file__).parents[2] / "cases" / "lint"

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from bluegreen.lint.config import Config
 from bluegreen.lint.engine import check
-from bluegreen.lint.mend import mended
+from bluegreen.lint.fix import mended
 from bluegreen.lint.registry import RULES
-from bluegreen.lint.source import read
 from bluegreen.report import lint_github, lint_json, lint_junit, lint_sarif, lint_text
+from bluegreen.sql.source import read
 from tests.kit.sampling import get_seed
 
 COUNT = int(os.environ.get("BLUEGREEN_FUZZ", "300"))

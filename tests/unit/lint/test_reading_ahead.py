@@ -12,7 +12,7 @@ import pytest
 
 from bluegreen.lint.engine import check
 from bluegreen.lint.reading_ahead import read_all
-from bluegreen.lint.source import read
+from bluegreen.sql.source import read
 from tests.kit.cli import call
 
 FILES = {

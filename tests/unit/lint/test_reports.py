@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from bluegreen.cli.lint import lint as verb
 from bluegreen.lint.engine import Report
-from bluegreen.lint.mend import mended
+from bluegreen.lint.fix import mended
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.report import lint_github, lint_json, lint_junit, lint_sarif, lint_text
 from tests.unit.lint.kit import lint

@@ -9,7 +9,7 @@ import pytest
 from bluegreen.lint.pages import pages
 from bluegreen.lint.registry import RULES, SUBJECTS
 from bluegreen.lint.rule import Rule
-from bluegreen.lint.source import read
+from bluegreen.sql.source import read
 from tests.unit.lint.kit import example, files
 
 DOCS = Path(__file__).parents[3] / "docs" / "lint"

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bluegreen.lint.reading_ahead import read_all
-from bluegreen.lint.source import read
+from bluegreen.sql.source import read
 
 
 def test_lines_and_columns_count_characters() -> None:
@@ -102,7 +102,7 @@ def test_the_node_is_the_same_statement() -> None:
 
 def test_the_classes_of_nodes_are_not_loaded_before_they_are_used() -> None:
     program = (
-        "import sys, bluegreen.lint.engine as engine, bluegreen.lint.source as source\n"
+        "import sys, bluegreen.lint.engine as engine, bluegreen.sql.source as source\n"
         "engine.check([source.read('x', 'DROP TABLE a')])\n"
         "print(type(sys.modules['pglast.ast']).__name__)"
     )

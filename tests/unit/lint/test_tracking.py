@@ -7,10 +7,10 @@ import pytest
 
 from bluegreen.lint.config import Config
 from bluegreen.lint.engine import check
-from bluegreen.lint.ops import Name
 from bluegreen.lint.rule import Level
-from bluegreen.lint.source import read
 from bluegreen.lint.strategy import Strategy
+from bluegreen.sql.ops import Name
+from bluegreen.sql.source import read
 from tests.unit.lint.kit import QUIET, fired, known, lint, lint_whole
 
 MADE = "CREATE TABLE fresh (id int PRIMARY KEY, a text);\n-- file: 2.sql\n"

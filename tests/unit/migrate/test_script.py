@@ -19,9 +19,9 @@ from bluegreen.migrators.script import (
 )
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.record import Kind, Record
-from bluegreen.postgres.applied import AppliedRow
-from bluegreen.postgres.locks import taken_since
-from bluegreen.steps.mitigation.stream import stopped_by
+from bluegreen.postgres.catalog.locks import taken_since
+from bluegreen.postgres.schema.applied import AppliedRow
+from bluegreen.steps.schema_change.stream import stopped_by
 
 
 def script(tmp_path: Path, text: str) -> Script:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from bluegreen.lint.one_expression import read_expression
-from bluegreen.steps.mitigation.rules import ColumnRule, rules_by_table
+from bluegreen.sql.one_expression import read_expression
+from bluegreen.steps.schema_change.rules import ColumnRule, rules_by_table
 
 
 @pytest.mark.parametrize(

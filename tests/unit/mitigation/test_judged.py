@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.lint.compat.verdict import Answer, Direction, Verdict
-from bluegreen.steps.judge import Judge, rule_by_text
+from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.steps.compat import Judge, rule_by_text
 
 
 def verdict(rule: str, where: str, answer: Answer = Answer.SILENT) -> Verdict:

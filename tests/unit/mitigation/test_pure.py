@@ -10,21 +10,25 @@ import pytest
 
 from bluegreen.migrators.forecast import Forecast, forecast
 from bluegreen.model.record import Kind, Record
-from bluegreen.postgres.expansion import expansions
-from bluegreen.postgres.expansion_catalog import Catalog
-from bluegreen.postgres.published import PublishedTable, choose_tables, obstacles
-from bluegreen.postgres.relations import Column, Relation, UniqueIndex
-from bluegreen.steps.mitigation.contract import Deferred, deferred
-from bluegreen.steps.mitigation.identity import OURS, Pin, pins
-from bluegreen.steps.mitigation.leave_out import narrowed, resolved
-from bluegreen.steps.mitigation.stream import stopped_by
-from bluegreen.steps.mitigation.told import (
+from bluegreen.postgres.catalog.relations import Column, Relation, UniqueIndex
+from bluegreen.postgres.replication.publication import (
+    PublishedTable,
+    choose_tables,
+    obstacles,
+)
+from bluegreen.postgres.schema.expansion import expansions
+from bluegreen.postgres.schema.expansion_catalog import Catalog
+from bluegreen.steps.schema_change.contract import Deferred, deferred
+from bluegreen.steps.schema_change.exclude_columns import narrowed, resolved
+from bluegreen.steps.schema_change.identity import OURS, Pin, pins
+from bluegreen.steps.schema_change.journal_queries import (
     ended_well,
     expansions_told,
     heads_of,
     kept_back,
     shells,
 )
+from bluegreen.steps.schema_change.stream import stopped_by
 
 
 def index(*columns: str, name: str = "t_pkey", **words: Any) -> UniqueIndex:

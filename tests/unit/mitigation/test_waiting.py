@@ -7,19 +7,14 @@ from typing import Any
 
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.verdict import Needed, Refused, Satisfied
-from bluegreen.postgres.relations import Column, Relation, UniqueIndex
-from bluegreen.steps.mitigation.contract import (
+from bluegreen.postgres.catalog.relations import Column, Relation, UniqueIndex
+from bluegreen.steps.schema_change.contract import (
     DeferContract,
     DeferFacts,
     Deferred,
     deferred,
 )
-from bluegreen.steps.mitigation.waiting import (
-    Asking,
-    Waiting,
-    remembered,
-    unlisted,
-)
+from bluegreen.steps.schema_change.deferral import Asking, Waiting, remembered, unlisted
 
 REASONS = {"1.sql": {2: "a of t is called b on green"}}
 WAITING = Waiting(

@@ -9,12 +9,12 @@ import pytest
 
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.side import Side
-from bluegreen.pointers.pgbouncer import PgBouncer
-from bluegreen.pointers.pgbouncer_address import Address
-from bluegreen.pointers.pgbouncer_check import Survey, pooler_findings
-from bluegreen.pointers.pgbouncer_console import quoted
-from bluegreen.pointers.pgbouncer_file import ConfigFile
-from bluegreen.pointers.pgbouncer_holders import in_use, logging_in, name_holders
+from bluegreen.pointers.pgbouncer.address import Address
+from bluegreen.pointers.pgbouncer.check import Survey, pooler_findings
+from bluegreen.pointers.pgbouncer.console import quoted
+from bluegreen.pointers.pgbouncer.file import ConfigFile
+from bluegreen.pointers.pgbouncer.holders import in_use, logging_in, name_holders
+from bluegreen.pointers.pgbouncer.pointer import PgBouncer
 
 BLUE = Address("10.0.0.5", 5432, "shop")
 GREEN = Address("10.0.0.6", 5432, "shop")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bluegreen.model.errors import ServerRefused
-from bluegreen.pointers.pgbouncer_file import ConfigFile
+from bluegreen.pointers.pgbouncer.file import ConfigFile
 
 
 @pytest.fixture

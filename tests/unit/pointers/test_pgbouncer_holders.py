@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bluegreen.pointers.pgbouncer_holders import younger_moves
+from bluegreen.pointers.pgbouncer.holders import younger_moves
 from bluegreen.pointers.simple_query import Row
 
 OURS = {"bluegreen move db1 7", "bluegreen move db1 8"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluegreen.pointers.pgbouncer_ini import (
+from bluegreen.pointers.pgbouncer.ini import (
     IniError,
     change_entry,
     change_pairs,

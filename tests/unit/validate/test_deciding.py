@@ -10,28 +10,28 @@ from hypothesis import strategies as st
 
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.postgres import row_compare
-from bluegreen.postgres.checksum import (
+from bluegreen.postgres.catalog.foreign_keys import ForeignKey, unproved
+from bluegreen.postgres.catalog.relations import Relation, UniqueIndex
+from bluegreen.postgres.compare import rows as row_compare
+from bluegreen.postgres.compare.checksum import (
     ColumnType,
     SharedColumn,
     TablePlan,
     bucket_query,
     canonical,
 )
-from bluegreen.postgres.foreign_keys import ForeignKey, unproved
-from bluegreen.postgres.published import PublishedTable
-from bluegreen.postgres.relations import Relation, UniqueIndex
-from bluegreen.postgres.row_compare import describe, differing, portions
-from bluegreen.postgres.schema_compare import compare_items, fingerprint
-from bluegreen.postgres.schema_items import Item
-from bluegreen.postgres.settling import (
+from bluegreen.postgres.compare.live_differences import (
     MOVING_ROUNDS,
     STEADY_ROUNDS,
     Look,
     Weighed,
     weigh,
 )
-from bluegreen.postgres.table_plans import plan_tables, sent_only
+from bluegreen.postgres.compare.rows import describe, differing, portions
+from bluegreen.postgres.compare.table_plans import plan_tables, sent_only
+from bluegreen.postgres.replication.publication import PublishedTable
+from bluegreen.postgres.schema.compare import compare_items, fingerprint
+from bluegreen.postgres.schema.items import Item
 from bluegreen.steps.validation.command import last_lines
 from bluegreen.steps.validation.schema import given_to_blue
 

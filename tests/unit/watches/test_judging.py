@@ -13,31 +13,23 @@ from bluegreen.model.history import State
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Refused, Satisfied
-from bluegreen.postgres.activity import OpenTransaction, PreparedTransaction
-from bluegreen.postgres.apply_health import ApplyHealth
-from bluegreen.postgres.channel import SlotFacts
-from bluegreen.postgres.heartbeat import Beats
-from bluegreen.postgres.kept_wal import KeptWal
-from bluegreen.postgres.schema_items import Item
-from bluegreen.postgres.schema_prints import changes, prints_of
-from bluegreen.postgres.server_life import ServerLife
-from bluegreen.postgres.streams import Slot
-from bluegreen.steps.watches.drift import DriftFacts, WatchDrift
-from bluegreen.steps.watches.every import WATCHES, scene_of, worst_first
-from bluegreen.steps.watches.foreign_slots import ForeignFacts, WatchForeignSlots
-from bluegreen.steps.watches.gate import (
-    GateFacts,
-    PassWatches,
-    refusal,
-    stop_of_run,
-)
-from bluegreen.steps.watches.heartbeats import WatchHeartbeats, is_fresh
-from bluegreen.steps.watches.kept_wal import WalFacts, WatchKeptWal, time_left_s
-from bluegreen.steps.watches.limits import Limits
-from bluegreen.steps.watches.servers import LifeFacts, WatchServers, remembered
-from bluegreen.steps.watches.stream import StreamFacts, WatchStream
-from bluegreen.steps.watches.transactions import TransactionFacts, WatchTransactions
-from bluegreen.steps.watches.watch import (
+from bluegreen.postgres.catalog.activity import OpenTransaction, PreparedTransaction
+from bluegreen.postgres.catalog.server_life import ServerLife
+from bluegreen.postgres.catalog.slots import Slot
+from bluegreen.postgres.replication.apply_health import ApplyHealth
+from bluegreen.postgres.replication.heartbeat import Beats
+from bluegreen.postgres.replication.kept_wal import KeptWal
+from bluegreen.postgres.replication.stream import SlotFacts
+from bluegreen.postgres.schema.fingerprint import changes, prints_of
+from bluegreen.postgres.schema.items import Item
+from bluegreen.steps.monitors.drift import DriftFacts, WatchDrift
+from bluegreen.steps.monitors.every import WATCHES, scene_of, worst_first
+from bluegreen.steps.monitors.foreign_slots import ForeignFacts, WatchForeignSlots
+from bluegreen.steps.monitors.gate import GateFacts, PassWatches, refusal, stop_of_run
+from bluegreen.steps.monitors.heartbeats import WatchHeartbeats, is_fresh
+from bluegreen.steps.monitors.kept_wal import WalFacts, WatchKeptWal, time_left_s
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.monitors.monitor import (
     Scene,
     Standing,
     Stops,
@@ -45,6 +37,9 @@ from bluegreen.steps.watches.watch import (
     Watched,
     look_through,
 )
+from bluegreen.steps.monitors.servers import LifeFacts, WatchServers, remembered
+from bluegreen.steps.monitors.stream import StreamFacts, WatchStream
+from bluegreen.steps.monitors.transactions import TransactionFacts, WatchTransactions
 from bluegreen.steps.world import World
 
 T = datetime(2026, 5, 4, tzinfo=UTC)

@@ -13,7 +13,7 @@ from bluegreen.model.side import Side
 from bluegreen.report.lines import line_of
 from bluegreen.report.prometheus import exposition
 from bluegreen.report.text import text_of
-from bluegreen.steps.watches.watch import Figure, Standing, Stops, Watched
+from bluegreen.steps.monitors.monitor import Figure, Standing, Stops, Watched
 from tests.kit.exposition import read
 
 ODD_NAME = 'a "quoted" \\back\\ slash\nand a line'

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from bluegreen.engine.abandon import SideTold, serving_of
+from bluegreen.engine.drop_slot import SideTold, serving_of
 from bluegreen.engine.runner import Runner
 from bluegreen.model.errors import StepError, TrafficUnknownError
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Satisfied
-from bluegreen.postgres.fence import FenceFacts
+from bluegreen.postgres.fence.fence import FenceFacts
 from tests.kit.small_steps import Script, Told, quiet_world
 from tests.unit.watches.test_judging import T
 

@@ -1,0 +1,157 @@
+"""The verb `judge`: whether rows keep flowing both ways across a schema change.
+
+Owns the words of the call and which tiers they allow. Judging is for `lint/compat`,
+what a run does with it for `steps/compat.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bluegreen.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bluegreen.compat.verdict import Verdict
+    from bluegreen.report.compat_result import JudgeResult
+    from bluegreen.steps.compat import Judge
+    from bluegreen.steps.compatibility.texts import Texts
+    from bluegreen.steps.world import World
+
+EXAMPLE = (
+    "Examples: bluegreen judge shop.yml"
+    "; bluegreen judge --files 'migrations/*.sql'"
+    "; bluegreen judge --blue 'host=10.0.0.5 dbname=shop' --green 'host=10.0.0.6"
+    " dbname=shop'"
+)
+
+
+def judge(
+    playbook: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PLAYBOOK]", help="The playbook, a YAML file."),
+    ] = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Option(help="Migration files or a pattern, where there is no playbook."),
+    ] = None,
+    blue: Annotated[
+        str | None, typer.Option(help="Blue's DSN, where there is no playbook.")
+    ] = None,
+    green: Annotated[
+        str | None, typer.Option(help="Green's DSN; it has the new schema.")
+    ] = None,
+    json_: AsJson = False,
+) -> int:
+    """Say of both directions whether the stream lives, stops, or loses rows silently.
+
+    By the migration's text alone, without a database; by the catalogs of both sides
+    and live data once green follows blue and has its new schema. Changes nothing. The
+    exit status is 3 where a run would stop.
+
+    Raises:
+        PlaybookRefused: 2001 to 2005, 2008, 2009.
+        ServerRefused: 3001, a side cannot be reached.
+    """
+    from bluegreen.report.answer import show
+    from bluegreen.report.compat_text import judgement_text
+
+    result = _asked(playbook, tuple(files or ()), blue, green)
+    show(result, as_json=json_, text=judgement_text)
+    return result.exit_status
+
+
+def _asked(
+    playbook: Path | None, files: tuple[str, ...], blue: str | None, green: str | None
+) -> JudgeResult:
+    from bluegreen.model.errors import PlaybookRefused
+
+    if playbook is not None and not files and blue is None and green is None:
+        return _playbook(playbook)
+    if playbook is None and blue is not None and green is not None:
+        return _databases(blue, green, files)
+    if playbook is None and files and blue is None and green is None:
+        return _files(files)
+    raise PlaybookRefused(
+        2008,
+        "judge needs a playbook, or --files, or both --blue and --green",
+        wanted="`bluegreen judge shop.yml`, or the migration's files, or two DSNs",
+        hint="see `bluegreen judge --help`",
+    )
+
+
+def _files(files: tuple[str, ...]) -> JudgeResult:
+    from bluegreen.steps.compat import Judge
+    from bluegreen.steps.compatibility.texts import judge_texts, read_texts
+
+    texts = read_texts(Path.cwd(), files)
+    note = "catalogs and data were not asked; give it --blue and --green, or a playbook"
+    return _by_text(", ".join(files), Judge(), texts, judge_texts(texts), note)
+
+
+def _by_text(
+    name: str, step: Judge, texts: Texts, found: Sequence[Verdict], note: str
+) -> JudgeResult:
+    from bluegreen.report.compat_result import JudgeResult
+    from bluegreen.steps.compat import rule_by_text
+    from bluegreen.steps.compatibility.rows import rows_of
+
+    ruling = rule_by_text(found, step)
+    rows = tuple(rows_of(ruling, texts))
+    return JudgeResult(name, "the migration's text alone", rows, note)
+
+
+def _playbook(path: Path) -> JudgeResult:
+    from bluegreen.cli.context import opened
+    from bluegreen.cli.order import judge_of_run
+    from bluegreen.model.errors import StepError
+    from bluegreen.steps.compat import read_verdicts, require_migrated
+
+    with opened(path, "judge") as open_:
+        step, world = judge_of_run(open_.loaded), open_.world
+        texts = step.texts(world)
+        try:
+            require_migrated(world, texts)
+        except StepError as error:
+            note = f"catalogs and data are not asked yet: {error.problem}"
+            return _by_text(
+                str(path), step, texts, read_verdicts(world, step, texts), note
+            )
+        return _by_pair(str(path), world, step, texts)
+
+
+def _databases(blue: str, green: str, files: tuple[str, ...]) -> JudgeResult:
+    from contextlib import ExitStack
+
+    from bluegreen.engine.journal import TwinJournal
+    from bluegreen.playbook.resolve import databases_from_dsns
+    from bluegreen.steps.compat import Judge
+    from bluegreen.steps.compatibility.texts import read_texts
+    from bluegreen.steps.world import World
+
+    sides = databases_from_dsns(blue, green, "bluegreen judge")
+    with ExitStack() as stack:
+        for database in sides:
+            stack.callback(database.close)
+        texts = read_texts(Path.cwd(), files)
+        world = World("judge", *sides, (), TwinJournal(*sides, ""))
+        name = f"{sides[0].describe()} and {sides[1].describe()}"
+        return _by_pair(name, world, Judge(files=files), texts)
+
+
+def _by_pair(name: str, world: World, step: Judge, texts: Texts) -> JudgeResult:
+    from bluegreen.compat.gate import rule
+    from bluegreen.report.compat_result import JudgeResult
+    from bluegreen.steps.compat import look, read_verdicts
+    from bluegreen.steps.compatibility.rows import rows_of
+
+    found = look(world, step, texts)
+    ruling = rule(found.verdicts, step.accept, read_verdicts(world, step, texts))
+    tiers = "the catalogs of both sides and questions to live data"
+    note = f"rows were not compared: {found.unprobed}" if found.unprobed else ""
+    rows = tuple(rows_of(ruling, texts))
+    return JudgeResult(name, tiers, rows, note, ruling.unused)

@@ -1,0 +1,69 @@
+"""The verb `abandon`: give up the side that does not serve, before a disk is full.
+
+Owns the words of the call. What it does is in `engine/drop_slot.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bluegreen.cli.options import AsJson, PlaybookFile
+from bluegreen.model.hazard import Hazard
+
+if TYPE_CHECKING:
+    from bluegreen.cli.context import Opened
+    from bluegreen.engine.drop_slot import Abandoned
+
+EXAMPLE = "Examples: bluegreen abandon shop.yml; bluegreen abandon shop.yml --if-over"
+
+
+def abandon(
+    playbook: PlaybookFile,
+    if_over: Annotated[
+        bool,
+        typer.Option(
+            "--if-over", help="Only when it keeps more than the limit; for a timer."
+        ),
+    ] = False,
+    allow: Annotated[
+        list[Hazard] | None,
+        typer.Option(
+            metavar="HAZARD", help="ENDS_ROLLBACK: drop green's slot for blue as well."
+        ),
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Let go of the WAL that is kept for the side that does not serve.
+
+    For the moment in which a disk fills: our slot on the side that serves is dropped.
+    It needs that side alone; the other may be gone. Traffic is not touched. The other
+    side lacks rows from then on: while blue serves, green must be made anew; while
+    green serves, the way back is closed, which must be allowed in the call.
+
+    With `--if-over` it does nothing below `watch.wal_limit`, and above it only when the
+    playbook allows ABANDONS_GREEN.
+
+    Raises:
+        BluegreenError: 2006 where it is not allowed; 7001 where it is not sure which
+            side serves; 8001 while a run goes on.
+    """
+    from bluegreen.cli.context import opened
+    from bluegreen.report.answer import show
+
+    with opened(playbook, "abandon") as open_:
+        done = _abandon(open_, if_over=if_over, allow=allow or [])
+    if done.slot or not if_over:
+        show(done, as_json=json_)
+
+
+def _abandon(open_: Opened, *, if_over: bool, allow: list[Hazard]) -> Abandoned:
+    from bluegreen.engine.drop_slot import abandon as give_up
+
+    return give_up(
+        open_.world,
+        allow_drop=not if_over or Hazard.ABANDONS_GREEN in open_.loaded.playbook.allow,
+        allow_end=Hazard.ENDS_ROLLBACK in allow,
+        only_over=if_over,
+    )

@@ -1,0 +1,297 @@
+"""The judge: two catalogs, and what probes saw, to verdicts. Pure.
+
+Owns which verdicts there are and how catalogs and probes weigh against each other: a
+catalog decides names, keys, relation sets and rights; where it says that the data
+decide, probes do; where nothing was probed, the answer stays OK_IF.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from bluegreen.compat.catalog import Name, Published, Relation, shown
+from bluegreen.compat.rules import apply as laws
+from bluegreen.compat.rules.conditions import conditions
+from bluegreen.compat.rules.rule import RULES
+from bluegreen.compat.seen import Difference, Seen
+from bluegreen.compat.stream import Channel, sent_key
+from bluegreen.compat.verdict import Answer, Direction, Verdict
+
+BOOKKEEPING = frozenset(
+    {
+        "schema_migrations",
+        "alembic_version",
+        "django_migrations",
+        "_prisma_migrations",
+        "flyway_schema_history",
+        "knex_migrations",
+        "knex_migrations_lock",
+        "__drizzle_migrations",
+        "atlas_schema_revisions",
+    }
+)
+"""Migration tools' own tables, which must not be published (row 67)."""
+
+
+def judge(
+    channel: Channel,
+    seen: Seen | None = None,
+    read: Sequence[Verdict] = (),
+    declared: Collection[Name] = (),
+    carried: Collection[str] = (),
+) -> list[Verdict]:
+    """Say what stands against this channel, worst first.
+
+    Args:
+        channel: who sends what to whom.
+        seen: what a rehearsal on data brought up; None leaves conditions open.
+        read: what the migration's text said. Catalogs overrule it, but for data:
+            that it changes rows shows in no catalog, only in its text or in rows.
+        declared: tables that a person has left out.
+        carried: columns, `schema.table.column`, whose data other columns carry, by
+            triggers that keep both in step.
+    """
+    if channel.publication is None:
+        text = "the sending server refuses the publication"
+        return [_verdict(channel, Answer.BREAK, "publication-refused", "", text)]
+    found = [
+        *_at_subscribing(channel),
+        *_relations(channel, seen, declared, carried),
+    ]
+    if seen is None:
+        found += _refused_writes(channel)
+        found += conditions(channel)
+        found += (v for v in read if _of_data(channel, v))
+    else:
+        found += _from_probes(channel, seen)
+    kept = {v for v in found if v.rule not in _KEPT or v.where not in carried}
+    return sorted(kept, key=lambda v: (-v.answer.rank, v.where, v.rule, v.why))
+
+
+_GENERATED_IN_KEY = 18
+"""From this major REPLICA IDENTITY FULL refuses writes of a table whose generated
+columns are not sent (measured: `tn_pk_id_only_ri_full`)."""
+
+_KEPT = {"column-generated", "derived-stale", "no-default"}
+"""What a trigger that carries a column sees to."""
+
+
+_ENDS_ITS_TRANSACTION = "2D000"
+"""A procedure that rolls back by itself cannot be rehearsed."""
+
+
+def _of_data(channel: Channel, verdict: Verdict) -> bool:
+    rules = {"rows-differ", "derived-stale", "time-zone", "name-reused"}
+    return verdict.direction is channel.direction and verdict.rule in rules
+
+
+def _verdict(
+    channel: Channel,
+    answer: Answer,
+    rule: str,
+    where: str,
+    why: str,
+    statement: int | None = None,
+) -> Verdict:
+    mend = RULES[rule].mend
+    return Verdict(answer, channel.direction, rule, where, why, mend, statement)
+
+
+def _published(channel: Channel) -> list[Published]:
+    return list(channel.publication.relations.values()) if channel.publication else []
+
+
+def _at_subscribing(channel: Channel) -> Iterator[Verdict]:
+    """Law 2: a subscription made now is refused for a table that is not there."""
+    if channel.known is not None:
+        return
+    for sent in _published(channel):
+        decided = laws.fate(channel, sent)
+        early = {"table-missing", "table-is-a-view"}
+        if isinstance(decided, laws.Stops) and decided.rule in early:
+            yield _stop(channel, decided, sent.name)
+
+
+def _stop(channel: Channel, stop: laws.Stops, name: Name) -> Verdict:
+    return _verdict(channel, Answer.BREAK, stop.rule, shown(name), stop.why)
+
+
+def _relations(
+    channel: Channel,
+    seen: Seen | None,
+    declared: Collection[Name],
+    carried: Collection[str],
+) -> Iterator[Verdict]:
+    for sent in _published(channel):
+        if _busy(channel, sent.name, seen):
+            yield from _one_published(channel, sent, seen)
+            yield from _left_out(channel, sent, carried)
+    for relation in channel.sender.relations.values():
+        if relation.kind == "r" and channel.published_as(relation) is None:
+            yield from _unpublished(channel, relation, seen, declared)
+
+
+def _refused_writes(channel: Channel) -> Iterator[Verdict]:
+    """Law 10: the sender's own UPDATE and DELETE of a table without a usable key."""
+    if channel.publication is None:
+        return
+    if not channel.publication.actions & {"update", "delete"}:
+        return
+    for relation in channel.sender.relations.values():
+        sent = channel.published_as(relation)
+        if sent is None or relation.kind != "r":
+            continue
+        where = shown(relation.name)
+        key = sent_key(relation)
+        whole = channel.sender.major >= _GENERATED_IN_KEY
+        stored = {c.name for c in relation.columns if whole or not c.generated}
+        wanted = stored if key is None else key
+        if key is not None and not key:
+            text = f"UPDATE and DELETE of {where} fail: it has no replica identity"
+            yield _verdict(channel, Answer.APP, "refused-write", where, text)
+        elif not wanted <= set(sent.columns) and sent.name == relation.name:
+            text = f"UPDATE and DELETE of {where} fail: a column of its key is not sent"
+            yield _verdict(channel, Answer.APP, "refused-write", where, text)
+
+
+def _busy(channel: Channel, name: Name, seen: Seen | None) -> bool:
+    """Whether rows of a published table move; without probes every table is busy."""
+    if seen is None or name in seen.copied or name in seen.touched:
+        return True
+    tables = channel.sender.relations
+    return any(name in tables[t].parents for t in seen.touched if t in tables)
+
+
+def _one_published(
+    channel: Channel, sent: Published, seen: Seen | None
+) -> Iterator[Verdict]:
+    where = shown(sent.name)
+    if sent.row_filter and seen is None:
+        text = f"{where} is published with a row filter: rows outside it do not travel"
+        yield _verdict(channel, Answer.UNKNOWN, "row-filter", where, text)
+    decided = laws.fate(channel, sent)
+    if isinstance(decided, laws.Stops):
+        yield _stop(channel, decided, sent.name)
+    elif isinstance(decided, laws.Skips):
+        yield _verdict(channel, Answer.SILENT, decided.rule, where, decided.why)
+    else:
+        yield from _writes(channel, sent, decided, seen)
+
+
+def _writes(
+    channel: Channel, sent: Published, decided: laws.Writes, seen: Seen | None
+) -> Iterator[Verdict]:
+    where = shown(sent.name)
+    finding = decided.finding
+    if seen is None and isinstance(finding, laws.Stops):
+        yield _stop(channel, finding, sent.name)
+    if seen is None and isinstance(finding, laws.Skips):
+        yield _verdict(channel, Answer.SILENT, finding.rule, where, finding.why)
+    if channel.direction is Direction.COPY:
+        for trigger in decided.target.triggers:
+            if trigger.fires_on_apply and not trigger.row and trigger.on_insert:
+                text = f"the copy fires statement trigger {trigger.name} of {where}"
+                rule = "statement-trigger-on-copy"
+                yield _verdict(channel, Answer.SILENT, rule, where, text)
+
+
+def _left_out(
+    channel: Channel, sent: Published, carried: Collection[str]
+) -> Iterator[Verdict]:
+    source = channel.sender.relations.get(sent.name)
+    stored = [c.name for c in source.columns if not c.generated] if source else []
+    where = shown(sent.name)
+    missing = [
+        name
+        for name in stored
+        if name not in sent.columns and f"{where}.{name}" not in carried
+    ]
+    if missing:
+        text = f"{', '.join(missing)} of {where} is not sent"
+        left = _verdict(channel, Answer.LOSSY, "column-left-out", where, text)
+        twin = channel.receiver.relations.get(sent.name)
+        there = {column.name for column in twin.columns} if twin else set()
+        lacking = tuple(f"{where}.{name}" for name in missing if name not in there)
+        yield replace(left, lacking=lacking)
+
+
+def _unpublished(
+    channel: Channel,
+    relation: Relation,
+    seen: Seen | None,
+    declared: Collection[Name],
+) -> Iterator[Verdict]:
+    if relation.name[1] in BOOKKEEPING or relation.name in declared:
+        return
+    where = shown(relation.name)
+    twin = channel.receiver.relations.get(relation.name)
+    if twin is not None and relation.persistence == twin.persistence == "u":
+        text = f"{where} is unlogged on both sides, so its rows stay where they are"
+        yield _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
+    elif twin is None:
+        yield _lacking(channel, relation)
+    elif seen is None or relation.name in seen.touched:
+        text = f"{where} is on both sides but its changes are not published"
+        yield _verdict(channel, Answer.SILENT, "table-not-published", where, text)
+
+
+def _lacking(channel: Channel, relation: Relation) -> Verdict:
+    """A table that the receiver does not have at all."""
+    where = shown(relation.name)
+    parents = [p for p in relation.parents if p in channel.receiver.relations]
+    if parents:
+        parent = shown(parents[0])
+        text = f"{where} is a partition of {parent} that the other side lacks"
+        left = _verdict(channel, Answer.LOSSY, "partition-left-behind", where, text)
+    else:
+        text = f"{where} is not published, so its rows stay where they are written"
+        left = _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
+    forward = channel.direction is not Direction.REVERSE
+    return (
+        left
+        if forward and relation.persistence == "u"
+        else replace(left, lacking=(where,))
+    )
+
+
+def _from_probes(channel: Channel, seen: Seen) -> Iterator[Verdict]:
+    for refused in seen.refused:
+        if refused.sqlstate == _ENDS_ITS_TRANSACTION:
+            text = f"write {refused.write + 1} ends a transaction by itself"
+            yield _verdict(channel, Answer.UNKNOWN, "cannot-tell", "", text)
+            continue
+        text = f"write {refused.write + 1} fails: {refused.message}"
+        yield _verdict(channel, Answer.APP, "refused-write", "", text)
+    if seen.stopped:
+        stop = seen.stopped
+        yield _verdict(
+            channel, Answer.BREAK, stop.rule, shown(stop.table), stop.message
+        )
+    apart = {difference.table for difference in seen.differences}
+    for change in seen.missed:
+        if change.table not in apart:
+            continue
+        where = shown(change.table)
+        text = f"{change.kind} of {where} finds no row on the receiving side"
+        yield _verdict(channel, Answer.SILENT, "whole-row-lost", where, text)
+    for difference in (*seen.existing, *seen.differences):
+        yield _difference(channel, difference)
+    for harm in seen.harms:
+        where = ".".join(part for part in harm.table if part)
+        yield _verdict(
+            channel, Answer.SILENT, harm.rule, where, harm.why, harm.statement
+        )
+
+
+def _difference(channel: Channel, found: Difference) -> Verdict:
+    where = shown(found.table)
+    if found.column:
+        where = f"{where}.{found.column}"
+        text = (
+            f"{where} is {found.sent!r} on one side and {found.stored!r} on the other"
+        )
+    else:
+        side = "receiving" if found.stored is None else "sending"
+        text = f"the {side} side of {where} lacks the row with {found.key}"
+    return _verdict(channel, Answer.SILENT, "rows-differ", where, text)

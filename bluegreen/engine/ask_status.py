@@ -1,0 +1,193 @@
+"""Asking the world what status says.
+
+Owns which questions are asked of both servers and every pointer. What the answers
+mean together is in `status.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from bluegreen.engine.heartbeats import await_heartbeat, write_heartbeat
+from bluegreen.engine.journal import agreed
+from bluegreen.engine.lease import describe_holder
+from bluegreen.engine.status import (
+    JournalStatus,
+    PointerStatus,
+    SideStatus,
+    Status,
+    StreamStatus,
+    doubts_of,
+    say_fence,
+    say_way_back,
+)
+from bluegreen.model.errors import BluegreenError, LeaseRefused
+from bluegreen.model.history import fold
+from bluegreen.model.record import Record
+from bluegreen.model.side import Side
+from bluegreen.pointers.pointer import Pointer
+from bluegreen.postgres.catalog.identity import read_identity
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.fence.fence import read_fence
+from bluegreen.postgres.journal.belonging import why_foreign
+from bluegreen.postgres.journal.lease import read_holder
+from bluegreen.postgres.journal.table import read_records, server_time
+from bluegreen.postgres.replication.lag import read_lag
+from bluegreen.postgres.replication.stream import Channel, read_slot, read_subscription
+from bluegreen.steps.monitors.every import look_round, scene_of
+from bluegreen.steps.monitors.monitor import Scene, Watched
+from bluegreen.steps.preflight.intent import listed
+from bluegreen.steps.world import World
+
+HEARTBEAT_WITHIN_S = 1.0
+"""A heartbeat arrives within milliseconds; longer than this would make status slow."""
+
+TAIL = 5
+"""Records at the end of the journal that status shows."""
+
+
+def look(world: World, *, beat: bool = False) -> Status:
+    """Ask both sides and every pointer. Raises nothing.
+
+    Changes nothing, but for one row with `beat`: a heartbeat, which shows now whether
+    the stream lives.
+    """
+    sides = tuple(_side(world.on(side), world.name) for side in Side)
+    foreign = next((one.foreign for one in sides if one.foreign), "")
+    # A side that is away is asked once: each try may take the connect timeout.
+    away = {one.side for one in sides if one.problem}
+    journal, story = _journal(world, away)
+    state = fold(story)
+    pointers = tuple(_pointer(pointer) for pointer in world.pointers)
+    # Under another name, or over a newer schema, what is ours is not known.
+    streams = () if foreign else _streams(world, away)
+    doubts = doubts_of(state, sides, pointers, journal)
+    scene = scene_of(world, story, state, away, green=sides[1].identity)
+    watches = () if foreign else _watches(scene, beat=beat)
+    return Status(
+        name=world.name,
+        serving=None if doubts else state.serving,
+        doubts=doubts,
+        sides=sides,
+        pointers=pointers,
+        streams=streams,
+        journal=journal,
+        state=state,
+        way_back=f"in doubt: {foreign}"
+        if foreign
+        else say_way_back(state, sides[1].now, streams, watches),
+        watches=watches,
+        at=sides[1].now or sides[0].now,
+    )
+
+
+def _side(database: Database, name: str) -> SideStatus:
+    try:
+        identity, fence = read_identity(database), read_fence(database)
+        holder = read_holder(database)
+        no = why_foreign(database, name)
+        now = server_time(database)
+    except BluegreenError as error:
+        return SideStatus(database.side, database.address, problem=_why(error))
+    return SideStatus(
+        database.side,
+        database.address,
+        identity=identity.id,
+        says=identity.side,
+        now=now,
+        tables=fence.tables,
+        fence=say_fence(fence),
+        touched=listed(fence.touched),
+        lease=describe_holder(holder) if holder else "",
+        foreign=_why(no) if no else "",
+    )
+
+
+def _pointer(pointer: Pointer) -> PointerStatus:
+    try:
+        facts = pointer.observe()
+    except BluegreenError as error:
+        return PointerStatus(pointer.id, problem=_why(error))
+    return PointerStatus(pointer.id, "", facts.names, facts.paused, facts.seen)
+
+
+def _streams(world: World, away: Collection[Side]) -> tuple[StreamStatus, ...]:
+    """A stream is seen from both of its ends or not at all."""
+    if away:
+        return ()
+    found = (_stream(world, Channel(world.name, giver)) for giver in Side)
+    return tuple(one for one in found if one is not None)
+
+
+def _stream(world: World, channel: Channel) -> StreamStatus | None:
+    giver, taker = world.on(channel.giver), world.on(channel.taker)
+    try:
+        subscription = read_subscription(taker, channel.name)
+        slot = read_slot(giver, channel.name)
+        lag = read_lag(giver, channel.name)
+    except BluegreenError as error:
+        return StreamStatus(channel.name, channel.giver, problem=_why(error))
+    if subscription is None and slot is None:
+        return None
+    return StreamStatus(
+        channel.name,
+        channel.giver,
+        enabled=bool(subscription and subscription.enabled),
+        running=bool(subscription and subscription.apply_pid),
+        ready=subscription.ready if subscription else 0,
+        tables=subscription.tables if subscription else 0,
+        errors=subscription.errors if subscription else None,
+        kept_bytes=slot.kept_bytes if slot else None,
+        replay_lag_bytes=lag.replay_bytes if lag else None,
+    )
+
+
+def _watches(scene: Scene, *, beat: bool) -> tuple[Watched, ...]:
+    """A round of all watches, behind a heartbeat that had time to arrive."""
+    if beat and write_heartbeat(scene):
+        await_heartbeat(scene, HEARTBEAT_WITHIN_S)
+    return look_round(scene)
+
+
+def _journal(
+    world: World, away: Collection[Side]
+) -> tuple[JournalStatus, Sequence[Record]]:
+    """The one story; where one side is not seen, what the other tells of it."""
+    told, unknown = {}, ""
+    for side in Side:
+        try:
+            told[side] = None if side in away else read_records(world.on(side))
+        except LeaseRefused as error:
+            told[side], unknown = None, _why(error)
+        except BluegreenError:
+            told[side] = None
+    blue, green = told[Side.BLUE], told[Side.GREEN]
+    story, problem = _one_story(world, blue, green)
+    problem = unknown or problem
+    count_blue = None if blue is None else len(blue)
+    count_green = None if green is None else len(green)
+    tail = tuple(story[-TAIL:])
+    return JournalStatus(count_blue, count_green, problem, tail), story
+
+
+def _one_story(
+    world: World, blue: Sequence[Record] | None, green: Sequence[Record] | None
+) -> tuple[Sequence[Record], str]:
+    """The story to believe, and what is wrong with it."""
+    if blue is None and green is None:
+        return (), "no journal was seen"
+    if blue is None or green is None:
+        return blue or green or (), "one side's journal was not seen"
+    try:
+        return agreed(blue, green, world.blue, world.green)[2], ""
+    except BluegreenError as error:
+        return max(blue, green, key=_newest), error.problem
+
+
+def _newest(story: Sequence[Record]) -> tuple[int, int]:
+    """The higher epoch wins, then the longer story."""
+    return max((record.epoch for record in story), default=0), len(story)
+
+
+def _why(error: BluegreenError) -> str:
+    return f"{error.problem}: {error.seen}" if error.seen else error.problem

@@ -1,0 +1,294 @@
+"""What about a PgBouncer would hurt a move, and how to mend it. Pure.
+
+Owns the findings and their reasons; looking is for `pgbouncer.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Finding
+from bluegreen.pointers.pgbouncer import ini
+from bluegreen.pointers.pgbouncer.address import Address
+from bluegreen.pointers.pgbouncer.loaded import Unloaded
+from bluegreen.pointers.simple_query import Row
+
+LOGIN_RETRY_S = 1.0
+"""A server connection that PAUSE catches in its login stalls the pool for
+`server_login_retry`: 15.1 s measured at the default of 15, 1.3 s at 1."""
+
+RETRY_WITH_MINIMUM_S = 0.1
+"""With `min_pool_size` a login starts in every longer pause (`check_pool_size` in
+janitor.c, 1.18 to 1.25, looks at a PAUSE of all databases only)."""
+
+SHORTEST_WAIT_S = 5.0
+"""`query_wait_timeout` ends clients that wait; a pause must fit in twice."""
+
+OLDEST = (1, 18)
+"""The oldest PgBouncer that this was tried with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the console of a pooler said.
+
+    Attributes:
+        may_pause: whether its user has the admin right.
+        by_socket: whether it is reached by a Unix socket.
+    """
+
+    where: str
+    database: str
+    may_pause: bool
+    by_socket: bool
+    user: str
+    config: Mapping[str, str]
+    databases: list[Row]
+    pools: list[Row]
+    version: str
+
+
+def pooler_findings(survey: Survey, addresses: Mapping[Side, Address]) -> list[Finding]:
+    """Judge the running pooler."""
+    [row] = [row for row in survey.databases if row["name"] == survey.database]
+    return [
+        *_right(survey),
+        *_pooling(survey, row),
+        *_times(survey, row),
+        *_process(survey),
+        *_target(survey, row, addresses),
+        *_neighbours(survey, row),
+    ]
+
+
+def entry_findings(
+    where: str,
+    entry: ini.Setting,
+    settings: list[ini.Setting],
+    running: Address | None,
+    obstacles: list[str],
+    strange: Sequence[Unloaded] = (),
+) -> list[Finding]:
+    """Judge the file: the entry, what stands beside it, and whether we may write."""
+    pairs = ini.read_pairs(entry.value)
+    written = Address.of_pairs(pairs, entry.key)
+    found = [
+        Finding(
+            "config-not-replaceable",
+            where,
+            f"{entry.file}: {obstacle}",
+            "a move replaces the file by a rename and keeps its owner",
+            "run bluegreen as the owner of the file, or as root, where the file lies",
+            blocks=True,
+        )
+        for obstacle in obstacles
+    ]
+    if written != running:
+        found.append(
+            Finding(
+                "config-not-loaded",
+                where,
+                f"{entry.file} says {written}, the running pooler {running}",
+                "a RELOAD would move traffic by itself",
+                "make the file say where clients shall go now, then RELOAD",
+                blocks=True,
+            )
+        )
+    found += [
+        Finding(
+            "config-not-loaded",
+            where,
+            str(one),
+            "a move loads the whole file, so this would go live in its pause",
+            "RELOAD PgBouncer first, or take it out of the file",
+            blocks=True,
+        )
+        for one in strange
+    ]
+    keys = {pair.key: pair.value for pair in pairs}
+    return [*found, *_roles(where, keys, settings), *_wildcard(where, settings)]
+
+
+def _right(survey: Survey) -> Iterator[Finding]:
+    if not survey.may_pause:
+        yield Finding(
+            "console-without-admin-right",
+            survey.where,
+            f"user {survey.user or '(none named)'} may only look",
+            "PAUSE, RELOAD and RESUME need the admin right",
+            "add the user to admin_users in [pgbouncer], then RELOAD",
+            blocks=True,
+        )
+
+
+def _pooling(survey: Survey, row: Row) -> Iterator[Finding]:
+    seen = []
+    if (row["pool_mode"] or survey.config["pool_mode"]) == "session":
+        seen.append(f"entry {survey.database} pools by session")
+    seen += [
+        f"user {pool['user']} of {survey.database} pools by session"
+        for pool in survey.pools
+        if pool["database"] == survey.database and pool["pool_mode"] == "session"
+    ]
+    if seen:
+        yield Finding(
+            "session-pooling",
+            survey.where,
+            "; ".join(seen),
+            "PAUSE would wait until every client has left",
+            "set pool_mode = transaction for this entry and its users",
+            blocks=True,
+        )
+
+
+def _times(survey: Survey, row: Row) -> Iterator[Finding]:
+    retry = survey.config["server_login_retry"]
+    if float(retry) > LOGIN_RETRY_S:
+        yield Finding(
+            "login-retry-too-long",
+            survey.where,
+            f"server_login_retry = {retry}",
+            "a login that PAUSE interrupts stalls the pool for that many seconds, and "
+            "clients get `server login has been failing`",
+            "set server_login_retry = 0.1 in [pgbouncer], at most 1, then RELOAD",
+            blocks=True,
+        )
+    if int(row.get("min_pool_size") or 0) and float(retry) > RETRY_WITH_MINIMUM_S:
+        yield Finding(
+            "minimum-logs-in-while-paused",
+            survey.where,
+            f"min_pool_size = {row['min_pool_size']}, server_login_retry = {retry}",
+            "PgBouncer fills a paused pool too, once a second, and PAUSE interrupts "
+            "that login: the first clients may wait server_login_retry longer",
+            "set server_login_retry = 0.1 in [pgbouncer], then RELOAD",
+        )
+    wait = survey.config["query_wait_timeout"]
+    if float(wait) == 0:
+        yield Finding(
+            "query-wait-endless",
+            survey.where,
+            "query_wait_timeout = 0",
+            "where the tool and its guard both die in the pause, as in a power cut, "
+            "clients wait for ever, until RESUME or the next run",
+            "set query_wait_timeout = 120 in [pgbouncer], then RELOAD",
+        )
+    if 0 < float(wait) < SHORTEST_WAIT_S:
+        yield Finding(
+            "query-wait-too-short",
+            survey.where,
+            f"query_wait_timeout = {wait}",
+            "clients that wait longer than that in the pause are disconnected",
+            f"set query_wait_timeout to {SHORTEST_WAIT_S:.0f} or more, then RELOAD",
+            blocks=True,
+        )
+
+
+def _process(survey: Survey) -> Iterator[Finding]:
+    if survey.config.get("so_reuseport", "0") != "0" and not survey.by_socket:
+        yield Finding(
+            "console-of-many-processes",
+            survey.where,
+            "so_reuseport = 1, and the console is reached over TCP",
+            "several processes share the port, and each session reaches any of them",
+            "give every process as a pointer of its own, by its Unix socket",
+            blocks=True,
+        )
+    number = re.search(r"(\d+)\.(\d+)", survey.version)
+    if number is None or tuple(map(int, number.groups())) < OLDEST:
+        yield Finding(
+            "pooler-version-untried",
+            survey.where,
+            survey.version,
+            "a move was never tried with this version",
+            "rehearse with it first, or bring PgBouncer to 1.18 or later",
+        )
+
+
+def _target(
+    survey: Survey, row: Row, addresses: Mapping[Side, Address]
+) -> Iterator[Finding]:
+    seen = Address.of_row(row)
+    if seen not in addresses.values():
+        known = ", ".join(f"{side} {at}" for side, at in addresses.items())
+        yield Finding(
+            "pointer-names-neither",
+            survey.where,
+            f"entry {survey.database} leads to {seen}; the playbook says {known}",
+            "a move must know which side it leaves",
+            "write `blue:` and `green:` of the pointer just as the ini writes them",
+            blocks=True,
+        )
+    for column in ("paused", "disabled"):
+        if row[column] != "0":
+            yield Finding(
+                f"entry-{column}",
+                survey.where,
+                f"entry {survey.database} is {column}",
+                "its clients are held back already",
+                "find out who did that; then RESUME or ENABLE it on the console",
+                blocks=True,
+            )
+    if row["force_user"]:
+        yield Finding(
+            "entry-forces-user",
+            survey.where,
+            f"entry {survey.database} logs in as {row['force_user']}",
+            "that role, with its password and rights, must be on green too",
+        )
+
+
+def _neighbours(survey: Survey, row: Row) -> Iterator[Finding]:
+    others = [
+        str(other["name"])
+        for other in survey.databases
+        if other["name"] != survey.database
+        and Address.of_row(other) == Address.of_row(row)
+    ]
+    if others:
+        yield Finding(
+            "other-entries-stay",
+            survey.where,
+            f"{', '.join(others)} lead to the same database",
+            "their clients stay behind and get errors from the fence",
+            "give each of them as a pointer of its own, or move their clients",
+        )
+
+
+def _roles(
+    where: str, keys: Mapping[str, str], settings: list[ini.Setting]
+) -> Iterator[Finding]:
+    auth = keys.get("auth_user") or next(
+        (s.value for s in settings if (s.section, s.key) == ("pgbouncer", "auth_user")),
+        "",
+    )
+    if auth:
+        yield Finding(
+            "auth-query",
+            where,
+            f"passwords are looked up by auth_query as {auth}",
+            "after the move it runs on green: role, function and rights must be there",
+        )
+
+
+def _wildcard(where: str, settings: list[ini.Setting]) -> Iterator[Finding]:
+    for entry in ini.find_entries(settings, "*"):
+        yield Finding(
+            "wildcard-entry",
+            where,
+            f"* = {_public(entry.value)}",
+            "names without an entry of their own go there, before and after a move",
+        )
+
+
+def _public(value: str) -> str:
+    """The parts of a connection string that say where, and no password."""
+    try:
+        pairs = ini.read_pairs(value)
+    except ini.IniError:
+        return "(unreadable)"
+    return " ".join(
+        f"{p.key}={p.value}" for p in pairs if p.key in ("host", "port", "dbname")
+    )

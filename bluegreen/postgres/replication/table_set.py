@@ -1,0 +1,139 @@
+"""The set of tables that a side has and publishes: a short form to compare, and names.
+
+Owns noticing within milliseconds, behind the fence, what changed since a longer look
+was taken. What a difference means for a move is for `steps/switchover/table_set.py`.
+
+Neither DDL nor the catalog stands still while a move is made ready: a partition that
+a nightly job makes in that second is published nowhere and has no fence trigger.
+
+Unlogged and temporary tables are left out: no stream carries them, and applications
+make and drop them all day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.replication.publication import COLUMN_LISTS_SINCE
+
+# A column that is added raises relnatts; a table that takes another's place has an OID
+# of its own. Partitions are tables too.
+_TABLES = """
+    SELECT c.oid, c.oid::bigint * 65536 + c.relnatts + hashtext(c.relname) AS print,
+        c.relkind, f.tgrelid IS NOT NULL AS fenced
+    FROM pg_class c
+        LEFT JOIN pg_trigger f ON f.tgrelid = c.oid
+            AND f.tgname = 'bluegreen_fence' AND f.tgenabled IN ('O', 'A')
+    WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence = 'p'
+        AND c.relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN
+            ('pg_catalog', 'information_schema', 'bluegreen'))
+"""
+_PUBLISHED = """
+    SELECT r.prrelid, r.oid::bigint * 65536 + r.prrelid::bigint{lists}
+        + hashtext(concat_ws(' ', p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate))
+        AS print
+    FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+    WHERE p.pubname = {publication}
+"""
+_LISTS = """
+        + coalesce(hashtext(r.prattrs::text), 0) + coalesce(hashtext(r.prqual::text), 0)
+"""
+_PRINT = """
+    SELECT t.tables, t.print::text, p.tables, p.print::text, t.unfenced
+    FROM (SELECT count(*) AS tables, coalesce(sum(print), 0) AS print,
+            count(*) FILTER (WHERE NOT fenced) AS unfenced FROM ({tables}) t) t,
+        (SELECT count(*) AS tables, coalesce(sum(print), 0) AS print
+            FROM ({published}) p) p
+"""
+_NAMES = """
+    SELECT n.nspname || '.' || c.relname, t.print::text || coalesce(':' || p.print, '')
+    FROM ({tables}) t JOIN pg_class c ON c.oid = t.oid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN ({published}) p ON p.prrelid = t.oid
+"""
+# Extensions' own tables have no trigger, unless they are somebody's parents.
+_UNFENCED = """
+    SELECT n.nspname || '.' || c.relname
+    FROM ({tables}) t JOIN pg_class c ON c.oid = t.oid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE NOT t.fenced AND (NOT EXISTS (SELECT FROM pg_depend d
+            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                AND d.deptype = 'e')
+        OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid))
+    ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSet:
+    """A side's tables, their columns and the publication, in a few bytes.
+
+    Attributes:
+        print: equal as long as nothing was made, dropped, renamed, widened, published
+            or taken out of the publication.
+        unfenced: tables without an enabled fence trigger, those of extensions counted.
+    """
+
+    print: str
+    unfenced: int
+
+
+def read_table_set(database: Database, publication: str) -> TableSet:
+    """Read it: 4 ms for 5,000 tables, 0.5 ms for ten."""
+    *print_, unfenced = database.rows(_filled(database, _PRINT, publication))[0]
+    return TableSet(" ".join(map(str, print_)), unfenced)
+
+
+def read_table_prints(database: Database, publication: str) -> dict[str, str]:
+    """The same table by table, `schema.name`, to say later what has changed."""
+    rows: Any = database.rows(_filled(database, _NAMES, publication))
+    return dict(rows)
+
+
+def unfenced_tables(database: Database) -> tuple[str, ...]:
+    """Tables that ought to have an enabled fence trigger and have none."""
+    rows = database.rows(sql.SQL(_UNFENCED).format(tables=sql.SQL(_TABLES)))
+    return tuple(name for (name,) in rows)
+
+
+def tables_changed(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """`public.t is new`, `… is gone`, `… was changed`. Pure."""
+    return tuple(
+        f"{name} "
+        + ("is new" if name not in then else "is gone" if name not in now else _CHANGED)
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    )
+
+
+_CHANGED = "was changed, or its part in the publication"
+
+
+def unready_tables(database: Database, subscription: str) -> tuple[str, ...]:
+    """Tables of a subscription whose initial copy has not ended, by name."""
+    rows = database.rows(
+        sql.SQL(
+            "SELECT n.nspname || '.' || c.relname FROM pg_subscription_rel r"
+            " JOIN pg_subscription s ON s.oid = r.srsubid"
+            " JOIN pg_class c ON c.oid = r.srrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE s.subname = %s AND r.srsubstate <> 'r' AND s.subdbid ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " ORDER BY 1"
+        ),
+        (subscription,),
+    )
+    return tuple(name for (name,) in rows)
+
+
+def _filled(database: Database, query: str, publication: str) -> sql.Composed:
+    lists = _LISTS if database.major >= COLUMN_LISTS_SINCE else ""
+    published = sql.SQL(_PUBLISHED).format(
+        lists=sql.SQL(lists), publication=sql.Literal(publication)
+    )
+    return sql.SQL(query).format(tables=sql.SQL(_TABLES), published=published)

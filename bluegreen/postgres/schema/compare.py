@@ -1,0 +1,173 @@
+"""Whether green has everything that blue has, alike.
+
+Owns what counts as missing, different and extra, and seeing past the words in which
+two versions print the same view or function. Reading is for `schema_items.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import psycopg
+from psycopg import sql
+
+from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.schema.items import Item, read_items
+from bluegreen.postgres.user_session import verbatim
+
+_VIEWS = {"view", "materialized view"}
+_ROUTINES = {"function", "procedure"}
+_SHOWN_CHARACTERS = 200
+
+Same = Callable[[Item, Item], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What blue has and green lacks (`green` is None) or has otherwise."""
+
+    key: str
+    blue: str
+    green: str | None
+
+    def __str__(self) -> str:
+        if self.green is None:
+            return f"{self.key} is missing on green"
+        if "\n" in self.blue or len(self.blue + self.green) > _SHOWN_CHARACTERS:
+            return f"{self.key} differs: {_first_change(self.blue, self.green)}"
+        return f"{self.key} differs: blue {self.blue!r}, green {self.green!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaComparison:
+    """What came out.
+
+    Attributes:
+        compared: how many things blue has.
+        blocking: differences that nobody meant.
+        accepted: differences that a pattern of the playbook names.
+        extra: keys of what only green has.
+        unused: patterns that named nothing.
+    """
+
+    compared: int
+    blocking: tuple[Difference, ...]
+    accepted: tuple[Difference, ...]
+    extra: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def compare_schemas(
+    blue: Database, green: Database, differs: Iterable[str] = ()
+) -> SchemaComparison:
+    """Read both schemas and compare them.
+
+    Definitions that read differently are printed once more by green: a view or
+    function of blue is made there in a transaction that is rolled back.
+    """
+
+    def same(here: Item, there: Item) -> bool:
+        return as_green_prints(green, here, there) == there.definition
+
+    return compare_items(read_items(blue), read_items(green), tuple(differs), same)
+
+
+def compare_items(
+    blue: Mapping[str, Item],
+    green: Mapping[str, Item],
+    differs: tuple[str, ...] = (),
+    same: Same = lambda here, there: False,
+) -> SchemaComparison:
+    """Compare two schemas. Pure where `same` is.
+
+    What goes with a missing thing is not named again: a table that is missing stands
+    for its columns.
+    """
+    found = [
+        Difference(key, item.definition, there.definition if there else None)
+        for key, item in blue.items()
+        if not _lacks_parent(item, blue, green)
+        and ((there := green.get(key)) is None or not _alike(item, there, same))
+    ]
+    accepted = [one for one in found if _named(one.key, differs)]
+    blocking = [one for one in found if not _named(one.key, differs)]
+    extra = [
+        key
+        for key, item in green.items()
+        if key not in blue and not _lacks_parent(item, green, blue)
+    ]
+    unused = [p for p in differs if not any(fnmatchcase(d.key, p) for d in found)]
+    return SchemaComparison(
+        len(blue), tuple(blocking), tuple(accepted), tuple(extra), tuple(unused)
+    )
+
+
+def fingerprint(items: Mapping[str, Item]) -> str:
+    """SHA-256 over a schema: another one means that something was changed."""
+    whole = hashlib.sha256()
+    for key, item in items.items():
+        whole.update(f"{key}\0{item.definition}\0".encode())
+    return whole.hexdigest()
+
+
+def as_green_prints(green: Database, blue: Item, there: Item) -> str | None:
+    """Blue's view or routine in green's words; None where green cannot make it.
+
+    16 stopped to qualify the columns of a view over one table, for example.
+    """
+    if blue.kind not in _VIEWS | _ROUTINES:
+        return None
+    printed = ""
+    try:
+        with green.transaction() as session:
+            session.execute(sql.SQL("SET LOCAL check_function_bodies = off"))
+            if blue.kind in _VIEWS:
+                session.execute(
+                    sql.SQL("CREATE TEMPORARY VIEW bluegreen_compared AS {}").format(
+                        verbatim(blue.definition)
+                    )
+                )
+                rows = session.execute(_VIEW).fetchall()
+            else:
+                session.execute(verbatim(blue.definition))
+                rows = session.execute(_ROUTINE, (there.name,)).fetchall()
+            printed = str(rows[0][0])
+            raise psycopg.Rollback
+    except SqlError:
+        return None
+    return printed
+
+
+_VIEW = sql.SQL("SELECT pg_get_viewdef('pg_temp.bluegreen_compared'::regclass)")
+_ROUTINE = sql.SQL("SELECT pg_get_functiondef(%s::regprocedure)")
+
+
+def _alike(blue: Item, green: Item, same: Same) -> bool:
+    return blue.definition == green.definition or same(blue, green)
+
+
+def _lacks_parent(
+    item: Item, here: Mapping[str, Item], there: Mapping[str, Item]
+) -> bool:
+    """Whether the thing it goes with, or that one's, is missing over there."""
+    parent = item.parent
+    while parent:
+        if parent not in there:
+            return True
+        parent = here[parent].parent if parent in here else ""
+    return False
+
+
+def _named(key: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(key, pattern) for pattern in patterns)
+
+
+def _first_change(blue: str, green: str) -> str:
+    pairs = zip(blue.splitlines(), green.splitlines(), strict=False)
+    for here, there in pairs:
+        if here != there:
+            return f"blue {here.strip()!r}, green {there.strip()!r}"
+    return "one is longer"

@@ -1,0 +1,91 @@
+"""Verdicts of the judge as text for a person. Owns that table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from bluegreen.report.compat_result import JudgeResult
+from bluegreen.steps.compatibility.rows import MEANINGS, Row
+
+_WAYS = {
+    "forward": "forward, blue to green",
+    "copy": "initial copy, blue to green",
+    "reverse": "reverse, green to blue after the cutover",
+}
+
+
+def judgement_text(result: JudgeResult) -> str:
+    """Every direction's verdicts, what they mean and what to do."""
+    lines = [f"{result.name}: judged by {result.tiers}"]
+    if result.note:
+        lines.append(f"  {result.note}")
+    lines += ["", *table_of(result.rows), *_ending(result)]
+    return "\n".join(lines)
+
+
+def table_of(rows: Iterable[Row]) -> list[str]:
+    """The verdicts, by direction, then what each answer among them means."""
+    shown = _without_copies([row for row in rows if row.answer != "OK" or row.found])
+    lines: list[str] = []
+    order = list(_WAYS)
+    ranked = sorted(shown, key=lambda row: order.index(row.direction))
+    for way, several in groupby(ranked, key=lambda row: row.direction):
+        lines.append(_WAYS[way])
+        for row in several:
+            lines += _row(row)
+        lines.append("")
+    answers = dict.fromkeys(_answer(row) for row in ranked)
+    meanings = {str(answer): text for answer, text in MEANINGS.items()}
+    return lines + [f"  {a}: {meanings[a]}" for a in answers] + [""] * bool(answers)
+
+
+def _without_copies(rows: Sequence[Row]) -> list[Row]:
+    """The initial copy meets what the stream meets; only what is its own is shown."""
+    forward = {
+        (r.answer, r.rule, r.where, r.why) for r in rows if r.direction != "copy"
+    }
+    return [
+        row
+        for row in rows
+        if row.direction != "copy"
+        or (row.answer, row.rule, row.where, row.why) not in forward
+    ]
+
+
+def _answer(row: Row) -> str:
+    """A condition that was asked and holds is told as one, not as a plain OK."""
+    return "OK_IF" if row.answer == "OK" else row.answer
+
+
+def _row(row: Row) -> list[str]:
+    place = f"  {row.place}" if row.place else ""
+    lines = [f"  {_answer(row):<8}{row.where or 'every table'}{place}  [{row.weight}]"]
+    lines.append(f"    {row.why}")
+    if row.condition and row.condition != row.mend:
+        lines.append(f"    if:    {row.condition}")
+    if row.found:
+        lines.append(f"    found: {row.found}")
+    if row.answer != "OK" and row.mend:
+        lines.append(f"    do:    {row.mend}")
+    if row.reason:
+        lines.append(f"    accepted: {row.reason}")
+    proof = f", case {row.proof}" if row.proof else ""
+    lines.append(f"    name:  {row.name}  (law {row.law}, row {row.row}{proof})")
+    return lines
+
+
+def _ending(result: JudgeResult) -> list[str]:
+    stopping = [row for row in result.rows if row.weight == "stops"]
+    if result.unused:
+        names = "\n".join(f"  {name}" for name in result.unused)
+        return [f"`accept` has names that fit no verdict:\n{names}"]
+    waiting = sum(row.weight == "waits" for row in result.rows)
+    if not stopping and waiting:
+        several = "1 verdict waits" if waiting == 1 else f"{waiting} verdicts wait"
+        return [f"nothing stops a run yet; {several} for catalogs and data"]
+    if not stopping:
+        return ["nothing would stop a run"]
+    lines = ["a run would stop; where it is meant, accept it by name in the playbook:"]
+    lines += ["  - step: judge", "    accept:"]
+    return lines + [f"      {row.name}: why it may be" for row in stopping]

@@ -1,0 +1,110 @@
+"""Statements that read or change rows or settings, to `Op`s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bluegreen.sql.expressions import functions, walk
+from bluegreen.sql.ops import Kind, Op
+from bluegreen.sql.parsing import Tree
+from bluegreen.sql.reading.parts import Reader, relation
+from bluegreen.sql.source import Statement
+
+
+def data(kind: Kind) -> Reader:
+    """`INSERT`, `UPDATE`, `DELETE` or `MERGE`, with those in its `WITH`."""
+
+    def reader(statement: Statement, tree: Tree) -> Iterator[Op]:
+        yield from _inner_data(statement, tree)
+        flags = set()
+        rows: Tree = tree.get("selectStmt", {}).get("SelectStmt", {})
+        if kind is Kind.INSERT and "valuesLists" in rows:
+            flags.add("values")
+        names = tuple(
+            item["ResTarget"].get("name", "")
+            for item in (tree.get("cols") or tree.get("targetList") or ())
+            if "ResTarget" in item
+        )
+        yield Op(
+            kind,
+            statement.at,
+            table=relation(tree["relation"]),
+            expr=tree.get("whereClause"),
+            names=names,
+            flags=frozenset(flags),
+        )
+
+    return reader
+
+
+_DATA_NODES = {
+    "InsertStmt": Kind.INSERT,
+    "UpdateStmt": Kind.UPDATE,
+    "DeleteStmt": Kind.DELETE,
+    "MergeStmt": Kind.MERGE,
+}
+
+
+def _inner_data(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """Data changes within a WITH."""
+    for name, node in walk(tree.get("withClause", {})):
+        if name in _DATA_NODES and "relation" in node:
+            table = relation(node["relation"])
+            where = node.get("whereClause")
+            yield Op(_DATA_NODES[name], statement.at, table, expr=where)
+
+
+def select(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`SELECT`; one of `set_config` is a `SET`."""
+    yield from _inner_data(statement, tree)
+    if "intoClause" in tree:
+        table = relation(tree["intoClause"]["rel"])
+        yield Op(Kind.CREATE_TABLE_AS, statement.at, table=table, what="table")
+        return
+    called = functions(tree)
+    if called == {"set_config"}:
+        yield from _set_config(statement, tree)
+        return
+    yield Op(Kind.SELECT, statement.at, names=tuple(sorted(called)))
+
+
+def _set_config(statement: Statement, tree: Tree) -> Iterator[Op]:
+    for name, node in walk(tree):
+        if name == "FuncCall":
+            args = [_constant(arg) for arg in node.get("args", ())]
+            if len(args) == 3:
+                flags = frozenset({"local"} if args[2] == "true" else ())
+                setting, value = args[0].lower(), args[1]
+                yield Op(
+                    Kind.SET, statement.at, None, None, setting, value, flags=flags
+                )
+
+
+def _constant(tree: Tree) -> str:
+    node = tree.get("A_Const", {})
+    for key in ("sval", "ival", "fval", "boolval"):
+        if key in node:
+            value = node[key].get(key, 0 if key == "ival" else False)
+            return str(value).lower() if key == "boolval" else str(value)
+    if "TypeCast" in tree:
+        return _constant(tree["TypeCast"]["arg"])
+    return ""
+
+
+def set_variable(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`SET` and `RESET`."""
+    value = ",".join(_constant(arg) for arg in tree.get("args", ()))
+    flags = {"local"} if tree.get("is_local") else set()
+    if tree["kind"] != "VAR_SET_VALUE":
+        flags.add("reset")
+    name = tree.get("name", "all").lower()
+    at = statement.at
+    yield Op(Kind.SET, at, name=name, value=value, flags=frozenset(flags))
+
+
+def copy(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`COPY`; only the way in changes rows."""
+    if tree.get("is_from") and "relation" in tree:
+        yield Op(Kind.COPY_IN, statement.at, table=relation(tree["relation"]))
+    else:
+        yield Op(Kind.SELECT, statement.at)

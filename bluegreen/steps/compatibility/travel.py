@@ -1,0 +1,109 @@
+"""A row of each named table makes the whole way, for real.
+
+Owns the action that sends it. What is written changes no value, so nobody sees it; the
+statement is in `compat/probe/travel.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from bluegreen.compat.probe.travel import Tried, touch, travelling_tables
+from bluegreen.model.errors import StepError
+from bluegreen.model.history import fold
+from bluegreen.model.record import Kind
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, Satisfied, Verdict
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.replication.following import look_at_following
+from bluegreen.postgres.replication.stream import Channel
+from bluegreen.steps.action import Action, Result
+from bluegreen.steps.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class TravelFacts:
+    """What is to travel.
+
+    Attributes:
+        giver: the side that serves.
+        epoch: how many moves there were: each direction is tried once.
+        tables: tables that the playbook names and that travel.
+        done: a row of each was seen to arrive in this epoch.
+    """
+
+    giver: Side
+    epoch: int
+    tables: tuple[Relation, ...]
+    done: bool
+
+
+class CarryCanary(Action[TravelFacts]):
+    """One row of each named table went from the side that serves to the other.
+
+    The row is written with the values that it has, in a session in which no trigger of
+    the application fires. Tables whose triggers fire all the same are left out.
+
+    Crash: some rows made the way and others did not; each is what it was.
+    """
+
+    title = "a row of each named table made the way"
+    no_undo = "it changes no value"
+
+    def __init__(self, step_id: str, tables: Sequence[str]) -> None:
+        super().__init__(step_id)
+        self.tables = tuple(tables)
+
+    def observe(self, world: World) -> TravelFacts:
+        """The side that serves, its tables, and what the journal tells."""
+        records = world.journal.records()
+        state = fold(records)
+        giver = state.serving
+        found = travelling_tables(world.on(giver), Channel(world.name, giver).name)
+        chosen = tuple(
+            r for r in found if any(fnmatchcase(r.full_name, t) for t in self.tables)
+        )
+        done = any(
+            r.kind is Kind.NOTE
+            and r.action == self.id
+            and r.epoch == state.epoch
+            and r.body.get("travelled")
+            for r in records
+        )
+        return TravelFacts(giver, state.epoch, chosen, done)
+
+    def judge(self, facts: TravelFacts) -> Verdict:
+        """Needed once in every epoch."""
+        if facts.done:
+            return Satisfied(f"{len(facts.tables)} tables were tried")
+        return Needed(f"{len(facts.tables)} tables from {facts.giver}")
+
+    def act(self, world: World, facts: TravelFacts) -> Result:
+        """Touch a row of each table, and see all of them arrive."""
+        giver, taker = world.on(facts.giver), world.on(facts.giver.other)
+        tried = [touch(giver, table) for table in facts.tables]
+        name = Channel(world.name, facts.giver).name
+        following = look_at_following(giver, taker, name, world.clock)
+        if not following.caught_up:
+            raise StepError(
+                4003,
+                f"a row that was sent did not arrive on {facts.giver.other}",
+                seen=f"{following.errors or 0} errors in {following.seconds:.1f} s",
+                wanted="every row that is sent applied over there",
+                traffic=f"{facts.giver} serves and nothing has moved",
+                hint=f"the last ERROR of a logical replication worker in "
+                f"{facts.giver.other}'s log names table and reason",
+            )
+        told = _told(tried)
+        body = {"travelled": True, **told}
+        world.journal.append(Kind.NOTE, action=self.id, body=body)
+        return told
+
+
+def _told(tried: Sequence[Tried]) -> dict[str, object]:
+    return {
+        "rows": {one.table: one.row for one in tried if one.row},
+        "left_out": {one.table: one.why for one in tried if one.why},
+    }

@@ -1,0 +1,101 @@
+"""Watch: does the side that follows still hold every row that it was known to hold?
+
+Owns what a restart of it, or a changed subscription, means. A restart may have set its
+disk back, and a transaction that failed may have been skipped: the stream goes on
+behind both, and no figure shows the gap. So the way over to it is in doubt until rows
+were compared. Reading is in `postgres/replication/witness.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bluegreen.model.side import Side
+from bluegreen.postgres.replication.stream import read_subscription
+from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_witness
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.monitors.monitor import (
+    Meaning,
+    Scene,
+    Standing,
+    Stops,
+    Watch,
+    Watched,
+    direction,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerFacts:
+    """The subscriber when it was last known to hold every row, and now."""
+
+    then: Witness
+    now: Witness
+
+
+class WatchFollower(Watch[FollowerFacts]):
+    """The follower was not restarted, and skipped nothing, since its last proof."""
+
+    id: ClassVar[str] = "follower"
+    if_unknown: ClassVar[Stops] = Stops.MOVE
+
+    def places(self, scene: Scene) -> tuple[Side, ...]:
+        """The side that serves, once the other is meant to follow it."""
+        return (scene.state.serving,) if scene.is_way_back_expected else ()
+
+    def where(self, side: Side) -> str:
+        """The direction."""
+        return direction(side)
+
+    def observe(self, scene: Scene, side: Side) -> FollowerFacts | None:
+        """Now, and as the journal tells; None before anything was proved."""
+        told = scene.state.witness
+        if told is None or told["side"] != str(side.other):
+            return None
+        if read_subscription(scene.on(side.other), scene.feeding.name) is None:
+            return None  # the watch over the stream says so
+        now = read_witness(scene.on(side.other), scene.feeding.name)
+        return FollowerFacts(Witness.from_body(told), now)
+
+    def judge(self, facts: FollowerFacts, limits: Limits) -> Iterator[Watched]:
+        """A restart weighs more than errors."""
+        yield self.say(direction(facts.now.side.other), _meaning(facts))
+
+
+def _meaning(facts: FollowerFacts) -> Meaning:
+    then, now = facts.then, facts.now
+    if then.stream.startswith(FOUND_OPEN):
+        says = (
+            f"{now.side} did not serve and its {then.stream}: it may have taken writes "
+            f"that {now.side.other} never got. It is closed again"
+        )
+    elif now.started != then.started:
+        says = (
+            f"{now.side} was started again at {now.started[:19]} UTC, after its rows "
+            "were last known to be whole: if its disk was set back, rows that it had "
+            "confirmed are missing, and nothing brings them again"
+        )
+    elif not then.is_same_stream(now):
+        says = (
+            f"the subscription on {now.side} failed and was altered since its rows "
+            "were last known to be whole: a transaction that was skipped (ALTER "
+            "SUBSCRIPTION … SKIP) is missing, and nothing brings it again"
+        )
+    else:
+        return Meaning(
+            Standing.GOOD, f"{now.side} was not restarted, nothing was skipped"
+        )
+    # Before a cutover a step `validate` compares the rows again by itself.
+    stops = Stops.MOVE if now.side is Side.BLUE else Stops.NOTHING
+    return Meaning(Standing.ODD, says, _do(now.side), stops)
+
+
+def _do(side: Side) -> str:
+    if side is Side.BLUE:
+        return "`bluegreen rollback PLAYBOOK --prove` compares every row before it goes"
+    return (
+        "run again with a step `validate` before the cutover: it compares every row. "
+        "Where you know that nothing is missing, `accept: [follower]` under `watch`"
+    )

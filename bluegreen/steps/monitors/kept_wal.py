@@ -1,0 +1,148 @@
+"""Watch: how much WAL our slots keep, and how long that goes well.
+
+Owns what it means. Free disk cannot be seen by SQL, so the playbook's `wal_limit` and
+the server's own limit stand for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bluegreen.model.duration import format_bytes, format_duration
+from bluegreen.model.side import Side
+from bluegreen.postgres.journal.own_schema import is_built
+from bluegreen.postgres.replication.heartbeat import growth_of_kept_wal
+from bluegreen.postgres.replication.kept_wal import KeptWal, read_kept_wal
+from bluegreen.postgres.replication.stream import Channel
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.monitors.monitor import (
+    Figure,
+    Scene,
+    Standing,
+    Stops,
+    Watch,
+    Watched,
+)
+
+SOON_S = 6 * 3600.0
+"""A forecast under this is said: time enough to look at it in working hours."""
+
+WORTH_A_FORECAST = 0.05
+"""Part of the limit that is kept before a rate is taken for more than a moment's."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalFacts:
+    """A side that has a slot of ours.
+
+    Attributes:
+        per_s: bytes a second by which the slot keeps more; None where not known.
+        serves: whether clients write there, so that a full disk stops them.
+    """
+
+    side: Side
+    kept: KeptWal
+    per_s: float | None
+    serves: bool
+
+
+class WatchKeptWal(Watch[WalFacts]):
+    """What a slot keeps stays under the limit, and will for hours."""
+
+    id: ClassVar[str] = "kept-wal"
+
+    def observe(self, scene: Scene, side: Side) -> WalFacts | None:
+        """The slot for the other side, and how its WAL has grown."""
+        database, name = scene.on(side), Channel(scene.name, side).name
+        kept = read_kept_wal(database, name)
+        if kept is None:
+            return None
+        built = is_built(database)
+        rate = growth_of_kept_wal(database, name) if built else None
+        return WalFacts(side, kept, rate, side is scene.state.serving)
+
+    def judge(self, facts: WalFacts, limits: Limits) -> Iterator[Watched]:
+        """Against the lower of both limits, and by the forecast."""
+        kept, left = facts.kept, time_left_s(facts, limits)
+        do = (
+            f"see why {facts.side.other} does not take it; if {facts.side} is about to "
+            "stop, `bluegreen abandon PLAYBOOK` drops the slot"
+        )
+        standing, says = Standing.GOOD, _size(facts, limits)
+        if is_over(facts, limits):
+            standing = Standing.BAD
+        elif left is not None and left < SOON_S and _counts(facts, limits):
+            standing = Standing.ODD
+            says += f"; at this rate the limit is reached in {format_duration(left)}"
+        if kept.wal_status in {"unreserved", "lost"}:
+            standing = Standing.BAD
+            says += f"; the server says {kept.wal_status}"
+        bad = standing is Standing.BAD
+        yield Watched(
+            self.id,
+            str(facts.side),
+            standing,
+            says,
+            do if standing is not Standing.GOOD else "",
+            Stops.MOVE if bad else Stops.NOTHING,
+            _figures(facts, limits, left),
+        )
+
+
+def _counts(facts: WalFacts, limits: Limits) -> bool:
+    """Whether enough is kept for a rate to mean something. Pure.
+
+    A slot that was just made, or an apply worker that confirms in steps, grows fast
+    for seconds.
+    """
+    return facts.kept.kept >= limit_of(facts, limits) * WORTH_A_FORECAST
+
+
+def limit_of(facts: WalFacts, limits: Limits) -> int:
+    """The lower of the playbook's limit and the one that the server sets. Pure."""
+    server = facts.kept.server_limit
+    return limits.wal_limit if server is None else min(limits.wal_limit, server)
+
+
+def is_over(facts: WalFacts, limits: Limits) -> bool:
+    """Whether the slot keeps more than it may. Pure."""
+    return facts.kept.kept >= limit_of(facts, limits)
+
+
+def time_left_s(facts: WalFacts, limits: Limits) -> float | None:
+    """Seconds until the limit at the present rate; None while it does not grow."""
+    if facts.per_s is None or facts.per_s <= 0:
+        return None
+    left = limit_of(facts, limits) - facts.kept.kept
+    if facts.kept.safe is not None:
+        left = min(left, facts.kept.safe)
+    return max(0.0, left / facts.per_s)
+
+
+def _size(facts: WalFacts, limits: Limits) -> str:
+    kept = facts.kept
+    limit = limit_of(facts, limits)
+    whose = "the playbook's" if limit == limits.wal_limit else "the server's"
+    words = (
+        f"its slot keeps {format_bytes(kept.kept)} of WAL, {whose} limit is "
+        f"{format_bytes(limit)}"
+    )
+    if facts.per_s is not None and facts.per_s > 0:
+        words += f", growing by {format_bytes(facts.per_s)}/s"
+    if kept.pg_wal is not None:
+        words += f", pg_wal holds {format_bytes(kept.pg_wal)}"
+    return words
+
+
+def _figures(facts: WalFacts, limits: Limits, left: float | None) -> tuple[Figure, ...]:
+    at = {"side": str(facts.side), "slot": facts.kept.slot}
+    known = (
+        ("slot_kept_bytes", facts.kept.kept, "WAL that our slot keeps."),
+        ("slot_limit_bytes", limit_of(facts, limits), "What it may keep."),
+        ("slot_limit_left_seconds", left, "Time until then at the present rate."),
+        ("pg_wal_bytes", facts.kept.pg_wal, "Size of the folder pg_wal."),
+        ("slot_active", float(facts.kept.active), "1 while something streams from it."),
+    )
+    return tuple(Figure(n, v, text, at) for n, v, text in known if v is not None)

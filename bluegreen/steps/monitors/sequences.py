@@ -1,0 +1,86 @@
+"""Watch: would the other side's sequences take the values of the side that serves?
+
+Owns what a no means: a move sets them inside its pause, and would back out there.
+Reading and comparing is in `postgres/replication/sequence_ranges.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bluegreen.model.side import Side
+from bluegreen.postgres.replication.sequence_ranges import (
+    SequenceMisfit,
+    Tightness,
+    compare_ranges,
+    read_ranges,
+)
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.monitors.monitor import (
+    Meaning,
+    Scene,
+    Standing,
+    Stops,
+    Watch,
+    Watched,
+    direction,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceFacts:
+    """Misfits in the direction of the next move, and of the one after it.
+
+    Attributes:
+        serving: the side whose values count.
+        way_back: the same for the way back, before traffic goes to green.
+    """
+
+    serving: Side
+    next: tuple[SequenceMisfit, ...]
+    way_back: tuple[SequenceMisfit, ...] = ()
+
+
+class WatchSequences(Watch[SequenceFacts]):
+    """Every sequence's value fits the side that traffic would go to."""
+
+    id: ClassVar[str] = "sequences"
+    if_unknown: ClassVar[Stops] = Stops.MOVE
+    every_s: ClassVar[float] = 30.0
+
+    def places(self, scene: Scene) -> tuple[Side, ...]:
+        """The side that serves, as long as there is another one."""
+        return () if scene.state.released else (scene.state.serving,)
+
+    def where(self, side: Side) -> str:
+        """The direction."""
+        return direction(side)
+
+    def observe(self, scene: Scene, side: Side) -> SequenceFacts:
+        """All sequences of both sides, one query each."""
+        here = read_ranges(scene.on(side))
+        there = read_ranges(scene.on(side.other))
+        found = tuple(compare_ranges(here, there, side.other))
+        back = compare_ranges(there, here, side) if side is Side.BLUE else ()
+        return SequenceFacts(side, found, tuple(back))
+
+    def judge(self, facts: SequenceFacts, limits: Limits) -> Iterator[Watched]:
+        """What does not fit stops a move; what nears its end is told."""
+        yield self.say(direction(facts.serving), _meaning(facts))
+
+
+def _meaning(facts: SequenceFacts) -> Meaning:
+    out = [one for one in facts.next if one.how is Tightness.OUT]
+    odd = [one for one in facts.next if one.how is Tightness.NEAR]
+    odd += facts.way_back
+    told = out or odd
+    if not told:
+        return Meaning(Standing.GOOD, "every value fits the other side's sequences")
+    return Meaning(
+        Standing.BAD if out else Standing.ODD,
+        "; ".join(one.says for one in told),
+        "; ".join(f"on {one.on}: {one.repair}" for one in told),
+        Stops.MOVE if out else Stops.NOTHING,
+    )

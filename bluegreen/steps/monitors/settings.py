@@ -1,0 +1,86 @@
+"""Watch: do both servers keep what they commit?
+
+Owns what an unsafe setting stops right before traffic moves: one may be changed after
+`check` has looked. Which settings these are is in `postgres/catalog/durability.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bluegreen.model.side import Side
+from bluegreen.postgres.catalog.durability import Harm, Unsafe, read_unsafe
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.monitors.monitor import (
+    Meaning,
+    Scene,
+    Standing,
+    Stops,
+    Watch,
+    Watched,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFacts:
+    """A side's unsafe settings, and whether it serves.
+
+    Attributes:
+        database: its name, for the statement that repairs.
+    """
+
+    side: Side
+    serves: bool
+    unsafe: tuple[Unsafe, ...]
+    database: str
+
+
+class WatchSettings(Watch[SettingsFacts]):
+    """Neither side has settings by which a commit is no promise.
+
+    The commit point rests on the side that traffic goes to, the closed fence on the
+    side that it leaves: both must outlive a crash.
+    """
+
+    id: ClassVar[str] = "settings"
+    if_unknown: ClassVar[Stops] = Stops.MOVE
+    every_s: ClassVar[float] = 30.0
+
+    def places(self, scene: Scene) -> tuple[Side, ...]:
+        """Both; green alone once blue was released."""
+        return (Side.GREEN,) if scene.state.released else tuple(Side)
+
+    def observe(self, scene: Scene, side: Side) -> SettingsFacts | None:
+        """Two catalog queries."""
+        database = scene.on(side)
+        unsafe = read_unsafe(database)
+        name = database.dbname if unsafe else ""
+        return SettingsFacts(side, side is scene.state.serving, unsafe, name)
+
+    def judge(self, facts: SettingsFacts, limits: Limits) -> Iterator[Watched]:
+        """The worst in words first, one finding a side."""
+        yield self.say(str(facts.side), _meaning(facts))
+
+
+def _meaning(facts: SettingsFacts) -> Meaning:
+    stopping = [one for one in facts.unsafe if _stops(facts, one)]
+    bad = [one for one in facts.unsafe if one.harm is Harm.VACUUM]
+    rest = [one for one in facts.unsafe if one not in (*stopping, *bad)]
+    if not facts.unsafe:
+        return Meaning(Standing.GOOD, "what it commits, it keeps")
+    told = [*stopping, *bad, *rest]
+    return Meaning(
+        Standing.BAD if stopping or bad else Standing.ODD,
+        "; ".join(f"{one.say()}: {one.rule.why}" for one in told),
+        f"on {facts.side}: {' '.join(one.repair(facts.database) for one in told)}",
+        Stops.MOVE if stopping else Stops.NOTHING,
+    )
+
+
+def _stops(facts: SettingsFacts, one: Unsafe) -> bool:
+    """A side that hides its damage may be left; nothing may be brought to it."""
+    if one.name == "data_sync_retry":
+        return False
+    return one.harm is Harm.CRASH or (one.harm is Harm.DAMAGE and not facts.serves)

@@ -1,0 +1,248 @@
+"""Watch: does the stream that feeds the other side live?
+
+Owns what slot, subscription and apply worker mean together. Reading them is in
+`postgres/replication/apply_health.py` and `postgres/replication/stream.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bluegreen.model.duration import format_duration
+from bluegreen.model.side import Side
+from bluegreen.postgres.replication.apply_health import ApplyHealth, read_apply_health
+from bluegreen.postgres.replication.heartbeat import read_beats
+from bluegreen.postgres.replication.lag import Lag, read_lag
+from bluegreen.postgres.replication.stream import SlotFacts, read_slot
+from bluegreen.steps.monitors.heartbeats import MAKE_ANEW, WAY_BACK_LOST
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.monitors.monitor import (
+    Figure,
+    Meaning,
+    Scene,
+    Standing,
+    Stops,
+    Watch,
+    Watched,
+    direction,
+)
+from bluegreen.steps.preflight.intent import listed
+
+SLOW_S = 2.0
+"""A heartbeat arrives within milliseconds."""
+
+YOUNG_S = 15.0
+"""A worker that failed is started again after `wal_retrieve_retry_interval`, 5 s by
+default; one that has lived three times as long has passed what it failed at."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """Both ends of the stream out of the side that serves.
+
+    Attributes:
+        expected: the other side is meant to follow by now.
+        abandoned: we dropped the slot ourselves, on purpose.
+        pending_s: age of the oldest heartbeat that has not come; 0 for none.
+    """
+
+    giver: Side
+    slot: SlotFacts | None
+    apply: ApplyHealth | None
+    lag: Lag | None = None
+    expected: bool = True
+    abandoned: bool = False
+    pending_s: float = 0.0
+
+
+class WatchStream(Watch[StreamFacts]):
+    """The subscription runs, nothing fails, and the slot has all that is needed."""
+
+    id: ClassVar[str] = "stream"
+    if_unknown: ClassVar[Stops] = Stops.MOVE
+
+    def places(self, scene: Scene) -> tuple[Side, ...]:
+        """The side that serves; none once the other was released."""
+        return () if scene.state.released else (scene.state.serving,)
+
+    def where(self, side: Side) -> str:
+        """The direction."""
+        return direction(side)
+
+    def observe(self, scene: Scene, side: Side) -> StreamFacts | None:
+        """Both ends; None before there is a subscription."""
+        name = scene.feeding.name
+        if scene.state.abandoned:
+            return StreamFacts(side, None, None, abandoned=True)
+        giver, taker = scene.on(side), scene.on(side.other)
+        apply = read_apply_health(taker, name)
+        slot = read_slot(giver, name)
+        # Before the cutover a slot without a subscription is a copy about to begin.
+        if apply is None and (side is Side.BLUE or not scene.is_way_back_expected):
+            return None
+        return StreamFacts(
+            side,
+            slot,
+            apply,
+            read_lag(giver, name),
+            scene.is_way_back_expected,
+            pending_s=_pending_s(scene, slot, apply),
+        )
+
+    def judge(self, facts: StreamFacts, limits: Limits) -> Iterator[Watched]:
+        """The worst of it, in the order of weight."""
+        where = direction(facts.giver)
+        yield self.say(where, _meaning(facts), _figures(facts, where))
+
+
+def _meaning(facts: StreamFacts) -> Meaning:
+    if lost := _lost(facts):
+        do = MAKE_ANEW if facts.giver is Side.BLUE else WAY_BACK_LOST
+        return Meaning(Standing.BAD, lost, do, Stops.RUN)
+    assert facts.apply is not None
+    assert facts.slot is not None
+    if not facts.expected:
+        return Meaning(Standing.ODD, "it is not switched on yet")
+    if facts.slot.wal_status == "unreserved":
+        return Meaning(
+            Standing.BAD,
+            f"the slot on {facts.giver} loses its WAL at the next checkpoint",
+            f"raise max_slot_wal_keep_size on {facts.giver} now and reload; then see "
+            f"why {facts.giver.other} is behind",
+            Stops.MOVE,
+        )
+    return _of_worker(facts.giver.other, facts.apply, facts.pending_s)
+
+
+def _pending_s(
+    scene: Scene, slot: SlotFacts | None, apply: ApplyHealth | None
+) -> float:
+    if slot is None or apply is None:
+        return 0.0
+    channel = scene.feeding
+    giver, taker = scene.on(channel.giver), scene.on(channel.taker)
+    return read_beats(giver, taker, channel.name, scene.state.epoch).pending_s
+
+
+def _lost(facts: StreamFacts) -> str:
+    giver, taker = facts.giver, facts.giver.other
+    if facts.abandoned:
+        return f"{taker} was given up: its slot on {giver} was dropped on purpose"
+    if facts.slot is None:
+        return f"the slot on {giver} that {taker} counts on is gone"
+    if facts.slot.wal_status == "lost":
+        return f"the slot on {giver} has lost WAL that {taker} still needs"
+    if facts.apply is None:
+        return f"the subscription on {taker} is gone"
+    return ""
+
+
+def _of_worker(taker: Side, apply: ApplyHealth, pending_s: float) -> Meaning:
+    errors = _errors(apply)
+    if not apply.enabled:
+        why = f"; {errors}" if errors else ""
+        return Meaning(
+            Standing.BAD,
+            f"the subscription on {taker} is switched off{why}",
+            "was it a person, or disable_on_error? Mend the cause, then "
+            "ALTER SUBSCRIPTION … ENABLE",
+            Stops.MOVE,
+        )
+    if apply.blocked_by:
+        pids = listed(map(str, apply.blocked_by))
+        return Meaning(
+            Standing.ODD,
+            f"the apply worker on {taker} waits for a lock{_on(apply)} that pid {pids} "
+            "holds",
+            f"end that transaction on {taker}: SELECT pg_terminate_backend(pid)",
+            Stops.NOTHING,
+        )
+    if apply.unready:
+        return _of_copy(taker, apply)
+    if apply.pid is None or (_is_young(apply) and pending_s > SLOW_S):
+        return Meaning(Standing.BAD, _failing(taker, apply, errors), _LOG, Stops.MOVE)
+    if _is_young(apply):
+        # It may just have been mended; markers prove the stream before a move.
+        return Meaning(Standing.ODD, _failing(taker, apply, errors), _LOG)
+    age = apply.worker_age_s
+    since = f" since {format_duration(age)}" if age is not None else ""
+    before = f"; before that {errors}" if errors else ""
+    return Meaning(Standing.GOOD, f"runs{since}{before}")
+
+
+_LOG = (
+    "the row and the reason are the last ERROR of a logical replication worker in the "
+    "log of that side. Repair the row there; the worker tries again by itself. ALTER "
+    "SUBSCRIPTION … SKIP would lose the whole transaction"
+)
+
+
+def _of_copy(taker: Side, apply: ApplyHealth) -> Meaning:
+    done = apply.tables - len(apply.unready)
+    words = f"{done} of {apply.tables} tables are copied"
+    if apply.copy_errors:
+        words += (
+            f"; {apply.copy_errors} copies have failed, not ended: "
+            f"{listed(apply.unready)}"
+        )
+        return Meaning(Standing.ODD, words, _LOG, Stops.MOVE)
+    return Meaning(Standing.GOOD, words, stops=Stops.MOVE)
+
+
+def _is_young(apply: ApplyHealth) -> bool:
+    """Started again a moment ago after an error."""
+    age = apply.worker_age_s
+    return bool(apply.apply_errors) and age is not None and age < YOUNG_S
+
+
+def _failing(taker: Side, apply: ApplyHealth, errors: str) -> str:
+    if apply.pid is None:
+        first = f"the apply worker on {taker} does not run"
+    else:
+        age = format_duration(apply.worker_age_s or 0.0)
+        first = f"the apply worker on {taker} was started again {age} ago"
+    known = f"; {errors}" if errors else ""
+    place = f"the first transaction after {apply.position} of the other side's WAL"
+    where = f" at {place}" if apply.position else ""
+    fails = f"; it fails{_on(apply)}{where}" if where or apply.works_on else ""
+    return first + known + fails
+
+
+def _on(apply: ApplyHealth) -> str:
+    return f" on {listed(apply.works_on)}" if apply.works_on else ""
+
+
+def _errors(apply: ApplyHealth) -> str:
+    if not apply.apply_errors:
+        return ""
+    conflicts = ", ".join(
+        f"{name.removeprefix('confl_')} {count}"
+        for name, count in apply.conflicts.items()
+    )
+    more = f" ({conflicts})" if conflicts else ""
+    return f"{apply.apply_errors} changes could not be applied{more}"
+
+
+def _figures(facts: StreamFacts, where: str) -> tuple[Figure, ...]:
+    at = {"direction": where}
+    found = []
+    if facts.lag is not None:
+        found.append(
+            Figure(
+                "replay_lag_bytes",
+                facts.lag.replay_bytes,
+                "WAL that the other side has not replayed; no proof of anything.",
+                at,
+            )
+        )
+    apply = facts.apply
+    if apply is not None:
+        running = float(apply.enabled and apply.pid is not None)
+        found.append(Figure("apply_running", running, "1 while it runs.", at))
+        if apply.apply_errors is not None:
+            text = "Changes that could not be applied, and initial copies that failed."
+            count = apply.apply_errors + (apply.copy_errors or 0)
+            found.append(Figure("apply_errors_total", count, text, at, counter=True))
+    return tuple(found)

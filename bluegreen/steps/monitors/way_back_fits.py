@@ -1,0 +1,94 @@
+"""Watch: would blue take what was written on green since the cutover?
+
+Owns what a no means while the window is open. The look is in `compat/probe/rollback_fit.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from bluegreen.compat.rollback_fit import Fits, mends, reasons, say_fit, warnings
+from bluegreen.model.side import Side
+from bluegreen.steps.compatibility.rollback_fit import is_open
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.monitors.monitor import (
+    Figure,
+    Meaning,
+    Scene,
+    Standing,
+    Watch,
+    Watched,
+    direction,
+)
+
+if TYPE_CHECKING:
+    from bluegreen.compat.rollback_fit import Fitting
+
+_STANDINGS = {
+    Fits.YES: Standing.GOOD,
+    Fits.UNKNOWN: Standing.UNKNOWN,
+    Fits.NO: Standing.BAD,
+}
+
+
+class WatchWayBackFits(Watch["Fitting"]):
+    """Every row that green took fits blue, as long as the way back is open.
+
+    A no stops no run: the move that it is about, the rollback, looks for itself.
+    """
+
+    id: ClassVar[str] = "way-back-fits"
+    every_s: ClassVar[float] = 30.0
+
+    def places(self, scene: Scene) -> tuple[Side, ...]:
+        """Green, once the way back to blue is open."""
+        return (Side.GREEN,) if is_open(scene.state) else ()
+
+    def where(self, side: Side) -> str:
+        """The direction."""
+        return direction(side)
+
+    def observe(self, scene: Scene, side: Side) -> Fitting:
+        """Both catalogs and some counts; green's rows only where the stream rests."""
+        # It reads SQL, which is heavy, and is asked twice a minute at most.
+        from bluegreen.compat.probe.rollback_fit import look_at_fit
+
+        return look_at_fit(
+            scene.on(Side.BLUE),
+            scene.on(side),
+            scene.name,
+            accept=scene.limits.losses,
+            exclude=scene.limits.exclude,
+        )
+
+    def judge(self, facts: Fitting, limits: Limits) -> Iterator[Watched]:
+        """The first reason in words, every misfit in numbers."""
+        standing = _STANDINGS[facts.answer]
+        if standing is Standing.GOOD and facts.sequences_near:
+            standing = Standing.ODD
+        do = ""
+        if standing is Standing.ODD:
+            do = "; ".join(mends(facts))
+        if standing is Standing.GOOD and warnings(facts):
+            standing = Standing.ODD
+            do = "`bluegreen partitions` makes them on blue and puts them in the stream"
+        if standing is Standing.BAD:
+            do = "; ".join(
+                [*mends(facts), "`bluegreen rollback --check` names the rows"]
+            )
+        figures = (
+            Figure(
+                "rows_unfit_for_blue",
+                sum(one.count for one in facts.misfits)
+                + sum(one.rows or 1 for one in facts.lost),
+                "Rows on the serving side that the other side would not take.",
+            ),
+            Figure(
+                "reasons_against_way_back",
+                len(reasons(facts)),
+                "Things that speak against a rollback, the unknown included.",
+            ),
+        )
+        meaning = Meaning(standing, f"fits blue: {say_fit(facts)}", do)
+        yield self.say(direction(Side.GREEN), meaning, figures)

@@ -1,0 +1,211 @@
+"""Looks at whether green would answer as blue does: extensions, collation, settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Finding
+from bluegreen.postgres.catalog.server_facts import ServerFacts
+from bluegreen.postgres.catalog.settings import RESULT_SETTINGS, is_list
+from bluegreen.postgres.quoting import quote_name, quote_value
+from bluegreen.steps.preflight.intent import Intent, listed
+
+_UTC = {"utc", "etc/utc", "gmt", "etc/gmt", "zulu", "etc/zulu", "uct", "etc/uct"}
+
+
+def look_at_extensions(
+    blue: ServerFacts, green: ServerFacts, _: Intent
+) -> Iterator[Finding]:
+    """Each of blue's extensions, in a version that is not older."""
+    for name, version in sorted(blue.extensions.installed.items()):
+        offer = green.extensions.offered.get(name)
+        there = green.extensions.installed.get(name)
+        if there is None and offer is None:
+            yield Finding(
+                "extension-missing",
+                Side.GREEN,
+                f"extension {name} {version} is on blue; green's server does not "
+                "have its files",
+                "blue's schema cannot be made on green without it",
+                f"install the package of {name} on green's host",
+                blocks=True,
+            )
+        elif there is None and offer is not None:
+            yield from _look_at_offer(name, version, offer.default, green)
+        elif there != version:
+            yield from _look_at_version(name, version, str(there), green)
+
+
+def _look_at_offer(
+    name: str, version: str, default: str, green: ServerFacts
+) -> Iterator[Finding]:
+    may = green.rights.superuser or not green.extensions.offered[name].superuser
+    if not may:
+        yield Finding(
+            "extension-superuser",
+            Side.GREEN,
+            f"extension {name} is not in green's database yet",
+            f"only a superuser can make it, and role "
+            f"{quote_name(green.rights.role)} is none",
+            f"CREATE EXTENSION {quote_name(name)}; -- as a superuser",
+            blocks=True,
+        )
+    if default != version:
+        yield from _look_at_version(name, version, default, green)
+
+
+def _look_at_version(
+    name: str, version: str, there: str, green: ServerFacts
+) -> Iterator[Finding]:
+    older = _numbers(there) < _numbers(version)
+    offer = green.extensions.offered.get(name)
+    can_update = offer is not None and version in offer.versions
+    update = f"ALTER EXTENSION {quote_name(name)} UPDATE TO {quote_value(version)};"
+    yield Finding(
+        "extension-older" if older else "extension-newer",
+        Side.GREEN,
+        f"extension {name} is {version} on blue and {there} on green",
+        "functions and types that blue uses may be missing"
+        if older
+        else "a newer version may answer in another way",
+        ""
+        if not older
+        else update
+        if can_update
+        else f"install the package of {name} {version} or later on green's host",
+        blocks=older,
+    )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def look_at_collations(
+    blue: ServerFacts, green: ServerFacts, _: Intent
+) -> Iterator[Finding]:
+    """Characters and order."""
+    here, there = blue.collation, green.collation
+    if here.encoding != there.encoding:
+        yield _made_otherwise(
+            "encoding-differs",
+            f"blue is {here.encoding}, green {there.encoding}",
+            "rows may not fit green's encoding, and the stream stops at one that "
+            "does not",
+        )
+    elif here.encoding == "SQL_ASCII":
+        yield Finding(
+            "no-encoding",
+            Side.BLUE,
+            "the database is in SQL_ASCII, which takes any bytes",
+            "our sessions read text as UTF-8: names or rows in another encoding stop "
+            "`replicate` or `validate`",
+            "try it on a copy first; rehearse with all rows",
+        )
+    ours = (here.provider, *map(_locale, (here.collate, here.ctype, here.locale)))
+    theirs = (there.provider, *map(_locale, (there.collate, there.ctype, there.locale)))
+    if ours != theirs:
+        yield _made_otherwise(
+            "collation-differs",
+            f"blue sorts by {here.locale or here.collate}, "
+            f"green by {there.locale or there.collate}",
+            "ORDER BY, comparisons and unique keys may come out in another way",
+        )
+    elif here.actual != there.actual and here.actual and there.actual:
+        yield Finding(
+            "collation-version-differs",
+            Side.GREEN,
+            f"the rules of {here.collate} are {here.actual} on blue's host and "
+            f"{there.actual} on green's",
+            "ORDER BY may differ in places; green's indexes are built by green's "
+            "rules, so they are sound",
+        )
+    yield from _look_at_stale_collations(blue)
+    yield from _look_at_stale_collations(green)
+
+
+def _made_otherwise(key: str, seen: str, why: str) -> Finding:
+    mend = "make green's database with CREATE DATABASE … TEMPLATE template0 and "
+    words = "blue's ENCODING, LOCALE_PROVIDER, LC_COLLATE and LC_CTYPE"
+    return Finding(key, Side.GREEN, seen, why, mend + words, blocks=True)
+
+
+def _locale(name: str) -> str:
+    """`C.UTF-8` and `C.utf8` are one."""
+    return name.lower().replace("-", "")
+
+
+def _look_at_stale_collations(facts: ServerFacts) -> Iterator[Finding]:
+    collation = facts.collation
+    stale = list(collation.stale)
+    if collation.recorded != collation.actual:
+        stale.insert(0, "the database's default")
+    if stale:
+        yield Finding(
+            "collation-stale",
+            facts.side,
+            f"the host's rules have changed for {listed(stale)}",
+            "indexes that were built by the old rules may miss rows on this side",
+            f"REINDEX DATABASE {quote_name(facts.database)}; then ALTER DATABASE "
+            f"{quote_name(facts.database)} REFRESH COLLATION VERSION;",
+        )
+
+
+def look_at_settings(
+    blue: ServerFacts, green: ServerFacts, _: Intent
+) -> Iterator[Finding]:
+    """Settings by which the same statement gives another result."""
+    for name in RESULT_SETTINGS:
+        here, there = _in_force(blue, name), _in_force(green, name)
+        if here is None or there is None or _same(name, here, there):
+            continue
+        if _of_database(blue, name) is not None:
+            continue  # told as a setting of the database
+        value = here if is_list(name) else quote_value(here)
+        yield Finding(
+            "time-zone-differs" if name == "TimeZone" else "setting-differs",
+            Side.GREEN,
+            f"{name} is {here!r} on blue and {there!r} on green",
+            "the same statement gives another result after the cutover",
+            f"ALTER DATABASE {quote_name(green.database)} SET {name} = {value};",
+            blocks=True,
+        )
+    for facts in (blue, green):
+        yield from _look_at_unseen_settings(facts)
+
+
+def _in_force(facts: ServerFacts, name: str) -> str | None:
+    of_database = _of_database(facts, name)
+    return facts.settings.text(name) if of_database is None else of_database
+
+
+def _of_database(facts: ServerFacts, name: str) -> str | None:
+    for setting in facts.role_settings:
+        if setting.here and not setting.role and setting.name.lower() == name.lower():
+            return setting.value
+    return None
+
+
+def _same(name: str, here: str, there: str) -> bool:
+    ours, theirs = (re.sub(r"\s", "", text).lower() for text in (here, there))
+    return ours == theirs or (name == "TimeZone" and {ours, theirs} <= _UTC)
+
+
+def _look_at_unseen_settings(facts: ServerFacts) -> Iterator[Finding]:
+    unseen = [n for n in RESULT_SETTINGS if _is_unseen(facts, n)]
+    if unseen:
+        yield Finding(
+            "settings-unseen",
+            facts.side,
+            f"what {listed(unseen)} is for others cannot be seen",
+            "our own sessions set them, and the role may not read the configuration "
+            "file",
+            "GRANT EXECUTE ON FUNCTION pg_catalog.pg_show_all_file_settings() TO "
+            f"{quote_name(facts.rights.role)};",
+        )
+
+
+def _is_unseen(facts: ServerFacts, name: str) -> bool:
+    return name in facts.settings.texts and _in_force(facts, name) is None

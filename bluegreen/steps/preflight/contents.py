@@ -1,0 +1,189 @@
+"""Looks at what stands in blue besides its tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Finding
+from bluegreen.postgres.catalog.contents import ApplyTrigger
+from bluegreen.postgres.catalog.server_facts import ServerFacts
+from bluegreen.postgres.quoting import quote_name
+from bluegreen.postgres.replication.sequence_ranges import Tightness, compare_ranges
+from bluegreen.steps.preflight.intent import Intent, listed
+
+# A table named without its schema in the usual places of SQL. NEW and OLD are rows;
+# what follows a function's FROM, as in extract(… FROM x), is a false alarm that a
+# pinned search_path quiets as well.
+_UNQUALIFIED = re.compile(
+    r"\b(?:from|join|insert\s+into|update|truncate(?:\s+table)?)\s+(?:only\s+)?"
+    r"(?!(?:new|old|set|lateral|of)\b)"
+    r'("[^"]+"|[a-z_][a-z0-9_$]*(?![\w$]))(?!\s*[.(])',
+    re.IGNORECASE,
+)
+
+
+def look_at_large_objects(
+    blue: ServerFacts, _: ServerFacts, __: Intent
+) -> Iterator[Finding]:
+    """Large objects are neither streamed nor fenced."""
+    count = blue.contents.large_objects
+    if count:
+        yield Finding(
+            "large-objects",
+            Side.BLUE,
+            f"{count} large objects",
+            "they are not streamed, and the fence does not stop writes to them",
+            "keep them in bytea columns, or write `accept: [large-objects]` and copy "
+            "them by hand",
+            blocks=True,
+        )
+
+
+def look_at_sequences(
+    blue: ServerFacts, _: ServerFacts, __: Intent
+) -> Iterator[Finding]:
+    """Sequences are not streamed; the cutover sets them."""
+    count = blue.contents.sequences
+    if count:
+        yield Finding(
+            "sequences",
+            Side.BLUE,
+            f"{count} sequences",
+            "they are not streamed; the cutover sets them exactly, inside the pause",
+        )
+
+
+def look_at_sequence_ranges(
+    blue: ServerFacts, green: ServerFacts, intent: Intent
+) -> Iterator[Finding]:
+    """Values that the other side's sequence would not take, now or one day."""
+    if not intent.copied:
+        return
+    ways = ((blue, green), (green, blue))
+    for giver, taker in ways:
+        for one in compare_ranges(giver.sequences, taker.sequences, taker.side):
+            out = one.how is Tightness.OUT
+            yield Finding(
+                "sequence-range",
+                taker.side,
+                one.says,
+                f"a move to {taker.side} sets it inside the pause, and would back out"
+                if out
+                else f"once its value is beyond, no move to {taker.side} is possible",
+                one.repair,
+                # Green's own values are replaced by blue's at the cutover.
+                blocks=out and taker.side is Side.GREEN,
+            )
+
+
+def look_at_triggers(
+    blue: ServerFacts, _: ServerFacts, __: Intent
+) -> Iterator[Finding]:
+    """ENABLE ALWAYS and ENABLE REPLICA triggers fire for streamed rows as well."""
+    for trigger in blue.contents.apply_triggers:
+        names = _unqualified_names(trigger)
+        mend = (
+            f"ALTER FUNCTION {trigger.function} "
+            f"SET search_path = {trigger.schema}, pg_temp;"
+        )
+        if names:
+            yield Finding(
+                "trigger-unqualified",
+                Side.BLUE,
+                f"trigger {trigger.name} on {trigger.table} fires for streamed rows, "
+                f"and its function names {listed(names)} without a schema",
+                "the apply worker has an empty search_path: it would stop at the "
+                "first row",
+                mend,
+                blocks=True,
+            )
+        else:
+            yield Finding(
+                "trigger-always",
+                Side.BLUE,
+                f"trigger {trigger.name} on {trigger.table} fires for streamed rows",
+                "what it writes into streamed tables is written twice, and a changed "
+                "row differs from blue's",
+                "" if trigger.pinned else mend,
+            )
+
+
+def _unqualified_names(trigger: ApplyTrigger) -> list[str]:
+    if trigger.pinned:
+        return []
+    return sorted(set(_UNQUALIFIED.findall(trigger.body)))
+
+
+def look_at_event_triggers(
+    blue: ServerFacts, green: ServerFacts, _: Intent
+) -> Iterator[Finding]:
+    """They fire for the statements that make our own objects."""
+    for facts in (blue, green):
+        writers = facts.contents.event_writers
+        names = [n for n in facts.contents.event_triggers if n not in writers]
+        if writers:
+            yield Finding(
+                "event-trigger-writes",
+                facts.side,
+                f"event triggers {listed(writers)} write to a table",
+                "they fire while the fence is closed and opened and would write to a "
+                "table that it keeps: the statement is refused, and the cutover backs "
+                "out",
+                " ".join(
+                    f"ALTER EVENT TRIGGER {quote_name(n)} DISABLE;" for n in writers
+                )
+                + " -- until decommission",
+                blocks=True,
+            )
+        if names:
+            yield Finding(
+                "event-triggers",
+                facts.side,
+                f"event triggers {listed(names)}",
+                "they fire when our schema, triggers and publications are made, and "
+                "may refuse them",
+                "see that they let role and schema `bluegreen` pass",
+            )
+
+
+def look_at_constraints(
+    blue: ServerFacts, _: ServerFacts, __: Intent
+) -> Iterator[Finding]:
+    """Constraints that were never proved, or that the stream meets row by row."""
+    constraints = blue.contents.constraints
+    for constraint in constraints:
+        if not constraint.valid:
+            yield Finding(
+                "constraint-not-valid",
+                Side.BLUE,
+                f"{constraint.name} on {constraint.table} is NOT VALID",
+                "rows that break it may be on blue, and the apply worker checks no "
+                "foreign key",
+                f"ALTER TABLE {constraint.table} VALIDATE CONSTRAINT "
+                f"{constraint.quoted};",
+            )
+    late = [f"{c.name} on {c.table}" for c in constraints if c.kind in ("u", "x")]
+    if late:
+        yield Finding(
+            "row-by-row-constraints",
+            Side.BLUE,
+            f"deferrable or exclusion constraints {listed(late)}",
+            "the apply worker checks row by row: one UPDATE of many rows that only "
+            "fits at its end stops the stream",
+        )
+
+
+def look_at_invalid_indexes(
+    blue: ServerFacts, _: ServerFacts, __: Intent
+) -> Iterator[Finding]:
+    """A dump makes an invalid index anew, as a valid one, or fails at it."""
+    for name in blue.contents.invalid_indexes:
+        yield Finding(
+            "invalid-index",
+            Side.BLUE,
+            f"index {name} is invalid",
+            "green would build it in full; a unique one fails on rows that repeat",
+            f"DROP INDEX CONCURRENTLY {name}; -- or REINDEX INDEX CONCURRENTLY",
+        )

@@ -1,0 +1,260 @@
+"""What is made ready before the pause: both fences and the counter-stream.
+
+Owns these actions; each takes as long as it likes and stops nobody. The counter-stream
+(publication and slot on the side that will serve, disabled subscription on the side
+that is left) exists before the first write over there, so that the way back loses
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.record import Record
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
+from bluegreen.postgres.catalog.relations import read_relations
+from bluegreen.postgres.fence.fence import (
+    FenceFacts,
+    create_fence,
+    drop_fence,
+    read_fence,
+)
+from bluegreen.postgres.journal.own_schema import is_built
+from bluegreen.postgres.replication.publication import (
+    COLUMN_LISTS_SINCE,
+    ColumnName,
+    PublishedTable,
+    choose_tables,
+    drop_publication,
+    obstacles,
+    publish,
+    read_publication,
+    server_version,
+    subscribed_tables,
+)
+from bluegreen.postgres.replication.stream import (
+    Channel,
+    SlotFacts,
+    SubscriptionFacts,
+    create_slot,
+    create_subscription,
+    drop_slot,
+    drop_subscription,
+    read_slot,
+    read_subscription,
+)
+from bluegreen.steps.action import Action, Result
+from bluegreen.steps.schema_change.journal_queries import kept_back, shells
+from bluegreen.steps.world import World
+
+
+class CreateFence(Action[FenceFacts]):
+    """Every table of a side has its fence trigger, which asks the side's flag.
+
+    Where clients write the flag lets them: what is left for the pause is one step.
+
+    Crash: some tables have their trigger; the next run makes the others.
+    """
+
+    def __init__(
+        self, step_id: str, side: Side, state: Literal["closed", "open"]
+    ) -> None:
+        super().__init__(step_id)
+        self.id += f"_{side}"
+        self.side, self.state = side, state
+        self.title = f"{side}'s fence is made and {state}"
+
+    def observe(self, world: World) -> FenceFacts:
+        """How the fence stands; a side without our schema has none."""
+        return read_fence(world.on(self.side))
+
+    def judge(self, facts: FenceFacts) -> Verdict:
+        """An open fence that is wanted closed needs the act too, never the reverse."""
+        if facts.missing:
+            return Needed(f"{facts.missing} of {facts.tables} tables have no trigger")
+        if facts.off:
+            return Needed(f"the trigger of {facts.off} tables is disabled")
+        if self.state == "closed" and not facts.is_closed:
+            return Needed(f"{facts.tables - facts.closed} tables take writes")
+        return Satisfied(f"{facts.tables} tables have their trigger")
+
+    def act(self, world: World, facts: FenceFacts) -> Result:
+        """Close what must be closed; make and enable what is missing."""
+        database = world.on(self.side)
+        return {"made": create_fence(database, closed=self.state, clock=world.clock)}
+
+    def undo(self, world: World, facts: FenceFacts) -> None:
+        """Take the triggers away."""
+        if is_built(world.on(self.side)):
+            drop_fence(world.on(self.side))
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationFacts:
+    """What is published and what ought to be.
+
+    Attributes:
+        wanted: empty while it cannot be told, as the stream does not exist yet.
+        hindrances: what would break apply, in words.
+    """
+
+    present: tuple[PublishedTable, ...] | None
+    wanted: tuple[PublishedTable, ...]
+    hindrances: tuple[str, ...]
+
+
+class CreateCounterPublication(Action[PublicationFacts]):
+    """The side that will serve publishes what the other side can take back.
+
+    Where it has more columns, a column list leaves them out; their values stay behind
+    at a rollback.
+
+    Crash: the subscription that waits for it may be gone before the list is changed;
+    the next run does both.
+    """
+
+    def __init__(self, step_id: str, to: Side) -> None:
+        super().__init__(step_id)
+        self.to = to
+        self.title = f"{to} publishes its tables for {to.other}"
+
+    def observe(self, world: World) -> PublicationFacts:
+        """Catalogs of both sides, and the tables that travel today."""
+        to, left = world.on(self.to), world.on(self.to.other)
+        stream = Channel(world.name, self.to.other).name
+        records = world.journal.records()
+        carried = subscribed_tables(to, stream)
+        fed = carried | shells(records)
+        giver = [r for r in read_relations(to) if (r.schema, r.name) in fed]
+        taker = read_relations(left)
+        kept = self._kept_back(world, records)
+        wanted = choose_tables(giver, taker, kept_back=kept) if carried else ()
+        hindrances = obstacles(wanted, giver, taker, server_version(to))
+        name = Channel(world.name, self.to).name
+        return PublicationFacts(read_publication(to, name), wanted, tuple(hindrances))
+
+    def _kept_back(
+        self, world: World, records: Sequence[Record]
+    ) -> frozenset[ColumnName]:
+        """Columns that blue got for green's values are not sent from blue."""
+        lists = server_version(world.blue) >= COLUMN_LISTS_SINCE
+        return kept_back(records) if self.to is Side.BLUE and lists else frozenset()
+
+    def judge(self, facts: PublicationFacts) -> Verdict:
+        """What cannot be taken back closes the way back, so it refuses the move."""
+        if facts.hindrances:
+            return Refused(
+                6001,
+                f"{self.to.other} could not follow {self.to}",
+                seen="\n".join(facts.hindrances),
+                wanted=f"every change on {self.to} fits {self.to.other}",
+                hint="make the same change on both sides in a form that both can "
+                "take, or leave it until after decommission",
+            )
+        if not facts.wanted:
+            return NotYet("the initial copy has not begun")
+        if facts.present == facts.wanted:
+            return Satisfied(f"{len(facts.wanted)} tables are published")
+        return Needed(f"{len(facts.wanted)} tables are to be published")
+
+    def act(self, world: World, facts: PublicationFacts) -> Result:
+        """Make the publication or bring it to the wanted list.
+
+        A subscription that waits knows the former list only, and no REFRESH is taken
+        while it is disabled (55000). It goes first, to be made again over the new list:
+        a table that it does not know would be passed by without an error.
+        """
+        left, name = world.on(self.to.other), Channel(world.name, self.to).name
+        waiting = read_subscription(left, name) if facts.present is not None else None
+        if waiting is not None and not waiting.enabled:
+            drop_subscription(left, name, world.clock)
+        publish(world.on(self.to), name, facts.wanted)
+        lists = [f"{t.schema}.{t.name}" for t in facts.wanted if t.columns is not None]
+        return {"tables": len(facts.wanted), "column_lists": lists}
+
+    def undo(self, world: World, facts: PublicationFacts) -> None:
+        """Drop the publication."""
+        drop_publication(world.on(self.to), Channel(world.name, self.to).name)
+
+
+class CreateCounterSlot(Action[SlotFacts | None]):
+    """The side that will serve keeps its WAL for the other side from now on.
+
+    Crash: the slot is there or it is not; an unused one keeps WAL until the next run.
+    """
+
+    hazards: ClassVar[frozenset[Hazard]] = frozenset()
+
+    def __init__(self, step_id: str, to: Side) -> None:
+        super().__init__(step_id)
+        self.to = to
+        self.title = f"{to} has a slot for {to.other}"
+
+    def observe(self, world: World) -> SlotFacts | None:
+        """The slot, if there is one."""
+        return read_slot(world.on(self.to), Channel(world.name, self.to).name)
+
+    def judge(self, facts: SlotFacts | None) -> Verdict:
+        """A lost slot is made anew: nothing was read from it yet."""
+        if facts is None:
+            return Needed("there is no slot")
+        if facts.wal_status == "lost":
+            return Needed("the slot has lost its WAL")
+        return Satisfied("the slot is there")
+
+    def act(self, world: World, facts: SlotFacts | None) -> Result:
+        """Make the slot; waits for open write transactions to end."""
+        database, name = world.on(self.to), Channel(world.name, self.to).name
+        drop_slot(database, name, world.clock)
+        create_slot(database, name)
+        return {"slot": name}
+
+    def undo(self, world: World, facts: SlotFacts | None) -> None:
+        """Drop the slot."""
+        name = Channel(world.name, self.to).name
+        drop_slot(world.on(self.to), name, world.clock)
+
+
+class CreateCounterSubscription(Action[SubscriptionFacts | None]):
+    """The side that is left has a subscription that waits, disabled.
+
+    Crash: the subscription is there or it is not; disabled, it does nothing.
+    """
+
+    def __init__(self, step_id: str, to: Side) -> None:
+        super().__init__(step_id)
+        self.to = to
+        self.title = f"{to.other} is ready to follow {to}"
+
+    def observe(self, world: World) -> SubscriptionFacts | None:
+        """The subscription, if there is one."""
+        name = Channel(world.name, self.to).name
+        return read_subscription(world.on(self.to.other), name)
+
+    def judge(self, facts: SubscriptionFacts | None) -> Verdict:
+        """Enabled is fine as well: then the move is over already."""
+        if facts is None:
+            return Needed("there is no subscription")
+        return Satisfied(f"{facts.tables} tables are subscribed")
+
+    def act(self, world: World, facts: SubscriptionFacts | None) -> Result:
+        """Make it disabled: nothing may flow back before the commit point."""
+        if facts is not None:
+            return {}
+        create_subscription(
+            world.on(self.to.other),
+            world.on(self.to),
+            Channel(world.name, self.to).name,
+            copy_data=False,
+            enabled=False,
+        )
+        return {}
+
+    def undo(self, world: World, facts: SubscriptionFacts | None) -> None:
+        """Drop the subscription."""
+        name = Channel(world.name, self.to).name
+        drop_subscription(world.on(self.to.other), name, world.clock)

@@ -1,0 +1,160 @@
+"""What a certificate says, drawn up from the journal's records. Pure.
+
+Owns which record each value comes from. The action that keeps and files it is in
+`certify.py`; form and hash are in `model/certificate.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID
+
+from bluegreen.model.certificate import (
+    Certificate,
+    JournalTold,
+    Pause,
+    RowsProved,
+    SequenceSet,
+    SideToldOf,
+    TableProved,
+    Times,
+    journal_digest,
+)
+from bluegreen.model.history import fold
+from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
+from bluegreen.postgres.quoting import quote_name
+from bluegreen.steps.switchover.left_behind import told_left_behind
+from bluegreen.steps.validation.rows import CompareRows
+
+
+def lacking(
+    records: Sequence[Record], sides: Mapping[Side, SideToldOf]
+) -> Sequence[int]:
+    """Epochs of moves between these two databases that have no certificate. Pure."""
+    identities = {str(side): told.identity for side, told in sides.items()}
+    held = fold(records).certificates
+    return [
+        record.epoch
+        for record in records
+        if record.kind is Kind.COMMITTED
+        and record.epoch not in held
+        and record.body.get("identities") == identities
+    ]
+
+
+def draw_up(
+    name: str,
+    records: Sequence[Record],
+    epoch: int,
+    sides: Mapping[Side, SideToldOf],
+) -> Certificate | None:
+    """The certificate of the move of this epoch, by the journal. Pure.
+
+    None where the journal does not tell that it was made, seen through every pointer,
+    and its way back opened.
+    """
+    told = [record for record in records if record.epoch == epoch]
+    commit = _first(told, Kind.COMMITTED)
+    moved = _first(told, Kind.MOVED)
+    back = _first(told, Kind.WAY_BACK_OPEN)
+    if commit is None or moved is None or back is None:
+        return None
+    before = [record for record in records if record.seq <= commit.seq]
+    state = fold(before)
+    assert state.last_move is not None
+    to = Side(commit.body["to"])
+    return Certificate(
+        kind=_kind(to),
+        playbook=name,
+        playbook_digest=_digest(before, commit.run),
+        run=commit.run,
+        epoch=epoch,
+        left=to.other,
+        to=to,
+        sides=dict(sides),
+        pointers=tuple(moved.body.get("pointers", ())),
+        fence_position=commit.body["fence_position"],
+        marker=UUID(commit.body["marker"]),
+        origin_position=commit.body["origin_position"],
+        sequences=_sequences(moved),
+        left_behind=_left_behind(records, epoch),
+        rows=_rows(state.results.values(), epoch - 1),
+        pause=_pause(moved),
+        times=Times(
+            begun=_utc(state.last_move.begun),
+            committed=_utc(commit.at),
+            moved=_utc(moved.at),
+            way_back_open=_utc(back.at),
+        ),
+        way_back_marker_s=float(back.body["marker_s"]),
+        journal=JournalTold(
+            records=moved.seq,
+            sha256=journal_digest(r for r in records if r.seq <= moved.seq),
+        ),
+    ).sealed()
+
+
+def _first(records: Iterable[Record], kind: Kind) -> Record | None:
+    return next((record for record in records if record.kind is kind), None)
+
+
+def _kind(to: Side) -> Literal["cutover", "rollback"]:
+    return "cutover" if to is Side.GREEN else "rollback"
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
+
+
+def _digest(before: Sequence[Record], run: str) -> str:
+    started = (r for r in before if r.kind is Kind.RUN_STARTED and r.run == run)
+    return next((str(record.body.get("digest", "")) for record in started), "")
+
+
+def _sequences(moved: Record) -> dict[str, SequenceSet] | None:
+    values = moved.body.get("sequence_values")
+    if values is None:
+        return None
+    return {
+        quote_name(schema, name): SequenceSet(last=last, called=called)
+        for schema, name, last, called in values
+    }
+
+
+def _left_behind(records: Sequence[Record], epoch: int) -> dict[str, int | None] | None:
+    told = told_left_behind(records, epoch)
+    return None if told is None else dict(told)
+
+
+def _rows(results: Iterable[Record], epoch: int) -> RowsProved | None:
+    """Of the epoch before the move: what a later epoch proves is another move's."""
+    name = "/" + CompareRows.name()
+    proofs = [r for r in results if r.epoch == epoch and r.action.endswith(name)]
+    if not proofs:
+        return None
+    newest = max(proofs, key=lambda record: record.seq)
+    return RowsProved(
+        action=newest.action,
+        run=newest.run,
+        at=_utc(newest.at),
+        tables={
+            one["table"]: TableProved(
+                rows=one["rows"], checksum=one["checksum"] or None
+            )
+            for one in newest.body["tables"]
+        },
+    )
+
+
+def _pause(moved: Record) -> Pause:
+    body = moved.body
+    errors = body.get("client_errors")
+    return Pause(
+        total_ms=body.get("pause_ms"),
+        parts_ms=dict(body.get("parts_ms", {})),
+        longest_gap_ms=body.get("longest_gap_ms"),
+        client_errors=None if errors is None else tuple(errors),
+    )

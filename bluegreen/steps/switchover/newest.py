@@ -1,0 +1,172 @@
+"""Whose the newest move of traffic is, and acting only while it is one's own.
+
+Owns reading the story for that, by one side alone where the other is away, and the
+refusal of a run that others have overtaken. What is done with poolers, fences and
+streams is for `settle.py`, `traffic.py` and `way_back.py`.
+
+A process can be stopped at any instruction, for as long as two later moves take. What a
+server does for us it does in one transaction with the question (`journal_table`); of a
+pooler, which cannot be asked so, see `while_newest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from bluegreen.model.errors import BluegreenError, LeaseRefused, ServerRefused
+from bluegreen.model.history import State, fold
+from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
+from bluegreen.postgres.database import ServerGoneError
+from bluegreen.postgres.journal.table import newest_pause
+from bluegreen.steps.world import World
+
+PUT_RIGHT_TRIES = 5
+"""Each is for one more move that was committed meanwhile."""
+
+
+def read_state(world: World) -> State:
+    """What the journal tells, by one side alone when the other does not answer.
+
+    Raises:
+        BluegreenError: neither side answers.
+    """
+    return fold(read_story(world))
+
+
+def read_story(world: World) -> Sequence[Record]:
+    """The records that `read_state` folds.
+
+    Raises:
+        BluegreenError: neither side answers.
+    """
+    try:
+        return world.journal.records()
+    except (ServerGoneError, ServerRefused) as error:
+        told = [_one_story(world, side) for side in Side]
+        stories = [story for story in told if story is not None]
+        if not stories:
+            raise error from None
+        return max(stories, key=len)
+
+
+def _one_story(world: World, side: Side) -> Sequence[Record] | None:
+    try:
+        return world.journal.told_by(side)
+    except (ServerGoneError, ServerRefused):
+        return None
+
+
+def last_pause(records: Sequence[Record]) -> Record | None:
+    """The last record that announced a pause. Pure."""
+    return next((r for r in reversed(records) if r.kind is Kind.PAUSING), None)
+
+
+def require_newest(world: World, pause: int) -> None:
+    """Refuse to end a move that another run has ended, or begun again, meanwhile.
+
+    Raises:
+        LeaseRefused: 8001.
+    """
+    refuse_older(world, last_pause(read_story(world)), pause)
+
+
+def while_newest(
+    world: World, pause: int, act: Callable[[], None], witnesses: Sequence[Side]
+) -> None:
+    """Do something to the poolers, unless another run has begun to move traffic.
+
+    No pooler can be asked to compare a number before it obeys. So the journal is asked
+    right before, and again right after: a tool that was stopped in between, for as long
+    as a later move takes, lets the pointers name the side that serves by then.
+
+    Args:
+        world: the handles.
+        pause: number of the record that announced the caller's pause.
+        act: what is done.
+        witnesses: whose journal is asked; the first that answers counts. While none
+            does no other run can have begun.
+
+    Raises:
+        LeaseRefused: 8001.
+    """
+    newest = _witnessed(world, witnesses)
+    if newest is _SILENT:
+        act()
+        return
+    refuse_older(world, newest, pause)
+    try:
+        act()
+    finally:
+        _put_right_unless(world, _witnessed(world, witnesses), pause)
+
+
+class _Silent:
+    """No server answered."""
+
+
+_SILENT = _Silent()
+
+
+def _witnessed(world: World, witnesses: Sequence[Side]) -> Record | _Silent | None:
+    """The newest pause as the first of them that answers tells it."""
+    for side in witnesses:
+        with suppress(ServerGoneError, ServerRefused):
+            return newest_pause(world.on(side))
+    return _SILENT
+
+
+def _put_right_unless(
+    world: World, newest: Record | _Silent | None, pause: int
+) -> None:
+    """Refuse after an act that came too late, with the pointers where they belong."""
+    try:
+        refuse_older(world, newest, pause)
+    except LeaseRefused as refused:
+        side = _put_right(world)
+        refused.seen += f"\nthis process stood still in between; pointers name {side}"
+        raise
+
+
+def _put_right(world: World) -> Side:
+    """Let every pointer name the side that serves, whichever that is in the end."""
+    serving = read_state(world).serving
+    for _ in range(PUT_RIGHT_TRIES):
+        for pointer in world.pointers:
+            if pointer.observe().names is not serving:
+                pointer.move(serving)
+        before, serving = serving, read_state(world).serving
+        if before is serving:
+            break
+    return serving
+
+
+def refuse_older(world: World, begun: Record | _Silent | None, pause: int) -> None:
+    """Stop where that record announced a pause newer than the caller's.
+
+    Raises:
+        LeaseRefused: 8001.
+    """
+    if isinstance(begun, Record) and begun.seq > pause:
+        raise LeaseRefused(
+            8001,
+            "another run has begun to move traffic meanwhile",
+            seen=f"run {begun.run} of {begun.writer}, at "
+            f"{begun.at:%Y-%m-%d %H:%M:%S} UTC",
+            wanted="one operator at a time",
+            traffic=_serves_now(world),
+            hint="wait until that run has ended, then look at `bluegreen status`",
+        )
+
+
+def _serves_now(world: World) -> str:
+    nothing = "this run has touched nothing since"
+    try:
+        state = read_state(world)
+    except BluegreenError:
+        return f"not confirmed: neither side answers; {nothing}"
+    if state.open_move is not None:
+        to = state.open_move.to
+        return f"{state.serving}, while that run moves it to {to}; {nothing}"
+    return f"{state.serving}, by the newest commit record; {nothing}"

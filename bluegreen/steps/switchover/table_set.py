@@ -1,0 +1,241 @@
+"""Is the set of tables the one that was judged? Asked before the pause, and behind it.
+
+Owns noting the set before anything else of a move is judged, and holding what is there
+against it right before the pause and again behind the fence, where nothing can change
+any more. Reading it is in `postgres/replication/table_set.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bluegreen.model.errors import StepError
+from bluegreen.model.history import State, fold
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
+from bluegreen.postgres.replication.publication import (
+    read_publication,
+    subscribed_tables,
+)
+from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.table_set import (
+    TableSet,
+    read_table_prints,
+    read_table_set,
+    tables_changed,
+    unfenced_tables,
+    unready_tables,
+)
+from bluegreen.postgres.replication.witness import read_route
+from bluegreen.steps.action import Action, Result
+from bluegreen.steps.monitors.drift import changed_things
+from bluegreen.steps.switchover.movement import Movement
+from bluegreen.steps.world import World
+
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class NotedFacts:
+    """The set of tables now, and as it was noted.
+
+    Attributes:
+        moved: traffic has gone there already.
+        now: in its short form.
+        noted: the same as the journal has it; empty for none.
+        unready: tables whose initial copy has not ended.
+        lacking: published tables that the other side does not subscribe to.
+        outlived: comparisons made since the last move over another route than now.
+    """
+
+    moved: bool
+    now: str = ""
+    noted: str = ""
+    unready: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+    outlived: tuple[str, ...] = ()
+
+
+class NoteTables(Action[NotedFacts]):
+    """The set of tables that all later looks judge stands in the journal.
+
+    Crash: the record is there or it is not.
+    """
+
+    no_undo = "it changes nothing on either side"
+    patience = timedelta(minutes=10)
+
+    def __init__(self, step_id: str, to: Side) -> None:
+        super().__init__(step_id)
+        self.to = to
+        self.title = f"the tables of {to.other} are noted as they are"
+
+    def observe(self, world: World) -> NotedFacts:
+        """Both ends of the stream, and the journal."""
+        state = fold(world.journal.records())
+        if state.serving is self.to:
+            return NotedFacts(moved=True)
+        left, to = world.on(self.to.other), world.on(self.to)
+        stream = Channel(world.name, self.to.other).name
+        published = read_publication(left, stream) or ()
+        subscribed = subscribed_tables(to, stream)
+        return NotedFacts(
+            moved=False,
+            now=read_table_set(left, stream).print,
+            noted=noted_print(state.results, self.id),
+            unready=unready_tables(to, stream),
+            lacking=tuple(
+                f"{one.schema}.{one.name}"
+                for one in published
+                if (one.schema, one.name) not in subscribed
+            ),
+            outlived=outlived(state, read_route(left, to, stream)),
+        )
+
+    def judge(self, facts: NotedFacts) -> Verdict:
+        """Noted again whenever it changed, so that what follows judges this set."""
+        if facts.moved:
+            return Satisfied(f"{self.to} serves already")
+        if facts.lacking:
+            return Refused(
+                4011,
+                f"{self.to} does not receive {_listed(facts.lacking)}",
+                seen=f"published on {self.to.other}, and not in {self.to}'s "
+                "subscription",
+                wanted="every published table subscribed and copied",
+                hint=f"on {self.to}: ALTER SUBSCRIPTION … REFRESH PUBLICATION; then "
+                "run again",
+            )
+        if facts.outlived:
+            return Refused(
+                4011,
+                f"what {', '.join(facts.outlived)} proved speaks of another stream",
+                seen="the publication or the subscription was changed since",
+                wanted="rows compared over the stream that is there now",
+                hint="run again: they are compared again",
+            )
+        if facts.unready:
+            return NotYet(f"{_listed(facts.unready)}: the initial copy has not ended")
+        if facts.now != facts.noted:
+            return Needed("they are not noted as they are")
+        return Satisfied("they are as noted")
+
+    def act(self, world: World, facts: NotedFacts) -> Result:
+        """Note them."""
+        stream = Channel(world.name, self.to.other).name
+        return {"print": read_table_set(world.on(self.to.other), stream).print}
+
+
+def outlived(state: State, route: str) -> tuple[str, ...]:
+    """Actions whose proof, of this epoch, was made over another route. Pure."""
+    return tuple(
+        action
+        for action, result in state.results.items()
+        if result.epoch == state.epoch and result.body.get("route", route) != route
+    )
+
+
+def noted_print(results: Mapping[str, object], action: str) -> str:
+    """What `NoteTables` of this id left in the journal; empty for nothing. Pure."""
+    body = getattr(results.get(action), "body", {})
+    return str(body.get("print", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class LastLook:
+    """The set of tables as it was judged, to be held against what is there.
+
+    Attributes:
+        stream: name of the publication on the side that is left, and of the
+            subscription on the other.
+        was: the set, in its short form.
+        tables: the same table by table, for words.
+    """
+
+    movement: Movement
+    stream: str
+    was: TableSet
+    tables: Mapping[str, str]
+
+    @classmethod
+    def before_pause(cls, world: World, movement: Movement, noted: str) -> LastLook:
+        """Look while clients are served, and stop here rather than in the pause.
+
+        Args:
+            world: the handles.
+            movement: where to.
+            noted: the set that was judged; empty to take the one that is there.
+
+        Raises:
+            StepError: 4011, naming what changed, has no trigger or is not copied.
+        """
+        left = world.on(movement.left)
+        stream = movement.stream(world.name).name
+        now = read_table_set(left, stream)
+        look = cls(movement, stream, now, read_table_prints(left, stream))
+        if noted and now.print != noted:
+            raise look._changed(changed_things(world, movement.left))
+        if unfenced := unfenced_tables(left):
+            raise look._unfenced(unfenced)
+        look.require_copied(world)
+        return look
+
+    def require_unchanged(self, world: World) -> None:
+        """Ask the side that is left again, behind its fence.
+
+        Raises:
+            StepError: 4011, naming the tables.
+        """
+        left = world.on(self.movement.left)
+        now = read_table_set(left, self.stream)
+        if now.print != self.was.print:
+            found = read_table_prints(left, self.stream)
+            raise self._changed(tables_changed(self.tables, found))
+        if now.unfenced != self.was.unfenced:
+            raise self._unfenced(unfenced_tables(left))
+
+    def require_copied(self, world: World) -> None:
+        """Ask the other side whether every table streams.
+
+        Raises:
+            StepError: 4011, naming those that do not.
+        """
+        to = self.movement.to
+        if unready := unready_tables(world.on(to), self.stream):
+            raise StepError(
+                4011,
+                f"{to} has not copied all tables yet",
+                seen=f"the initial copy has not ended: {_listed(unready)}",
+                wanted="every table of the subscription ready before traffic moves",
+                hint=f"see the copy's progress in `bluegreen status` and its errors in "
+                f"{to}'s log; then run again",
+            )
+
+    def _changed(self, found: Sequence[str]) -> StepError:
+        left = self.movement.left
+        return StepError(
+            4011,
+            f"the tables of {left} changed while the move was made ready",
+            seen=_listed(found) or f"a table's part in the publication {self.stream}",
+            wanted="the tables, columns and publication that were judged",
+            hint="was it a deploy, or a job that makes partitions? When it is over, "
+            "run again: the new set is judged then",
+        )
+
+    def _unfenced(self, found: Sequence[str]) -> StepError:
+        left = self.movement.left
+        return StepError(
+            4011,
+            f"{left} would go on taking writes: {_listed(found)}",
+            seen="no enabled trigger `bluegreen_fence`",
+            wanted=f"every table of {left} refuses writes before traffic moves",
+            hint="did somebody run ALTER TABLE … DISABLE TRIGGER ALL? Run again; the "
+            "triggers are enabled first",
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,250 @@
+"""The action that moves traffic. Owns what happens around the pause and after it.
+
+The sequence inside is in `pause.py`; backing out and finishing in `settle.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from bluegreen.model.errors import BluegreenError, TrafficUnknownError
+from bluegreen.model.hazard import Hazard
+from bluegreen.model.progress import Progress
+from bluegreen.model.record import Kind
+from bluegreen.model.side import Side
+from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
+from bluegreen.pointers.all_poolers import move_all, resume_all
+from bluegreen.pointers.client_probe import ClientProbe
+from bluegreen.postgres.catalog.identity import read_identity
+from bluegreen.postgres.database import hung_up_after
+from bluegreen.postgres.replication.sequences import read_sequences
+from bluegreen.steps.action import Action, Result
+from bluegreen.steps.switchover.inconsistencies import (
+    TrafficFacts,
+    loose_ends,
+    read_traffic,
+)
+from bluegreen.steps.switchover.movement import Movement
+from bluegreen.steps.switchover.newest import read_state, require_newest, while_newest
+from bluegreen.steps.switchover.pause import Committed, Ready, go_through, made_ready
+from bluegreen.steps.switchover.recover import claim_back_out, open_again, settle
+from bluegreen.steps.switchover.table_set import NoteTables, noted_print
+from bluegreen.steps.world import World
+
+GUARD_GRACE = timedelta(milliseconds=250)
+"""The tool backs out by itself at the budget's end; the guard only when it did not."""
+
+ANSWER_WITHIN = timedelta(seconds=1)
+"""How long a server may take to say whose the newest pause is; half of the default
+pause, and far above a round trip."""
+
+
+class MoveTraffic(Action[TrafficFacts]):
+    """Clients are served by the wanted side.
+
+    Crash: before the commit point the guard, or the next run, backs out and the side
+    that was left serves again; after it they finish. Clients wait at most for the
+    budget.
+    """
+
+    hazards: ClassVar[frozenset[Hazard]] = frozenset(
+        {Hazard.STOPS_WRITES, Hazard.MOVES_TRAFFIC}
+    )
+    no_undo = "`bluegreen rollback` is the way back"
+    critical = True
+
+    def __init__(self, step_id: str, movement: Movement) -> None:
+        super().__init__(step_id)
+        self.movement = movement
+        self.title = f"{movement.to} serves all clients"
+
+    def observe(self, world: World) -> TrafficFacts:
+        """Where traffic goes, as servers and pointers say."""
+        return read_traffic(world)
+
+    def judge(self, facts: TrafficFacts) -> Verdict:
+        """Done when the commit record says so and nothing is left loose."""
+        to, state = self.movement.to, facts.state
+        ends = loose_ends(facts)
+        if state.serving is not to:
+            wrong = [n for n, p in facts.pointers.items() if p.names is not to.other]
+            if wrong and not ends:
+                return Refused(3007, f"pointer {wrong[0]} does not name {to.other}")
+            return Needed(f"{state.serving} serves")
+        recorded = state.last_move is not None and state.last_move.moved
+        if ends or not recorded:
+            return Needed("; ".join(ends) or "the move is not confirmed yet")
+        return Satisfied(f"{to} serves since epoch {state.epoch}")
+
+    def act(self, world: World, facts: TrafficFacts) -> Result:
+        """Move, or finish a move that was committed."""
+        if facts.state.serving is self.movement.to:
+            return self._confirm(world, {}, settle(world))
+        world.require_lease()
+        with (
+            world.guard(self.movement.max_pause + GUARD_GRACE) as begin_guard,
+            made_ready(world, self.movement, self._noted(facts)) as ready,
+            self._probe(world) as probe,
+        ):
+            begin_guard()
+            pause, committed = self._through(world, ready, begin_guard)
+            self._let_clients_in(world, ready, pause)
+            felt = probe.stop() if probe else None
+        body = _timings(ready, committed)
+        if felt is not None:
+            body["longest_gap_ms"] = round(felt.longest_gap_s * 1000, 1)
+            body["client_errors"] = list(felt.errors)[:20]
+        return self._confirm(world, body, pause, committed)
+
+    def _noted(self, facts: TrafficFacts) -> str:
+        step = self.id.partition("/")[0]
+        return noted_print(facts.state.results, f"{step}/{NoteTables.name()}")
+
+    def _through(
+        self, world: World, ready: Ready, require_watched: Callable[[], None]
+    ) -> tuple[int, Committed | None]:
+        """Go through the pause; None when only the commit record is known.
+
+        Returns:
+            The number of the record that announced the pause, and what came of it.
+        """
+        world.point("move/ready")
+        # Making ready took a second or more: time enough to lose the lease.
+        world.require_lease()
+        pause = 0
+        try:
+            with hung_up_after(self.movement.max_pause, ready.left, ready.to):
+                identities = {str(s): read_identity(world.on(s)).id for s in Side}
+                pause = self._announce(world)
+                body = {"to": str(self.movement.to), "identities": identities}
+                draft = world.journal.draft(Kind.COMMITTED, action=self.id, body=body)
+                return pause, go_through(
+                    world, self.movement, ready, draft, require_watched
+                )
+        except BluegreenError as error:
+            # They may be what broke, and a silent session would hold us up again.
+            ready.left.close()
+            ready.to.close()
+            if not ready.asked_to_commit:
+                self._back_out(world, pause, error)
+                raise
+            require_newest(world, pause)
+            claim_back_out(world, pause)
+            if read_state(world).serving is self.movement.to:
+                ready.budget.mark("commit")
+                return pause, None
+            settle(world)
+            error.traffic = self._backed_out
+            raise
+
+    def _announce(self, world: World) -> int:
+        body = {"to": str(self.movement.to)}
+        return world.journal.append(Kind.PAUSING, action=self.id, body=body).seq
+
+    def _back_out(self, world: World, pause: int, error: BluegreenError) -> None:
+        """Nothing was asked to commit: clients come first, the journal after them."""
+        if not pause:
+            return
+        open_again(world, self.movement.left, pause)
+        error.traffic = self._backed_out
+        try:
+            claim_back_out(world, pause)
+            settle(world)
+        except TrafficUnknownError as unsaid:
+            # The next run, or the guard, tells the journal.
+            off = (
+                f"the stream to {self.movement.to} may be off until the next run; "
+                f"{self.movement.left} keeps WAL for it"
+            )
+            error.seen = "\n".join(filter(None, (error.seen, unsaid.seen, off)))
+
+    @property
+    def _backed_out(self) -> str:
+        return f"{self.movement.left} (backed out, nothing has moved)"
+
+    def _let_clients_in(self, world: World, ready: Ready, pause: int) -> None:
+        """Each part asks first: a tool that was stopped may wake up after other moves.
+
+        Raises:
+            LeaseRefused: 8001.
+        """
+        to = self.movement.to
+        self._while_newest(world, pause, lambda: move_all(world.pointers, to))
+        ready.budget.mark("pointer")
+        world.point("move/pointed")
+        self._while_newest(world, pause, lambda: resume_all(world.pointers))
+        ready.budget.mark("resume")
+        world.point("move/resumed")
+
+    def _while_newest(self, world: World, pause: int, act: Callable[[], None]) -> None:
+        # A server that fell silent right behind its commit must not hold clients up.
+        with hung_up_after(ANSWER_WITHIN, world.blue, world.green):
+            while_newest(world, pause, act, (self.movement.to, self.movement.left))
+
+    def _probe(self, world: World) -> AbstractContextManager[ClientProbe | None]:
+        clients = [pointer.client for pointer in world.pointers if pointer.client]
+        if not self.movement.probe or not clients:
+            return nullcontext()
+        return ClientProbe.running(clients[0])
+
+    def _confirm(
+        self,
+        world: World,
+        body: dict[str, Any],
+        pause: int,
+        committed: Committed | None = None,
+    ) -> Result:
+        """See through every pointer that the wanted side answers."""
+        require_newest(world, pause)
+        world.journal.reconcile()
+        wanted = read_identity(world.on(self.movement.to)).id
+        for pointer in world.pointers:
+            reached = pointer.probe()
+            if reached not in {wanted, ""}:
+                # It may have been moved on while this was asked.
+                require_newest(world, pause)
+                raise TrafficUnknownError(
+                    7001,
+                    f"a client that comes through pointer {pointer.id} does not "
+                    f"reach {self.movement.to}",
+                    seen=f"it reached the database with identity {reached}",
+                    wanted=f"identity {wanted}",
+                    traffic=f"{self.movement.to}, by the commit record",
+                    hint="look at the pooler's SHOW DATABASES and SHOW SERVERS",
+                )
+        told = {
+            "to": str(self.movement.to),
+            **body,
+            "pointers": [pointer.id for pointer in world.pointers],
+        }
+        if committed is not None:
+            told["sequence_values"] = _values_set(world, self.movement.to, committed)
+        world.journal.append(Kind.MOVED, action=self.id, body=told)
+        world.tell(_moved(self.movement.to, body))
+        return body
+
+
+def _values_set(world: World, to: Side, committed: Committed) -> list[list[Any]]:
+    """Without those that only the side that was left has."""
+    there = {(one.schema, one.name) for one in read_sequences(world.on(to))}
+    values = [v for v in committed.values if (v.schema, v.name) in there]
+    return [[v.schema, v.name, v.last, v.called] for v in values]
+
+
+def _timings(ready: Ready, committed: Committed | None) -> dict[str, Any]:
+    parts = {k: round(v * 1000, 1) for k, v in ready.budget.parts_s.items()}
+    total = round(sum(parts.values()), 1)
+    body: dict[str, Any] = {"pause_ms": total, "parts_ms": parts}
+    if committed is not None:
+        body["sequences"] = committed.sequences
+        body["origin"] = str(committed.origin)
+    return body
+
+
+def _moved(to: Side, body: dict[str, Any]) -> Progress:
+    pause = body.get("pause_ms")
+    text = f"{to} serves" + (f"; the pause took {pause:.0f} ms" if pause else "")
+    return Progress("traffic_moved", text, values=dict(body))
