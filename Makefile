@@ -6,7 +6,7 @@ BIN := .venv/bin
 TIERS_ALONE := tests/unit tests/integration
 TIERS_TOGETHER := tests/e2e tests/fault
 
-# Tests start many short Python processes; without byte code each compiles anew.
+# Tests start many short Python processes; without byte code each compiles again.
 export PYTHONDONTWRITEBYTECODE :=
 
 SECONDS ?= 0
@@ -23,7 +23,7 @@ help:
 	@echo "make soak     flips under load without end; SECONDS= SEED="
 	@echo "make check    style, types and the floors of the house"
 	@echo "make fuzz     grow playbooks that break the reader; SECONDS= and SEED="
-	@echo "make lock     write requirements.lock anew from pyproject.toml"
+	@echo "make lock     write requirements.lock again from pyproject.toml"
 
 install:
 	@$(PYTHON) infra/install.py venv

@@ -42,7 +42,7 @@ _OWN = ("begin", "commit", "rollback", "start transaction", "end", "savepoint")
 
 @dataclass(frozen=True)
 class Impact:
-    """What other sessions feel: locks that stop them, and a table written anew."""
+    """What other sessions feel: locks that stop them, and a table written again."""
 
     locks: Mapping[str, Lock]
     rewrite: bool

@@ -158,7 +158,7 @@ def _dump(
 ) -> None:
     conninfo, environment = database.conninfo_for_tools()
 
-    def watch() -> None:
+    def monitor() -> None:
         size = store.size_of(draft)
         text = f"{format_bytes(size)} of backup written"
         tell(Progress("backup_written", text, done=size, unit="bytes"))
@@ -168,7 +168,7 @@ def _dump(
         [*words, f"--dbname={conninfo}"],
         environment=environment,
         keep_open=(lock,),
-        watch=watch,
+        monitor=monitor,
     )
     if ended.status:
         free = format_bytes(store.free_bytes(draft.parent))
@@ -178,7 +178,7 @@ def _dump(
             seen=f"{_ending(ended)}\n{free} free in {draft.parent}",
             wanted="an archive written to its end",
             traffic="nothing has moved",
-            hint="mend what pg_dump names, or give `to` a folder with more room; "
+            hint="fix what pg_dump names, or give `to` a folder with more room; "
             "then run again. What was written is removed",
         )
 

@@ -98,6 +98,6 @@ def _not_restored(proof: BackupProof, wrong: list[str], ended: Ended) -> StepErr
         seen="\n".join([*wrong, ended.said]).strip(),
         wanted="every table with the rows that it had when it was dumped",
         traffic="nothing has moved",
-        hint="mend what pg_restore names (an extension that the server lacks, a role "
+        hint="fix what pg_restore names (an extension that the server lacks, a role "
         "that a policy names, no room), then run again",
     )

@@ -14,7 +14,7 @@ from bluegreen.cli.options import AsJson, PlaybookFile
 from bluegreen.model.errors import LeaseRefused, PlaybookRefused
 
 if TYPE_CHECKING:
-    from bluegreen.cli.context import Opened
+    from bluegreen.cli.context import Context
     from bluegreen.model.history import State
     from bluegreen.playbook.load import Loaded
 
@@ -41,14 +41,14 @@ def approve(
         PlaybookRefused: 2008, the playbook has no such step.
         LeaseRefused: 8001 a move of traffic is going on; 8004 nothing was run yet.
     """
-    from bluegreen.cli.context import opened
+    from bluegreen.cli.context import open_context
     from bluegreen.engine.journal import this_writer
     from bluegreen.model.history import fold
     from bluegreen.model.record import Kind
     from bluegreen.report.answer import show
     from bluegreen.report.results import Approved
 
-    with opened(playbook, "approve") as open_:
+    with open_context(playbook, "approve") as open_:
         key = _step(open_.loaded, step)
         journal = open_.world.journal
         state = fold(journal.records())
@@ -78,7 +78,7 @@ def _step(loaded: Loaded, wanted: str | None) -> str:
     )
 
 
-def _refuse_in_a_move(open_: Opened, state: State) -> None:
+def _refuse_in_a_move(open_: Context, state: State) -> None:
     from bluegreen.engine.lease import describe_holder
     from bluegreen.postgres.journal.lease import read_holder
 
@@ -87,7 +87,7 @@ def _refuse_in_a_move(open_: Opened, state: State) -> None:
         raise LeaseRefused(
             8001,
             "a move of traffic is going on",
-            seen=f"to {state.open_move.to}, begun at "
+            seen=f"to {state.open_move.to_side}, begun at "
             f"{state.open_move.begun:%Y-%m-%d %H:%M:%S} UTC"
             + (f"\nby {describe_holder(holder)}" if holder else ""),
             wanted="an approval before a move or after it",

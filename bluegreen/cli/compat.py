@@ -1,6 +1,6 @@
-"""The verb `judge`: whether rows keep flowing both ways across a schema change.
+"""The verb `compat`: whether rows keep flowing both ways across a schema change.
 
-Owns the words of the call and which tiers they allow. Judging is for `lint/compat`,
+Owns the words of the call and which tiers they allow. Judging is for `compat`,
 what a run does with it for `steps/compat.py`.
 """
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bluegreen.compat.verdict import Verdict
-    from bluegreen.report.compat_result import JudgeResult
-    from bluegreen.steps.compat import Judge
+    from bluegreen.report.compat_result import CompatResult
+    from bluegreen.steps.compat import Compat
     from bluegreen.steps.compatibility.texts import Texts
     from bluegreen.steps.world import World
 
 EXAMPLE = (
-    "Examples: bluegreen judge shop.yml"
-    "; bluegreen judge --files 'migrations/*.sql'"
-    "; bluegreen judge --blue 'host=10.0.0.5 dbname=shop' --green 'host=10.0.0.6"
+    "Examples: bluegreen compat shop.yml"
+    "; bluegreen compat --files 'migrations/*.sql'"
+    "; bluegreen compat --blue 'host=10.0.0.5 dbname=shop' --green 'host=10.0.0.6"
     " dbname=shop'"
 )
 
@@ -67,7 +67,7 @@ def judge(
 
 def _asked(
     playbook: Path | None, files: tuple[str, ...], blue: str | None, green: str | None
-) -> JudgeResult:
+) -> CompatResult:
     from bluegreen.model.errors import PlaybookRefused
 
     if playbook is not None and not files and blue is None and green is None:
@@ -79,39 +79,39 @@ def _asked(
     raise PlaybookRefused(
         2008,
         "judge needs a playbook, or --files, or both --blue and --green",
-        wanted="`bluegreen judge shop.yml`, or the migration's files, or two DSNs",
-        hint="see `bluegreen judge --help`",
+        wanted="`bluegreen compat shop.yml`, or the migration's files, or two DSNs",
+        hint="see `bluegreen compat --help`",
     )
 
 
-def _files(files: tuple[str, ...]) -> JudgeResult:
-    from bluegreen.steps.compat import Judge
-    from bluegreen.steps.compatibility.texts import judge_texts, read_texts
+def _files(files: tuple[str, ...]) -> CompatResult:
+    from bluegreen.steps.compat import Compat
+    from bluegreen.steps.compatibility.texts import compat_texts, read_texts
 
     texts = read_texts(Path.cwd(), files)
     note = "catalogs and data were not asked; give it --blue and --green, or a playbook"
-    return _by_text(", ".join(files), Judge(), texts, judge_texts(texts), note)
+    return _by_text(", ".join(files), Compat(), texts, compat_texts(texts), note)
 
 
 def _by_text(
-    name: str, step: Judge, texts: Texts, found: Sequence[Verdict], note: str
-) -> JudgeResult:
-    from bluegreen.report.compat_result import JudgeResult
+    name: str, step: Compat, texts: Texts, found: Sequence[Verdict], note: str
+) -> CompatResult:
+    from bluegreen.report.compat_result import CompatResult
     from bluegreen.steps.compat import rule_by_text
     from bluegreen.steps.compatibility.rows import rows_of
 
     ruling = rule_by_text(found, step)
     rows = tuple(rows_of(ruling, texts))
-    return JudgeResult(name, "the migration's text alone", rows, note)
+    return CompatResult(name, "the migration's text alone", rows, note)
 
 
-def _playbook(path: Path) -> JudgeResult:
-    from bluegreen.cli.context import opened
+def _playbook(path: Path) -> CompatResult:
+    from bluegreen.cli.context import open_context
     from bluegreen.cli.order import judge_of_run
     from bluegreen.model.errors import StepError
     from bluegreen.steps.compat import read_verdicts, require_migrated
 
-    with opened(path, "judge") as open_:
+    with open_context(path, "judge") as open_:
         step, world = judge_of_run(open_.loaded), open_.world
         texts = step.texts(world)
         try:
@@ -124,28 +124,28 @@ def _playbook(path: Path) -> JudgeResult:
         return _by_pair(str(path), world, step, texts)
 
 
-def _databases(blue: str, green: str, files: tuple[str, ...]) -> JudgeResult:
+def _databases(blue: str, green: str, files: tuple[str, ...]) -> CompatResult:
     from contextlib import ExitStack
 
     from bluegreen.engine.journal import TwinJournal
     from bluegreen.playbook.resolve import databases_from_dsns
-    from bluegreen.steps.compat import Judge
+    from bluegreen.steps.compat import Compat
     from bluegreen.steps.compatibility.texts import read_texts
     from bluegreen.steps.world import World
 
-    sides = databases_from_dsns(blue, green, "bluegreen judge")
+    sides = databases_from_dsns(blue, green, "bluegreen compat")
     with ExitStack() as stack:
         for database in sides:
             stack.callback(database.close)
         texts = read_texts(Path.cwd(), files)
         world = World("judge", *sides, (), TwinJournal(*sides, ""))
         name = f"{sides[0].describe()} and {sides[1].describe()}"
-        return _by_pair(name, world, Judge(files=files), texts)
+        return _by_pair(name, world, Compat(files=files), texts)
 
 
-def _by_pair(name: str, world: World, step: Judge, texts: Texts) -> JudgeResult:
+def _by_pair(name: str, world: World, step: Compat, texts: Texts) -> CompatResult:
     from bluegreen.compat.gate import rule
-    from bluegreen.report.compat_result import JudgeResult
+    from bluegreen.report.compat_result import CompatResult
     from bluegreen.steps.compat import look, read_verdicts
     from bluegreen.steps.compatibility.rows import rows_of
 
@@ -154,4 +154,4 @@ def _by_pair(name: str, world: World, step: Judge, texts: Texts) -> JudgeResult:
     tiers = "the catalogs of both sides and questions to live data"
     note = f"rows were not compared: {found.unprobed}" if found.unprobed else ""
     rows = tuple(rows_of(ruling, texts))
-    return JudgeResult(name, tiers, rows, note, ruling.unused)
+    return CompatResult(name, tiers, rows, note, ruling.unused)

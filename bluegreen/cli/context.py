@@ -29,7 +29,7 @@ from bluegreen.playbook.rules import unverified_connections
 from bluegreen.postgres.catalog.identity import identity_of
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.journal.belonging import refuse_newer, require_ours
-from bluegreen.steps.compat import Judge
+from bluegreen.steps.compat import Compat
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.hold import Hold
 from bluegreen.steps.monitors.limits import Limits
@@ -44,7 +44,7 @@ def point(_: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Context:
     """A playbook and its world.
 
     Attributes:
@@ -99,7 +99,9 @@ READS_ONLY = frozenset({"status", "check", "journal", "verify"})
 
 
 @contextmanager
-def opened(path: Path, verb: str, tell: Tell = lambda _: None) -> Iterator[Opened]:
+def open_context(
+    path: Path, verb: str, tell: Tell = lambda _: None
+) -> Iterator[Context]:
     """Read a playbook and hold its world open, without the lease.
 
     Raises:
@@ -115,9 +117,9 @@ def opened(path: Path, verb: str, tell: Tell = lambda _: None) -> Iterator[Opene
 
 
 @contextmanager
-def opened_by_dsns(
+def open_context_by_dsns(
     blue: str, green: str, verb: str, tell: Tell = lambda _: None
-) -> Iterator[Opened]:
+) -> Iterator[Context]:
     """The same without the file: the journal tells of the playbook.
 
     Raises:
@@ -142,11 +144,11 @@ def opened_by_dsns(
 def _limits(loaded: Loaded) -> Limits:
     """What the playbook lets pass; a rollback by DSNs has it by the journal's text."""
     steps = loaded.playbook.steps
-    judges = [step for step in steps if isinstance(step, Judge)]
+    judges = [step for step in steps if isinstance(step, Compat)]
     copies = [step for step in steps if isinstance(step, Replicate)]
-    excluding: list[Judge | Replicate] = [*judges, *copies]
+    excluding: list[Compat | Replicate] = [*judges, *copies]
     holds = [step.window for step in steps if isinstance(step, Hold)]
-    limits = loaded.playbook.watch.limits()
+    limits = loaded.playbook.monitor.limits()
     return replace(
         limits,
         window=max(holds, default=limits.window),
@@ -170,7 +172,7 @@ def no_journal(blue: Database, green: Database) -> ServerRefused:
 @contextmanager
 def _held(
     loaded: Loaded, blue: Database, green: Database, tell: Tell
-) -> Iterator[Opened]:
+) -> Iterator[Context]:
     run = new_run_id()
     with ExitStack() as stack:
         stack.callback(blue.close)
@@ -189,14 +191,14 @@ def _held(
             tell=tell,
             limits=_limits(loaded),
         )
-        open_ = Opened(loaded, world, run)
+        open_ = Context(loaded, world, run)
         for told in open_.unverified:
             tell(Progress("tls_unverified", f"TLS is not verified: {told}"))
         yield open_
 
 
 @contextmanager
-def engaged(open_: Opened) -> Iterator[World]:
+def engaged(open_: Context) -> Iterator[World]:
     """Take the lease on both sides, and the journal that its holder writes.
 
     Raises:
@@ -213,7 +215,7 @@ def engaged(open_: Opened) -> Iterator[World]:
 
 
 @contextmanager
-def engaged_without_blue(open_: Opened) -> Iterator[World]:
+def engaged_without_blue(open_: Context) -> Iterator[World]:
     """Take the lease on green alone: blue was released and does not answer.
 
     Raises:

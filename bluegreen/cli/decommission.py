@@ -13,7 +13,7 @@ import typer
 from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
 
 if TYPE_CHECKING:
-    from bluegreen.cli.context import Opened
+    from bluegreen.cli.context import Context
     from bluegreen.model.history import State
     from bluegreen.report.teller import Teller
     from bluegreen.steps.decommission import Decommission
@@ -40,12 +40,12 @@ def decommission(
     Raises:
         BluegreenError: by its code, what stopped it; 8003 while it is not due.
     """
-    from bluegreen.cli.context import opened
+    from bluegreen.cli.context import open_context
     from bluegreen.report.teller import make_teller
 
     with (
         make_teller(str(log)) as teller,
-        opened(playbook, "decommission", teller) as open_,
+        open_context(playbook, "decommission", teller) as open_,
     ):
         step = _step(open_)
         if _is_over(open_, step):
@@ -62,7 +62,7 @@ def decommission(
             _tell_waiting(waiting)
 
 
-def _step(open_: Opened) -> Decommission:
+def _step(open_: Context) -> Decommission:
     from bluegreen.model.errors import PlaybookRefused
     from bluegreen.steps.decommission import Decommission
 
@@ -77,7 +77,7 @@ def _step(open_: Opened) -> Decommission:
     )
 
 
-def _is_over(open_: Opened, step: Decommission) -> bool:
+def _is_over(open_: Context, step: Decommission) -> bool:
     """By what green tells alone: blue may be gone."""
     from bluegreen.model.history import fold
     from bluegreen.postgres.fence.fence import read_fence
@@ -87,7 +87,7 @@ def _is_over(open_: Opened, step: Decommission) -> bool:
     return step.is_over(fold(read_records(green)), read_fence(green))
 
 
-def _ask(open_: Opened) -> None:
+def _ask(open_: Context) -> None:
     """Only now: the database given as blue was seen to be the blue of the cutover."""
     from bluegreen.cli.confirm import require_word
     from bluegreen.postgres.catalog.identity import identity_of
@@ -96,7 +96,7 @@ def _ask(open_: Opened) -> None:
     require_word(identity_of(blue), blue.address)
 
 
-def _is_cut_short(open_: Opened, step: Decommission) -> bool:
+def _is_cut_short(open_: Context, step: Decommission) -> bool:
     """The command was begun, was not seen to end well, and blue does not answer."""
     if not step.command:
         return False
@@ -104,7 +104,7 @@ def _is_cut_short(open_: Opened, step: Decommission) -> bool:
     return facts.released and facts.begun and facts.says is None
 
 
-def _not_due(open_: Opened, step: Decommission) -> str:
+def _not_due(open_: Context, step: Decommission) -> str:
     """Why it is not time; asked without lease or record, as a timer asks often.
 
     Raises:
@@ -136,7 +136,7 @@ def _not_due(open_: Opened, step: Decommission) -> str:
     return verdict.why if isinstance(verdict, NotYet) else ""
 
 
-def _in_quarantine(open_: Opened, step: Decommission, state: State) -> str:
+def _in_quarantine(open_: Context, step: Decommission, state: State) -> str:
     """Why blue still stands, where that is all that is left; asked without a record."""
     from bluegreen.model.verdict import NotYet
     from bluegreen.postgres.fence.fence import read_fence
@@ -177,7 +177,7 @@ def _refusal(why: str) -> Exception:
 
 
 def _let_go(
-    open_: Opened, step: Decommission, teller: Teller, *, as_json: bool
+    open_: Context, step: Decommission, teller: Teller, *, as_json: bool
 ) -> None:
     from bluegreen.cli.context import engaged
     from bluegreen.engine.interrupt import Interrupt
@@ -197,7 +197,7 @@ def _let_go(
 
 
 def _finish(
-    open_: Opened, step: Decommission, teller: Teller, *, as_json: bool
+    open_: Context, step: Decommission, teller: Teller, *, as_json: bool
 ) -> None:
     """Run the command again, as nobody saw it end; blue itself is gone."""
     from bluegreen.cli.context import engaged_without_blue

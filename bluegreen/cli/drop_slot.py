@@ -1,4 +1,4 @@
-"""The verb `abandon`: give up the side that does not serve, before a disk is full.
+"""The verb `drop-slot`: give up the side that does not serve, before a disk is full.
 
 Owns the words of the call. What it does is in `engine/drop_slot.py`.
 """
@@ -13,10 +13,12 @@ from bluegreen.cli.options import AsJson, PlaybookFile
 from bluegreen.model.hazard import Hazard
 
 if TYPE_CHECKING:
-    from bluegreen.cli.context import Opened
+    from bluegreen.cli.context import Context
     from bluegreen.engine.drop_slot import Abandoned
 
-EXAMPLE = "Examples: bluegreen abandon shop.yml; bluegreen abandon shop.yml --if-over"
+EXAMPLE = (
+    "Examples: bluegreen drop-slot shop.yml; bluegreen drop-slot shop.yml --if-over"
+)
 
 
 def abandon(
@@ -39,26 +41,26 @@ def abandon(
 
     For the moment in which a disk fills: our slot on the side that serves is dropped.
     It needs that side alone; the other may be gone. Traffic is not touched. The other
-    side lacks rows from then on: while blue serves, green must be made anew; while
+    side lacks rows from then on: while blue serves, green must be made again; while
     green serves, the way back is closed, which must be allowed in the call.
 
-    With `--if-over` it does nothing below `watch.wal_limit`, and above it only when the
-    playbook allows ABANDONS_GREEN.
+    With `--if-over` it does nothing below `monitor.wal_limit`, and above it only when
+    the playbook allows ABANDONS_GREEN.
 
     Raises:
         BluegreenError: 2006 where it is not allowed; 7001 where it is not sure which
             side serves; 8001 while a run goes on.
     """
-    from bluegreen.cli.context import opened
+    from bluegreen.cli.context import open_context
     from bluegreen.report.answer import show
 
-    with opened(playbook, "abandon") as open_:
+    with open_context(playbook, "abandon") as open_:
         done = _abandon(open_, if_over=if_over, allow=allow or [])
     if done.slot or not if_over:
         show(done, as_json=json_)
 
 
-def _abandon(open_: Opened, *, if_over: bool, allow: list[Hazard]) -> Abandoned:
+def _abandon(open_: Context, *, if_over: bool, allow: list[Hazard]) -> Abandoned:
     from bluegreen.engine.drop_slot import abandon as give_up
 
     return give_up(

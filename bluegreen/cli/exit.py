@@ -30,7 +30,7 @@ def reported(verb: Callable[..., int | None]) -> Callable[..., None]:
     """Wrap a verb: its errors are shown, and its exit status ends the process."""
 
     @functools.wraps(verb)
-    def through_the_door(*args: Any, **words: Any) -> None:
+    def exit_with_status(*args: Any, **words: Any) -> None:
         as_json = bool(words.get("json_"))
         try:
             status = verb(*args, **words) or 0
@@ -47,7 +47,7 @@ def reported(verb: Callable[..., int | None]) -> Callable[..., None]:
         if status:
             raise typer.Exit(status)
 
-    return through_the_door
+    return exit_with_status
 
 
 def show(error: BluegreenError, *, as_json: bool) -> int:

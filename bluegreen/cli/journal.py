@@ -28,12 +28,12 @@ def journal(
         ServerRefused: 3001, a side cannot be reached.
         LeaseRefused: 8002, the sides tell two stories; 8005, one was changed.
     """
-    from bluegreen.cli.context import opened
+    from bluegreen.cli.context import open_context
     from bluegreen.engine.verify_journal import require_chained
     from bluegreen.report.answer import show
     from bluegreen.report.results import Story
 
-    with opened(playbook, "journal") as open_:
+    with open_context(playbook, "journal") as open_:
         if check:
             show(require_chained(open_.world), as_json=json_)
             return

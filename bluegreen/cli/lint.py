@@ -318,7 +318,7 @@ def _report(texts: dict[str, bytes], chosen: Config, *, explain: bool) -> Report
 
 def _write(texts: dict[str, bytes], report: Report) -> bool:
     """Write the safe forms; returns whether anything was written."""
-    from bluegreen.lint.fix import mended
+    from bluegreen.lint.fix import fixed
 
     written = False
     for file in report.files:
@@ -327,7 +327,7 @@ def _write(texts: dict[str, bytes], report: Report) -> bool:
         bom, text = _without_bom(texts[file.name])
         if text is None:
             continue
-        new, made = mended(text, file.findings)
+        new, made = fixed(text, file.findings)
         if made:
             Path(file.name).write_bytes(bom + new.encode())
             typer.echo(f"{file.name}: {made} safe forms written", err=True)

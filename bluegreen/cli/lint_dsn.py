@@ -78,7 +78,7 @@ def known(served: Served) -> Knowledge:
         )
         for key, table in found.tables.items()
     }
-    return found._replace(tables=tables, calm=served.calm, wild=served.wild)
+    return found._replace(tables=tables, stable=served.stable, volatile=served.volatile)
 
 
 def _of_server(chosen: Config, served: Served) -> Config:

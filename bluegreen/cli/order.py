@@ -8,14 +8,14 @@ from typing import Any
 from bluegreen.model.history import State
 from bluegreen.playbook.load import Loaded
 from bluegreen.steps.check import Check
-from bluegreen.steps.compat import Judge
+from bluegreen.steps.compat import Compat
 from bluegreen.steps.compatibility.order import judge_of, with_judge
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.partitions.take_up import TakeUpPartitions, TakeUpWaiting
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.switchover.order import actions_that_finish
-from bluegreen.steps.switchover.recover import SettleTraffic
+from bluegreen.steps.switchover.recover import RecoverSwitchover
 
 
 def before_steps(state: State) -> Sequence[Action[Any]]:
@@ -24,7 +24,7 @@ def before_steps(state: State) -> Sequence[Action[Any]]:
     Then partitions that the application made on both sides come into the stream.
     """
     return (
-        SettleTraffic("run"),
+        RecoverSwitchover("run"),
         *actions_that_finish("run", state),
         TakeUpPartitions("run"),
         TakeUpWaiting("run"),
@@ -45,6 +45,6 @@ def check_of(loaded: Loaded) -> Check:
     return next(found, Check())
 
 
-def judge_of_run(loaded: Loaded) -> Judge:
+def judge_of_run(loaded: Loaded) -> Compat:
     """The judge as a run asks it, whether or not the playbook names it."""
     return judge_of(loaded.playbook.steps)

@@ -12,7 +12,7 @@ import typer
 from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
 
 if TYPE_CHECKING:
-    from bluegreen.cli.context import Opened
+    from bluegreen.cli.context import Context
     from bluegreen.model.history import State
 
 EXAMPLE = (
@@ -48,7 +48,7 @@ def partitions(
         BluegreenError: 3002 before the first run; 2009 where the partitions follow no
             pattern; 8001 while a run goes on; 6002 once blue was released.
     """
-    from bluegreen.cli.context import engaged, no_journal, opened
+    from bluegreen.cli.context import engaged, no_journal, open_context
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner
     from bluegreen.model.hazard import Hazard
@@ -59,7 +59,7 @@ def partitions(
 
     with (
         make_teller(str(log)) as teller,
-        opened(playbook, "partitions", teller) as open_,
+        open_context(playbook, "partitions", teller) as open_,
     ):
         state = fold(open_.world.journal.records())
         if not state.seq:
@@ -76,7 +76,7 @@ def partitions(
     show(ended, as_json=json_)
 
 
-def _about(open_: Opened) -> dict[str, str]:
+def _about(open_: Context) -> dict[str, str]:
     return {"verb": "partitions", **open_.about}
 
 
@@ -84,13 +84,13 @@ def _require_ready(state: State) -> None:
     """Refuse where there is no second side to keep alike.
 
     Raises:
-        WayBackRefused: 6002.
+        RollbackUnavailable: 6002.
         StepError: 4001, a move was cut short.
     """
-    from bluegreen.model.errors import StepError, WayBackRefused
+    from bluegreen.model.errors import RollbackUnavailable, StepError
 
     if state.released:
-        raise WayBackRefused(
+        raise RollbackUnavailable(
             6002,
             "blue was released, and nothing follows green any more",
             wanted="partitions on green alone",

@@ -21,7 +21,7 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
     Raises:
         BluegreenError: a server, a pointer or the journal could not be looked at.
     """
-    from bluegreen.cli.context import opened
+    from bluegreen.cli.context import open_context
     from bluegreen.cli.order import before_steps, steps_of_run
     from bluegreen.engine import plan as planning
     from bluegreen.model.history import fold
@@ -31,7 +31,7 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
     from bluegreen.steps.compatibility.rows import SEEN, row_of
 
     told: list[Progress] = []
-    with opened(playbook, "plan", told.append) as open_:
+    with open_context(playbook, "plan", told.append) as open_:
         require_own_sides(open_.world.blue, open_.world.green)
         made = planning.plan(
             steps_of_run(open_.loaded),

@@ -15,7 +15,7 @@ from bluegreen.cli.options import AsJson, Log, LogForm
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from bluegreen.cli.context import Opened
+    from bluegreen.cli.context import Context
     from bluegreen.model.history import State
     from bluegreen.model.progress import Progress
     from bluegreen.report.teller import Teller
@@ -72,14 +72,14 @@ def rollback(
 
 def _opened(
     playbook: Path | None, blue: str | None, green: str | None, teller: Teller
-) -> AbstractContextManager[Opened]:
-    from bluegreen.cli.context import opened, opened_by_dsns
+) -> AbstractContextManager[Context]:
+    from bluegreen.cli.context import open_context, open_context_by_dsns
     from bluegreen.model.errors import PlaybookRefused
 
     if playbook is not None and blue is None and green is None:
-        return opened(playbook, "rollback", teller)
+        return open_context(playbook, "rollback", teller)
     if playbook is None and blue is not None and green is not None:
-        return opened_by_dsns(blue, green, "rollback", teller)
+        return open_context_by_dsns(blue, green, "rollback", teller)
     raise PlaybookRefused(
         2008,
         "rollback needs the playbook, or both --blue and --green",
@@ -88,7 +88,7 @@ def _opened(
     )
 
 
-def _check(open_: Opened, *, as_json: bool) -> int:
+def _check(open_: Context, *, as_json: bool) -> int:
     from dataclasses import replace
 
     from bluegreen.engine.plan import plan
@@ -131,11 +131,11 @@ def _told(world: World) -> State:
     return state
 
 
-def _refuse_released(open_: Opened, state: State) -> None:
+def _refuse_released(open_: Context, state: State) -> None:
     """Without the lease: blue may be gone.
 
     Raises:
-        WayBackRefused: 6002.
+        RollbackUnavailable: 6002.
     """
     from bluegreen.engine.plan import plan
     from bluegreen.engine.traffic import traffic_line
@@ -150,7 +150,7 @@ def _refuse_released(open_: Opened, state: State) -> None:
         raise
 
 
-def _roll_back(open_: Opened, teller: Teller, *, prove: bool, as_json: bool) -> None:
+def _roll_back(open_: Context, teller: Teller, *, prove: bool, as_json: bool) -> None:
     from bluegreen.cli.context import engaged
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner

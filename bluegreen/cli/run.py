@@ -16,7 +16,7 @@ from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bluegreen.cli.context import Opened
+    from bluegreen.cli.context import Context
     from bluegreen.engine.events import RunEnded
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.report.teller import Teller
@@ -46,7 +46,7 @@ def run(
     Raises:
         BluegreenError: by its code, what stopped it.
     """
-    from bluegreen.cli.context import opened
+    from bluegreen.cli.context import open_context
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.playbook.load import require_files
     from bluegreen.report.answer import show
@@ -55,7 +55,7 @@ def run(
     with (
         InTurn(make_teller(str(log))) as teller,
         Interrupt(_notice) as interrupt,
-        opened(playbook, "run", teller) as open_,
+        open_context(playbook, "run", teller) as open_,
     ):
         require_files(open_.loaded)
         ended = _run(open_, plan, teller, interrupt)
@@ -63,10 +63,10 @@ def run(
 
 
 def _run(
-    open_: Opened, wanted: str | None, teller: Teller, interrupt: Interrupt
+    open_: Context, wanted: str | None, teller: Teller, interrupt: Interrupt
 ) -> RunEnded:
     from bluegreen.cli.context import engaged
-    from bluegreen.cli.monitoring import watching
+    from bluegreen.cli.monitoring import monitoring
     from bluegreen.cli.order import before_steps, steps_of_run
     from bluegreen.engine.plan import divide, expand, plan, require_allowed
     from bluegreen.engine.runner import Runner
@@ -76,13 +76,13 @@ def _run(
     loaded = open_.loaded
     steps = steps_of_run(loaded)
     allow, digest = loaded.playbook.allow, loaded.digest
-    # Before our schema is built: a playbook that must be mended touches nothing.
+    # Before our schema is built: a playbook that must be fixed touches nothing.
     state = fold(open_.world.journal.records())
     _, ahead = divide(expand(steps), state)
     require_allowed(ahead, allow)
     if not state.seq:
         _look_first(open_.world, steps[:1])
-    with engaged(open_) as world, watching(world, teller, allow) as watchman:
+    with engaged(open_) as world, monitoring(world, teller, allow) as monitor_thread:
         state = fold(world.journal.records())
         before = before_steps(with_green(state, identity_of(world.green)))
         if wanted is not None:
@@ -96,7 +96,7 @@ def _run(
             allow=allow,
             interrupt=interrupt,
             tell=teller,
-            require_fit=watchman.require_fit,
+            require_fit=monitor_thread.require_fit,
         )
         about = {"verb": "run", "plan": wanted, **open_.about}
         return runner.run(steps, before=before, about=about)

@@ -23,7 +23,7 @@ LOOK_EVERY_S = 2.0
 
 def status(
     playbook: PlaybookFile,
-    watch: Annotated[
+    monitor: Annotated[
         bool, typer.Option("--watch", help="Look again every two seconds.")
     ] = False,
     prometheus: Annotated[
@@ -34,27 +34,27 @@ def status(
 ) -> int:
     """Tell which side serves, how both sides, pointers and streams stand.
 
-    Everything is asked of the servers now, and every watch looks; a heartbeat is sent
+    Everything is asked of the servers now, and every monitor looks; a heartbeat is sent
     along the stream to see that it lives. What cannot be confirmed is said, and the
     exit status is then 7: stop and look.
 
     Raises:
         PlaybookRefused: 2001 to 2005, 2008.
     """
-    if prometheus and (watch or json_):
+    if prometheus and (monitor or json_):
         raise _two_forms()
     show = _shower(prometheus=prometheus, json_=json_)
-    from bluegreen.cli.context import opened
+    from bluegreen.cli.context import open_context
     from bluegreen.engine.ask_status import look
     from bluegreen.report.screen import clear
 
-    with opened(playbook, "status") as open_:
+    with open_context(playbook, "status") as open_:
         while True:
             seen = look(open_.world, beat=True)
-            if watch and not json_:
+            if monitor and not json_:
                 clear()
             show(seen)
-            if not watch:
+            if not monitor:
                 return 7 if seen.doubts else 0
             time.sleep(LOOK_EVERY_S)
 

@@ -43,7 +43,7 @@ def verify(
 
     With the playbook it is also held against the journals of both databases and
     against who the servers are now. Without it only form and hash are looked at, which
-    whoever changes a certificate can mend.
+    whoever changes a certificate can fix.
 
     Raises:
         PlaybookRefused: 2001, the file cannot be read.
@@ -87,9 +87,9 @@ def _held_against(
     certificate: Certificate, name: str, playbook: Path
 ) -> tuple[Side, ...]:
     """Hold it against both sides; returns those that could be asked."""
-    from bluegreen.cli.context import opened
+    from bluegreen.cli.context import open_context
 
-    with opened(playbook, "verify") as open_:
+    with open_context(playbook, "verify") as open_:
         world = open_.world
         found = {side: _told_on(world, side) for side in (Side.GREEN, Side.BLUE)}
         asked = {side: told for side, told in found.items() if told is not None}
@@ -209,5 +209,5 @@ def _does_not_hold(name: str, lines: list[str]) -> StepError:
         seen="\n".join([*lines[:_MOST_SHOWN], *more]),
         wanted="what the journals of both databases and the servers themselves say",
         hint="is it the certificate of these two databases? Was a journal cut short or "
-        "a side made anew? A side that only lacks the end gets it by `bluegreen run`",
+        "a side made again? A side that only lacks the end gets it by `bluegreen run`",
     )

@@ -1,6 +1,6 @@
 """What the text leaves open of derived data and a catalog or a row decides. Pure.
 
-Owns this choice alone: a verdict that it calls settled is decided by what `lint/compat`
+Owns this choice alone: a verdict that it calls settled is decided by what `compat`
 finds in the catalogs, or by rows that are held against each other.
 """
 

@@ -100,7 +100,7 @@ class Behind:
     """A table of green that blue's tables are short of: its rows stay on green.
 
     Attributes:
-        name: what a playbook accepts it by, in the step `judge`.
+        name: what a playbook accepts it by, in the step `compat`.
         table: `schema.table`.
         parent: the table of blue that its rows belong to; empty where blue has the
             table itself.
@@ -257,11 +257,11 @@ def _say_loss(one: Loss) -> str:
     return f"{what} ({count} rows)"
 
 
-def mends(fitting: Fitting) -> list[str]:
+def fixes(fitting: Fitting) -> list[str]:
     """What makes it fit, one line for each rule that is hurt."""
     rules = [m.rule for m in fitting.misfits]
     rules += [v.rule for v in fitting.shape if v.answer in {Answer.BREAK, Answer.APP}]
-    told = [RULES[rule].mend for rule in dict.fromkeys(rules)]
+    told = [RULES[rule].fix for rule in dict.fromkeys(rules)]
     tight = fitting.sequences_out or fitting.sequences_near
     repairs = [f"on {one.on}: {one.repair}" for one in tight]
     return [*ways_out(fitting), *repairs, *told]
@@ -279,7 +279,7 @@ def ways_out(fitting: Fitting) -> list[str]:
         )
     if any(not one.parent for one in fitting.lost):
         lines.append("publish the table on green, or copy its rows to blue")
-    lines.append("or accept the loss by its name, in the playbook's step `judge`:")
+    lines.append("or accept the loss by its name, in the playbook's step `compat`:")
     lines.append("  accept:")
     lines += [f"    {one.name}: why it may be" for one in fitting.lost]
     return lines

@@ -14,7 +14,7 @@ from bluegreen.compat.verdict import Direction
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class Stream:
     """A publication on one side and a subscription to it on the other.
 
     Attributes:
@@ -71,10 +71,10 @@ class Channel:
         return self.owner
 
 
-def limited_writer(channel: Channel, target: Relation) -> str | None:
+def limited_writer(stream: Stream, target: Relation) -> str | None:
     """The role that rows are written as, None where nothing is forbidden to it."""
-    name = channel.writer_role(target)
-    role = channel.receiver.roles.get(name)
+    name = stream.writer_role(target)
+    role = stream.receiver.roles.get(name)
     return None if role is None or role.superuser else name
 
 

@@ -33,9 +33,13 @@ from bluegreen.postgres.journal.belonging import why_foreign
 from bluegreen.postgres.journal.lease import read_holder
 from bluegreen.postgres.journal.table import read_records, server_time
 from bluegreen.postgres.replication.lag import read_lag
-from bluegreen.postgres.replication.stream import Channel, read_slot, read_subscription
+from bluegreen.postgres.replication.stream import (
+    ReplicationStream,
+    read_slot,
+    read_subscription,
+)
 from bluegreen.steps.monitors.every import look_round, scene_of
-from bluegreen.steps.monitors.monitor import Scene, Watched
+from bluegreen.steps.monitors.monitor import MonitorFinding, Scene
 from bluegreen.steps.preflight.intent import listed
 from bluegreen.steps.world import World
 
@@ -63,7 +67,7 @@ def look(world: World, *, beat: bool = False) -> Status:
     streams = () if foreign else _streams(world, away)
     doubts = doubts_of(state, sides, pointers, journal)
     scene = scene_of(world, story, state, away, green=sides[1].identity)
-    watches = () if foreign else _watches(scene, beat=beat)
+    monitors = () if foreign else _monitors(scene, beat=beat)
     return Status(
         name=world.name,
         serving=None if doubts else state.serving,
@@ -75,8 +79,8 @@ def look(world: World, *, beat: bool = False) -> Status:
         state=state,
         way_back=f"in doubt: {foreign}"
         if foreign
-        else say_way_back(state, sides[1].now, streams, watches),
-        watches=watches,
+        else say_way_back(state, sides[1].now, streams, monitors),
+        monitors=monitors,
         at=sides[1].now or sides[0].now,
     )
 
@@ -115,23 +119,25 @@ def _streams(world: World, away: Collection[Side]) -> tuple[StreamStatus, ...]:
     """A stream is seen from both of its ends or not at all."""
     if away:
         return ()
-    found = (_stream(world, Channel(world.name, giver)) for giver in Side)
+    found = (
+        _stream(world, ReplicationStream(world.name, publisher)) for publisher in Side
+    )
     return tuple(one for one in found if one is not None)
 
 
-def _stream(world: World, channel: Channel) -> StreamStatus | None:
-    giver, taker = world.on(channel.giver), world.on(channel.taker)
+def _stream(world: World, stream: ReplicationStream) -> StreamStatus | None:
+    publisher, subscriber = world.on(stream.publisher), world.on(stream.subscriber)
     try:
-        subscription = read_subscription(taker, channel.name)
-        slot = read_slot(giver, channel.name)
-        lag = read_lag(giver, channel.name)
+        subscription = read_subscription(subscriber, stream.name)
+        slot = read_slot(publisher, stream.name)
+        lag = read_lag(publisher, stream.name)
     except BluegreenError as error:
-        return StreamStatus(channel.name, channel.giver, problem=_why(error))
+        return StreamStatus(stream.name, stream.publisher, problem=_why(error))
     if subscription is None and slot is None:
         return None
     return StreamStatus(
-        channel.name,
-        channel.giver,
+        stream.name,
+        stream.publisher,
         enabled=bool(subscription and subscription.enabled),
         running=bool(subscription and subscription.apply_pid),
         ready=subscription.ready if subscription else 0,
@@ -142,8 +148,8 @@ def _stream(world: World, channel: Channel) -> StreamStatus | None:
     )
 
 
-def _watches(scene: Scene, *, beat: bool) -> tuple[Watched, ...]:
-    """A round of all watches, behind a heartbeat that had time to arrive."""
+def _monitors(scene: Scene, *, beat: bool) -> tuple[MonitorFinding, ...]:
+    """A round of all monitors, behind a heartbeat that had time to arrive."""
     if beat and write_heartbeat(scene):
         await_heartbeat(scene, HEARTBEAT_WITHIN_S)
     return look_round(scene)

@@ -1,7 +1,7 @@
 """Giving up the side that does not serve: its slot is dropped, its WAL let go.
 
 Owns who may be given up, the drop, and telling the journal while only one side
-answers. When to do it is for `cli/drop_slot.py` and `watchman.py`.
+answers. When to do it is for `cli/drop_slot.py` and `monitor thread.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence.fence import FenceFacts, read_fence
 from bluegreen.postgres.journal.table import add_record, read_records, server_time
 from bluegreen.postgres.replication.kept_wal import KeptWal, read_kept_wal
-from bluegreen.postgres.replication.stream import Channel, drop_slot
+from bluegreen.postgres.replication.stream import ReplicationStream, drop_slot
 from bluegreen.steps.monitors.kept_wal import WalFacts, is_over
 from bluegreen.steps.world import World
 
@@ -80,7 +80,7 @@ def ask(world: World) -> tuple[SideTold, ...]:
                     side,
                     tuple(read_records(database)),
                     read_fence(database),
-                    read_kept_wal(database, Channel(world.name, side).name),
+                    read_kept_wal(database, ReplicationStream(world.name, side).name),
                 )
             )
         except BluegreenError as error:

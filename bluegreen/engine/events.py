@@ -77,22 +77,22 @@ class ActionWaits:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchChanged:
-    """A watch sees something else than before.
+class MonitorChanged:
+    """A monitor sees something else than before.
 
     Attributes:
-        watch: its id.
+        monitor: its id.
         where: the side or the direction.
-        standing: `good`, `odd`, `unknown` or `bad`.
+        severity: `good`, `odd`, `unknown` or `bad`.
         was: the same before.
         says: in plain words.
         do: what a person does now; may be empty.
         stops: `nothing`, `move` or `run`.
     """
 
-    watch: str
+    monitor: str
     where: str
-    standing: str
+    severity: str
     was: str
     says: str
     do: str
@@ -129,7 +129,7 @@ Event = (
     | ActionStarted
     | ActionDone
     | ActionWaits
-    | WatchChanged
+    | MonitorChanged
     | StopAsked
     | RunEnded
     | Progress

@@ -43,7 +43,7 @@ from bluegreen.steps.world import World
 READY_WITHIN_S = 30.0
 """Starting Python and two sessions takes a second; a busy machine may need more."""
 
-WATCHES_WITHIN_S = 2.0
+MONITORS_WITHIN_S = 2.0
 """An answer takes less than a millisecond; on a busy machine a process waits for its
 turn. Nobody is held back meanwhile."""
 
@@ -62,7 +62,7 @@ def guarded(world: World, run: str, budget: timedelta) -> Iterator[Callable[[], 
     """Have a guard stand by for the length of the block.
 
     What it gives is called when the pause begins, and again right before clients are
-    held back: it returns once the guard has answered that it watches. The budget runs
+    held back: it returns once the guard has answered that it monitors. The budget runs
     from the first call.
 
     Raises:
@@ -80,7 +80,7 @@ def guarded(world: World, run: str, budget: timedelta) -> Iterator[Callable[[], 
     try:
         _tell(process, _spec(world, run, budget))
         _require_ready(process)
-        yield partial(_require_watched, process)
+        yield partial(_require_monitored, process)
         _tell(process, "done")
     except BluegreenError:
         # The tool has backed out by itself; a second look does no harm.
@@ -138,14 +138,14 @@ def _require_ready(process: subprocess.Popen[bytes]) -> None:
         )
 
 
-def _require_watched(process: subprocess.Popen[bytes]) -> None:
+def _require_monitored(process: subprocess.Popen[bytes]) -> None:
     """Hold nobody back unless the guard is there to let them go."""
     _tell(process, "go")
-    if not _says(process, b"watching\n", WATCHES_WITHIN_S):
+    if not _says(process, b"watching\n", MONITORS_WITHIN_S):
         raise StepError(
             4001,
-            "the guard process does not watch any more",
-            seen=f"no word of it within {WATCHES_WITHIN_S:.0f} s, or it ended",
+            "the guard process does not monitor any more",
+            seen=f"no word of it within {MONITORS_WITHIN_S:.0f} s, or it ended",
             wanted="a guard that answers, before any client is held back",
             hint="was it killed, or is the machine out of memory? Run again",
         )

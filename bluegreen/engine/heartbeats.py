@@ -25,15 +25,17 @@ _POLL_S = 0.02
 def write_heartbeat(scene: Scene) -> bool:
     """Write one where the other side takes it; False where there is no such stream.
 
-    A side that is away, or refuses, is for the watches to tell.
+    A side that is away, or refuses, is for the monitors to tell.
     """
     state, name = scene.state, scene.feeding.name
     if state.abandoned or not scene.is_way_back_expected:
         return False
     try:
-        giver = scene.on(state.serving)
+        publisher = scene.on(state.serving)
         return (
-            is_built(giver) and _is_counted_on(scene, name) and write_beat(giver, name)
+            is_built(publisher)
+            and _is_counted_on(scene, name)
+            and write_beat(publisher, name)
         )
     except BluegreenError:
         return False
@@ -44,8 +46,11 @@ def _is_counted_on(scene: Scene, name: str) -> bool:
 
     Not whether there is a slot: what is written while it is gone is what proves it.
     """
-    taker = scene.state.serving.other
-    return taker in scene.away or read_subscription(scene.on(taker), name) is not None
+    subscriber = scene.state.serving.other
+    return (
+        subscriber in scene.away
+        or read_subscription(scene.on(subscriber), name) is not None
+    )
 
 
 def await_heartbeat(scene: Scene, within_s: float) -> None:
@@ -53,11 +58,11 @@ def await_heartbeat(scene: Scene, within_s: float) -> None:
     serving, name = scene.state.serving, scene.feeding.name
     end = time.monotonic() + within_s
     try:
-        giver, taker = scene.on(serving), scene.on(serving.other)
-        if read_subscription(taker, name) is None:
+        publisher, subscriber = scene.on(serving), scene.on(serving.other)
+        if read_subscription(subscriber, name) is None:
             return
         while time.monotonic() < end:
-            beats = read_beats(giver, taker, name, scene.state.epoch)
+            beats = read_beats(publisher, subscriber, name, scene.state.epoch)
             if beats.lost or beats.came >= beats.last:
                 return
             time.sleep(_POLL_S)
@@ -69,9 +74,9 @@ def forget_heartbeats(scene: Scene) -> None:
     """Delete those long arrived, and none above a sign that rows were lost."""
     serving, name, epoch = scene.state.serving, scene.feeding.name, scene.state.epoch
     try:
-        giver, taker = scene.on(serving), scene.on(serving.other)
-        beats = read_beats(giver, taker, name, epoch)
-        signs = [beats.came, *beats.lost, beats.made_anew or beats.came]
-        forget_beats(giver, epoch, min(signs) - KEPT)
+        publisher, subscriber = scene.on(serving), scene.on(serving.other)
+        beats = read_beats(publisher, subscriber, name, epoch)
+        signs = [beats.came, *beats.lost, beats.recreated or beats.came]
+        forget_beats(publisher, epoch, min(signs) - KEPT)
     except BluegreenError:
         return

@@ -1,6 +1,6 @@
 """The journal over both sides: one story, told twice.
 
-Owns agreeing on the story, numbering new records and mending the side that fell
+Owns agreeing on the story, numbering new records and fixing the side that fell
 behind. The table is in `postgres/journal/table.py`; what a story means is in
 `model/history.py`.
 """
@@ -340,7 +340,7 @@ def _in_a_move(move: Move) -> LeaseRefused:
     return LeaseRefused(
         8001,
         "a move of traffic is going on",
-        seen=f"to {move.to}, begun at {move.begun:%Y-%m-%d %H:%M:%S} UTC",
+        seen=f"to {move.to_side}, begun at {move.begun:%Y-%m-%d %H:%M:%S} UTC",
         wanted="an approval before a move or after it",
         hint="look at `bluegreen status`; it is over in seconds",
     )
@@ -375,7 +375,7 @@ def _quarantined(side: str, both: str) -> LeaseRefused:
         f"{side} was set aside when it could not be reached in the middle of a move",
         seen=both,
         wanted=f"a {side} that holds nothing of that move",
-        hint=f"make {side} anew, an empty database, then run again",
+        hint=f"make {side} again, an empty database, then run again",
     )
 
 
@@ -422,6 +422,6 @@ def _not_built(database: Database) -> LeaseRefused:
         f"the journal cannot be written on {database.side}",
         seen=f"{database.describe()} has no table bluegreen.journal",
         wanted="our schema, which `bluegreen run` makes",
-        hint="was nothing run yet, was it dropped, or the database made anew? "
+        hint="was nothing run yet, was it dropped, or the database made again? "
         "`bluegreen status` tells what stands",
     )

@@ -97,11 +97,11 @@ def _ways_on(side: Side, serving: Side) -> str:
     if side is Side.GREEN:
         return (
             f"{cause}. If not, make green an empty database and run again; the "
-            'runbook\'s "Make green anew" has the statements'
+            'runbook\'s "Make green again" has the statements'
         )
     return (
         f"{cause}. Until then keep clients off {side}: it may take writes that "
         f"{serving} never gets. If that server is gone, there is no way back to "
-        f"{side} any more: stop it, and drop its slot with `bluegreen abandon PLAYBOOK "
-        "--allow ENDS_ROLLBACK`"
+        f"{side} any more: stop it, and drop its slot with `bluegreen drop-slot "
+        "PLAYBOOK --allow ENDS_ROLLBACK`"
     )

@@ -1,7 +1,7 @@
-"""The watchman: beats and looks in a thread of its own while a run goes on.
+"""The monitor thread: beats and looks in a thread of its own while a run goes on.
 
-Owns when each watch looks, telling what changed, and stopping a run whose end is
-already lost. What the watches look at is in `steps/watches/`.
+Owns when each monitor looks, telling what changed, and stopping a run whose end is
+already lost. What the monitors look at is in `steps/monitors/`.
 
 It has sessions of its own: an act may keep the run's busy for hours.
 """
@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from bluegreen.engine.drop_slot import remember_abandoned
-from bluegreen.engine.events import Event, WatchChanged
+from bluegreen.engine.events import Event, MonitorChanged
 from bluegreen.engine.heartbeats import forget_heartbeats, write_heartbeat
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.records import read_on
@@ -26,14 +26,14 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.server_life import read_server_life
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.stream import drop_slot
-from bluegreen.steps.monitors.every import WATCHES, scene_of, worst_first
+from bluegreen.steps.monitors.every import MONITORS, scene_of, worst_first
 from bluegreen.steps.monitors.gate import stop_of_run
-from bluegreen.steps.monitors.kept_wal import WatchKeptWal, is_over
+from bluegreen.steps.monitors.kept_wal import MonitorKeptWal, is_over
 from bluegreen.steps.monitors.monitor import (
+    MonitorFinding,
     Scene,
-    Standing,
+    Severity,
     Stops,
-    Watched,
     look_through,
 )
 from bluegreen.steps.world import World
@@ -74,12 +74,12 @@ class _Story:
         return max(self.told.values(), key=len)
 
 
-class Watchman:
-    """Watches from `with` to its end.
+class MonitorThread:
+    """Monitors from `with` to its end.
 
     Args:
         world: the run's; its journal is used by the run's own thread alone.
-        tell: takes an event whenever a watch changes its mind.
+        tell: takes an event whenever a monitor changes its mind.
         may_abandon: the playbook lets green's slot be dropped when it keeps too much.
         every_s: seconds between two heartbeats.
     """
@@ -98,14 +98,14 @@ class Watchman:
         self._every_s = every_s
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._found: dict[str, tuple[Watched, ...]] = {}
+        self._found: dict[str, tuple[MonitorFinding, ...]] = {}
         self._due: dict[str, float] = {}
         self._rounds = 0
         self._dropped: int | None = None
         self._ended = False
         self._known = {side: Story() for side in Side}
         self._thread = threading.Thread(
-            target=self._watch, name="watchman", daemon=True
+            target=self._monitor, name="monitor thread", daemon=True
         )
 
     def __enter__(self) -> Self:
@@ -125,7 +125,7 @@ class Watchman:
         self._remember_dropped()
 
     @property
-    def found(self) -> tuple[Watched, ...]:
+    def found(self) -> tuple[MonitorFinding, ...]:
         """What was last seen, worst first."""
         with self._lock:
             return worst_first(one for told in self._found.values() for one in told)
@@ -135,20 +135,20 @@ class Watchman:
 
         Raises:
             StepError: 4011; 70001 when the thread has ended by itself.
-            WayBackRefused: 6001, it is the way back that is lost.
+            RollbackUnavailable: 6001, it is the way back that is lost.
         """
         self._remember_dropped()
         if self._ended and not self._stop.is_set():
             raise StepError(
                 4011,
-                "the watches have ended by themselves",
-                wanted="watches that look as long as a run goes on",
+                "the monitors have ended by themselves",
+                wanted="monitors that look as long as a run goes on",
                 hint="this is a bug; its traceback stands above. Run again",
             )
         lost = [one for one in self.found if one.stops is Stops.RUN]
         if not lost:
             return
-        told = [{"watch": w.watch, "where": w.where, "says": w.says} for w in lost]
+        told = [{"monitor": w.monitor, "where": w.where, "says": w.says} for w in lost]
         self._world.journal.append(Kind.NOTE, body={"found": told})
         serving = fold(self._world.journal.records()).serving
         raise stop_of_run(lost, serving.other)
@@ -157,9 +157,9 @@ class Watchman:
         """Tell the journal of a drop; the thread may not, the journal is not its."""
         if self._dropped is not None:
             kept, self._dropped = self._dropped, None
-            remember_abandoned(self._world, Side.BLUE, kept, by="watch")
+            remember_abandoned(self._world, Side.BLUE, kept, by="monitor")
 
-    def _watch(self) -> None:
+    def _monitor(self) -> None:
         world = replace(
             self._world,
             blue=Database.of_spec(self._world.blue.spec()),
@@ -181,34 +181,36 @@ class Watchman:
         scene = scene_of(world, story.records, away=away, green=green)
         self._rounds += 1
         write_heartbeat(scene)
-        for watch in WATCHES:
+        for monitor in MONITORS:
             now = world.clock.monotonic()
-            if self._due.get(watch.id, 0.0) <= now:
-                self._due[watch.id] = now + watch.every_s
-                self._take(watch.id, look_through(watch, scene))
+            if self._due.get(monitor.id, 0.0) <= now:
+                self._due[monitor.id] = now + monitor.every_s
+                self._take(monitor.id, look_through(monitor, scene))
         self._abandon(scene, world)
         if self._rounds % FORGET_EVERY == 0:
             forget_heartbeats(scene)
 
-    def _take(self, watch: str, told: tuple[Watched, ...]) -> None:
+    def _take(self, monitor: str, told: tuple[MonitorFinding, ...]) -> None:
         with self._lock:
-            before = {one.where: one for one in self._found.get(watch, ())}
-            self._found[watch] = told
+            before = {one.where: one for one in self._found.get(monitor, ())}
+            self._found[monitor] = told
         for one in told:
             was = before.get(one.where)
-            good = Standing.GOOD if was is None else was.standing
-            if one.standing is not good:
+            good = Severity.OK if was is None else was.severity
+            if one.severity is not good:
                 self._tell(_changed(one, good))
 
     def _abandon(self, scene: Scene, world: World) -> None:
         """Blue's disk comes before green, where the playbook says so."""
         if not self._may_abandon or scene.state.serving is not Side.BLUE:
             return
-        told = self._found.get(WatchKeptWal.id, ())
-        if not any(w.where == Side.BLUE and w.standing is Standing.BAD for w in told):
+        told = self._found.get(MonitorKeptWal.id, ())
+        if not any(
+            w.where == Side.BLUE and w.severity is Severity.CRITICAL for w in told
+        ):
             return
         try:
-            facts = WatchKeptWal().observe(scene, Side.BLUE)
+            facts = MonitorKeptWal().observe(scene, Side.BLUE)
             if facts is not None and is_over(facts, scene.limits):
                 drop_slot(world.blue, facts.kept.slot, world.clock)
                 self._dropped = facts.kept.kept
@@ -223,11 +225,11 @@ def _identity_of_green(world: World) -> str:
         return ""
 
 
-def _changed(one: Watched, was: Standing) -> WatchChanged:
-    return WatchChanged(
-        one.watch,
+def _changed(one: MonitorFinding, was: Severity) -> MonitorChanged:
+    return MonitorChanged(
+        one.monitor,
         one.where,
-        str(one.standing),
+        str(one.severity),
         str(was),
         one.says,
         one.do,

@@ -64,7 +64,7 @@ class Runner:
         run: id of the run.
         allow: hazards that the playbook allows.
         interrupt: whether a stop was asked for.
-        tell: takes events for whoever watches.
+        tell: takes events for whoever monitors.
         require_fit: raises when the run's end is lost already; called before each step
             and in waits, never while a move that was cut short is ended.
     """
@@ -133,7 +133,7 @@ class Runner:
         waiting = self._run_some(before)
         if not waiting:
             _, ahead = divide(actions, fold(self._world.journal.records()))
-            waiting = self._run_some(ahead, watched=True)
+            waiting = self._run_some(ahead, monitored=True)
         took = self._world.clock.monotonic() - started
         serving = str(fold(self._world.journal.records()).serving)
         ended = RunEnded(self._run, took, tuple(self._acted), waiting, serving)
@@ -141,12 +141,12 @@ class Runner:
         return ended
 
     def _run_some(
-        self, actions: Sequence[Action[Any]], *, watched: bool = False
+        self, actions: Sequence[Action[Any]], *, monitored: bool = False
     ) -> str:
         """In order; returns at once with what a timer waits for."""
         for action in actions:
             step = action.id.partition("/")[0]
-            if watched and step != self._step:
+            if monitored and step != self._step:
                 self._require_fit()
                 self._step = step
             self._stop_if_asked(f"before {action.title or action.id}")

@@ -15,7 +15,7 @@ from bluegreen.model.history import State
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.fence.fence import FenceFacts
-from bluegreen.steps.monitors.monitor import Stops, Watched, direction
+from bluegreen.steps.monitors.monitor import MonitorFinding, Stops, direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +74,19 @@ class StreamStatus:
 
     Attributes:
         name: of slot and subscription.
-        giver: the side that gives.
+        publisher: the side that gives.
         problem: why it could not be seen; empty when it was.
         enabled: whether the subscription is meant to run.
         running: whether its apply worker lives.
         ready: tables that finished the initial copy.
         tables: tables that it knows.
         errors: failed applies and copies; None where the server does not count.
-        kept_bytes: WAL that the slot keeps on the giver; None without a slot.
-        replay_lag_bytes: how far the taker's replay is behind; None when not seen.
+        kept_bytes: WAL that the slot keeps on the publisher; None without a slot.
+        replay_lag_bytes: how far the subscriber's replay is behind; None when not seen.
     """
 
     name: str
-    giver: Side
+    publisher: Side
     problem: str = ""
     enabled: bool = False
     running: bool = False
@@ -124,7 +124,7 @@ class Status:
         doubts: why it cannot; empty when it can.
         state: what the journal tells; of the side that was seen when only one was.
         way_back: in words, whether rollback is open and until when.
-        watches: what each watch says, worst first.
+        monitors: what each monitor says, worst first.
         at: when it was seen, by green's clock, or blue's where green was not seen.
     """
 
@@ -137,7 +137,7 @@ class Status:
     journal: JournalStatus
     state: State
     way_back: str
-    watches: tuple[Watched, ...] = ()
+    monitors: tuple[MonitorFinding, ...] = ()
     at: datetime | None = None
 
     def require_known(self) -> None:
@@ -153,7 +153,7 @@ class Status:
                 seen="\n".join(self.doubts),
                 wanted="both sides and every pointer seen, and all of one mind",
                 traffic=f"{self.state.serving}, if the journal is right",
-                hint="mend what is named and look again; a move that was cut short is "
+                hint="fix what is named and look again; a move that was cut short is "
                 "ended by `bluegreen run`",
             )
 
@@ -181,7 +181,9 @@ def doubts_of(
     if journal.problem and not (gone and journal.green and journal.blue is None):
         doubts.append(journal.problem)
     if state.open_move is not None:
-        doubts.append(f"a move to {state.open_move.to} was begun and has not ended")
+        doubts.append(
+            f"a move to {state.open_move.to_side} was begun and has not ended"
+        )
     for pointer in pointers:
         if pointer.problem:
             doubts.append(f"pointer {pointer.id!r}: {pointer.problem}")
@@ -224,7 +226,7 @@ def say_way_back(
     state: State,
     now: datetime | None,
     streams: Sequence[StreamStatus],
-    watches: Sequence[Watched] = (),
+    monitors: Sequence[MonitorFinding] = (),
 ) -> str:
     """Whether rollback is open, in words. Pure."""
     move = state.last_move
@@ -235,13 +237,13 @@ def say_way_back(
     if not move.way_back_open:
         return "not open: no marker has come back from green to blue yet"
     back = direction(Side.GREEN)
-    for one in watches:
+    for one in monitors:
         if one.stops is Stops.RUN and one.where == back:
             return f"LOST: {one.says}"
-    stream = next((one for one in streams if one.giver is Side.GREEN), None)
+    stream = next((one for one in streams if one.publisher is Side.GREEN), None)
     if stream is None or stream.problem or not stream.running:
         return "in doubt: nothing is seen to stream from green to blue"
-    doubt = _doubt_of_way_back(watches)
+    doubt = _doubt_of_way_back(monitors)
     if doubt:
         return f"in doubt: {doubt}"
     if state.window_end is None:
@@ -252,11 +254,11 @@ def say_way_back(
     return f"open until {end}"
 
 
-def _doubt_of_way_back(watches: Sequence[Watched]) -> str:
+def _doubt_of_way_back(monitors: Sequence[MonitorFinding]) -> str:
     """The worst thing that would stop a move back; empty for none."""
-    stopping = (one for one in watches if one.stops is not Stops.NOTHING)
+    stopping = (one for one in monitors if one.stops is not Stops.NOTHING)
     worst = next(stopping, None)
-    return f"{worst.watch}, {worst.where}: {worst.says}" if worst else ""
+    return f"{worst.monitor}, {worst.where}: {worst.says}" if worst else ""
 
 
 def say_fence(fence: FenceFacts) -> str:

@@ -29,7 +29,7 @@ class Chained:
         blue: how many records blue tells; None for a blue that was let go.
         green: how many green tells.
         head: SHA-256 of the last one. Noted elsewhere, it also shows a story that was
-            cut off, or written anew, on both sides.
+            cut off, or written again, on both sides.
     """
 
     name: str

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from bluegreen.lint.rule import Finding
 
 
-def mended(text: str, findings: Iterable[Finding]) -> tuple[str, int]:
+def fixed(text: str, findings: Iterable[Finding]) -> tuple[str, int]:
     """The text with every edit that can be made mechanically, and how many were made.
 
     Two findings may want to change the same place: the first one gets it, and a second

@@ -18,7 +18,7 @@ class Forecast:
     """What the files drop.
 
     Attributes:
-        columns: table and column; one that is dropped and made anew, or renamed, too.
+        columns: table and column; one that is dropped and made again, or renamed, too.
         tables: tables that go.
     """
 
@@ -30,7 +30,7 @@ def forecast(scripts: Iterable[Sequence[str]]) -> Forecast:
     """Read the statements of every file, in order. Pure.
 
     A table that one statement drops and a later one makes again stays in the stream:
-    it is taken up anew when the stream starts.
+    it is taken up again when the stream starts.
     """
     from bluegreen.sql.ops import Kind
     from bluegreen.sql.reading.statements import ops

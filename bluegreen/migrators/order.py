@@ -34,7 +34,7 @@ def files_in_order(home: Path, patterns: Sequence[str]) -> list[str]:
                 "a migration pattern names no file",
                 seen=f"{pattern!r} in {home}",
                 wanted="at least one file",
-                hint="mend `files` of the step; paths start at the playbook's folder",
+                hint="fix `files` of the step; paths start at the playbook's folder",
             )
         if not (home / pattern).is_file():
             _require_way_up(pattern, names)
@@ -94,7 +94,7 @@ def _gone(scripts: Sequence[Script], rows: Sequence[AppliedRow]) -> Fault | None
         "a migration that was applied to green is not among the files any more",
         seen=f"applied and gone: {', '.join(gone)}",
         wanted="every applied file still there",
-        hint="bring the file back, or make green anew",
+        hint="bring the file back, or make green again",
     )
 
 
@@ -116,7 +116,7 @@ def _changed(
             return Fault(
                 f"{script.name} was changed in a part that was applied to green",
                 seen=f"its first {row.done} statements are done and now read otherwise",
-                wanted="those as they were; what comes behind may be mended",
+                wanted="those as they were; what comes behind may be fixed",
                 hint="bring the first statements back as they were",
             )
     return None
@@ -134,5 +134,5 @@ def _inserted(
         "a migration stands before one that was applied to green",
         seen=f"{', '.join(early)} before {names[last]}",
         wanted="new files behind all applied ones",
-        hint="give the file a later name, or make green anew",
+        hint="give the file a later name, or make green again",
     )

@@ -278,5 +278,5 @@ def _refused(name: str, line: int, seen: str) -> PlaybookRefused:
         seen=f"{name}:{line}: {seen}",
         wanted="plain SQL in UTF-8, without psql's own commands",
         traffic="nothing has moved",
-        hint="mend the file; psql's \\copy and \\i have no meaning outside psql",
+        hint="fix the file; psql's \\copy and \\i have no meaning outside psql",
     )

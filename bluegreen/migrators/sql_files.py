@@ -1,7 +1,8 @@
 """Plain SQL files in the order of their names: the migration tool that needs no tool.
 
 Owns running one file. Which files there are and in which order is for `order.py`, how
-a file falls into statements for `script.py`, remembering for `postgres/schema/applied.py`.
+a file falls into statements for `script.py`, remembering for
+`postgres/schema/applied.py`.
 
 A file runs in one transaction. A file with statements that cannot, or with its own
 BEGIN, runs statement by statement, and a run that is cut off goes on behind the last
@@ -258,7 +259,7 @@ class _Run:
 
     def _failed(self, number: int, error: RefusedBySql, undone: str) -> StepError:
         part = self._script.parts[max(number, 1) - 1]
-        hint = "mend the statement and run again"
+        hint = "fix the statement and run again"
         if error.sqlstate == "55P03":
             hint = "something on green holds the lock: see pg_stat_activity there, or "
             hint += "raise `lock_timeout` of the step; then run again"

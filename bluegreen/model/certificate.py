@@ -4,7 +4,7 @@ Owns the form and the canonical JSON that is hashed. Drawing one up from the jou
 for `steps/switchover/draw_up.py`, holding one against the servers for `cli/verify.py`.
 
 The hash shows that a certificate was changed, not who wrote it: whoever can change it
-can hash it anew. That it is the true one is shown by the journals in both databases,
+can hash it again. That it is the true one is shown by the journals in both databases,
 which hold it too, and whose records it sums up.
 """
 

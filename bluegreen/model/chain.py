@@ -3,7 +3,7 @@
 Owns the digest and finding where a chain breaks. Pure; the journals are read elsewhere.
 
 It shows an edit, a record taken out or put in. It does not show records cut off at the
-end of both copies, nor a story written anew by someone who owns both databases: for
+end of both copies, nor a story written again by someone who owns both databases: for
 that, compare the head with one that was noted elsewhere.
 """
 

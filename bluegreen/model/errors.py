@@ -6,9 +6,9 @@ exit status and onto a terminal is for `cli/`.
     BluegreenError
      ├─ PlaybookRefused   2  fix the playbook; nothing was touched
      ├─ ServerRefused     3  fix the servers; nothing was touched
-     ├─ StepError         4  something gave way; mend it and run again
+     ├─ StepError         4  something gave way; fix it and run again
      ├─ BudgetError       5  out of time or budget; backed out
-     ├─ WayBackRefused    6  going back would lose data
+     ├─ RollbackUnavailable    6  going back would lose data
      ├─ TrafficUnknownError 7  stop and look: where traffic goes is not confirmed
      └─ LeaseRefused      8  journal or lease says no
 
@@ -49,7 +49,7 @@ CODES: dict[int, str] = {
     4008: "the certificate does not hold",
     4009: "a pooler did not do what it was told",
     4010: "a server refused a statement",
-    4011: "a watch says that traffic must not move",
+    4011: "a monitor says that traffic must not move",
     # 5: out of time, backed out
     5001: "the pause ran over its budget",
     5002: "a wait ran over its deadline",
@@ -119,22 +119,22 @@ class BluegreenError(Exception):
 
 
 class PlaybookRefused(BluegreenError):
-    """The playbook, or the words of the call, must be mended first."""
+    """The playbook, or the words of the call, must be fixed first."""
 
 
 class ServerRefused(BluegreenError):
-    """The servers must be mended first; nothing was touched."""
+    """The servers must be fixed first; nothing was touched."""
 
 
 class StepError(BluegreenError):
-    """A step gave way; `run` again goes on from here once it is mended."""
+    """A step gave way; `run` again goes on from here once it is fixed."""
 
 
 class BudgetError(BluegreenError):
     """Time ran out and everything was backed out."""
 
 
-class WayBackRefused(BluegreenError):
+class RollbackUnavailable(BluegreenError):
     """Going back would lose data, so it is not done."""
 
 
@@ -151,7 +151,7 @@ _BY_STATUS: dict[int, type[BluegreenError]] = {
     3: ServerRefused,
     4: StepError,
     5: BudgetError,
-    6: WayBackRefused,
+    6: RollbackUnavailable,
     7: TrafficUnknownError,
     8: LeaseRefused,
 }

@@ -40,5 +40,5 @@ _MEANINGS = {
     Hazard.ENDS_ROLLBACK: "the way back to blue closes",
     Hazard.UNVERIFIED_TLS: "a server on the network need not prove who it is",
     Hazard.ABANDONS_GREEN: "green's slot goes when it keeps too much WAL on blue; "
-    "green must be made anew then",
+    "green must be made again then",
 }

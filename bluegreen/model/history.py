@@ -22,17 +22,17 @@ class Move:
     """One movement of traffic, from the first pause on.
 
     Attributes:
-        to: the side that traffic goes to.
+        to_side: the side that traffic goes to.
         action: id of the action that makes it.
         run: the run that began it.
         begun: when the pause was announced.
         epoch: the epoch that its commit point made; 0 before the commit point.
         committed: when the commit point was passed, None before it.
-        moved: whether every pointer was seen to name `to` afterwards.
+        moved: whether every pointer was seen to name `to_side` afterwards.
         way_back_open: whether a marker was seen to come back the other way.
     """
 
-    to: Side
+    to_side: Side
     action: str
     run: str
     begun: datetime
@@ -86,7 +86,8 @@ class State:
         green: green's identity in the last run that told it.
         certificates: the record that holds the certificate, by the move's epoch.
         witness: how the subscriber was when it was last known to hold every row; see
-            `postgres/replication/witness.py`. None where nothing was proved since the last move.
+            `postgres/replication/witness.py`. None where nothing was proved since the
+            last move.
     """
 
     seq: int = 0
@@ -178,7 +179,7 @@ def _fold(records: Iterable[Record], state: State) -> State:
 def with_green(state: State, green: str) -> State:
     """The state for the green of this identity.
 
-    One that was made anew holds nothing of what was done to the former one.
+    One that was made again holds nothing of what was done to the former one.
     """
     if state.green and green != state.green:
         state = replace(
@@ -246,7 +247,7 @@ def _pausing(state: State, record: Record) -> State:
 def _committed(state: State, record: Record) -> State:
     to = Side(record.body["to"])
     begun = state.open_move or _begun(record)
-    done = replace(begun, to=to, epoch=record.epoch, committed=record.at)
+    done = replace(begun, to_side=to, epoch=record.epoch, committed=record.at)
     return replace(
         state,
         serving=to,
@@ -315,6 +316,6 @@ _WAYS: Mapping[Kind, Callable[[State, Record], State]] = {
     Kind.WINDOW_OPENED: _window_opened,
     Kind.RELEASED: _released,
     Kind.ABANDONED: _abandoned,
-    Kind.WATCHED: _note,
+    Kind.MONITORED: _note,
     Kind.NOTE: _note,
 }

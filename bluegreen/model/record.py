@@ -30,7 +30,7 @@ class Kind(StrEnum):
     WINDOW_OPENED = "window_opened"
     RELEASED = "released"
     ABANDONED = "abandoned"
-    WATCHED = "watched"
+    MONITORED = "watched"
     NOTE = "note"
 
 

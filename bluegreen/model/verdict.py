@@ -57,7 +57,7 @@ class Finding:
         where: `blue`, `green`, or the name of a pointer.
         seen: what was there.
         why: why it matters, one sentence.
-        mend: the command or edit that mends it; empty when nothing needs mending.
+        fix: the command or edit that fixes it; empty when nothing needs fixing.
         blocks: whether a run must not go on.
     """
 
@@ -65,5 +65,5 @@ class Finding:
     where: str
     seen: str
     why: str
-    mend: str = ""
+    fix: str = ""
     blocks: bool = False

@@ -205,8 +205,8 @@ class PgBouncerConfig(_Part):
     """That application's password by reference."""
 
 
-class WatchConfig(_Part):
-    """How much is too much for the watches, and what they let pass."""
+class MonitorConfig(_Part):
+    """How much is too much for the monitors, and what they let pass."""
 
     wal_limit: SizeText = Size(WAL_LIMIT)
     """How much WAL a slot of ours may keep on a server: less than its free disk, which
@@ -220,10 +220,10 @@ class WatchConfig(_Part):
     """A transaction that is open for longer is told."""
 
     accept: tuple[Literal["servers", "schema-drift", "kept-wal"], ...] = ()
-    """Watches whose findings do not stop a move. Lost rows cannot be accepted."""
+    """Monitors whose findings do not stop a move. Lost rows cannot be accepted."""
 
     def limits(self) -> Limits:
-        """The same as the watches take it."""
+        """The same as the monitors take it."""
         return Limits(
             self.wal_limit.bytes,
             self.max_lag,
@@ -253,8 +253,8 @@ class Playbook(_Part):
     steps: tuple[AnyStep, ...] = Field(min_length=1)
     """What is done, in order."""
 
-    watch: WatchConfig = WatchConfig()
-    """Limits of the watches, which look as long as a run goes on and in `status`."""
+    monitor: MonitorConfig = MonitorConfig()
+    """Limits of the monitors, which look as long as a run goes on and in `status`."""
 
     allow: tuple[Hazard, ...] = ()
     """The hazards that may come about without asking; `bluegreen plan` names them."""
@@ -270,8 +270,8 @@ def model_at(path: tuple[str | int, ...], step: str = "") -> type[BaseModel] | N
             return Playbook
         case ("blue" | "green",):
             return SideConfig
-        case ("watch",):
-            return WatchConfig
+        case ("monitor",):
+            return MonitorConfig
         case ("pointers", int()):
             return PgBouncerConfig
         case ("pointers", int(), "blue" | "green"):

@@ -22,10 +22,10 @@ from bluegreen.model.secret import Secret
 from bluegreen.playbook.dsn import Dsn
 from bluegreen.playbook.models import (
     Address,
+    MonitorConfig,
     PgBouncerConfig,
     Playbook,
     SideConfig,
-    WatchConfig,
 )
 from bluegreen.steps.registry import STEPS
 
@@ -116,7 +116,7 @@ def _page() -> Iterator[str]:
     yield from _section("## A side: `blue`, `green`", SideConfig)
     yield from _section("## A pointer: `pgbouncer`", PgBouncerConfig)
     yield from _section("## An address: a pointer's `blue` and `green`", Address)
-    yield from _section("## The watches: `watch`", WatchConfig)
+    yield from _section("## The monitors: `monitor`", MonitorConfig)
     yield "## Steps\n"
     yield _ORDER
     for step in STEPS:
@@ -176,7 +176,7 @@ _NAMES: dict[object, str] = {
     Address: "address",
     PgBouncerConfig: "pointer",
     Size: "size",
-    WatchConfig: "limits",
+    MonitorConfig: "limits",
 }
 
 

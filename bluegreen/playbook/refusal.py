@@ -67,7 +67,7 @@ def refuse(file: str, complaints: Sequence[Complaint]) -> PlaybookRefused:
     first, *others = sorted(complaints, key=lambda found: found.mark)
     seen = [first.seen] if first.seen else []
     if others:
-        seen.append(f"{len(others)} more to mend:")
+        seen.append(f"{len(others)} more to fix:")
         seen += [f"{file}:{o.mark}: {o.problem}" for o in others[:SHOWN]]
     return PlaybookRefused(
         first.code,

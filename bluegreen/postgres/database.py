@@ -83,7 +83,7 @@ class SqlError(StepError):
             4010,
             f"{side} refused a statement ({error.sqlstate})",
             seen=seen,
-            hint=diag.message_hint or "mend what the server names, then run again",
+            hint=diag.message_hint or "fix what the server names, then run again",
         )
         self.sqlstate = error.sqlstate or ""
         self.side = side

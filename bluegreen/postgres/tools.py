@@ -94,7 +94,7 @@ def run_tool(
     *,
     environment: Mapping[str, str] | None = None,
     keep_open: Sequence[int] = (),
-    watch: Callable[[], None] | None = None,
+    monitor: Callable[[], None] | None = None,
 ) -> Ended:
     """Run a program to its end; nobody but us may read what it writes.
 
@@ -103,7 +103,7 @@ def run_tool(
         words: its arguments; never a password, which would be in the process list.
         environment: added to ours.
         keep_open: file descriptors that it inherits.
-        watch: called every half second while it runs.
+        monitor: called every half second while it runs.
     """
     with subprocess.Popen(
         [tool.path, *words],
@@ -117,7 +117,7 @@ def run_tool(
         umask=0o077,
     ) as process:
         try:
-            said = _listen(process, watch)
+            said = _listen(process, monitor)
         except BaseException:
             process.kill()
             raise
@@ -157,13 +157,13 @@ def environment_for(database: Database) -> dict[str, str]:
     return environment
 
 
-def _listen(process: subprocess.Popen[str], watch: Callable[[], None] | None) -> str:
+def _listen(process: subprocess.Popen[str], monitor: Callable[[], None] | None) -> str:
     while True:
         try:
             return process.communicate(timeout=_LOOK_EVERY_S)[1]
         except subprocess.TimeoutExpired:
-            if watch:
-                watch()
+            if monitor:
+                monitor()
 
 
 def _tools(name: str) -> Iterator[Tool]:

@@ -1,4 +1,4 @@
-"""What the verb `judge` answers with. Owns the value and its exit status."""
+"""What the verb `compat` answers with. Owns the value and its exit status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STOPS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeResult:
+class CompatResult:
     """Verdicts of both directions.
 
     Attributes:

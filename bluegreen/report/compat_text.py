@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from bluegreen.report.compat_result import JudgeResult
+from bluegreen.report.compat_result import CompatResult
 from bluegreen.steps.compatibility.rows import MEANINGS, Row
 
 _WAYS = {
@@ -15,7 +15,7 @@ _WAYS = {
 }
 
 
-def judgement_text(result: JudgeResult) -> str:
+def judgement_text(result: CompatResult) -> str:
     """Every direction's verdicts, what they mean and what to do."""
     lines = [f"{result.name}: judged by {result.tiers}"]
     if result.note:
@@ -62,12 +62,12 @@ def _row(row: Row) -> list[str]:
     place = f"  {row.place}" if row.place else ""
     lines = [f"  {_answer(row):<8}{row.where or 'every table'}{place}  [{row.weight}]"]
     lines.append(f"    {row.why}")
-    if row.condition and row.condition != row.mend:
+    if row.condition and row.condition != row.fix:
         lines.append(f"    if:    {row.condition}")
     if row.found:
         lines.append(f"    found: {row.found}")
-    if row.answer != "OK" and row.mend:
-        lines.append(f"    do:    {row.mend}")
+    if row.answer != "OK" and row.fix:
+        lines.append(f"    do:    {row.fix}")
     if row.reason:
         lines.append(f"    accepted: {row.reason}")
     proof = f", case {row.proof}" if row.proof else ""
@@ -75,7 +75,7 @@ def _row(row: Row) -> list[str]:
     return lines
 
 
-def _ending(result: JudgeResult) -> list[str]:
+def _ending(result: CompatResult) -> list[str]:
     stopping = [row for row in result.rows if row.weight == "stops"]
     if result.unused:
         names = "\n".join(f"  {name}" for name in result.unused)
@@ -87,5 +87,5 @@ def _ending(result: JudgeResult) -> list[str]:
     if not stopping:
         return ["nothing would stop a run"]
     lines = ["a run would stop; where it is meant, accept it by name in the playbook:"]
-    lines += ["  - step: judge", "    accept:"]
+    lines += ["  - step: compat", "    accept:"]
     return lines + [f"      {row.name}: why it may be" for row in stopping]

@@ -22,7 +22,7 @@ NAMES = {
     "ActionStarted": "action_started",
     "ActionDone": "action_done",
     "ActionWaits": "action_waited",
-    "WatchChanged": "watch_changed",
+    "MonitorChanged": "watch_changed",
     "StopAsked": "stop_asked",
     "RunEnded": "run_ended",
 }

@@ -10,10 +10,10 @@ from bluegreen.engine.events import (
     ActionStarted,
     ActionWaits,
     Event,
+    MonitorChanged,
     RunEnded,
     RunStarted,
     StopAsked,
-    WatchChanged,
 )
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.progress import Progress
@@ -64,8 +64,8 @@ def line_of(event: Event) -> str:
             return f"✓ {event.action}: {event.why} ({format_duration(event.seconds)})"
         case ActionWaits():
             return f"… {event.action}: {event.why}{_waited(event)}"
-        case WatchChanged():
-            return _watched(event)
+        case MonitorChanged():
+            return _monitored(event)
         case StopAsked():
             return "stopping here, as asked"
         case RunEnded():
@@ -75,11 +75,11 @@ def line_of(event: Event) -> str:
             return f"  {event.text}" + (f": {figures}" if figures else "")
 
 
-def _watched(event: WatchChanged) -> str:
-    sign = {"good": "✓", "odd": "!", "unknown": "?"}.get(event.standing, "✗")
+def _monitored(event: MonitorChanged) -> str:
+    sign = {"good": "✓", "odd": "!", "unknown": "?"}.get(event.severity, "✗")
     stops = "" if event.stops == "nothing" else f" (stops the {event.stops})"
     do = f". {event.do}" if event.do else ""
-    return f"{sign} watch {event.watch}, {event.where}: {event.says}{stops}{do}"
+    return f"{sign} monitor {event.monitor}, {event.where}: {event.says}{stops}{do}"
 
 
 def _waited(event: ActionWaits) -> str:

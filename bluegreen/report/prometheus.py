@@ -51,13 +51,13 @@ def _figures(seen: Status) -> Iterator[Figure]:
         yield Figure(
             "pointer_paused", pointer.paused, "1 while it holds clients back.", at
         )
-    for watched in seen.watches:
-        at = {"watch": watched.watch, "where": watched.where}
+    for monitored in seen.monitors:
+        at = {"monitor": monitored.monitor, "where": monitored.where}
         text = "How it stands: 0 good, 1 odd, 2 unknown, 3 bad."
-        yield Figure("watch_standing", watched.standing.rank, text, at)
+        yield Figure("watch_standing", monitored.severity.rank, text, at)
         text = "What it stops: 0 nothing, 1 a move of traffic, 2 a run at once."
-        yield Figure("watch_stops", list(Stops).index(watched.stops), text, at)
-        yield from watched.figures
+        yield Figure("watch_stops", list(Stops).index(monitored.stops), text, at)
+        yield from monitored.figures
 
 
 def _of_traffic(seen: Status) -> Iterator[Figure]:

@@ -38,7 +38,7 @@ def make_teller(form: str) -> Teller:
 
 
 class InTurn:
-    """One event at a time: the watches tell from a thread of their own."""
+    """One event at a time: the monitors tell from a thread of their own."""
 
     def __init__(self, teller: Teller) -> None:
         self._teller = teller

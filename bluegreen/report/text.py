@@ -27,7 +27,7 @@ from bluegreen.report.results import (
     Story,
     Verified,
 )
-from bluegreen.steps.monitors.monitor import Standing, Stops, Watched
+from bluegreen.steps.monitors.monitor import MonitorFinding, Severity, Stops
 
 SIGNS = {
     "satisfied": "✓",
@@ -211,7 +211,7 @@ def _finding(finding: Finding, *, accepted: bool) -> list[str]:
     weight = "note"
     if finding.blocks:
         weight = "accepted" if accepted else "blocks"
-    rows = [("seen:", finding.seen), ("why:", finding.why), ("mend:", finding.mend)]
+    rows = [("seen:", finding.seen), ("why:", finding.why), ("fix:", finding.fix)]
     lines = [f"{weight}  {finding.id} on {finding.where}"]
     for name, said in rows:
         if said:
@@ -287,7 +287,7 @@ def _status(seen: Status) -> str:
     lines += ["", *columns(_side(one) for one in seen.sides)]
     lines += columns(_pointer(one) for one in seen.pointers)
     lines += columns(_stream(one) for one in seen.streams)
-    lines += _watches(seen.watches)
+    lines += _monitors(seen.monitors)
     lines += ["", *_journal(seen)]
     return "\n".join(lines)
 
@@ -323,7 +323,7 @@ def _pointer(one: PointerStatus) -> tuple[str, str]:
 
 
 def _stream(one: StreamStatus) -> tuple[str, str]:
-    name = f"stream {one.giver} → {one.giver.other}"
+    name = f"stream {one.publisher} → {one.publisher.other}"
     if one.problem:
         return name, f"not seen: {one.problem}"
     parts = ["runs" if one.running else "is off" if not one.enabled else "NOT RUNNING"]
@@ -331,36 +331,37 @@ def _stream(one: StreamStatus) -> tuple[str, str]:
     if one.replay_lag_bytes is not None:
         parts.append(f"replay lag {format_bytes(one.replay_lag_bytes)}")
     if one.kept_bytes is not None:
-        parts.append(f"keeps {format_bytes(one.kept_bytes)} of WAL on {one.giver}")
+        parts.append(f"keeps {format_bytes(one.kept_bytes)} of WAL on {one.publisher}")
     if one.errors:
         parts.append(f"{one.errors} errors")
     return name, ", ".join(parts)
 
 
-def _watches(watches: Sequence[Watched]) -> list[str]:
+def _monitors(monitors: Sequence[MonitorFinding]) -> list[str]:
     """Worst first; what to do stands under what is wrong."""
-    if not watches:
+    if not monitors:
         return []
     rows = columns(
-        (_STANDINGS[one.standing], one.watch, one.where, _said(one)) for one in watches
+        (_SEVERITIES[one.severity], one.monitor, one.where, _said(one))
+        for one in monitors
     )
-    lines = ["", "watches"]
-    for one, row in zip(watches, rows, strict=True):
+    lines = ["", "monitors"]
+    for one, row in zip(monitors, rows, strict=True):
         lines.append(row)
         if one.do:
             lines.append(f"      do: {one.do}")
     return lines
 
 
-_STANDINGS = {
-    Standing.GOOD: "good",
-    Standing.ODD: "odd",
-    Standing.UNKNOWN: "UNKNOWN",
-    Standing.BAD: "BAD",
+_SEVERITIES = {
+    Severity.OK: "good",
+    Severity.WARNING: "odd",
+    Severity.UNKNOWN: "UNKNOWN",
+    Severity.CRITICAL: "BAD",
 }
 
 
-def _said(one: Watched) -> str:
+def _said(one: MonitorFinding) -> str:
     if one.stops is Stops.NOTHING:
         return one.says
     what = "a move" if one.stops is Stops.MOVE else "a run, and any move"

@@ -35,7 +35,7 @@ query_to_xml_and_xmlschema query_to_xmlschema random random_normal set_config
 setseed setval timeofday ts_rewrite ts_stat txid_status uuid_generate_v1
 uuid_generate_v1mc uuid_generate_v4 uuidv4 uuidv7
 """
-_CALM = """
+_STABLE = """
 abbrev abs acldefault acos acosd acosh age area array_dims array_fill array_length
 array_lower array_ndims array_position array_positions array_remove array_replace
 array_reverse array_sort array_to_json array_to_string array_to_tsvector array_upper
@@ -174,4 +174,4 @@ xml_is_well_formed_content xml_is_well_formed_document xmlcomment xmlexists xmlt
 xmlvalidate xpath xpath_exists
 """
 VOLATILE = frozenset(_VOLATILE.split())
-CALM = frozenset(_CALM.split())
+STABLE = frozenset(_STABLE.split())

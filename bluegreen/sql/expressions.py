@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import Any
 
-from bluegreen.sql.builtin_functions import CALM, VOLATILE
+from bluegreen.sql.builtin_functions import STABLE, VOLATILE
 from bluegreen.sql.parsing import Tree
 
 _EMPTY: Tree = {}
@@ -56,22 +56,22 @@ def columns(tree: Tree | None) -> frozenset[str]:
 
 
 def volatility(
-    tree: Tree | None, calm: Set[str] = frozenset(), wild: Set[str] = frozenset()
+    tree: Tree | None, stable: Set[str] = frozenset(), volatile: Set[str] = frozenset()
 ) -> str:
-    """`volatile`, `unknown` (a function we cannot know) or `calm`.
+    """`volatile`, `unknown` (a function we cannot know) or `stable`.
 
     Args:
         tree: the expression.
-        calm: functions that are known besides, and are not volatile.
-        wild: functions that are known besides, and are.
+        stable: functions that are known besides, and are not volatile.
+        volatile: functions that are known besides, and are.
     """
     # No default, or a plain constant, is what most columns have.
     if tree is None or "A_Const" in tree:
         return "calm"
     called = functions(tree)
-    if called & VOLATILE or called & wild:
+    if called & VOLATILE or called & volatile:
         return "volatile"
-    if called - CALM - calm or _strange(tree) - calm:
+    if called - STABLE - stable or _strange(tree) - stable:
         return "unknown"
     return "calm"
 

@@ -90,8 +90,8 @@ class Knowledge(NamedTuple):
 
     Attributes:
         tables: by schema and name.
-        calm: functions that are known not to be volatile.
-        wild: functions that are known to be.
+        stable: functions that are known not to be volatile.
+        volatile: functions that are known to be.
         whole: whether tables that are not in here do not exist.
         timezone: the TimeZone that migrations run with; empty when unknown.
         schema: where names without a schema go.
@@ -102,8 +102,8 @@ class Knowledge(NamedTuple):
     tables: Mapping[Key, Table] = MappingProxyType({})
     domains: Mapping[Key, Domain] = MappingProxyType({})
     enums: frozenset[Key] = frozenset()
-    calm: frozenset[str] = frozenset()
-    wild: frozenset[str] = frozenset()
+    stable: frozenset[str] = frozenset()
+    volatile: frozenset[str] = frozenset()
     whole: bool = False
     timezone: str = ""
     schema: str = "public"

@@ -25,7 +25,7 @@ class Approve(Step):
     """What the person should look at before they say yes."""
 
     deadline: Duration = timedelta(days=7)
-    """Stop waiting after this time; `run` again waits anew."""
+    """Stop waiting after this time; `run` again waits again."""
 
     def actions(self) -> tuple[Action[Any], ...]:
         """One action: an approval is in the journal."""

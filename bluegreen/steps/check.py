@@ -1,6 +1,6 @@
 """The step `check`: look at both servers and all pointers before anything is touched.
 
-Owns when a finding stops a run. What is looked at is in `steps/looks/`; reading
+Owns when a finding stops a run. What is looked at is in `steps/preflight/`; reading
 catalogs is for `postgres/`.
 """
 
@@ -20,7 +20,7 @@ from bluegreen.postgres.catalog.identity import require_pair
 from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
-from bluegreen.steps.preflight import look_at_servers
+from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.intent import Intent
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.replication.schema import CopySchema
@@ -105,7 +105,7 @@ class LookAtServers(Action[Findings]):
         return Findings(tuple(findings))
 
     def judge(self, facts: Findings) -> Verdict:
-        """Refuse with every blocking finding and what mends it."""
+        """Refuse with every blocking finding and what fixes it."""
         blocking = [finding for finding in facts.all if finding.blocks]
         refused = [f for f in blocking if f.id not in self._check.accept]
         if refused:
@@ -151,7 +151,7 @@ def find(
         wal_limit=world.limits.wal_limit,
         window=world.limits.window,
     )
-    findings = look_at_servers(
+    findings = check_servers(
         read_server_facts(world.blue),
         read_server_facts(world.green, filled=not intent.copied),
         intent,
@@ -183,13 +183,13 @@ def refuse(findings: Sequence[Finding]) -> Refused:
         seen="\n".join([*(f"{f.where}: {f.id}: {f.seen}" for f in told), *more]),
         wanted="none of these, or their ids in the step's `accept`",
         hint="\n".join(
-            [*_mends(told), f"then run again; to go on all the same: accept: [{ids}]"]
+            [*_fixes(told), f"then run again; to go on all the same: accept: [{ids}]"]
         ),
     )
 
 
-def _mends(findings: Sequence[Finding]) -> list[str]:
-    return [f"on {f.where}: {f.mend}" for f in findings if f.mend]
+def _fixes(findings: Sequence[Finding]) -> list[str]:
+    return [f"on {f.where}: {f.fix}" for f in findings if f.fix]
 
 
 def _progress(finding: Finding, *, accepted: bool) -> Progress:
@@ -197,13 +197,13 @@ def _progress(finding: Finding, *, accepted: bool) -> Progress:
     text = f"{weight}: {finding.where}: {finding.id}: {finding.seen}; {finding.why}"
     return Progress(
         "finding_seen",
-        f"{text}. Mend: {finding.mend}" if finding.mend else text,
+        f"{text}. Fix: {finding.fix}" if finding.fix else text,
         values={
             "id": finding.id,
             "where": str(finding.where),
             "seen": finding.seen,
             "why": finding.why,
-            "mend": finding.mend,
+            "fix": finding.fix,
             "blocks": finding.blocks and not accepted,
         },
     )

@@ -1,7 +1,7 @@
-"""The step `judge`: whether rows keep flowing both ways across green's new schema.
+"""The step `compat`: whether rows keep flowing both ways across green's new schema.
 
 Owns when the judge is asked and what a run does with its answer. The judge itself is
-in `lint/compat/`, what it looks at in `postgres/compat_*.py`.
+in `compat/`, what it looks at in `postgres/compat_*.py`.
 
 A run asks three times, whether or not the playbook names the step: the migration's
 text before it is applied, both sides after it, and both sides again right before
@@ -31,17 +31,17 @@ from bluegreen.postgres.replication.publication import (
     COLUMN_LISTS_SINCE,
     server_version,
 )
-from bluegreen.postgres.replication.stream import Channel, read_subscription
+from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 from bluegreen.postgres.schema.applied import read_applied
 from bluegreen.steps.compatibility.rows import progress_of, rows_of
 from bluegreen.steps.compatibility.ruling import judged
 from bluegreen.steps.compatibility.texts import (
     Texts,
-    judge_texts,
+    compat_texts,
     read_texts,
     with_full_names,
 )
-from bluegreen.steps.compatibility.travel import CarryCanary
+from bluegreen.steps.compatibility.travel import WriteTrialRows
 from bluegreen.steps.compatibility.zones import zone_verdicts
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
@@ -53,7 +53,7 @@ from bluegreen.steps.world import World
 if TYPE_CHECKING:
     from bluegreen.steps.compatibility.pair import Judged
 
-MENDED_BY_MIGRATE = frozenset(
+FIXED_BY_MIGRATE = frozenset(
     {"column-generated", "column-missing", "table-missing", "table-replaced"}
 )
 """What the step `migrate` and our publications see to; the catalogs tell whether they
@@ -62,7 +62,7 @@ did."""
 _CERTAIN = {Answer.BREAK, Answer.SILENT, Answer.APP}
 
 
-class Judge(Step):
+class Compat(Step):
     """Judge whether rows keep flowing both ways across green's new schema.
 
     A run asks before and after every `migrate` and right before the cutover anyway;
@@ -73,7 +73,7 @@ class Judge(Step):
 
     accept: dict[str, str] = Field(default_factory=dict)
     """Verdicts that this playbook accepts, each with a reason, by the names that
-    `bluegreen judge` prints, e.g. `reverse/LOSSY/column-left-out/shop.orders: the new
+    `bluegreen compat` prints, e.g. `reverse/LOSSY/column-left-out/shop.orders: the new
     note may be lost at a rollback`; a `*` matches anything. A name that fits no
     verdict stops the run."""
 
@@ -142,16 +142,18 @@ class Judge(Step):
 
     def actions(self) -> tuple[Action[Any], ...]:
         """Both sides; then the rows that travel, where the playbook asks for them."""
-        sides = JudgeSides(self)
-        return (sides, CarryCanary(self.key, self.travel)) if self.travel else (sides,)
+        sides = CheckSides(self)
+        return (
+            (sides, WriteTrialRows(self.key, self.travel)) if self.travel else (sides,)
+        )
 
 
-class JudgeFirst(Judge):
+class CompatFirst(Compat):
     """The look at the migration's text, before it is applied."""
 
     def actions(self) -> tuple[Action[Any], ...]:
         """One action: the text."""
-        return (JudgeText(self),)
+        return (CheckText(self),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class TextFacts:
     ruling: Ruling | None
 
 
-class JudgeText(Action[TextFacts]):
+class CheckText(Action[TextFacts]):
     """Nothing that waits to be applied would surely stop the stream or lose rows.
 
     Crash: nothing is left; it only reads.
@@ -176,7 +178,7 @@ class JudgeText(Action[TextFacts]):
     no_undo = "it changes nothing"
     title = "the migration's text keeps both sides alike"
 
-    def __init__(self, step: Judge) -> None:
+    def __init__(self, step: Compat) -> None:
         super().__init__(step.key)
         self.step = step
 
@@ -205,7 +207,7 @@ class JudgeText(Action[TextFacts]):
         return {}
 
 
-class JudgeSides(Action[Ruling]):
+class CheckSides(Action[Ruling]):
     """Rows flow both ways, but for what the playbook accepts.
 
     Crash: nothing is left; it only reads, and what it tries is rolled back.
@@ -214,7 +216,7 @@ class JudgeSides(Action[Ruling]):
     no_undo = "it changes nothing"
     title = "blue and green stay alike, both ways"
 
-    def __init__(self, step: Judge) -> None:
+    def __init__(self, step: Compat) -> None:
         super().__init__(step.key)
         self.step = step
 
@@ -237,17 +239,17 @@ class JudgeSides(Action[Ruling]):
         return {}
 
 
-def read_verdicts(world: World, step: Judge, texts: Texts) -> list[Verdict]:
+def read_verdicts(world: World, step: Compat, texts: Texts) -> list[Verdict]:
     """What the text alone says, with blue's full names."""
     lists = server_version(world.green) >= COLUMN_LISTS_SINCE
     relations = read_relations(world.blue, expressions=False)
     names = {(r.schema, r.name) for r in relations}
-    found = judge_texts(texts, lists=lists, carried=step.carried)
+    found = compat_texts(texts, lists=lists, carried=step.carried)
     zones = zone_verdicts(world, texts, relations)
     return with_full_names([*found, *zones], names)
 
 
-def look(world: World, step: Judge, texts: Texts) -> Judged:
+def look(world: World, step: Compat, texts: Texts) -> Judged:
     """Judge both sides as the step says."""
     # What reads SQL is heavy, and a rollback never needs it.
     from bluegreen.steps.compatibility.pair import judge_pair
@@ -276,7 +278,7 @@ def require_migrated(world: World, texts: Texts) -> None:
     Raises:
         StepError: 4001; a plan takes it for not visible yet.
     """
-    name = Channel(world.name, Side.BLUE).name
+    name = ReplicationStream(world.name, Side.BLUE).name
     missing = ""
     if read_subscription(world.green, name) is None:
         missing = "green does not follow blue yet"
@@ -293,16 +295,16 @@ def require_migrated(world: World, texts: Texts) -> None:
         )
 
 
-def rule_by_text(found: Iterable[Verdict], step: Judge) -> Ruling:
+def rule_by_text(found: Iterable[Verdict], step: Compat) -> Ruling:
     """What the text alone makes certain stops; all else waits for a higher tier."""
     filled = {name.rpartition(".")[0] for name in step.carried}
-    found = [_mended(v, filled) for v in found if not _is_bookkeeping(v)]
+    found = [_fixed(v, filled) for v in found if not _is_bookkeeping(v)]
     ruling = rule([v for v in found if v.answer in _CERTAIN], step.accept)
     waiting = tuple(v for v in found if v.answer not in _CERTAIN)
     return replace(ruling, passing=(*ruling.passing, *waiting))
 
 
-def _is_seen_to(verdict: Verdict, step: Judge, given: Collection[str]) -> bool:
+def _is_seen_to(verdict: Verdict, step: Compat, given: Collection[str]) -> bool:
     """Whether an action of ours makes it good.
 
     Args:
@@ -337,15 +339,15 @@ def _is_bookkeeping(verdict: Verdict) -> bool:
     return verdict.where.rpartition(".")[2] in BOOKKEEPING
 
 
-def _mended(verdict: Verdict, filled: Collection[str]) -> Verdict:
+def _fixed(verdict: Verdict, filled: Collection[str]) -> Verdict:
     certain = verdict.answer in {Answer.BREAK, Answer.SILENT}
     kept = verdict.rule == "derived-stale" and verdict.where in filled
-    if certain and (kept or verdict.rule in MENDED_BY_MIGRATE):
+    if certain and (kept or verdict.rule in FIXED_BY_MIGRATE):
         return replace(verdict, answer=Answer.NEEDS)
     return verdict
 
 
 def tell(world: World, ruling: Ruling, texts: Texts) -> None:
-    """Tell whoever watches of every verdict."""
+    """Tell whoever monitors of every verdict."""
     for row in rows_of(ruling, texts):
         world.tell(progress_of(row))

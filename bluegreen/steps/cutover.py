@@ -1,7 +1,7 @@
 """The step `cutover`: traffic moves from blue to green inside one budgeted pause.
 
 Owns the parameters; the movement itself, the same in both directions, is in
-`steps/move/`.
+`steps/switchover/`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from bluegreen.steps.fields import Duration
 from bluegreen.steps.monitors.gate import gates_of
 from bluegreen.steps.replication.schema import AnalyzeGreen
 from bluegreen.steps.replication.views import RefreshViews
-from bluegreen.steps.switchover.movement import Movement
-from bluegreen.steps.switchover.order import actions_of_move
+from bluegreen.steps.switchover.movement import Switchover
+from bluegreen.steps.switchover.order import actions_of_switchover
 
 
 class Cutover(Step):
@@ -38,15 +38,15 @@ class Cutover(Step):
     pause."""
 
     wait_for_lag: Duration = timedelta(seconds=15)
-    """How long they are sent anew where one is late; clients are served meanwhile."""
+    """How long they are sent again where one is late; clients are served meanwhile."""
 
     probe: bool = True
     """Measure the pause as clients feel it, through the first pointer with a
     `client`."""
 
-    def movement(self, to: Side) -> Movement:
+    def switchover(self, to: Side) -> Switchover:
         """A movement within this step's limits; `rollback` uses the same ones."""
-        return Movement(
+        return Switchover(
             to,
             max_pause=self.max_pause,
             drain=self.drain,
@@ -61,9 +61,9 @@ class Cutover(Step):
         return (
             RefreshViews(self.key),
             AnalyzeGreen(self.key),
-            *actions_of_move(
+            *actions_of_switchover(
                 self.key,
-                self.movement(Side.GREEN),
+                self.switchover(Side.GREEN),
                 gates_of(self.key, Side.GREEN),
             ),
         )

@@ -1,7 +1,7 @@
 """The step `migrate`: bring green's schema forward, in a form that blue can live with.
 
 Owns the parameters and the order; what makes a change compatible is in
-`steps/mitigation/`, the tools are in `migrators/`.
+`steps/schema_change/`, the tools are in `migrators/`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bluegreen.steps.approve import Approve
 from bluegreen.steps.backup import Backup
 from bluegreen.steps.check import Check
-from bluegreen.steps.compat import Judge
+from bluegreen.steps.compat import Compat
 from bluegreen.steps.contract import Step
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.decommission import Decommission
@@ -19,7 +19,7 @@ STEPS: tuple[type[Step], ...] = (
     Backup,
     Replicate,
     Migrate,
-    Judge,
+    Compat,
     Validate,
     Approve,
     Cutover,

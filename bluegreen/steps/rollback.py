@@ -15,9 +15,9 @@ from bluegreen.model.duration import format_duration
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused, Satisfied, Verdict
-from bluegreen.postgres.replication.following import Following, look_at_following
+from bluegreen.postgres.replication.following import Following, check_following
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     SlotFacts,
     SubscriptionFacts,
     read_slot,
@@ -27,12 +27,12 @@ from bluegreen.steps.compatibility.rollback_fit import CheckFit
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.switchover.order import (
-    actions_of_move,
+    actions_of_switchover,
     actions_that_confirm,
     actions_that_finish,
 )
-from bluegreen.steps.switchover.recover import SettleTraffic
-from bluegreen.steps.switchover.reverse_stream import OpenWayBack
+from bluegreen.steps.switchover.recover import RecoverSwitchover
+from bluegreen.steps.switchover.reverse_stream import StartReverseStream
 from bluegreen.steps.validation.way_back import ProveWayBack
 from bluegreen.steps.world import World
 
@@ -57,19 +57,19 @@ def actions_of_rollback(
     if state.released:
         return (CheckWayBack(KEY),)
     if state.serving is Side.BLUE:
-        return (SettleTraffic(KEY), *actions_that_finish(KEY, state))
+        return (RecoverSwitchover(KEY), *actions_that_finish(KEY, state))
     first: tuple[Action[Any], ...] = (
         # Before the stream's own health: the rows that hold it up say more.
         CheckFit(KEY),
         CheckWayBack(KEY),
         # Their ids are their own: the same actions make the movement to blue.
         *actions_that_confirm(f"{KEY}-first", state),
-        OpenWayBack(f"{KEY}-first", Side.GREEN),
+        StartReverseStream(f"{KEY}-first", Side.GREEN),
         *((ProveWayBack(KEY),) if prove else ()),
     )
     return (
-        SettleTraffic(KEY),
-        *actions_of_move(KEY, limits.movement(Side.BLUE), gates, first),
+        RecoverSwitchover(KEY),
+        *actions_of_switchover(KEY, limits.switchover(Side.BLUE), gates, first),
     )
 
 
@@ -105,12 +105,12 @@ class CheckWayBack(Action[WayBackHealth]):
         state = fold(world.journal.records())
         if state.released or state.serving is Side.BLUE:
             return WayBackHealth(state)
-        name = Channel(world.name, Side.GREEN).name
+        name = ReplicationStream(world.name, Side.GREEN).name
         subscription = read_subscription(world.blue, name)
         slot = read_slot(world.green, name)
         following = None
         if slot is not None and subscription is not None and subscription.enabled:
-            following = look_at_following(world.green, world.blue, name, world.clock)
+            following = check_following(world.green, world.blue, name, world.clock)
         return WayBackHealth(state, subscription, slot, following)
 
     def judge(self, facts: WayBackHealth) -> Verdict:
@@ -132,7 +132,7 @@ class CheckWayBack(Action[WayBackHealth]):
                 "blue does not hold what was written on green",
                 seen=f"the {gone} is gone",
                 wanted="the stream from green to blue, unbroken since the cutover",
-                hint="was it dropped, or green failed over? Blue must be made anew",
+                hint="was it dropped, or green failed over? Blue must be made again",
             )
         if facts.slot.wal_status == "lost":
             return Refused(
@@ -140,7 +140,7 @@ class CheckWayBack(Action[WayBackHealth]):
                 "blue does not hold what was written on green",
                 seen="the slot on green has lost WAL that blue still needs",
                 wanted="a slot that kept everything since the cutover",
-                hint="blue must be made anew; raise max_slot_wal_keep_size on green",
+                hint="blue must be made again; raise max_slot_wal_keep_size on green",
             )
         return _keeps_up(facts.following)
 
@@ -164,6 +164,6 @@ def _keeps_up(following: Following | None) -> Verdict:
         f"{format_duration(following.seconds)} looked at{errors}",
         wanted="every change on green applied on blue",
         hint="its reason is the last ERROR of a logical replication worker in blue's "
-        "log; was a row written on blue by hand? Mend that, then run "
+        "log; was a row written on blue by hand? Fix that, then run "
         "`bluegreen rollback --check`",
     )

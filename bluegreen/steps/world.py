@@ -68,12 +68,12 @@ class World:
         name: the playbook's name; slots, publications and subscriptions carry it.
         home: the playbook's folder; relative paths start here.
         point: called with the name of a crash point; does nothing unless armed.
-        tell: takes progress for whoever watches.
+        tell: takes progress for whoever monitors.
         require_lease: raises LeaseRefused unless this run holds the lease on both
             sides; called right before traffic moves.
         guard: starts the guard process for a pause of the given length and ends it;
             what it gives is called when the pause begins.
-        limits: what the playbook lets the watches pass.
+        limits: what the playbook lets the monitors pass.
     """
 
     name: str

@@ -151,7 +151,7 @@ BAD = [
         "one-database",
         2,
         "error BG-2003: FOLDER/playbook.yml:1:C: blue and green are the same database\n"
-        "  seen:    1 more to mend:\n"
+        "  seen:    1 more to fix:\n"
         '           FOLDER/playbook.yml:1:C: pointer "main" reaches blue and green at '
         "the same address\n"
         "  wanted:  two databases; on one server they differ in dbname",
@@ -166,7 +166,7 @@ BAD = [
         "  wanted:  two databases\n"
         "  traffic: blue (nothing has moved)\n"
         "  hint:    give green a server or a database of its own in the playbook; was "
-        "green made by a physical copy of blue? Then make it anew with initdb",
+        "green made by a physical copy of blue? Then make it again with initdb",
         _set_dsn(
             "green",
             lambda here: here.pair.blue.conninfo().replace("127.0.0.1", "localhost"),

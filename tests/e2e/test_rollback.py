@@ -135,7 +135,7 @@ def test_check_says_yes_and_changes_nothing(cut_over: tuple[Arena, Path]) -> Non
         assert told["serving"] == "green"
         verdicts = {one["id"]: one["kind"] for one in told["plan"]["actions"]}
         assert verdicts["rollback/check_way_back"] == "satisfied"
-        assert verdicts["rollback/move_traffic"] == "needed"
+        assert verdicts["rollback/switch_traffic"] == "needed"
     assert fingerprint(here) == before
 
 
@@ -174,7 +174,7 @@ def test_a_stream_that_is_dead_refuses_and_green_serves_on(
         "  traffic: green",
         (
             "  hint:    its reason is the last ERROR of a logical replication worker "
-            "in blue's log; was a row written on blue by hand? Mend that, then run "
+            "in blue's log; was a row written on blue by hand? Fix that, then run "
             "`bluegreen rollback --check`"
         ),
     ]
@@ -218,7 +218,7 @@ def test_a_slot_that_was_dropped_refuses(arena: Arenas, tmp_path: Path) -> None:
         "  seen:    the slot on green is gone",
         "  wanted:  the stream from green to blue, unbroken since the cutover",
         "  traffic: green",
-        "  hint:    was it dropped, or green failed over? Blue must be made anew",
+        "  hint:    was it dropped, or green failed over? Blue must be made again",
     ]
     write_through(here, 1)
     assert here.pair.green.rows("SELECT id FROM t") == [(1,)]

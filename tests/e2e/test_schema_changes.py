@@ -29,7 +29,7 @@ from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.rollback import actions_of_rollback
-from bluegreen.steps.switchover.recover import SettleTraffic
+from bluegreen.steps.switchover.recover import RecoverSwitchover
 from bluegreen.steps.world import World
 from tests.e2e.changes import CHANGES
 from tests.kit.arena import Arena, bring_about, open_arena
@@ -67,13 +67,13 @@ def there_and_back(here: Arena, folder: Path, changes: Sequence[Change]) -> Told
     run_all(blue, changes, "before")
     told.acted_at_once = acts_of(world, actions_before(changes)[1:])
     cutover = Cutover(probe=False, max_pause=timedelta(seconds=20))
-    bring_about(world, SettleTraffic("run"), *cutover.actions())
+    bring_about(world, RecoverSwitchover("run"), *cutover.actions())
     write_through(here, changes)
     state = fold(world.journal.records())
     bring_about(world, *actions_of_rollback(cutover, state))
     settle(here, changes, told)
     told.acted_again = acts_of(world, actions_before(changes)[1:])
-    bring_about(world, SettleTraffic("run"), *cutover.actions())
+    bring_about(world, RecoverSwitchover("run"), *cutover.actions())
     ending = [change for change in changes if change.contracted]
     told.before_the_end = read_all(green, ending, "contracted")
     bring_about(world, *Hold(window=timedelta(seconds=1)).actions())

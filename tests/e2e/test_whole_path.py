@@ -27,7 +27,7 @@ def steps(*migrations: str, **replicate: object) -> list[dict[str, object]]:
         {"step": "backup", "to": "backups", "workers": 1},
         {"step": "replicate", **replicate},
         {"step": "migrate", "files": list(migrations)},
-        {"step": "judge", "accept": {"reverse/LOSSY/*": "green's own may be lost"}},
+        {"step": "compat", "accept": {"reverse/LOSSY/*": "green's own may be lost"}},
         {"step": "validate"},
         {"step": "cutover"},
         {"step": "hold", "window": "1s"},

@@ -1,6 +1,6 @@
-"""What can break from outside, and how it is mended.
+"""What can break from outside, and how it is fixed.
 
-Owns each fault's strike and its mending. When it strikes is for `trial`; what clients
+Owns each fault's strike and its fixing. When it strikes is for `trial`; what clients
 must not feel of it is said here, as an excuse, and judged there.
 """
 
@@ -46,14 +46,14 @@ class Fault:
 
     Attributes:
         strike: breaks it.
-        mend: puts it right again; must bear that other things are broken too.
+        fix: puts it right again; must bear that other things are broken too.
         lasts_s: how long it may last; the seed chooses.
         hits: the side that is hit, if it is one.
         what: `tool`, `server`, `stream`, `pooler`, `network` or `door`.
     """
 
     strike: Act
-    mend: Act = _nothing
+    fix: Act = _nothing
     lasts_s: tuple[float, ...] = (0.0,)
     hits: Side | None = None
     what: str = "tool"
@@ -71,13 +71,13 @@ def _kill_server(side: Side) -> Act:
 
 
 def _start_server(side: Side) -> Act:
-    def mend(field: Battlefield, tool: Tool, seed: int) -> None:
+    def fix(field: Battlefield, tool: Tool, seed: int) -> None:
         server = field.servers[side]
         _limit_server(server, "unlimited")
         server.start_again()
         wait_until(lambda: _answers(field, side), f"{side} to answer")
 
-    return mend
+    return fix
 
 
 def _answers(field: Battlefield, side: Side) -> bool:
@@ -143,11 +143,11 @@ def _cut(side: Side, mode: str) -> Act:
 
 
 def _join(side: Side) -> Act:
-    def mend(field: Battlefield, tool: Tool, seed: int) -> None:
+    def fix(field: Battlefield, tool: Tool, seed: int) -> None:
         field.ways[side].set("ok")
         field.feeds[side].set("ok")
 
-    return mend
+    return fix
 
 
 def _shut_door(*modes: str) -> Act:

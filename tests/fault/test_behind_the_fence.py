@@ -162,7 +162,7 @@ EARLY = ("a partition is made", "a table leaves the publication", "a column is a
     [
         *(("move/paused", name) for name in CHANGES),
         # The look right before the pause, against what was noted before all others.
-        *(("move/move_traffic/before_act", name) for name in EARLY),
+        *(("move/switch_traffic/before_act", name) for name in EARLY),
     ],
 )
 def test_a_change_is_seen_before_anything_has_moved(
@@ -219,7 +219,7 @@ def test_tables_that_no_stream_carries_come_and_go(scene: Scene, kind: str) -> N
         blue.run(f"CREATE {kind} TABLE {name} (id int); INSERT INTO {name} VALUES (1)")
 
     blue.run("CREATE UNLOGGED TABLE early (id int)")
-    scene.at["move/move_traffic/before_act"] = lambda: make("one")
+    scene.at["move/switch_traffic/before_act"] = lambda: make("one")
     scene.at["move/ready"] = lambda: make("two")
     scene.at["move/paused"] = lambda: blue.run("DROP TABLE early")
     move(scene.world, Side.GREEN)

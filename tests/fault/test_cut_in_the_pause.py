@@ -18,13 +18,13 @@ from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence.commit_point import commit_move
 from bluegreen.postgres.fence.fence import close_fence, read_fence
 from bluegreen.postgres.journal.table import read_records, server_time
-from bluegreen.steps.switchover.recover import SettleTraffic, claim_back_out, settle
+from bluegreen.steps.switchover.recover import RecoverSwitchover, claim_back_out, settle
 from bluegreen.steps.world import World
 from tests.fault.matrix import Fields
 from tests.fault.trial import Case, try_case
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.battlefield import Battlefield
-from tests.kit.databases import make_anew
+from tests.kit.databases import recreate
 
 WRAPPED = "\n           "
 pytestmark = pytest.mark.timeout(600)
@@ -140,8 +140,8 @@ def test_one_side_alone_does_not_say_that_a_move_was_not_committed(
             "  seen:    …\n"
             "  wanted:  an answer of both sides: the journals decide\n"
             "  traffic: not confirmed; blue is fenced and refuses writes until then\n"
-            "  hint:    bring green up or mend the network to it, then run `bluegreen "
-            "run` again; if green is lost for good, make it anew first, an empty "
+            "  hint:    bring green up or fix the network to it, then run `bluegreen "
+            "run` again; if green is lost for good, make it again first, an empty "
             "database"
         )
         assert read_fence(world.blue).is_closed
@@ -178,10 +178,10 @@ def test_a_green_made_anew_in_place_of_one_that_was_lost_lets_blue_serve(
 ) -> None:
     here = arena(16, 18)
     paused(ready(here))
-    make_anew(here.pair.green)
+    recreate(here.pair.green)
     world = here.world()
     assert read_fence(world.blue).is_closed
-    bring_about(world, SettleTraffic("run"))
+    bring_about(world, RecoverSwitchover("run"))
     assert read_fence(world.blue).is_open
     assert not world.pointers[0].observe().paused
 

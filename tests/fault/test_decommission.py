@@ -212,7 +212,7 @@ def test_a_command_that_fails_is_told_of_and_run_again_as_asked(
         "  seen:    the cloud said no\n"
         "  wanted:  status 0\n"
         "  traffic: green\n"
-        "  hint:    blue is released and its final backup is proved; mend the command, "
+        "  hint:    blue is released and its final backup is proved; fix the command, "
         "then run `bluegreen decommission` again"
     )
     assert ended.status == 4

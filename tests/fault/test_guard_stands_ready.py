@@ -68,7 +68,7 @@ def test_without_a_guard_that_answers_nobody_is_held_back(
         wait_until(lambda: not alive(guard), "the guard to end", 30)
     assert status == 4, said
     assert said.startswith(
-        "error BG-4001: the guard process does not watch any more\n"
+        "error BG-4001: the guard process does not monitor any more\n"
         "  seen:    no word of it within 2 s, or it ended\n"
         "  wanted:  a guard that answers, before any client is held back\n"
         "  traffic: blue (backed out, nothing has moved)\n"

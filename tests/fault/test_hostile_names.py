@@ -31,7 +31,7 @@ STEPS = (
     {"step": "backup", "to": "backups"},
     {"step": "replicate", "workers": 4},
     {"step": "migrate", "files": ["*.sql"]},
-    {"step": "judge", "accept": {"reverse/LOSSY/*": "they stay on green"}},
+    {"step": "compat", "accept": {"reverse/LOSSY/*": "they stay on green"}},
     {"step": "validate"},
     {"step": "cutover", "max_pause": "30s", "probe": False},
     {"step": "hold", "window": "1h"},

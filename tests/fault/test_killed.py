@@ -20,7 +20,7 @@ STEPS = (
     {"step": "backup", "to": "backups", "workers": 1},
     {"step": "replicate"},
     {"step": "migrate", "files": ["*.sql"]},
-    {"step": "judge", "accept": {"reverse/LOSSY/*": "green's own may be lost"}},
+    {"step": "compat", "accept": {"reverse/LOSSY/*": "green's own may be lost"}},
     {"step": "validate", "compare_rows": "count"},
     {"step": "cutover", "probe": False},
     {"step": "hold", "window": "1s"},
@@ -71,7 +71,7 @@ def test_killed_at_every_point_and_started_again_it_reaches_the_same_end(
     wanted = [p for p in points if p.endswith(ends) and "analyze_green" not in p]
     assert len(wanted) > 20 * len(ends)
     # Each kill is two calls of the tool; those inside the move are in every sample.
-    inside = [p for p in wanted if "move_traffic" in p]
+    inside = [p for p in wanted if "switch_traffic" in p]
     wanted = sample(wanted, 14, always=inside)
 
     here = arena(16, 18)

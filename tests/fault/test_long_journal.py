@@ -21,7 +21,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.fence.fence import read_fence
 from bluegreen.postgres.journal import table as journal_table
 from bluegreen.postgres.journal.table import read_records
-from bluegreen.steps.switchover.recover import SettleTraffic
+from bluegreen.steps.switchover.recover import RecoverSwitchover
 from bluegreen.steps.world import World
 from tests.fault.test_cut_in_the_pause import paused, ready
 from tests.kit.arena import Arena, bring_about, replicate
@@ -82,7 +82,7 @@ def test_a_run_reads_a_long_journal_once(
     assert len(read) == 2 * LONG
     read.clear()
     replicate(world)
-    bring_about(world, SettleTraffic("run"))
+    bring_about(world, RecoverSwitchover("run"))
     assert fold(world.journal.records()).epoch == 0
     looks = len(read)
     assert looks < LONG / 10

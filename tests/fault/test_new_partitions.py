@@ -13,7 +13,7 @@ import pytest
 
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.publication import read_publication
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from tests.kit.arena import Arena
 from tests.kit.cli import Ended, call, write_playbook
 from tests.kit.databases import Database
@@ -59,14 +59,14 @@ class Pair:
         self.playbook = self.write()
 
     def write(
-        self, accept: dict[str, str] | None = None, watch: tuple[str, ...] = ()
+        self, accept: dict[str, str] | None = None, monitor: tuple[str, ...] = ()
     ) -> Path:
         steps = [
             {"step": "replicate"},
-            {"step": "judge", "accept": accept or {}},
+            {"step": "compat", "accept": accept or {}},
             {"step": "cutover", "probe": False},
         ]
-        more = {"watch": {"accept": list(watch)}} if watch else {}
+        more = {"monitor": {"accept": list(monitor)}} if monitor else {}
         return write_playbook(self.here, self.folder, steps, **more)
 
     def do(self, *words: str, fault: str = "") -> Ended:
@@ -84,8 +84,8 @@ class Pair:
 
     @property
     def fits(self) -> str:
-        told = self.do("status", "--json").json["watches"]
-        (one,) = [w for w in told if w["watch"] == "way-back-fits"]
+        told = self.do("status", "--json").json["monitors"]
+        (one,) = [w for w in told if w["monitor"] == "way-back-fits"]
         return str(one["says"])
 
     def certificate(self, epoch: int, kind: str) -> Path:
@@ -172,7 +172,8 @@ def test_partitions_made_while_armed_travel_both_ways(pair: Pair, made_by: str) 
     pair.green.run("INSERT INTO big SELECT generate_series(250, 299)")
     for side in Side:
         listed = read_publication(
-            pair.here.database(Side.GREEN), Channel(pair.here.name, Side.GREEN).name
+            pair.here.database(Side.GREEN),
+            ReplicationStream(pair.here.name, Side.GREEN).name,
         )
         assert listed is not None
         assert set(names) <= {t.name for t in listed}, side
@@ -193,9 +194,9 @@ def test_the_tool_makes_ahead_what_is_asked_and_no_more(pair: Pair) -> None:
     )
     assert pair.green.rows(listed) == pair.blue.rows(listed) == wanted
     pair.green.run("INSERT INTO big SELECT generate_series(200, 399)")
-    status = pair.do("status", "--json").json["watches"]
+    status = pair.do("status", "--json").json["monitors"]
     (drift,) = [
-        w for w in status if w["watch"] == "schema-drift" and w["where"] == "green"
+        w for w in status if w["monitor"] == "schema-drift" and w["where"] == "green"
     ]
     assert drift["standing"] == "good", drift
     pair.do("rollback").require()
@@ -225,7 +226,7 @@ def test_a_partition_that_only_blue_has_stops_the_move_before_its_pause(
 ) -> None:
     pair.arm()
     pair.blue.run(MARCH.format("ev_2026_03"), IN_MARCH)
-    pair.write(watch=accept)
+    pair.write(monitor=accept)
     ended = pair.do("run")
     assert ended.status in {3, 4}, ended.err
     assert "public.ev_2026_03" in ended.err

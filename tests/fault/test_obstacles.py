@@ -23,11 +23,11 @@ from bluegreen.model.errors import BudgetError, StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.postgres.fence.fence import read_fence
-from bluegreen.postgres.replication.stream import Channel, read_subscription
+from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 from bluegreen.steps.action import Action
-from bluegreen.steps.switchover.movement import Movement
-from bluegreen.steps.switchover.order import actions_of_move
-from bluegreen.steps.switchover.traffic import MoveTraffic
+from bluegreen.steps.switchover.movement import Switchover
+from bluegreen.steps.switchover.order import actions_of_switchover
+from bluegreen.steps.switchover.traffic import SwitchTraffic
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.cli import call, write_playbook
@@ -79,7 +79,7 @@ class Stage:
         assert (state.serving, state.open_move, state.epoch) == (Side.BLUE, None, 0)
         assert not any(pointer.observe().paused for pointer in self.world.pointers)
         self.clients_go_on()
-        stream = Channel(self.here.name, Side.BLUE).name
+        stream = ReplicationStream(self.here.name, Side.BLUE).name
         facts = read_subscription(self.world.green, stream)
         assert facts is not None
         assert facts.enabled
@@ -106,9 +106,9 @@ def stage(arena: Callable[..., Arena]) -> Iterator[Stage]:
 
 def made_ready() -> list[Action[object]]:
     """All that comes before the pause."""
-    actions = actions_of_move("move", Movement(Side.GREEN))
+    actions = actions_of_switchover("move", Switchover(Side.GREEN))
     kinds = [type(action) for action in actions]
-    return list(actions[: kinds.index(MoveTraffic)])
+    return list(actions[: kinds.index(SwitchTraffic)])
 
 
 @contextmanager
@@ -298,7 +298,7 @@ def test_a_killed_tool_leaves_no_statement_that_closes_the_fence_later(
         armed = call(
             "run",
             playbook,
-            environ={"BLUEGREEN_FAULT": "cutover/move_traffic/before_act:kill:1"},
+            environ={"BLUEGREEN_FAULT": "cutover/switch_traffic/before_act:kill:1"},
         )
         assert armed.status == -signal.SIGKILL, armed
         idle.execute("BEGIN")

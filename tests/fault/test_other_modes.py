@@ -13,9 +13,9 @@ from bluegreen.lab.pooler import Pooler
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Satisfied
-from bluegreen.postgres.replication.stream import Channel
-from bluegreen.steps.monitors.gate import PassWatches
-from bluegreen.steps.monitors.monitor import Standing
+from bluegreen.postgres.replication.stream import ReplicationStream
+from bluegreen.steps.monitors.gate import PassMonitors
+from bluegreen.steps.monitors.monitor import Severity
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.replication.following import AwaitInitialCopy
 from tests.kit.arena import ENTRY, Arena, bring_about, move, replicate
@@ -121,7 +121,7 @@ def test_a_stream_whose_role_is_shut_out_stops_the_move(
     try:
         world = here.world()
         replicate(world)
-        name = Channel(here.name, Side.BLUE).name
+        name = ReplicationStream(here.name, Side.BLUE).name
         connect = psycopg.conninfo.make_conninfo(blue.conninfo(), user=role)
         with here.pair.green.connect() as session:
             session.execute(
@@ -134,7 +134,7 @@ def test_a_stream_whose_role_is_shut_out_stops_the_move(
         blue.run(f"ALTER ROLE {role} NOLOGIN")
         blue.run(f"SELECT pg_terminate_backend(pid) FROM ({walsender}) w")
         told = wait_until(
-            lambda: (w := only(world, "stream")).standing is Standing.BAD and w,
+            lambda: (w := only(world, "stream")).severity is Severity.CRITICAL and w,
             "the loss to be seen",
         )
         assert told.says
@@ -142,16 +142,14 @@ def test_a_stream_whose_role_is_shut_out_stops_the_move(
         def refused() -> bool:
             # A worker that tries again lives for some milliseconds each time.
             try:
-                bring_about(world, PassWatches("cutover", Side.GREEN))
+                bring_about(world, PassMonitors("cutover", Side.GREEN))
             except StepError as error:
                 return error.code == 4011
             return False
 
         wait_until(refused, "the move to be refused")
         blue.run(f"ALTER ROLE {role} LOGIN")
-        wait_until(
-            lambda: only(world, "stream").standing is Standing.GOOD, "the stream"
-        )
+        wait_until(lambda: only(world, "stream").severity is Severity.OK, "the stream")
     finally:
         here.pair.green.run(f"ALTER SUBSCRIPTION {name} DISABLE")
         wait_until(lambda: not blue.rows(walsender), "the walsender to go")

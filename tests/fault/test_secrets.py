@@ -261,7 +261,7 @@ def test_a_canary_is_heard_where_it_sings(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_a_whole_path_there_and_back_tells_no_secret(house: House) -> None:
     playbook = house.playbook()
-    with house.canaries.watching(house.blue, house.green) as heard:
+    with house.canaries.monitoring(house.blue, house.green) as heard:
         house.call("plan", playbook).require()
         house.call("run", playbook, "--log", "json", "--json").require()
         house.call("rollback", playbook, "--json").require()
@@ -348,7 +348,7 @@ FAILING = {
 @pytest.mark.timeout(600)
 def test_no_way_to_fail_tells_a_secret(house: House) -> None:
     ini = house.pooler.config_file.read_text()
-    with house.canaries.watching(house.blue, house.green) as heard:
+    with house.canaries.monitoring(house.blue, house.green) as heard:
         for wrong, status in FAILING.items():
             playbook, environ = wrong(house)
             ended = house.call("run", playbook, "--json", environ=environ)
@@ -370,9 +370,9 @@ from pathlib import Path
 def _break():
     from bluegreen.postgres import channel
 
-    def create_quietly(taker, giver, name, **words):
-        conninfo = giver.conninfo_for_peer().reveal()
-        told = {**taker.spec(), **giver.spec(), "seen from peer": conninfo}
+    def create_quietly(subscriber, publisher, name, **words):
+        conninfo = publisher.conninfo_for_peer().reveal()
+        told = {**subscriber.spec(), **publisher.spec(), "seen from peer": conninfo}
         raise RuntimeError(f"{told} {conninfo}")
 
     channel.create_quietly = create_quietly
@@ -430,7 +430,7 @@ def test_a_subscription_of_an_ordinary_role_is_made_and_refused_in_silence(
     )
     with closing(blue), closing(green), closing(away):
         publish(blue, "quiet", (PublishedTable("public", "t"),))
-        with house.canaries.watching(house.blue, house.green) as heard:
+        with house.canaries.monitoring(house.blue, house.green) as heard:
             with pytest.raises(ServerRefused, match="green's server cannot reach"):
                 create_subscription(green, away, "quiet", copy_data=True, enabled=False)
             create_slot(blue, "quiet")

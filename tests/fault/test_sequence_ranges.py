@@ -53,7 +53,9 @@ CASES = [
 def test_a_value_that_blue_does_not_take_is_a_no_before_the_rollback(
     here: Arena, tmp_path: Path, name: str, change: str, value: int
 ) -> None:
-    playbook = write_playbook(here, tmp_path, STEPS, watch={"accept": ["schema-drift"]})
+    playbook = write_playbook(
+        here, tmp_path, STEPS, monitor={"accept": ["schema-drift"]}
+    )
     call("run", playbook).require()
     pauses = paused(here)
     here.pair.green.run(change, f"SELECT setval('{name}', {value})")
@@ -81,7 +83,7 @@ def test_a_value_that_green_does_not_take_stops_a_run_before_its_pause(
     here: Arena, tmp_path: Path, name: str, change: str, value: int
 ) -> None:
     """Blue was widened behind the copy."""
-    accept = {"watch": {"accept": ["schema-drift"]}}
+    accept = {"monitor": {"accept": ["schema-drift"]}}
     call("run", write_playbook(here, tmp_path, STEPS[:1], **accept)).require()
     here.pair.blue.run(change, f"SELECT setval('{name}', {value})")
     playbook = write_playbook(here, tmp_path, STEPS, **accept)
@@ -97,7 +99,9 @@ def test_a_value_that_green_does_not_take_stops_a_run_before_its_pause(
 def test_a_value_that_nears_the_end_is_told_and_a_rollback_goes_on(
     here: Arena, tmp_path: Path
 ) -> None:
-    playbook = write_playbook(here, tmp_path, STEPS, watch={"accept": ["schema-drift"]})
+    playbook = write_playbook(
+        here, tmp_path, STEPS, monitor={"accept": ["schema-drift"]}
+    )
     call("run", playbook).require()
     here.pair.green.run(
         "ALTER SEQUENCE inv MAXVALUE 100000",

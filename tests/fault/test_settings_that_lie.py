@@ -142,7 +142,7 @@ def test_however_it_was_set_it_is_found_and_its_own_repair_ends_it(
         ],
         "the finding",
     )
-    green.run(*(part for part in found[0]["mend"].split(";") if part.strip()))
+    green.run(*(part for part in found[0]["fix"].split(";") if part.strip()))
     wait_until(lambda: not findings(playbook, 0) & {("green", finding, True)}, "an end")
 
 

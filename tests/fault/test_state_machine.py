@@ -370,7 +370,7 @@ class Histories(RuleBasedStateMachine):
                 actor.kill()
 
     def come_to_rest(self) -> None:
-        """All is mended, and one run begins: everything must fall into place."""
+        """All is fixed, and one run begins: everything must fall into place."""
         world = self.world
         for actor in self.tools:
             actor.kill()
@@ -517,7 +517,7 @@ def test_a_tool_that_stood_still_before_the_pause_holds_nobody_back(
     assert (
         "error BG-5001: the tool stood still right before the pause\n"
         "  seen:    0:00:00.600000 over the time that the guard waits\n"
-        "  wanted:  a pause that begins at once, while the guard watches\n"
+        "  wanted:  a pause that begins at once, while the guard monitors\n"
         "  traffic: blue (backed out, nothing has moved)\n"
         "  hint:    was the tool stopped, or the machine suspended? Run again"
     ) in told

@@ -290,7 +290,7 @@ def test_a_lease_lost_before_traffic_moves_stops_the_move(
     stage: Stage, lost_on: str
 ) -> None:
     here, first = stage.here, stage.first
-    ready = "cutover/move_traffic/before_act"
+    ready = "cutover/switch_traffic/before_act"
     with standing_still(first, "run", ready) as (process, at_the_next):
         wait_until(lambda: approved(stage), "the approval", 60)
         at_the_next()
@@ -358,7 +358,7 @@ def test_a_network_that_falls_silent_is_noticed_before_traffic_moves(
         }
         told["pointers"][0]["blue"] = {**real, "port": blue.server.port}
         first.playbook.write_text(json.dumps(told))
-        ready = "cutover/move_traffic/before_act"
+        ready = "cutover/switch_traffic/before_act"
         with standing_still(first, "run", ready) as (process, at_the_next):
             wait_until(lambda: approved(stage), "the approval", 60)
             at_the_next()

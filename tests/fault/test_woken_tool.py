@@ -18,7 +18,7 @@ from bluegreen.lab.processes import alive, family
 from bluegreen.model.side import Side
 from bluegreen.postgres.fence.fence import read_fence
 from bluegreen.postgres.journal.table import read_records
-from bluegreen.postgres.replication.stream import Channel, read_subscription
+from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 from tests.fault.test_two_operators import (
     Operator,
     end_of,
@@ -54,9 +54,9 @@ class Scene:
         """All that a woken tool could reach."""
         sides = [self.here.database(side) for side in Side]
         streams = [
-            read_subscription(side, Channel(self.here.name, giver).name)
+            read_subscription(side, ReplicationStream(self.here.name, publisher).name)
             for side in sides
-            for giver in Side
+            for publisher in Side
         ]
         facts = (
             self.here.pointer().observe(),
@@ -155,7 +155,7 @@ def test_a_tool_that_wakes_up_in_a_later_pause_lets_none_of_its_clients_go(
 def test_a_tool_that_wakes_up_after_its_guard_backed_out_leaves_the_stream_on(
     scene: Scene, point: str
 ) -> None:
-    name = Channel(scene.here.name, Side.BLUE).name
+    name = ReplicationStream(scene.here.name, Side.BLUE).name
     green = scene.here.database(Side.GREEN)
     with stopped_at(scene, point) as process:
         before = scene.stands()[:-1]

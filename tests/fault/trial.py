@@ -1,6 +1,6 @@
 """One trial: a movement under load, a fault at a point of it, and the judgement.
 
-Owns the course of it: hold the tool at the point, strike, mend, do as an operator
+Owns the course of it: hold the tool at the point, strike, fix, do as an operator
 would, judge. What can strike is in `faults`, which cases there are in `cases`.
 """
 
@@ -166,7 +166,7 @@ class _Trial:
         self.verb = _VERBS[case.to]
 
     def go(self) -> None:
-        """Hold, strike, mend, and bring it to an end as an operator would."""
+        """Hold, strike, fix, and bring it to an end as an operator would."""
         tool = self.here.tool(self.verb, hold=self.case.point)
         self.outcome.reached = tool.await_hold()
         if self.outcome.reached:
@@ -187,11 +187,11 @@ class _Trial:
             _let_pass(self.dice.random() * _SECOND_WITHIN_S)
             second.strike(self.here, tool, self.seed)
         _let_pass(self.dice.choice(fault.lasts_s))
-        fault.mend(self.here, tool, self.seed)
+        fault.fix(self.here, tool, self.seed)
         if second is not None:
             _let_pass(self.dice.choice(second.lasts_s[:3]))
-            second.mend(self.here, tool, self.seed)
-            fault.mend(self.here, tool, self.seed)
+            second.fix(self.here, tool, self.seed)
+            fault.fix(self.here, tool, self.seed)
             tool.signal(signal.SIGCONT)
         ended = time.monotonic()
         self._excuse(fault, point, (begun, ended))

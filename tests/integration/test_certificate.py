@@ -167,7 +167,7 @@ def test_what_was_changed_or_belongs_to_others_does_not_hold(
         "  wanted:  what the journals of both databases and the servers themselves "
         "say\n"
         "  hint:    is it the certificate of these two databases? Was a journal cut "
-        "short or a side made anew? A side that only lacks the end gets it by "
+        "short or a side made again? A side that only lacks the end gets it by "
         "`bluegreen run`\n"
     )
     assert (

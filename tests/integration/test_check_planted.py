@@ -1,4 +1,4 @@
-"""The real thing is planted on real servers, the look sees it, the mend mends it."""
+"""The real thing is planted on real servers, the look sees it, the fix fixes it."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def of_database(words: str) -> str:
 class Planted:
     """Statements that plant a thing, and what the look makes of it.
 
-    `mends`: the finding's mend is SQL; it is run on its side and the thing is gone.
+    `fixes`: the finding's fix is SQL; it is run on its side and the thing is gone.
     """
 
     id: str
     where: str
     blocks: bool
-    mends: bool
+    fixes: bool
     blue: tuple[str, ...] = ()
     green: tuple[str, ...] = ()
 
@@ -303,9 +303,9 @@ def test_what_is_planted_is_seen_and_mended(
         assert (finding.where, finding.blocks) == (planted.where, planted.blocks)
         expected = [planted.id] if planted.blocks else []
         assert blocking(world) == expected
-        if planted.mends:
+        if planted.fixes:
             side = pair.blue if planted.where == "blue" else pair.green
-            side.run(finding.mend)
+            side.run(finding.fix)
             assert planted.id not in seen(world)
             assert blocking(world) == []
 
@@ -322,7 +322,7 @@ def test_an_index_that_was_left_behind_is_dropped(
         pair.blue.run('CREATE UNIQUE INDEX CONCURRENTLY "Half" ON t (no)')
     with open_world(pair, tmp_path) as world:
         [finding] = seen(world)["invalid-index"]
-        pair.blue.run(finding.mend)
+        pair.blue.run(finding.fix)
         assert "invalid-index" not in seen(world)
 
 
@@ -347,7 +347,7 @@ def test_transactions_are_named_by_their_age(
         assert (found.where, found.blocks) == ("blue", True)
         assert "postgres@127.0.0.1, nightly" in found.seen
         assert not by_id["long-read"].blocks
-        pair.blue.run(found.mend)
+        pair.blue.run(found.fix)
         wait_until(
             lambda: "long-transaction" not in {f.id for f in action.observe(world).all},
             "the transaction to be ended",
@@ -404,13 +404,13 @@ def test_roles_and_settings_that_green_lacks(
         assert len(found["membership-missing"]) == 1
         assert len(found["role-setting-missing"]) == 3
         assert "check_elsewhere" in found["role-missing-unused"][0].seen
-        mends = [f.mend for f in find(world) if f.blocks]
-        pair.green.run(*mends)
+        fixes = [f.fix for f in find(world) if f.blocks]
+        pair.green.run(*fixes)
         assert blocking(world) == []
         pair.green.run("ALTER ROLE check_app NOLOGIN")
         [differs] = seen(world)["role-differs"]
         assert differs.blocks
-        pair.green.run(differs.mend)
+        pair.green.run(differs.fix)
         assert "role-differs" not in seen(world)
 
 
@@ -424,7 +424,7 @@ def test_a_login_role_named_like_our_schema(
         world = stack.enter_context(open_world(pair, tmp_path))
         [finding] = seen(world)["role-named-bluegreen"]
         assert (finding.where, finding.blocks) == ("green", False)
-        pair.green.run(finding.mend)
+        pair.green.run(finding.fix)
         assert "role-named-bluegreen" not in seen(world)
 
 
@@ -437,7 +437,7 @@ def test_extension_versions(database_pair: Pairs, tmp_path: Path) -> None:
         pair.green.run("CREATE EXTENSION pg_stat_statements VERSION '1.9'")
         [older] = seen(world)["extension-older"]
         assert older.blocks
-        pair.green.run(older.mend)
+        pair.green.run(older.fix)
         found = seen(world)
         assert "extension-older" not in found
         assert "extension-newer" not in found

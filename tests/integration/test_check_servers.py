@@ -89,7 +89,7 @@ def test_a_schema_that_is_not_ours_blocks(database_pair: Pairs, tmp_path: Path) 
         pair.green.run("CREATE SCHEMA bluegreen")
         [finding] = seen(world)["schema-taken"]
         assert (finding.where, finding.blocks) == ("green", True)
-        pair.green.run(finding.mend)
+        pair.green.run(finding.fix)
         assert blocking(world) == []
 
 
@@ -181,11 +181,11 @@ def test_each_right_that_is_missing_has_its_grant(
         for finding in find(world):
             if finding.id.startswith(("right", "row-s", "settings-unseen")):
                 side = pair.blue if finding.where == "blue" else pair.green
-                side.run(finding.mend)
+                side.run(finding.fix)
         # Only now is it seen that blue's DSN has no password for green's subscription.
         assert blocking(world) == ["right-password"]
         [finding] = seen(world)["right-password"]
-        assert (finding.where, finding.mend) == (
+        assert (finding.where, finding.fix) == (
             "green",
             "give blue a `password` in the playbook",
         )
@@ -250,8 +250,8 @@ def test_a_server_that_is_set_too_small(
             ("setting-differs", True),
         ]
         for finding in on_green:
-            if finding.mend and finding.id != "wal-limit-small":
-                _run_in_psql_fashion(green, finding.mend)
+            if finding.fix and finding.id != "wal-limit-small":
+                _run_in_psql_fashion(green, finding.fix)
         small.stop()
         small.start_again()
         world.green.close()

@@ -288,7 +288,7 @@ def test_check_says_what_blocks_and_ends_with_3(desk: Desk) -> None:
 
 
 def test_watching_looks_again(desk: Desk) -> None:
-    watch = desk.start("status", "--watch", "--json")
-    assert watch.stdout is not None
-    first, second = watch.stdout.readline(), watch.stdout.readline()
+    monitor = desk.start("status", "--watch", "--json")
+    assert monitor.stdout is not None
+    first, second = monitor.stdout.readline(), monitor.stdout.readline()
     assert json.loads(first)["serving"] == json.loads(second)["serving"] == "blue"

@@ -121,7 +121,7 @@ def test_without_our_schema_there_is_no_story_and_nothing_is_built(
         "error BG-8004: the journal cannot be written on green\n"
         f"  seen:    {here.green.describe()} has no table bluegreen.journal\n"
         "  wanted:  our schema, which `bluegreen run` makes\n"
-        "  hint:    was nothing run yet, was it dropped, or the database made anew? "
+        "  hint:    was nothing run yet, was it dropped, or the database made again? "
         "`bluegreen status` tells what stands"
     )
     assert not own_schema.is_built(here.green)

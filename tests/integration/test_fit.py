@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.compat.probe.rollback_fit import look_at_fit, read_stream
+from bluegreen.compat.probe.rollback_fit import check_fit, read_stream
 from bluegreen.compat.rollback_fit import Fits
 from bluegreen.model.side import Side
 from tests.kit.arena import Arena
@@ -43,7 +43,7 @@ def moved(arena: Callable[..., Arena], tmp_path: Path) -> tuple[Arena, Path]:
     steps = [
         {"step": "replicate"},
         {"step": "migrate", "files": ["1.sql"]},
-        {"step": "judge", "accept": {"reverse/LOSSY/*": "may be lost"}},
+        {"step": "compat", "accept": {"reverse/LOSSY/*": "may be lost"}},
         {"step": "cutover", "probe": False},
     ]
     playbook = write_playbook(here, tmp_path, steps)
@@ -52,7 +52,7 @@ def moved(arena: Callable[..., Arena], tmp_path: Path) -> tuple[Arena, Path]:
 
 
 def look(here: Arena) -> tuple[Fits, set[tuple[str, str, int]]]:
-    found = look_at_fit(here.database(Side.BLUE), here.database(Side.GREEN), here.name)
+    found = check_fit(here.database(Side.BLUE), here.database(Side.GREEN), here.name)
     return found.answer, {(m.rule, m.where, m.count) for m in found.misfits}
 
 
@@ -111,6 +111,8 @@ def test_a_parent_that_blue_misses_is_seen_though_the_stream_is_in_step(
     assert look(here) == (Fits.NO, {("foreign-key", where, 1)})
     call("rollback", playbook, "--check").require(6)
     status = call("status", playbook, "--json").json
-    (watch,) = [one for one in status["watches"] if one["watch"] == "way-back-fits"]
-    assert (watch["standing"], watch["where"]) == ("bad", "green → blue")
-    assert where in watch["says"]
+    (monitor,) = [
+        one for one in status["monitors"] if one["monitor"] == "way-back-fits"
+    ]
+    assert (monitor["standing"], monitor["where"]) == ("bad", "green → blue")
+    assert where in monitor["says"]

@@ -12,13 +12,17 @@ from threading import Thread
 import psycopg
 import pytest
 
-from bluegreen.compat.probe.directions import Ways, read_ways
+from bluegreen.compat.probe.directions import Directions, read_directions
 from bluegreen.compat.probe.sample import Sampled, differences, take_sample
 from bluegreen.compat.probe.trial_write import fly
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.marker import send_marker
-from bluegreen.postgres.replication.stream import Channel, start_stream, stop_stream
-from bluegreen.steps.switchover.arm import CreateCounterPublication
+from bluegreen.postgres.replication.stream import (
+    ReplicationStream,
+    start_stream,
+    stop_stream,
+)
+from bluegreen.steps.switchover.arm import CreateReversePublication
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena
 from tests.kit.cli import call, write_playbook
@@ -35,13 +39,15 @@ class Lagging:
 
     here: Arena
     world: World
-    ways: Ways
+    ways: Directions
     one: psycopg.Connection
     two: psycopg.Connection
     sample: Sampled
 
     def catch_up(self) -> None:
-        start_stream(self.world.green, Channel(self.world.name, Side.BLUE).name)
+        start_stream(
+            self.world.green, ReplicationStream(self.world.name, Side.BLUE).name
+        )
         send_marker(
             self.world.blue, self.world.green, deadline=LONG, clock=self.world.clock
         )
@@ -56,9 +62,11 @@ def lagging(arena: Callable[..., Arena], tmp_path: Path) -> Iterator[Lagging]:
     )
     call("run", write_playbook(here, tmp_path, [{"step": "replicate"}])).require()
     world = here.world()
-    planned = CreateCounterPublication("judge", Side.GREEN).observe(world).wanted
-    ways = read_ways(world.blue, world.green, world.name, exclude=(), planned=planned)
-    stream = Channel(world.name, Side.BLUE).name
+    planned = CreateReversePublication("judge", Side.GREEN).observe(world).wanted
+    ways = read_directions(
+        world.blue, world.green, world.name, exclude=(), planned=planned
+    )
+    stream = ReplicationStream(world.name, Side.BLUE).name
     stop_stream(world.green, stream, clock=world.clock, deadline=LONG)
     with world.blue.connect() as one, world.green.connect() as two:
         here.pair.blue.run("UPDATE hot SET n = 1")
@@ -74,7 +82,7 @@ def test_a_row_on_its_way_is_no_difference(lagging: Lagging) -> None:
 
 
 def test_a_row_that_stays_apart_is_one(lagging: Lagging) -> None:
-    """Green's copy was changed by hand, and no update of blue mends it."""
+    """Green's copy was changed by hand, and no update of blue fixes it."""
     lagging.catch_up()
     with lagging.two.transaction():
         lagging.two.execute("SET LOCAL session_replication_role = replica")

@@ -40,7 +40,7 @@ def prepare(
     steps: list[dict[str, Any]] = [
         {"step": "replicate"},
         {"step": "migrate", "files": ["1.sql"]},
-        {"step": "judge", "accept": dict(accept or {}), **judge},
+        {"step": "compat", "accept": dict(accept or {}), **judge},
         {"step": "cutover"},
     ]
     return write_playbook(here, folder, steps)

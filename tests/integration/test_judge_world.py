@@ -11,10 +11,10 @@ from bluegreen.compat.probe.predicates import count_broken
 from bluegreen.compat.probe.snapshot import read_snapshot
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.predicates import predicates, settle
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, worst
 from bluegreen.lab.server import Server
-from tests.judge_cases import judge_all, judge_by_trees, summary
+from tests.compat_cases import judge_all, judge_by_trees, summary
 from tests.kit.judge_case import Case, Scratch, read_cases
 from tests.kit.judge_world import replay
 from tests.kit.sampling import is_whole, sample
@@ -277,7 +277,7 @@ def test_questions_to_data_settle_conditions(
     place.run(green, f"alter table t {change}")
     with place.connect(blue) as one, place.connect(green) as two:
         sender, receiver = read_snapshot(one), read_snapshot(two)
-        way = Channel(Direction.FORWARD, sender, receiver, sender.publications["p"])
+        way = Stream(Direction.FORWARD, sender, receiver, sender.publications["p"])
         asked = {p: count_broken(one, p) for p in predicates(way)}
         counts = {p: n for p, n in asked.items() if n is not None}
         answer = worst(settle(judge(way), counts))

@@ -45,7 +45,7 @@ def held_up(here: Arena, world: World, made: list[Obstacle]) -> World:
     """The stream stands still from right before the gate on."""
 
     def strike(point: str) -> None:
-        if point.endswith("move_traffic/before_act"):
+        if point.endswith("switch_traffic/before_act"):
             made.append(Obstacle(here))
 
     return replace(world, point=strike)

@@ -120,7 +120,7 @@ def test_a_failure_rolls_the_file_back_and_says_where(
         "  wanted:  every statement of the file done\n"
         "  traffic: blue serves and nothing has moved; on green the whole file was"
         " rolled back\n"
-        "  hint:    mend the statement and run again"
+        "  hint:    fix the statement and run again"
     )
     assert pair.green.rows("SELECT * FROM orders ORDER BY id") == [
         (1, "one", None),

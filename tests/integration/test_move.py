@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from bluegreen.lab.ledger import LedgerClients, audit
-from bluegreen.model.errors import BudgetError, WayBackRefused
+from bluegreen.model.errors import BudgetError, RollbackUnavailable
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
@@ -18,8 +18,8 @@ from bluegreen.postgres.fence.fence import read_fence
 from bluegreen.postgres.replication.sequences import read_sequences
 from bluegreen.postgres.replication.stream import read_slot, read_subscription
 from bluegreen.steps.action import Action
-from bluegreen.steps.switchover.movement import Movement
-from bluegreen.steps.switchover.order import actions_of_move
+from bluegreen.steps.switchover.movement import Switchover
+from bluegreen.steps.switchover.order import actions_of_switchover
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.wait import wait_until
 
@@ -208,7 +208,7 @@ def test_a_change_that_blue_cannot_take_back_refuses_the_move(
     world = here.world()
     replicate(world)
     here.pair.green.run("ALTER TABLE t DROP COLUMN must")
-    with pytest.raises(WayBackRefused) as caught:
+    with pytest.raises(RollbackUnavailable) as caught:
         move(world, Side.GREEN)
     assert str(caught.value) == (
         "error BG-6001: blue could not follow green\n"
@@ -237,7 +237,7 @@ def test_a_stale_session_that_was_open_before_is_refused_too(
 
 
 def laws(here: Arena) -> list[Action[object]]:
-    return list(actions_of_move("move", Movement(Side.GREEN)))[1:6]
+    return list(actions_of_switchover("move", Switchover(Side.GREEN)))[1:6]
 
 
 def test_arming_keeps_the_laws_of_an_action(arena: Callable[..., Arena]) -> None:

@@ -23,7 +23,7 @@ from bluegreen.steps.replicate import Replicate
 from tests.kit.arena import Arena, bring_about, replicate
 from tests.kit.cli import call, write_playbook
 from tests.kit.counts import counts
-from tests.kit.databases import make_anew
+from tests.kit.databases import recreate
 from tests.kit.wait import wait_until
 
 RICH = Path(__file__).parents[1] / "cases" / "schemas" / "rich.sql"
@@ -190,7 +190,7 @@ def test_a_green_that_was_made_anew_is_filled_anew(
     playbook = write_playbook(here, tmp_path, [{"step": "replicate"}])
     call("run", playbook).require()
     green = here.pair.green
-    make_anew(green)
+    recreate(green)
     here.pair.blue.run("INSERT INTO t VALUES (2)")
     call("run", playbook).require()
     assert green.rows("SELECT id FROM t ORDER BY id") == [(1,), (2,)]

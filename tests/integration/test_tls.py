@@ -202,11 +202,11 @@ def test_loopback_needs_no_certificate(authority: Authority, host: str) -> None:
 def test_the_subscription_is_held_to_the_same(
     authority: Authority, database: Callable[[int], OneDatabase]
 ) -> None:
-    taker = database(17)
-    taker.run("CREATE TABLE t (id int PRIMARY KEY)")
+    subscriber = database(17)
+    subscriber.run("CREATE TABLE t (id int PRIMARY KEY)")
     with authority.server.connect("shop") as session:
         session.execute("CREATE TABLE t (id int PRIMARY KEY)")
-    blue, green = open_(authority.dsn()), Database(Side.GREEN, taker.conninfo())
+    blue, green = open_(authority.dsn()), Database(Side.GREEN, subscriber.conninfo())
     stranger = open_(
         authority.dsn(), seen_from_peer={"sslrootcert": str(authority.other_ca)}
     )
@@ -228,7 +228,7 @@ def test_the_subscription_is_held_to_the_same(
         create_slot(blue, "s")
         create_subscription(green, blue, "s", copy_data=True, enabled=False)
         stored = conninfo_to_dict(
-            str(taker.value("SELECT subconninfo FROM pg_subscription"))
+            str(subscriber.value("SELECT subconninfo FROM pg_subscription"))
         )
         drop_subscription(green, "s", SystemClock())
         drop_slot(blue, "s", SystemClock())

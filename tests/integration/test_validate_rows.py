@@ -393,7 +393,7 @@ def test_under_live_writes_equal_rows_settle_and_planted_ones_do_not(
             "UPDATE accounts SET note = 'other' WHERE id = 20000;"
             "INSERT INTO log VALUES (777, 'extra')"
         )
-        # No writer touches rows above this, so the stream mends neither.
+        # No writer touches rows above this, so the stream fixes neither.
         pair.blue.run("UPDATE accounts SET balance = 5 WHERE id = 1")
         lines = differences(both, deadline="2m")
     assert "public.accounts: row id=20001 is missing on green" in lines

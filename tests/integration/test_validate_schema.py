@@ -263,7 +263,7 @@ def test_the_step_names_the_pattern_that_would_accept_it(
             "  wanted:  everything that blue has on green, alike\n"
             "  traffic: blue serves and nothing has moved\n"
             "  hint:    does the migration mean it? Then name it in `differs` of the"
-            " step, e.g. 'column public.t.note'; else mend green and run again"
+            " step, e.g. 'column public.t.note'; else fix green and run again"
         )
         action = Validate(differs=("column public.t.*", "view x")).actions()[0]
         result = carry_out(action, world)

@@ -1,4 +1,4 @@
-"""The watches through the command line: status, metrics, a run that stops, abandon."""
+"""The monitors through the command line: status, metrics, a run that stops, abandon."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
 from bluegreen.model.side import Side
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, move, open_arena, replicate
 from tests.kit.cli import ALLOW, call, write_playbook
@@ -22,11 +22,11 @@ from tests.kit.databases import (
     DatabasePair,
     create_database,
     drop_databases,
-    make_anew,
+    recreate,
 )
 from tests.kit.exposition import read
 from tests.kit.wait import wait_until
-from tests.kit.watching import make_slot_anew
+from tests.kit.watching import recreate_slot
 
 STEPS: list[dict[str, Any]] = [
     {"step": "replicate"},
@@ -44,7 +44,7 @@ def following(here: Arena) -> World:
 
 def stuck(here: Arena) -> str:
     """Green takes nothing, and blue writes 4 MB. Returns the slot's name."""
-    slot = Channel(here.name, Side.BLUE).name
+    slot = ReplicationStream(here.name, Side.BLUE).name
     here.pair.green.run(f"ALTER SUBSCRIPTION {slot} DISABLE")
     here.pair.blue.run(
         "INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(1, 4000) n"
@@ -53,9 +53,9 @@ def stuck(here: Arena) -> str:
 
 
 def has_slot(here: Arena, side: Side, slot: str) -> bool:
-    giver = getattr(here.pair, str(side))
+    publisher = getattr(here.pair, str(side))
     return bool(
-        giver.rows("SELECT FROM pg_replication_slots WHERE slot_name = %s", slot)
+        publisher.rows("SELECT FROM pg_replication_slots WHERE slot_name = %s", slot)
     )
 
 
@@ -66,16 +66,16 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
     following(here)
     playbook = write_playbook(here, tmp_path, STEPS)
     text = call("status", playbook).require().out
-    told = text.splitlines()[text.splitlines().index("watches") + 1 :]
+    told = text.splitlines()[text.splitlines().index("monitors") + 1 :]
     assert told[0].split()[:2] == ["good", "heartbeats"]
     assert "came through, none is missing" in told[0]
     here.pair.blue.run("CREATE TABLE new_one (id int)")
     seen = call("status", playbook, "--json").require().json
-    first = seen["watches"][0]
-    assert (first["watch"], first["where"]) == ("schema-drift", "blue")
+    first = seen["monitors"][0]
+    assert (first["monitor"], first["where"]) == ("schema-drift", "blue")
     assert (first["standing"], first["stops"]) == ("bad", "move")
     assert first["says"].endswith("table public.new_one is new")
-    ids = {one["watch"] for one in seen["watches"]}
+    ids = {one["monitor"] for one in seen["monitors"]}
     assert ids == {
         "heartbeats",
         "stream",
@@ -88,7 +88,7 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
         "transactions",
     }
     metrics = read(call("status", playbook, "--prometheus").require().out)
-    named = (("playbook", here.name), ("watch", "schema-drift"), ("where", "blue"))
+    named = (("playbook", here.name), ("monitor", "schema-drift"), ("where", "blue"))
     (drift,) = [s for s in metrics["bluegreen_watch_standing"] if s.labels == named]
     assert drift.value == 3
     (kept,) = metrics["bluegreen_slot_kept_bytes"]
@@ -96,7 +96,7 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
     assert {s.value for s in metrics["bluegreen_heartbeats_lost"]} == {0}
     serving = {dict(s.labels)["side"]: s.value for s in metrics["bluegreen_serving"]}
     assert serving == {"blue": 1, "green": 0}
-    page = (Path(__file__).parents[2] / "docs" / "watches.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "monitors.md").read_text()
     assert [name for name in metrics if f"`{name}`" not in page] == []
     both = call("status", playbook, "--prometheus", "--watch").require(2)
     assert "BG-2008: --prometheus stands alone" in both.err
@@ -110,7 +110,7 @@ def test_what_cannot_be_seen_is_unknown_and_exits_7(
         playbook = write_playbook(here, tmp_path, STEPS)
         here.pair.green.server.kill()
         seen = call("status", playbook, "--json").require(7).json
-        found = {(w["watch"], w["where"]): w["standing"] for w in seen["watches"]}
+        found = {(w["monitor"], w["where"]): w["standing"] for w in seen["monitors"]}
         assert found["heartbeats", "blue → green"] == "unknown"
         assert found["servers", "green"] == "unknown"
         assert found["kept-wal", "blue"] == "good"
@@ -125,7 +125,7 @@ def test_a_run_that_waits_ends_when_rows_are_lost(
     here = arena(16, 18)
     here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY, note text)")
     playbook = write_playbook(here, tmp_path, STEPS)
-    slot = Channel(here.name, Side.BLUE).name
+    slot = ReplicationStream(here.name, Side.BLUE).name
     with subprocess.Popen(
         [sys.executable, "-m", "bluegreen", "run", playbook, "--log", "json"],
         stdin=subprocess.DEVNULL,
@@ -146,18 +146,18 @@ def test_a_run_that_waits_ends_when_rows_are_lost(
             "the run to wait for a person",
             90,
         )
-        make_slot_anew(here.pair.blue, slot, "INSERT INTO t VALUES (1, 'lost')")
+        recreate_slot(here.pair.blue, slot, "INSERT INTO t VALUES (1, 'lost')")
         _, err = run.communicate(timeout=120)
     assert run.returncode == 4, err
     # The stream may have been seen down as well by then.
-    assert re.search(r"BG-4011: a watch speaks against .* green: .*heartbeats", err)
+    assert re.search(r"BG-4011: a monitor speaks against .* green: .*heartbeats", err)
     events = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
     changed = [e for e in events if e["event"] == "watch_changed"]
     assert ("heartbeats", "bad", "run") in {
-        (e["watch"], e["standing"], e["stops"]) for e in changed
+        (e["monitor"], e["standing"], e["stops"]) for e in changed
     }
     found = here.pair.green.value(
-        "SELECT body -> 'found' -> 0 ->> 'watch' FROM bluegreen.journal"
+        "SELECT body -> 'found' -> 0 ->> 'monitor' FROM bluegreen.journal"
         " WHERE kind = 'note' AND body ? 'found'"
     )
     assert found == "heartbeats"
@@ -186,8 +186,8 @@ def test_abandon_needs_blue_alone_and_is_told_in_the_journal(
         assert again.out == "nothing was dropped: blue has no slot of ours\n"
         here.pair.green.server.start_again()
         seen = call("status", playbook, "--json").require().json
-        assert seen["watches"][0]["watch"] == "stream"
-        assert seen["watches"][0]["says"].startswith("green was given up")
+        assert seen["monitors"][0]["monitor"] == "stream"
+        assert seen["monitors"][0]["says"].startswith("green was given up")
         refused = call("run", playbook).require(4)
         assert "green was given up" in refused.err
 
@@ -203,11 +203,11 @@ def test_a_green_that_is_made_anew_has_a_clean_record(
     slot = stuck(here)
     call("abandon", playbook).require()
     assert "given up" in call("run", playbook).require(4).err
-    make_anew(here.pair.green)
+    recreate(here.pair.green)
     call("run", playbook).require()
     assert has_slot(here, Side.BLUE, slot)
     seen = call("status", playbook, "--json").require().json
-    assert [w for w in seen["watches"] if w["standing"] != "good"] == []
+    assert [w for w in seen["monitors"] if w["standing"] != "good"] == []
 
 
 def test_from_a_timer_only_over_the_limit_and_only_when_allowed(
@@ -221,16 +221,16 @@ def test_from_a_timer_only_over_the_limit_and_only_when_allowed(
     assert (quiet.out, quiet.err) == ("", "")
     assert has_slot(here, Side.BLUE, slot)
     small = {"wal_limit": "1MB"}
-    silent = write_playbook(here, tmp_path, STEPS, watch=small)
+    silent = write_playbook(here, tmp_path, STEPS, monitor=small)
     seen = call("status", silent, "--json").require().json
-    (kept,) = [w for w in seen["watches"] if w["watch"] == "kept-wal"]
+    (kept,) = [w for w in seen["monitors"] if w["monitor"] == "kept-wal"]
     assert (kept["standing"], kept["stops"]) == ("bad", "move")
     assert "the playbook's limit is 1 MB" in kept["says"]
     refused = call("abandon", silent, "--if-over").require(2)
     assert "BG-2006: the playbook does not allow ABANDONS_GREEN" in refused.err
     assert has_slot(here, Side.BLUE, slot)
     allowed = write_playbook(
-        here, tmp_path, STEPS, watch=small, allow=[*ALLOW, "ABANDONS_GREEN"]
+        here, tmp_path, STEPS, monitor=small, allow=[*ALLOW, "ABANDONS_GREEN"]
     )
     dropped = call("abandon", allowed, "--if-over", "--json").require().json
     assert dropped["slot"] == slot
@@ -248,7 +248,7 @@ def test_a_run_drops_the_slot_by_itself_where_that_is_allowed(
         here,
         tmp_path,
         [{"step": "check", "id": "first", "accept": ["long-read"]}, *steps],
-        watch={"wal_limit": "1MB"},
+        monitor={"wal_limit": "1MB"},
         allow=[*ALLOW, "ABANDONS_GREEN"],
     )
     ended = call("run", playbook, deadline_s=120).require(4)
@@ -257,7 +257,7 @@ def test_a_run_drops_the_slot_by_itself_where_that_is_allowed(
     told = here.pair.green.rows(
         "SELECT body ->> 'by' FROM bluegreen.journal WHERE kind = 'abandoned'"
     )
-    assert told == [("watch",)]
+    assert told == [("monitor",)]
 
 
 def test_while_green_serves_the_end_of_the_way_back_must_be_said(
@@ -267,7 +267,7 @@ def test_while_green_serves_the_end_of_the_way_back_must_be_said(
     world = following(here)
     move(world, Side.GREEN)
     playbook = write_playbook(here, tmp_path, STEPS)
-    slot = Channel(here.name, Side.GREEN).name
+    slot = ReplicationStream(here.name, Side.GREEN).name
     refused = call("abandon", playbook).require(2)
     assert "BG-2006: green serves: dropping its slot would end the way back" in (
         refused.err
@@ -291,7 +291,7 @@ def test_a_side_that_may_not_serve_is_not_touched(
     here.pair.blue.run("CALL bluegreen.set_fence(true)")
     refused = call("abandon", playbook).require(7)
     assert "BG-7001: it cannot be confirmed which side serves" in refused.err
-    assert has_slot(here, Side.BLUE, Channel(here.name, Side.BLUE).name)
+    assert has_slot(here, Side.BLUE, ReplicationStream(here.name, Side.BLUE).name)
 
 
 def _heartbeats(here: Arena) -> int:

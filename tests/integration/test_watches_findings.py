@@ -1,4 +1,4 @@
-"""What other watches find on real servers: apply errors, DDL, slots, transactions."""
+"""What other monitors find on real servers: apply errors, DDL, slots, transactions."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.heartbeat import read_beats
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.drift import RememberSchema, remember_schema
-from bluegreen.steps.monitors.gate import PassWatches, gates_of
+from bluegreen.steps.monitors.gate import PassMonitors, gates_of
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Standing, Stops
+from bluegreen.steps.monitors.monitor import Severity, Stops
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.wait import wait_until
-from tests.kit.watching import beat, only, watched, watching
+from tests.kit.watching import beat, monitored, monitoring, only
 
 
 def following(here: Arena) -> World:
@@ -37,18 +37,18 @@ class TestStream:
         here = arena(blue, green)
         world = following(here)
         beat(world)
-        assert only(world, "stream").standing is Standing.GOOD
+        assert only(world, "stream").severity is Severity.OK
         with here.pair.green.connect() as session:
             session.execute("SET session_replication_role = replica")
             session.execute("INSERT INTO t VALUES (1, 'by hand')")
         here.pair.blue.run("INSERT INTO t VALUES (1, 'by the application')")
         told: list[object] = []
-        with watching(world, told.append):
+        with monitoring(world, told.append):
             one = wait_until(
                 lambda: _bad(world),
                 "the error to be seen",
             )
-            slot = Channel(here.name, Side.BLUE).name
+            slot = ReplicationStream(here.name, Side.BLUE).name
             wait_until(
                 lambda: read_beats(world.blue, world.green, slot, 0).pending_s > 2.5,
                 "heartbeats to wait behind it",
@@ -66,7 +66,7 @@ class TestStream:
         errors = [f for f in one.figures if f.name == "apply_errors_total"]
         assert errors[0].value >= 1
         with pytest.raises(StepError) as caught:
-            bring_about(world, PassWatches("cutover", Side.GREEN))
+            bring_about(world, PassMonitors("cutover", Side.GREEN))
         assert caught.value.code == 4011
         with here.pair.green.connect() as session:
             session.execute("SET session_replication_role = replica")
@@ -82,10 +82,10 @@ class TestStream:
         here = arena(16, 18)
         world = following(here)
         here.pair.green.run(
-            f"ALTER SUBSCRIPTION {Channel(here.name, Side.BLUE).name} DISABLE"
+            f"ALTER SUBSCRIPTION {ReplicationStream(here.name, Side.BLUE).name} DISABLE"
         )
         one = only(world, "stream")
-        assert (one.standing, one.stops) == (Standing.BAD, Stops.MOVE)
+        assert (one.severity, one.stops) == (Severity.CRITICAL, Stops.MOVE)
         assert one.says.startswith("the subscription on green is switched off")
 
     def test_a_lock_that_holds_the_worker_up_is_named_with_its_pid(
@@ -98,7 +98,7 @@ class TestStream:
             locker.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
             here.pair.blue.run("INSERT INTO t VALUES (7)")
             one = wait_until(
-                lambda: (w := only(world, "stream")).standing is Standing.ODD and w,
+                lambda: (w := only(world, "stream")).severity is Severity.WARNING and w,
                 "the lock to be seen",
             )
             assert f"pid {locker.info.backend_pid} holds" in one.says
@@ -109,7 +109,7 @@ class TestStream:
     ) -> None:
         here = arena(16, 18)
         world = following(here)
-        slot = Channel(here.name, Side.BLUE).name
+        slot = ReplicationStream(here.name, Side.BLUE).name
         here.pair.green.run(f"ALTER SUBSCRIPTION {slot} DISABLE")
         wait_until(
             lambda: (
@@ -121,13 +121,13 @@ class TestStream:
             "the slot to be free",
         )
         here.pair.blue.run(f"SELECT pg_drop_replication_slot('{slot}')")
-        with watching(world) as watchman:
+        with monitoring(world) as monitor_thread:
             wait_until(
-                lambda: any(w.stops is Stops.RUN for w in watchman.found),
+                lambda: any(w.stops is Stops.RUN for w in monitor_thread.found),
                 "the loss to be seen",
             )
             with pytest.raises(StepError) as caught:
-                watchman.require_fit()
+                monitor_thread.require_fit()
         assert caught.value.seen.splitlines()[0] == (
             "stream, blue → green: the slot on blue that green counts on is gone"
         )
@@ -140,12 +140,12 @@ class TestDrift:
         here = arena(16, 18)
         world = following(here)
         beat(world)
-        assert only(world, "schema-drift").standing is Standing.GOOD
+        assert only(world, "schema-drift").severity is Severity.OK
         here.pair.blue.run(
             "ALTER TABLE t ADD COLUMN late int", "CREATE TABLE later (id int)"
         )
         one = only(world, "schema-drift")
-        assert (one.standing, one.stops) == (Standing.BAD, Stops.MOVE)
+        assert (one.severity, one.stops) == (Severity.CRITICAL, Stops.MOVE)
         assert one.says == (
             "2 things were changed by somebody else: table public.later is new, "
             "table public.t was changed"
@@ -154,9 +154,9 @@ class TestDrift:
             bring_about(world, *gates_of("cutover", Side.GREEN))
         assert caught.value.code == 4011
         accepting = replace(world, limits=Limits(accept=frozenset({"schema-drift"})))
-        bring_about(accepting, PassWatches("cutover", Side.GREEN))
+        bring_about(accepting, PassMonitors("cutover", Side.GREEN))
         here.pair.blue.run("ALTER TABLE t DROP COLUMN late", "DROP TABLE later")
-        assert only(world, "schema-drift").standing is Standing.GOOD
+        assert only(world, "schema-drift").severity is Severity.OK
 
     def test_our_own_fence_and_what_is_remembered_anew_are_no_drift(
         self, arena: Callable[..., Arena]
@@ -165,12 +165,12 @@ class TestDrift:
         world = following(here)
         here.pair.blue.run("ALTER TABLE t ADD COLUMN ours int")
         remember_schema(world, [Side.BLUE])
-        assert only(world, "schema-drift").standing is Standing.GOOD
+        assert only(world, "schema-drift").severity is Severity.OK
         here.pair.green.run("ALTER TABLE t ADD COLUMN ours int")
         bring_about(world, *gates_of("cutover", Side.GREEN))
         move(world, Side.GREEN)
-        found = {one.where: one for one in watched(world, "schema-drift")}
-        assert {one.standing for one in found.values()} == {Standing.GOOD}
+        found = {one.where: one for one in monitored(world, "schema-drift")}
+        assert {one.severity for one in found.values()} == {Severity.OK}
         assert set(found) == {"blue", "green"}
 
     def test_ddl_on_green_in_the_window_is_seen(
@@ -181,8 +181,8 @@ class TestDrift:
         bring_about(world, *gates_of("cutover", Side.GREEN))
         move(world, Side.GREEN)
         here.pair.green.run("ALTER TABLE t ADD COLUMN only_green int")
-        found = {one.where: one for one in watched(world, "schema-drift")}
-        assert found["green"].standing is Standing.BAD
+        found = {one.where: one for one in monitored(world, "schema-drift")}
+        assert found["green"].severity is Severity.CRITICAL
         assert found["green"].says.endswith("table public.t was changed")
 
     def test_it_is_remembered_once_and_before_the_copy(
@@ -202,13 +202,13 @@ class TestOthers:
     ) -> None:
         here = arena(16, 18)
         world = following(here)
-        assert only(world, "foreign-slots").standing is Standing.GOOD
+        assert only(world, "foreign-slots").severity is Severity.OK
         name = f"debezium_{here.name}"
         here.pair.blue.run(
             f"SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')"
         )
         one = only(world, "foreign-slots")
-        assert (one.standing, one.stops) == (Standing.ODD, Stops.NOTHING)
+        assert (one.severity, one.stops) == (Severity.WARNING, Stops.NOTHING)
         assert one.says.startswith(f"slots of others: {name} (not read now, keeps ")
 
     def test_a_long_transaction_is_named_with_pid_age_and_application(
@@ -224,14 +224,15 @@ class TestOthers:
             session.execute("INSERT INTO t VALUES (5)")
             one = wait_until(
                 lambda: (
-                    (w := only(world, "transactions")).standing is Standing.ODD and w
+                    (w := only(world, "transactions")).severity is Severity.WARNING
+                    and w
                 ),
                 "the transaction to be old enough",
             )
             assert f"pid {session.info.backend_pid} (" in one.says
             assert "nightly report) writes, open for" in one.says
             session.execute("ROLLBACK")
-        assert only(world, "transactions").standing is Standing.GOOD
+        assert only(world, "transactions").severity is Severity.OK
 
     def test_a_prepared_transaction_is_named(self, arena: Callable[..., Arena]) -> None:
         here = arena(16, 18)
@@ -241,11 +242,11 @@ class TestOthers:
             session.execute("INSERT INTO t VALUES (5)")
             session.execute("PREPARE TRANSACTION 'half'")
         one = only(world, "transactions")
-        assert one.standing is Standing.ODD
+        assert one.severity is Severity.WARNING
         assert "'half' of postgres, prepared" in one.says
         here.pair.blue.run("ROLLBACK PREPARED 'half'")
 
 
 def _bad(world: World):  # type: ignore[no-untyped-def]
     one = only(world, "stream")
-    return one if one.standing is Standing.BAD and "applied" in one.says else None
+    return one if one.severity is Severity.CRITICAL and "applied" in one.says else None

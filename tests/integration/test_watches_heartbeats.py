@@ -1,4 +1,4 @@
-"""Heartbeats: a slot made anew is found, whoever looks and whenever, and stops a move.
+"""Heartbeats: a slot made again is found, whoever looks and whenever, and stops a move.
 
 In an experiment such a slot lost 50 of 65 rows without an error in any log.
 """
@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-from bluegreen.engine.monitoring import Watchman
+from bluegreen.engine.monitoring import MonitorThread
 from bluegreen.lab.ledger import LedgerClients
 from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
-from bluegreen.model.errors import StepError, WayBackRefused
+from bluegreen.model.errors import RollbackUnavailable, StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.heartbeat import (
@@ -22,13 +22,13 @@ from bluegreen.postgres.replication.heartbeat import (
     read_beats,
     write_beat,
 )
-from bluegreen.postgres.replication.stream import Channel
-from bluegreen.steps.monitors.gate import PassWatches
-from bluegreen.steps.monitors.monitor import Standing, Stops
+from bluegreen.postgres.replication.stream import ReplicationStream
+from bluegreen.steps.monitors.gate import PassMonitors
+from bluegreen.steps.monitors.monitor import Severity, Stops
 from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
 from tests.kit.databases import DatabasePair, create_database, drop_databases
 from tests.kit.wait import wait_until
-from tests.kit.watching import beat, make_slot_anew, only, watching
+from tests.kit.watching import beat, monitoring, only, recreate_slot
 
 FOUND_WITHIN_S = 5.0
 """What is promised, from the moment that the stream runs again."""
@@ -45,31 +45,33 @@ def test_a_slot_made_anew_under_load_is_found_and_stops_the_move(
     LedgerClients.prepare(here.conninfo(Side.BLUE))
     world = here.world()
     replicate(world)
-    slot = Channel(here.name, Side.BLUE).name
-    with LedgerClients(here.client, 2) as clients, watching(world) as watchman:
+    slot = ReplicationStream(here.name, Side.BLUE).name
+    with LedgerClients(here.client, 2) as clients, monitoring(world) as monitor_thread:
         clients.start()
         wait_until(lambda: clients.acknowledged() > 20, "load")
         wait_until(lambda: _came(here, 3), "heartbeats to arrive")
-        watchman.require_fit()
+        monitor_thread.require_fit()
         lost = clients.acknowledged()
-        made_anew = _drop(here, slot)
+        recreated = _drop(here, slot)
         wait_until(lambda: clients.acknowledged() > lost + 20, "writes in the gap")
         _wait_for_beats(here, 2)
-        made_anew()
+        recreated()
         found = wait_until(
-            lambda: [w for w in watchman.found if w.watch == "heartbeats" and w.do],
+            lambda: [
+                w for w in monitor_thread.found if w.monitor == "heartbeats" and w.do
+            ],
             "the hole to be found",
             DEADLINE_S,
         )
-        assert found[0].standing is Standing.BAD
+        assert found[0].severity is Severity.CRITICAL
         assert found[0].stops is Stops.RUN
         with pytest.raises(StepError) as caught:
-            watchman.require_fit()
+            monitor_thread.require_fit()
         clients.stop()
     assert caught.value.code == 4011
-    assert "make green anew" in caught.value.hint
+    assert "make green again" in caught.value.hint
     with pytest.raises(StepError) as refused:
-        bring_about(world, PassWatches("cutover", Side.GREEN))
+        bring_about(world, PassMonitors("cutover", Side.GREEN))
     assert refused.value.code == 4011
     assert "never came to green and never will" in refused.value.seen
     state = fold(world.journal.records())
@@ -83,15 +85,17 @@ def test_it_is_found_within_five_seconds_of_one_second_heartbeats(
     here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
     world = here.world()
     replicate(world)
-    slot = Channel(here.name, Side.BLUE).name
-    with Watchman(world, lambda _: None) as watchman:
+    slot = ReplicationStream(here.name, Side.BLUE).name
+    with MonitorThread(world, lambda _: None) as monitor_thread:
         wait_until(lambda: _came(here, 2), "heartbeats to arrive")
         again = _drop(here, slot)
         _wait_for_beats(here, 2)
         again()
         started = time.monotonic()
         wait_until(
-            lambda: [w for w in watchman.found if w.watch == "heartbeats" and w.do],
+            lambda: [
+                w for w in monitor_thread.found if w.monitor == "heartbeats" and w.do
+            ],
             "the hole to be found",
             DEADLINE_S,
         )
@@ -107,15 +111,15 @@ def test_a_slot_made_anew_between_two_heartbeats_is_found_by_its_counters(
     here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
     world = here.world()
     replicate(world)
-    slot = Channel(here.name, Side.BLUE).name
+    slot = ReplicationStream(here.name, Side.BLUE).name
     for number in range(10):
         here.pair.blue.run(f"INSERT INTO t VALUES ({number})")
     wait_until(
         lambda: here.pair.green.value("SELECT count(*) FROM t") == 10, "the rows"
     )
     beat(world)
-    assert only(world, "heartbeats").standing is Standing.GOOD
-    make_slot_anew(here.pair.blue, slot, "INSERT INTO t VALUES (100)")
+    assert only(world, "heartbeats").severity is Severity.OK
+    recreate_slot(here.pair.blue, slot, "INSERT INTO t VALUES (100)")
     beat(world)
     here.pair.blue.run("INSERT INTO t VALUES (101)")
     wait_until(
@@ -123,11 +127,11 @@ def test_a_slot_made_anew_between_two_heartbeats_is_found_by_its_counters(
     )
     assert here.pair.green.rows("SELECT FROM t WHERE id = 100") == []
     one = only(world, "heartbeats")
-    assert (one.standing, one.stops) == (Standing.BAD, Stops.RUN)
-    assert "its counters began anew" in one.says
+    assert (one.severity, one.stops) == (Severity.CRITICAL, Stops.RUN)
+    assert "its counters began again" in one.says
     for _ in range(3):
         beat(world)
-    assert only(world, "heartbeats").standing is Standing.BAD
+    assert only(world, "heartbeats").severity is Severity.CRITICAL
 
 
 def test_while_the_stream_is_down_the_slots_own_word_is_proof(
@@ -137,7 +141,7 @@ def test_while_the_stream_is_down_the_slots_own_word_is_proof(
     here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
     world = here.world()
     replicate(world)
-    slot = Channel(here.name, Side.BLUE).name
+    slot = ReplicationStream(here.name, Side.BLUE).name
     beat(world)
     here.pair.green.run(f"ALTER SUBSCRIPTION {slot} DISABLE")
     again = _drop(here, slot)
@@ -146,7 +150,7 @@ def test_while_the_stream_is_down_the_slots_own_word_is_proof(
     again()
     found = read_beats(world.blue, world.green, slot, 0)
     assert found.lost == (2,)
-    assert only(world, "heartbeats").standing is Standing.BAD
+    assert only(world, "heartbeats").severity is Severity.CRITICAL
 
 
 def test_a_stream_that_is_only_behind_has_lost_nothing(
@@ -166,14 +170,14 @@ def _fall_behind_and_crash(here: Arena) -> None:
     here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
     world = here.world()
     replicate(world)
-    slot = Channel(here.name, Side.BLUE).name
+    slot = ReplicationStream(here.name, Side.BLUE).name
     beat(world)
     here.pair.green.run(f"ALTER SUBSCRIPTION {slot} DISABLE")
     for _ in range(4):
         assert write_beat(world.blue, slot)
     here.pair.blue.run("CHECKPOINT", "SELECT pg_switch_wal()", "CHECKPOINT")
     behind = read_beats(world.blue, world.green, slot, 0)
-    assert (behind.lost, behind.pending, behind.made_anew) == ((), 4, 0)
+    assert (behind.lost, behind.pending, behind.recreated) == ((), 4, 0)
     here.pair.blue.server.kill()
     world.blue.close()
     here.pair.blue.server.start_again()
@@ -182,7 +186,7 @@ def _fall_behind_and_crash(here: Arena) -> None:
         lambda: read_beats(world.blue, world.green, slot, 0).came == 5, "the rest"
     )
     beat(world)
-    assert only(world, "heartbeats").standing is Standing.GOOD
+    assert only(world, "heartbeats").severity is Severity.OK
 
 
 def test_forgetting_old_ones_makes_no_hole(arena: Callable[..., Arena]) -> None:
@@ -190,7 +194,7 @@ def test_forgetting_old_ones_makes_no_hole(arena: Callable[..., Arena]) -> None:
     here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
     world = here.world()
     replicate(world)
-    slot = Channel(here.name, Side.BLUE).name
+    slot = ReplicationStream(here.name, Side.BLUE).name
     for _ in range(6):
         beat(world)
     forget_beats(world.blue, 0, 4)
@@ -213,20 +217,20 @@ def test_the_way_back_that_lost_rows_is_loud_and_refuses_a_rollback(
     for _ in range(3):
         beat(world)
     move(world, Side.GREEN)
-    back = Channel(here.name, Side.GREEN).name
+    back = ReplicationStream(here.name, Side.GREEN).name
     beat(world)
     assert only(world, "heartbeats").where == "green → blue"
-    assert only(world, "heartbeats").standing is Standing.GOOD
+    assert only(world, "heartbeats").severity is Severity.OK
     again = _drop(here, back, Side.GREEN)
     for _ in range(2):
         assert write_beat(world.green, back)
     again()
     beat(world)
     one = only(world, "heartbeats")
-    assert (one.standing, one.stops) == (Standing.BAD, Stops.RUN)
+    assert (one.severity, one.stops) == (Severity.CRITICAL, Stops.RUN)
     assert one.do.startswith("the way back is lost")
-    with pytest.raises(WayBackRefused) as caught:
-        bring_about(world, PassWatches("rollback", Side.BLUE))
+    with pytest.raises(RollbackUnavailable) as caught:
+        bring_about(world, PassMonitors("rollback", Side.BLUE))
     assert caught.value.code == 6001
 
 
@@ -237,25 +241,25 @@ def test_there_back_and_there_again_leaves_no_hole(
     here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
     world = here.world()
     replicate(world)
-    with watching(world) as watchman:
+    with monitoring(world) as monitor_thread:
         for to in (Side.GREEN, Side.BLUE, Side.GREEN):
             wait_until(lambda: _came(here, 2), "heartbeats")
-            bring_about(world, PassWatches("gate", to))
+            bring_about(world, PassMonitors("gate", to))
             move(world, to)
-            watchman.require_fit()
+            monitor_thread.require_fit()
         wait_until(lambda: _came(here, 2), "heartbeats")
-    assert only(world, "heartbeats").standing is Standing.GOOD
+    assert only(world, "heartbeats").severity is Severity.OK
 
 
 def _came(here: Arena, count: int) -> bool:
     """Whether that many of the present epoch have come to the other side."""
     blue, green = here.pair.blue, here.pair.green
-    for giver, taker in ((blue, green), (green, blue)):
-        epoch = giver.value("SELECT max(epoch) FROM bluegreen.journal")
-        side = giver.value("SELECT side FROM bluegreen.identity")
-        came = taker.value(
+    for publisher, subscriber in ((blue, green), (green, blue)):
+        epoch = publisher.value("SELECT max(epoch) FROM bluegreen.journal")
+        side = publisher.value("SELECT side FROM bluegreen.identity")
+        came = subscriber.value(
             "SELECT coalesce(max(number), 0) FROM bluegreen.marker"
-            " WHERE giver = %s AND epoch = %s",
+            " WHERE publisher = %s AND epoch = %s",
             side,
             epoch,
         )
@@ -265,7 +269,9 @@ def _came(here: Arena, count: int) -> bool:
 
 
 def _wait_for_beats(here: Arena, more: int) -> None:
-    count = "SELECT coalesce(max(number), 0) FROM bluegreen.marker WHERE giver = 'blue'"
+    count = (
+        "SELECT coalesce(max(number), 0) FROM bluegreen.marker WHERE publisher = 'blue'"
+    )
     before = int(str(here.pair.blue.value(count)))
     wait_until(
         lambda: int(str(here.pair.blue.value(count))) >= before + more, "heartbeats"
@@ -274,20 +280,20 @@ def _wait_for_beats(here: Arena, more: int) -> None:
 
 def _drop(here: Arena, slot: str, side: Side = Side.BLUE) -> Callable[[], None]:
     """Drop the slot; what is given makes it again."""
-    giver = getattr(here.pair, str(side))
+    publisher = getattr(here.pair, str(side))
 
     def gone() -> bool:
-        giver.run(
+        publisher.run(
             "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
             f" WHERE slot_name = '{slot}' AND active",
             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
             f" WHERE slot_name = '{slot}' AND NOT active",
         )
-        return not giver.rows(
+        return not publisher.rows(
             "SELECT FROM pg_replication_slots WHERE slot_name = %s", slot
         )
 
     wait_until(gone, "the slot to go")
-    return lambda: giver.run(
+    return lambda: publisher.run(
         f"SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')"
     )

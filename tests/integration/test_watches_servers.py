@@ -21,13 +21,13 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.server_life import read_server_life
 from bluegreen.postgres.journal.table import read_records
 from bluegreen.steps.monitors.every import look_round, scene_of
-from bluegreen.steps.monitors.gate import PassWatches
-from bluegreen.steps.monitors.monitor import Standing, Stops
+from bluegreen.steps.monitors.gate import PassMonitors
+from bluegreen.steps.monitors.monitor import Severity, Stops
 from bluegreen.steps.monitors.servers import RememberServers
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
 from tests.kit.databases import DatabasePair, create_database, drop_databases
-from tests.kit.watching import beat, watched
+from tests.kit.watching import beat, monitored
 
 MAJOR = 18
 """The lab has pg_basebackup for it."""
@@ -97,8 +97,8 @@ def _is_primary(asks: psycopg.Connection) -> bool:
     return row is not None and bool(row[0])
 
 
-def servers(world: World) -> dict[str, Standing]:
-    return {one.where: one.standing for one in watched(world, "servers")}
+def servers(world: World) -> dict[str, Severity]:
+    return {one.where: one.severity for one in monitored(world, "servers")}
 
 
 def test_a_failover_of_blue_while_green_follows_stops_the_move(
@@ -108,14 +108,14 @@ def test_a_failover_of_blue_while_green_follows_stops_the_move(
     world = here.world()
     replicate(world)
     beat(world)
-    assert set(servers(world).values()) == {Standing.GOOD}
+    assert set(servers(world).values()) == {Severity.OK}
     world.blue.close()
     before = read_server_life(world.green)
     fail_over(here.pair.blue.server)
     world = here.world()
-    found = {one.where: one for one in watched(world, "servers")}
-    assert found["green"].standing is Standing.GOOD
-    assert found["blue"].standing is Standing.BAD
+    found = {one.where: one for one in monitored(world, "servers")}
+    assert found["green"].severity is Severity.OK
+    assert found["blue"].severity is Severity.CRITICAL
     assert found["blue"].stops is Stops.MOVE
     assert found["blue"].says == (
         "timeline 2, it was 1: the server failed over or was restored; its rows were "
@@ -123,13 +123,15 @@ def test_a_failover_of_blue_while_green_follows_stops_the_move(
     )
     assert "a step `validate`" in found["blue"].do
     with pytest.raises(StepError) as caught:
-        bring_about(world, PassWatches("cutover", Side.GREEN))
+        bring_about(world, PassMonitors("cutover", Side.GREEN))
     assert caught.value.code == 4011
     assert "timeline 2, it was 1" in caught.value.seen
     # The standby had no slot: that is seen as well.
     assert "the slot on blue that green counts on is gone" in caught.value.seen
     bring_about(world, RememberServers("again"))
-    assert servers(world)["blue"] is Standing.BAD, "it is not forgotten by a new run"
+    assert servers(world)["blue"] is Severity.CRITICAL, (
+        "it is not forgotten by a new run"
+    )
     assert read_server_life(world.green) == before
 
 
@@ -141,14 +143,14 @@ def test_a_failover_of_green_in_the_window_closes_the_way_back(
     replicate(world)
     move(world, Side.GREEN)
     beat(world)
-    assert set(servers(world).values()) == {Standing.GOOD}
+    assert set(servers(world).values()) == {Severity.OK}
     world.green.close()
     fail_over(here.pair.green.server)
     world = here.world()
-    found = {one.where: one for one in watched(world, "servers")}
+    found = {one.where: one for one in monitored(world, "servers")}
     assert found["green"].stops is Stops.MOVE
     assert "rollback PLAYBOOK --prove" in found["green"].do
-    (stream,) = watched(world, "stream")
+    (stream,) = monitored(world, "stream")
     assert stream.says == "the slot on green that blue counts on is gone"
     assert stream.do.startswith("the way back is lost")
 
@@ -162,10 +164,10 @@ def test_a_failover_before_anything_streams_costs_nothing(
     world.blue.close()
     fail_over(here.pair.blue.server)
     world = here.world()
-    assert servers(world)["blue"] is Standing.BAD
+    assert servers(world)["blue"] is Severity.CRITICAL
     bring_about(world, RememberServers("again"))
-    assert set(servers(world).values()) == {Standing.GOOD}
-    told = [r for r in world.journal.records() if r.kind is Kind.WATCHED]
+    assert set(servers(world).values()) == {Severity.OK}
+    told = [r for r in world.journal.records() if r.kind is Kind.MONITORED]
     assert [r.body["sides"]["blue"]["timeline"] for r in told] == [1, 2]
 
 
@@ -178,9 +180,9 @@ def test_a_server_that_is_away_is_unknown_and_stops_the_move(
     here.pair.green.server.stop("immediate")
     world.green.close()
     scene = scene_of(world, read_records(world.blue), away=[Side.GREEN])
-    found = {(one.watch, one.where): one for one in look_round(scene)}
+    found = {(one.monitor, one.where): one for one in look_round(scene)}
     for key in (("servers", "green"), ("heartbeats", "blue → green")):
-        assert found[key].standing is Standing.UNKNOWN, key
+        assert found[key].severity is Severity.UNKNOWN, key
         assert found[key].stops is Stops.MOVE, key
-    assert found["kept-wal", "blue"].standing is Standing.GOOD
+    assert found["kept-wal", "blue"].severity is Severity.OK
     here.pair.green.server.start_again()

@@ -20,9 +20,9 @@ from bluegreen.pointers.pgbouncer.pointer import PgBouncer
 from bluegreen.postgres.database import Database as Side_
 from bluegreen.steps.action import Action
 from bluegreen.steps.replicate import Replicate
-from bluegreen.steps.switchover.movement import Movement
-from bluegreen.steps.switchover.order import actions_of_move
-from bluegreen.steps.switchover.recover import SettleTraffic
+from bluegreen.steps.switchover.movement import Switchover
+from bluegreen.steps.switchover.order import actions_of_switchover
+from bluegreen.steps.switchover.recover import RecoverSwitchover
 from bluegreen.steps.world import World
 from tests.kit.databases import DatabasePair
 
@@ -120,10 +120,12 @@ def replicate(world: World, **words: Any) -> None:
 def move(world: World, to: Side, **words: Any) -> None:
     """Move traffic, everything before and after it included.
 
-    Words are those of `Movement`, whose defaults hold where one is a `max_pause`.
+    Words are those of `Switchover`, whose defaults hold where one is a `max_pause`.
     """
-    movement = Movement(to, **(words if "max_pause" in words else PATIENT | words))
-    bring_about(world, SettleTraffic("run"), *actions_of_move("move", movement))
+    switchover = Switchover(to, **(words if "max_pause" in words else PATIENT | words))
+    bring_about(
+        world, RecoverSwitchover("run"), *actions_of_switchover("move", switchover)
+    )
 
 
 @contextmanager

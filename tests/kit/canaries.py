@@ -53,7 +53,7 @@ class Canaries:
         ]
 
     @contextmanager
-    def watching(self, *servers: Server) -> Iterator[set[str]]:
+    def monitoring(self, *servers: Server) -> Iterator[set[str]]:
         """Look at every process's arguments and every server's statements meanwhile."""
         heard: set[str] = set()
         over = threading.Event()

@@ -21,7 +21,7 @@ from bluegreen.lab.ledger import ACCOUNTS, OPENING_BALANCE
 from bluegreen.lab.ledger_worker import Client, Session
 
 _READ_EVERY_S = 0.04
-_WATCH_EVERY_S = 0.02
+_MONITOR_EVERY_S = 0.02
 _CONNECT_S = 2
 _PATIENCE_S = 15.0
 _TOTAL = ACCOUNTS * OPENING_BALANCE
@@ -109,7 +109,7 @@ class Watcher(threading.Thread):
                 self._let_go(1 - first)
             self._let_go(first)
             self.looks += 1
-            self._over.wait(_WATCH_EVERY_S)
+            self._over.wait(_MONITOR_EVERY_S)
         for session in self._sessions.values():
             session.close()
 
@@ -120,7 +120,7 @@ class Watcher(threading.Thread):
             session.execute("BEGIN")
             session.execute(
                 "INSERT INTO ledger (run, client, seq, payer, payee, amount)"
-                " VALUES ('watch', 0, 0, 1, 1, 0)"
+                " VALUES ('monitor', 0, 0, 1, 1, 0)"
             )
         except psycopg.Error:
             return False

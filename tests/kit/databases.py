@@ -157,7 +157,7 @@ def _drop_origins(server: Server) -> None:
         )
 
 
-def make_anew(database: Database) -> None:
+def recreate(database: Database) -> None:
     """Drop a database with its subscriptions and make an empty one in its place."""
     _drop_subscriptions(database)
     with database.server.connect() as session:

@@ -1,7 +1,7 @@
 """A measured case as data, and the scratch databases that the judge looks at.
 
 Owns reading `tests/cases/*.json` and loading one case into a server. Judging is for
-`tests/judge_cases.py`; running the real thing is for `tests/kit/judge_world.py`.
+`tests/compat_cases.py`; running the real thing is for `tests/kit/judge_world.py`.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ _LEAVES_TRACES = re.compile(
     r"|subscription|lo_\w+)\b",
     re.IGNORECASE,
 )
-"""What a sweep of schemas leaves behind: the database is then made anew."""
+"""What a sweep of schemas leaves behind: the database is then made again."""
 
 _ROLE_WORDS = {"role", "user", "group"}
 
@@ -224,7 +224,7 @@ def _without_known_roles(session: psycopg.Connection, text: str) -> str:
 class Scratch:
     """Two databases of one server, swept empty for each use.
 
-    Sweeping takes milliseconds where making a database anew takes a checkpoint.
+    Sweeping takes milliseconds where making a database again takes a checkpoint.
 
     Attributes:
         limit_s: the longest that one statement of a case may take, 0 for no end.
@@ -238,7 +238,7 @@ class Scratch:
     roles: bool = False
 
     def database(self, name: str) -> str:
-        """Give an empty database; one that cannot be swept is made anew."""
+        """Give an empty database; one that cannot be swept is made again."""
         if name in self.made:
             with suppress(psycopg.Error), self.connect(name, _UNMOVED) as session:
                 session.execute("SET client_min_messages = error")

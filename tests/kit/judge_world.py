@@ -18,7 +18,7 @@ from bluegreen.compat.probe.capture import as_sql
 from bluegreen.compat.probe.compare import compare
 from bluegreen.compat.probe.rehearsal import orphans
 from bluegreen.compat.probe.snapshot import read_snapshot
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Direction
 from tests.kit.judge_case import Case, Scratch
 from tests.kit.wait import wait_until
@@ -77,12 +77,12 @@ def _stream(
         if not _caught_up(one, two):
             return "BREAK"
         left, right = read_snapshot(one), read_snapshot(two)
-        channel = _channel(direction, left, right)
+        stream = _stream(direction, left, right)
         with one.transaction(), two.transaction():
-            harmed = orphans(two, channel).total() or (
+            harmed = orphans(two, stream).total() or (
                 direction is not Direction.REVERSE and _broken(two, case)
             )
-            return "SILENT" if harmed or compare(one, two, channel) else "OK"
+            return "SILENT" if harmed or compare(one, two, stream) else "OK"
 
 
 def _broken(green: psycopg.Connection, case: Case) -> bool:
@@ -91,9 +91,9 @@ def _broken(green: psycopg.Connection, case: Case) -> bool:
     return bool(row and row[0])
 
 
-def _channel(direction: Direction, left: Catalog, right: Catalog) -> Channel:
+def _stream(direction: Direction, left: Catalog, right: Catalog) -> Stream:
     publication = left.publications.get("p")
-    return Channel(direction, left, right, publication)
+    return Stream(direction, left, right, publication)
 
 
 def _each(place: Scratch, name: str, texts: tuple[str, ...]) -> None:

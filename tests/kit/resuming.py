@@ -35,7 +35,7 @@ def read_passed(file: Path, code: str) -> frozenset[str]:
 
 
 def begin(file: Path, code: str, passed: Iterable[str]) -> None:
-    """Write the file anew unless it is of this code."""
+    """Write the file again unless it is of this code."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("\n".join([code, *sorted(passed)]) + "\n")
 

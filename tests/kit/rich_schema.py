@@ -82,7 +82,7 @@ CREATE MATERIALIZED VIEW app.sums AS
 CREATE UNIQUE INDEX sums_customer ON app.sums (customer);
 CREATE FUNCTION app.watch() RETURNS event_trigger LANGUAGE plpgsql
     AS 'BEGIN NULL; END';
-CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE CAST')
+CREATE EVENT TRIGGER monitor ON ddl_command_end WHEN TAG IN ('CREATE CAST')
     EXECUTE FUNCTION app.watch();
 CREATE COLLATION app.german (provider = libc, locale = 'C');
 

@@ -43,7 +43,7 @@ class Change:
         arrived: what it must give.
         words: parameters of the step `migrate`; lists and tables are put together.
         replicate: parameters of the step `replicate`.
-        judge: parameters of the step `judge`.
+        judge: parameters of the step `compat`.
         loses: what the playbook has to accept, as losses on the way back.
         bare: the change as it is written without anything that makes it compatible;
             the migration, and what contracts behind it, where nothing is given.

@@ -125,7 +125,7 @@ def steps_of(
         {"step": "backup", "to": "backups", "workers": 1},
         {"step": "replicate", **put_together(changes, "replicate")},
         {"step": "migrate", **words_of_migrate(changes)},
-        {"step": "judge", "accept": dict(accept), **put_together(changes, "judge")},
+        {"step": "compat", "accept": dict(accept), **put_together(changes, "judge")},
         {"step": "validate", "differs": ["*"]},
         {"step": "cutover", "probe": False, "max_pause": "20s"},
         {"step": "hold", "window": "1s"},
@@ -185,7 +185,7 @@ def verdicts_without(
     steps = [
         {"step": "replicate", **replicate},
         {"step": "migrate", **migrate},
-        {"step": "judge", "accept": {"*": "to see all of them"}},
+        {"step": "compat", "accept": {"*": "to see all of them"}},
     ]
     playbook = write_playbook(here, folder, steps)
     found = list(call("judge", playbook, "--json").require().json["rows"])

@@ -207,14 +207,16 @@ class Server:
         if not self.answers or self.stalled:
             return
         for name, subscription in self.data.subscriptions:
-            giver = self.world.servers[self.side.other]
-            start = dict(giver.data.slots).get(name)
-            if subscription.enabled and giver.answers and start is not None:
-                self._take(name, giver, max(start, subscription.origin))
+            publisher = self.world.servers[self.side.other]
+            start = dict(publisher.data.slots).get(name)
+            if subscription.enabled and publisher.answers and start is not None:
+                self._take(name, publisher, max(start, subscription.origin))
 
-    def _take(self, name: str, giver: Server, origin: int) -> None:
+    def _take(self, name: str, publisher: Server, origin: int) -> None:
         # A walsender sends what is flushed, never more.
-        for position, change in enumerate(giver.synced.wal[origin:], start=origin + 1):
+        for position, change in enumerate(
+            publisher.synced.wal[origin:], start=origin + 1
+        ):
             if change.table == "marker":
                 self.mark(change.key)
             elif change in self.data.rows:
@@ -307,7 +309,7 @@ class World:
         self.destroyed.append(side)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass: streams flow, guards look at their watch."""
+        """Let time pass: streams flow, guards look at their monitor."""
         self.now += seconds
         if seconds >= GIVEN_UP_AFTER_S:
             for actor in self.actors:

@@ -231,7 +231,7 @@ class Session:
     def identity_id(self, *_: Any) -> Rows:
         return [(self.server.identity,)]
 
-    def house_version(self, *_: Any) -> Rows:
+    def own_schema_version(self, *_: Any) -> Rows:
         return [(own_schema.VERSION,)]
 
     def fence(self, *_: Any) -> Rows:
@@ -387,10 +387,10 @@ class Session:
         return [("",)]
 
     def confirmed(self, _: str, params: Sequence[Any]) -> Rows:
-        """What the taker has on disk, as its feedback tells the slot."""
+        """What the subscriber has on disk, as its feedback tells the slot."""
         wanted, name = int(params[0][2:], 16), params[1]
-        taker = self.server.world.servers[self.server.side.other]
-        found = dict(taker.synced.subscriptions).get(name)
+        subscriber = self.server.world.servers[self.server.side.other]
+        found = dict(subscriber.synced.subscriptions).get(name)
         return [(found is not None and found.origin >= wanted,)]
 
     def publication_there(self, _: str, params: Sequence[Any]) -> Rows:
@@ -494,7 +494,7 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("to_regclass('bluegreen.identity') IS NULL", Session.no),
     ("UNION SELECT pubname::text FROM", Session.clients),
     ("to_regclass('bluegreen.lease') IS NOT NULL", Session.no),
-    ("SELECT version FROM bluegreen.identity", Session.house_version),
+    ("SELECT version FROM bluegreen.identity", Session.own_schema_version),
     ("WHERE kind = 'pausing' ORDER BY", Session.last_pause),
     ("SELECT seq, at, kind", Session.journal_rows),
     ("DO 'BEGIN LOCK TABLE bluegreen.journal", Session.run_while),

@@ -39,7 +39,7 @@ from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence.fence import read_fence
 from bluegreen.postgres.journal.table import read_records
 from bluegreen.postgres.replication.publication import PublishedTable
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.hold import Hold
@@ -52,8 +52,8 @@ from bluegreen.steps.release.end import (
     TakeFinalBackup,
 )
 from bluegreen.steps.rollback import CheckWayBack, actions_of_rollback
-from bluegreen.steps.switchover.arm import CreateCounterPublication, PublicationFacts
-from bluegreen.steps.switchover.order import actions_of_move
+from bluegreen.steps.switchover.arm import CreateReversePublication, PublicationFacts
+from bluegreen.steps.switchover.order import actions_of_switchover
 from bluegreen.steps.world import World as Handles
 from tests.kit.simulated import BACKUP, PLAYBOOK, TABLES, Pooler, World
 from tests.kit.simulated_actors import Actor, here
@@ -72,8 +72,8 @@ class Steps:
     """What a playbook says between the check and the window."""
 
     def actions(self) -> tuple[Any, ...]:
-        movement = LIMITS.movement(Side.GREEN)
-        return (*actions_of_move("cutover", movement), *Hold().actions())
+        switchover = LIMITS.switchover(Side.GREEN)
+        return (*actions_of_switchover("cutover", switchover), *Hold().actions())
 
 
 class Ending:
@@ -204,19 +204,21 @@ def _sleep(seconds: float) -> None:
     here().sleep(seconds)
 
 
-def _subscribe(taker: Database, _giver: Database, name: str, **words: bool) -> None:
+def _subscribe(
+    subscriber: Database, _publisher: Database, name: str, **words: bool
+) -> None:
     """How the password is kept quiet is no matter of the simulation."""
     assert words == {"copy_data": False, "enabled": False}
-    taker.run(sql.SQL("CREATE SUBSCRIPTION {}").format(sql.Identifier(name)))
+    subscriber.run(sql.SQL("CREATE SUBSCRIPTION {}").format(sql.Identifier(name)))
 
 
 def _read_publication(
-    action: CreateCounterPublication, world: Handles
+    action: CreateReversePublication, world: Handles
 ) -> PublicationFacts:
     database = world.on(action.to)
     found = database.value(
         sql.SQL("SELECT EXISTS (SELECT FROM pg_publication)"),
-        [Channel(world.name, action.to).name],
+        [ReplicationStream(world.name, action.to).name],
     )
     return PublicationFacts(TRAVELLING if found else None, TRAVELLING, ())
 

@@ -14,7 +14,7 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     create_slot,
     create_subscription,
 )
@@ -56,7 +56,7 @@ def carry_out(action: Action[Any], world: World) -> Result:
 
 def replicate(pair: DatabasePair, world: World, *tables: str) -> str:
     """Let green follow blue; green must have the tables. Returns the channel's name."""
-    name = Channel(world.name, Side.BLUE).name
+    name = ReplicationStream(world.name, Side.BLUE).name
     listed = ", ".join((*tables, "bluegreen.marker"))
     pair.blue.run(f"CREATE PUBLICATION {name} FOR TABLE {listed}")
     create_slot(world.blue, name)

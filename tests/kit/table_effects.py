@@ -110,7 +110,7 @@ def measure_alone(
     """The same for what cannot run in a transaction; it does happen.
 
     A lock held on `table` in `mode` stops it there, and shows what it holds and waits
-    for. File nodes show what it wrote anew. Its scans cannot be told from others'.
+    for. File nodes show what it wrote again. Its scans cannot be told from others'.
     """
     hold = sql.SQL("LOCK TABLE {} IN {} MODE").format(
         sql.Identifier(table), sql.SQL(mode)

@@ -1,4 +1,4 @@
-"""A watchman over an arena, and what the watches say, for tests of them."""
+"""A monitor thread over an arena, and what the monitors say, for tests of them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from bluegreen.engine.heartbeats import await_heartbeat, write_heartbeat
-from bluegreen.engine.monitoring import Watchman
+from bluegreen.engine.monitoring import MonitorThread
 from bluegreen.steps.monitors.every import look_round, scene_of
-from bluegreen.steps.monitors.monitor import Scene, Watched
+from bluegreen.steps.monitors.monitor import MonitorFinding, Scene
 from bluegreen.steps.world import World
 from tests.kit.databases import Database
 
@@ -21,13 +21,13 @@ def scene(world: World) -> Scene:
     return scene_of(world, world.journal.records())
 
 
-def watched(world: World, watch: str) -> list[Watched]:
-    """What a watch says now, of each place."""
-    return [one for one in look_round(scene(world)) if one.watch == watch]
+def monitored(world: World, monitor: str) -> list[MonitorFinding]:
+    """What a monitor says now, of each place."""
+    return [one for one in look_round(scene(world)) if one.monitor == monitor]
 
 
-def only(world: World, watch: str) -> Watched:
-    (one,) = watched(world, watch)
+def only(world: World, monitor: str) -> MonitorFinding:
+    (one,) = monitored(world, monitor)
     return one
 
 
@@ -38,16 +38,16 @@ def beat(world: World) -> None:
 
 
 @contextmanager
-def watching(
+def monitoring(
     world: World, tell: Callable[[Any], None] = lambda _: None, **words: Any
-) -> Iterator[Watchman]:
-    with Watchman(world, tell, every_s=EVERY_S, **words) as watchman:
-        yield watchman
+) -> Iterator[MonitorThread]:
+    with MonitorThread(world, tell, every_s=EVERY_S, **words) as monitor_thread:
+        yield monitor_thread
 
 
-def make_slot_anew(giver: Database, slot: str, *between: str) -> None:
+def recreate_slot(publisher: Database, slot: str, *between: str) -> None:
     """Drop a slot under its stream and make it again, with statements in between."""
-    with giver.connect() as session:
+    with publisher.connect() as session:
         while session.execute(
             "SELECT FROM pg_replication_slots WHERE slot_name = %s", [slot]
         ).fetchall():

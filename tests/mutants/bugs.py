@@ -1,7 +1,7 @@
 """The bugs, each as a change of our code and the tests that are to find it.
 
 Owns the texts. A text that does not stand in its file exactly once is an error: the
-code has changed, and the bug must be put into it anew.
+code has changed, and the bug must be put into it again.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Bug:
 
 PAUSE = "steps/switchover/pause.py"
 END_OF_PAUSE = "    return Committed(origin, marker, sequences, values)\n"
-WRITE_MARKER = "    marker = write_marker(ready.left)\n"
+WRITE_MARKER = "    marker = write_marker(ready.from_side)\n"
 AWAIT_MARKER = (
-    "    await_marker(ready.to, marker, deadline=budget.left, clock=clock,"
+    "    await_marker(ready.to_side, marker, deadline=budget.remaining, clock=clock,"
     " poll_s=POLL_S)\n"
 )
 
@@ -67,15 +67,15 @@ def _flushed(database):
     return Marker(uuid4(), Lsn.parse(position))
 
 
-def _await_position(world, movement, marker, budget):
+def _await_position(world, switchover, marker, budget):
     from psycopg import sql
 
     query = sql.SQL(
         "SELECT coalesce(max(latest_end_lsn), '0/0') >= %s::pg_lsn"
         " FROM pg_stat_subscription WHERE subname = %s"
     )
-    words = (str(marker.position), movement.stream(world.name).name)
-    while not world.on(movement.to).value(query, words):
+    words = (str(marker.position), switchover.stream(world.name).name)
+    while not world.on(switchover.to_side).value(query, words):
         budget.done("catch_up")
         world.clock.sleep(POLL_S)
 """
@@ -86,14 +86,14 @@ ORIGIN_ADVANCE = """\
 SLOT_ADVANCE = """\
             from psycopg import sql
 
-            world.on(self.to).rows(
+            world.on(self.to_side).rows(
                 sql.SQL("SELECT pg_replication_slot_advance(%s, %s::pg_lsn)"),
                 (name, str(origin)),
             )
 """
 
 UNFENCE = """\
-    with ready.to.connect(synchronous_commit="off") as own:
+    with ready.to_side.connect(synchronous_commit="off") as own:
         own.execute("CALL bluegreen.set_fence(false)")
     budget.mark("commit")
 """
@@ -102,16 +102,16 @@ OPEN_BLUE = """\
         except BluegreenError as error:
             from bluegreen.postgres.fence.fence import open_fence
 
-            open_fence(world.on(self.movement.left))
+            open_fence(world.on(self.switchover.from_side))
             resume_all(world.pointers)
 """
 
 REVERSE_FIRST = """\
     from bluegreen.postgres.replication.stream import start_stream
 
-    start_stream(ready.left, movement.counter_stream(world.name).name)
+    start_stream(ready.from_side, switchover.reverse_stream(world.name).name)
     stop_stream(
-        ready.to, stream, clock=clock, deadline=budget.left, while_free=free
+        ready.to_side, stream, clock=clock, deadline=budget.remaining, while_free=free
     )
 """
 
@@ -131,11 +131,11 @@ BUGS = (
         "blue's flush position instead of a marker that is seen",
         (ASYNCHRONOUS_COMMIT,),
         (
-            Edit(PAUSE, WRITE_MARKER, "    marker = _flushed(ready.left)\n"),
+            Edit(PAUSE, WRITE_MARKER, "    marker = _flushed(ready.from_side)\n"),
             Edit(
                 PAUSE,
                 AWAIT_MARKER,
-                "    _await_position(world, movement, marker, budget)\n",
+                "    _await_position(world, switchover, marker, budget)\n",
             ),
             Edit(PAUSE, END_OF_PAUSE, END_OF_PAUSE + FLUSH_POSITION),
         ),
@@ -183,11 +183,12 @@ BUGS = (
         "sequences are read before the fence",
         (LATE_ID,),
         (
-            Edit(PAUSE, "    values = read_sequences(ready.left)\n", ""),
+            Edit(PAUSE, "    values = read_sequences(ready.from_side)\n", ""),
             Edit(
                 PAUSE,
                 "    pause_all(world.pointers",
-                "    values = read_sequences(ready.left)\n    pause_all(world.pointers",
+                "    values = read_sequences(ready.from_side)\n    "
+                "pause_all(world.pointers",
             ),
         ),
     ),
@@ -208,8 +209,8 @@ BUGS = (
         (
             Edit(
                 PAUSE,
-                "    stop_stream(ready.to, stream, clock=clock, deadline=budget.left,"
-                " while_free=free)\n",
+                "    stop_stream(ready.to_side, stream, clock=clock, "
+                "deadline=budget.remaining, while_free=free)\n",
                 REVERSE_FIRST,
             ),
         ),

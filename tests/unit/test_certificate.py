@@ -78,11 +78,11 @@ def story(**changes: Any) -> list[Record]:
     told: list[tuple[Kind, str, dict[str, Any]]] = [
         (Kind.RUN_STARTED, "", run),
         (Kind.RESULT, "validate/compare_rows", {"tables": TABLES}),
-        (Kind.PAUSING, "cutover/move_traffic", {"to": "green"}),
-        (Kind.COMMITTED, "cutover/move_traffic", {**COMMITTED}),
-        (Kind.MOVED, "cutover/move_traffic", changes.get("moved", MOVED)),
-        (Kind.RESULT, "cutover/move_traffic", {}),
-        (Kind.WAY_BACK_OPEN, "cutover/open_way_back", {"marker_s": 0.045}),
+        (Kind.PAUSING, "cutover/switch_traffic", {"to": "green"}),
+        (Kind.COMMITTED, "cutover/switch_traffic", {**COMMITTED}),
+        (Kind.MOVED, "cutover/switch_traffic", changes.get("moved", MOVED)),
+        (Kind.RESULT, "cutover/switch_traffic", {}),
+        (Kind.WAY_BACK_OPEN, "cutover/start_reverse_stream", {"marker_s": 0.045}),
     ]
     epoch, records = 0, []
     for seq, (kind, action, body) in enumerate(told, start=1):
@@ -421,8 +421,11 @@ def test_the_state_holds_certificates_by_epoch() -> None:
 def test_every_move_between_these_two_needs_one() -> None:
     assert lacking(story(), SIDES) == [1]
     assert lacking(certified(drawn()), SIDES) == []
-    anew = {**SIDES, Side.GREEN: SIDES[Side.GREEN].model_copy(update={"identity": "x"})}
-    assert lacking(story(), anew) == []
+    again = {
+        **SIDES,
+        Side.GREEN: SIDES[Side.GREEN].model_copy(update={"identity": "x"}),
+    }
+    assert lacking(story(), again) == []
 
 
 def test_a_file_of_the_same_name_is_never_overwritten(tmp_path: Path) -> None:

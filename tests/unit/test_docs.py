@@ -158,7 +158,7 @@ class TestWords:
     def test_every_finding_that_is_named_exists(self) -> None:
         source = "".join(
             path.read_text()
-            for folder in ("steps/looks", "steps/watches", "pointers")
+            for folder in ("steps/preflight", "steps/monitors", "pointers")
             for path in (ROOT / "bluegreen" / folder).glob("*.py")
         )
         text = (DOCS / "failure-modes.md").read_text()

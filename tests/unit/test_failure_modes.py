@@ -14,7 +14,7 @@ from bluegreen.model.errors import CODES
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "failure-modes.md"
-OUTCOMES = {"finding", "gate", "watch", "order", "limit"}
+OUTCOMES = {"finding", "gate", "monitor", "order", "limit"}
 
 
 @dataclass(frozen=True)

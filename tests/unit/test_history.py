@@ -98,7 +98,7 @@ def test_the_way_back_is_told_of_the_last_move() -> None:
     assert state.last_move.way_back_open
     back = told(PAUSING, COMMITTED, Kind.MOVED, Kind.WAY_BACK_OPEN, BACK_PAUSING, BACK)
     assert back.last_move is not None
-    assert back.last_move.to is Side.BLUE
+    assert back.last_move.to_side is Side.BLUE
     assert not back.last_move.moved
     assert not back.last_move.way_back_open
     assert back.serving is Side.BLUE

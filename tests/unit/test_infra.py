@@ -62,7 +62,7 @@ class TestMetrics:
         )
 
     def test_every_alert_is_over_a_metric_that_exists(self) -> None:
-        page = (INFRA.parent / "docs" / "watches.md").read_text()
+        page = (INFRA.parent / "docs" / "monitors.md").read_text()
         rules = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
         assert rules
         for rule in rules:

@@ -40,7 +40,7 @@ GREEN = Identity(
 )
 MOVE = Move(
     Side.GREEN,
-    "cutover/move_traffic",
+    "cutover/switch_traffic",
     "r-1",
     begun=NOON - DAY,
     epoch=1,
@@ -104,7 +104,7 @@ def proof(**words: Any) -> ReleaseFacts:
     return replace(GOOD, backup=replace(PROOF, **words))
 
 
-OPEN_MOVE = Move(Side.BLUE, "rollback/move_traffic", "r-2", begun=NOON)
+OPEN_MOVE = Move(Side.BLUE, "rollback/switch_traffic", "r-2", begun=NOON)
 
 REFUSED: dict[str, tuple[ReleaseFacts, str]] = {
     "another database as blue": (blue(id="id-other"), "given as blue is not the blue"),
@@ -146,7 +146,7 @@ REFUSED: dict[str, tuple[ReleaseFacts, str]] = {
     ),
     "a move back was begun": (state(open_move=OPEN_MOVE), "a move of traffic was"),
     "a move there was begun again": (
-        state(open_move=replace(OPEN_MOVE, to=Side.GREEN)),
+        state(open_move=replace(OPEN_MOVE, to_side=Side.GREEN)),
         "a move of traffic was begun",
     ),
     "pointers were not seen to follow": (
@@ -235,7 +235,7 @@ WAITING: dict[str, tuple[ReleaseFacts, str]] = {
         "no cutover was made",
     ),
     "rolled back": (
-        state(serving=Side.BLUE, last_move=replace(MOVE, to=Side.BLUE, epoch=2)),
+        state(serving=Side.BLUE, last_move=replace(MOVE, to_side=Side.BLUE, epoch=2)),
         "blue serves",
     ),
     "rolled back, an old window's end in the journal": (

@@ -27,7 +27,7 @@ from bluegreen.compat.probe.commit import as_if_committed
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.types import unreadable
 from bluegreen.compat.seen import Change, Image, Stopped
-from bluegreen.compat.stream import Channel, limited_writer, sent_key
+from bluegreen.compat.stream import Stream, limited_writer, sent_key
 
 _BINARY_COPY = 16
 """From this major the initial copy uses binary form too, where it is asked for."""
@@ -45,10 +45,10 @@ class Applier:
     """
 
     def __init__(
-        self, session: psycopg.Connection, channel: Channel, *, as_writer: bool = False
+        self, session: psycopg.Connection, stream: Stream, *, as_writer: bool = False
     ) -> None:
         self._session = session
-        self._channel = channel
+        self._stream = stream
         self._as_writer = as_writer
         self._images: dict[tuple[int, tuple[str, ...]], sql.Identifier] = {}
         self.missed: list[Change] = []
@@ -56,7 +56,7 @@ class Applier:
 
     def copy(self, sent: Published, rows: Sequence[Image]) -> None:
         """Copy a table's rows as a sync worker: statement triggers fire here."""
-        decided = laws.fate(self._channel, sent)
+        decided = laws.fate(self._stream, sent)
         if isinstance(decided, laws.Stops):
             self.stopped = Stopped(decided.rule, sent.name, decided.why)
         elif isinstance(decided, laws.Writes):
@@ -76,16 +76,16 @@ class Applier:
         as_if_committed(self._session)
 
     def _stream_one(self, change: Change) -> Published | None:
-        publication = self._channel.publication
+        publication = self._stream.publication
         if publication is None or change.kind not in publication.actions:
             return None
         if change.kind == "truncate":
             return self._truncate(change)
-        source = self._channel.sender.relations.get(change.table)
-        sent = self._channel.published_as(source) if source else None
+        source = self._stream.sender.relations.get(change.table)
+        sent = self._stream.published_as(source) if source else None
         if sent is None:
             return None
-        decided = laws.fate(self._channel, sent)
+        decided = laws.fate(self._stream, sent)
         if isinstance(decided, laws.Stops):
             self.stopped = Stopped(decided.rule, sent.name, decided.why)
         elif isinstance(decided, laws.Writes):
@@ -97,12 +97,12 @@ class Applier:
         targets: dict[int, Relation] = {}
         sent: Published | None = None
         for name in change.tables:
-            source = self._channel.sender.relations.get(name)
-            listed = self._channel.published_as(source) if source else None
+            source = self._stream.sender.relations.get(name)
+            listed = self._stream.published_as(source) if source else None
             if listed is None:
                 continue
             sent = sent or listed
-            decided = laws.fate(self._channel, listed)
+            decided = laws.fate(self._stream, listed)
             if isinstance(decided, laws.Stops):
                 self.stopped = Stopped(decided.rule, listed.name, decided.why)
                 return sent
@@ -142,14 +142,14 @@ class Applier:
     def _copy(self, decided: laws.Writes, rows: Sequence[Image]) -> None:
         image = self._image(decided)
         for row in rows:
-            if self._channel.receiver.major >= _BINARY_COPY:
-                self._look_at_wire(decided, row)
+            if self._stream.receiver.major >= _BINARY_COPY:
+                self._check_wire(decided, row)
             self._session.execute(added(image, decided.columns, row))
         self._put_in(decided.target, insert_from(decided, image))
 
     def _put_in(self, target: Relation, query: sql.Composed) -> None:
         """Write as the role that the worker writes as (law 15)."""
-        role = limited_writer(self._channel, target) if self._as_writer else None
+        role = limited_writer(self._stream, target) if self._as_writer else None
         if role is None:
             self._session.execute(query)
             return
@@ -157,10 +157,10 @@ class Applier:
         self._session.execute(query)
         self._session.execute("RESET ROLE")
 
-    def _look_at_wire(self, decided: laws.Writes, row: Image) -> None:
+    def _check_wire(self, decided: laws.Writes, row: Image) -> None:
         """With binary = true a value stops the worker where the types' forms differ."""
-        source = self._channel.sender.relations.get(decided.target.name)
-        if not self._channel.binary or source is None or self.stopped:
+        source = self._stream.sender.relations.get(decided.target.name)
+        if not self._stream.binary or source is None or self.stopped:
             return
         for name in decided.columns:
             one, two = source.column(name), decided.target.column(name)
@@ -168,13 +168,13 @@ class Applier:
                 one
                 and two
                 and row.get(name) is not None
-                and unreadable(self._channel.sender, self._channel.receiver, one, two)
+                and unreadable(self._stream.sender, self._stream.receiver, one, two)
             ):
                 why = f"{name} cannot be read in binary form"
                 self.stopped = Stopped("binary-type", decided.target.name, why)
 
     def _write(self, decided: laws.Writes, change: Change) -> None:
-        self._look_at_wire(decided, change.new or self._sent_old(change))
+        self._check_wire(decided, change.new or self._sent_old(change))
         if change.kind == "insert" and change.new is not None:
             image = self._image(decided)
             self._put(image, decided.columns, change.new)
@@ -233,7 +233,7 @@ class Applier:
 
     def _sent_old(self, change: Change) -> Image:
         """What travels of an old row: its key, or with REPLICA IDENTITY FULL all."""
-        source = self._channel.sender.relations.get(change.table)
+        source = self._stream.sender.relations.get(change.table)
         key = sent_key(source) if source else None
         old = change.old or {}
         return old if key is None else {c: old[c] for c in old if c in key}
@@ -259,7 +259,7 @@ class Applier:
 
     def _with_operators(self, query: sql.Composed) -> tuple[int, str] | None:
         """Run a comparison; apply knows a type's equality without any search_path."""
-        schemas = sorted({name[0] for name in self._channel.receiver.relations})
+        schemas = sorted({name[0] for name in self._stream.receiver.relations})
         self._session.execute(
             sql.SQL("SET LOCAL search_path = pg_catalog, {}").format(
                 sql.SQL(", ").join(map(sql.Identifier, schemas))

@@ -19,7 +19,7 @@ from bluegreen.compat.probe.commit import (
     without_commits,
 )
 from bluegreen.compat.seen import Change, Image, Refused
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.text.statements import one_transaction
 
 # Unlogged, for FOR ALL TABLES would else publish it and ask for a replica identity.
@@ -86,28 +86,28 @@ def row_filter(alias: sql.Composable, text: str) -> sql.Composed:
 
 
 def capture(
-    session: psycopg.Connection, channel: Channel, writes: Sequence[str]
+    session: psycopg.Connection, stream: Stream, writes: Sequence[str]
 ) -> list[tuple[tuple[Change, ...], Refused | None]]:
     """Run each write as a transaction of its own and note what of it is sent.
 
     Args:
         session: inside a transaction that will be rolled back, not in autocommit.
-        channel: with the picture of this side, taken before.
+        stream: with the picture of this side, taken before.
         writes: the application's statements, one transaction each.
 
     Raises:
         psycopg.OperationalError: the server went away.
     """
-    tables = [r for r in channel.sender.relations.values() if r.kind == "r"]
+    tables = [r for r in stream.sender.relations.values() if r.kind == "r"]
     session.execute(_SETUP)
     for table in tables:
-        sent = channel.published_as(table)
-        _watch(session, table, sent.row_filter if sent else "")
+        sent = stream.published_as(table)
+        _monitor(session, table, sent.row_filter if sent else "")
     by_oid = {table.oid: table for table in tables}
     return [_one(session, by_oid, n, text) for n, text in enumerate(writes)]
 
 
-def _watch(session: psycopg.Connection, table: Relation, filtered: str) -> None:
+def _monitor(session: psycopg.Connection, table: Relation, filtered: str) -> None:
     where = sql.Identifier(*table.name)
     row = sql.SQL("$1")
     image = sql.SQL("{}, {}").format(

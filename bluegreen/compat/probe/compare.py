@@ -16,16 +16,16 @@ from bluegreen.compat.catalog import Name, Relation
 from bluegreen.compat.probe.capture import row_filter, row_image
 from bluegreen.compat.rules.same import Pair, same
 from bluegreen.compat.seen import Difference, Image
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Direction
 
 
-def shared_tables(channel: Channel) -> list[tuple[Relation, Relation]]:
+def shared_tables(stream: Stream) -> list[tuple[Relation, Relation]]:
     """Tables of one name on both sides, partitions left to their roots."""
     return [
         (sender, receiver)
-        for name, sender in sorted(channel.sender.relations.items())
-        if (receiver := channel.receiver.relations.get(name))
+        for name, sender in sorted(stream.sender.relations.items())
+        if (receiver := stream.receiver.relations.get(name))
         and sender.takes_rows
         and receiver.takes_rows
         and not (sender.leaf and receiver.leaf)
@@ -33,13 +33,13 @@ def shared_tables(channel: Channel) -> list[tuple[Relation, Relation]]:
 
 
 def compared_columns(
-    channel: Channel, sender: Relation, receiver: Relation
+    stream: Stream, sender: Relation, receiver: Relation
 ) -> tuple[str, ...]:
     """Columns that must agree: shared, and stored by the receiver rather than computed.
 
     A column that a column list leaves out is the user's own loss and is not compared.
     """
-    sent = channel.published_as(sender)
+    sent = stream.published_as(sender)
     names = []
     for column in sender.columns:
         other = receiver.column(column.name)
@@ -52,7 +52,7 @@ def compared_columns(
 
 
 def compare(
-    sender: psycopg.Connection, receiver: psycopg.Connection, channel: Channel
+    sender: psycopg.Connection, receiver: psycopg.Connection, stream: Stream
 ) -> list[Difference]:
     """Compare all shared tables, inside the transactions that hold the rehearsal.
 
@@ -63,14 +63,14 @@ def compare(
         session.execute("SET LOCAL TimeZone = 'UTC'")
         read_as_sent(session)
     found: list[Difference] = []
-    for left, right in shared_tables(channel):
-        columns = compared_columns(channel, left, right)
+    for left, right in shared_tables(stream):
+        columns = compared_columns(stream, left, right)
         if columns:
             found += differing_rows(
                 read_rows(sender, left, columns),
                 read_rows(receiver, right, columns),
                 left.name,
-                {c: _pair(channel, left, right, c) for c in columns},
+                {c: _pair(stream, left, right, c) for c in columns},
                 _key(left, right, columns),
             )
     return found
@@ -114,15 +114,15 @@ def read_rows(
     ]
 
 
-def _pair(channel: Channel, left: Relation, right: Relation, column: str) -> Pair:
+def _pair(stream: Stream, left: Relation, right: Relation, column: str) -> Pair:
     one, two = left.column(column), right.column(column)
     assert one is not None
     assert two is not None
     return Pair(
-        channel.sender.base_type(one.type),
-        channel.receiver.base_type(two.type),
-        channel.zone_of(left.name, column),
-        channel.direction is Direction.REVERSE,
+        stream.sender.base_type(one.type),
+        stream.receiver.base_type(two.type),
+        stream.zone_of(left.name, column),
+        stream.direction is Direction.REVERSE,
     )
 
 

@@ -2,7 +2,7 @@
 
 Owns which publication, subscription and settings decide for a pair of databases of a
 playbook: the ones that are there, or those that a run would make. What follows from
-them is for `lint/compat`.
+them is for `compat`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from psycopg import sql
 
 from bluegreen.compat.catalog import Catalog, Name, Publication, Published
 from bluegreen.compat.probe.snapshot import read_snapshot
-from bluegreen.compat.stream import Channel as Way
+from bluegreen.compat.stream import Stream as Way
 from bluegreen.compat.verdict import Direction
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.relations import read_relations
@@ -30,11 +30,11 @@ from bluegreen.postgres.replication.publication import (
     choose_tables,
     server_version,
 )
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class Directions:
     """Both directions of a pair.
 
     Attributes:
@@ -51,7 +51,7 @@ class Ways:
     reverse: Way
     declared: frozenset[Name] = frozenset()
 
-    def with_zones(self, zones: Mapping[tuple[Name, str], str]) -> Ways:
+    def with_zones(self, zones: Mapping[tuple[Name, str], str]) -> Directions:
         """The same, knowing the zones that the migration reads columns in."""
         return replace(
             self,
@@ -60,14 +60,14 @@ class Ways:
         )
 
 
-def read_ways(
+def read_directions(
     blue: Database,
     green: Database,
     name: str,
     *,
     exclude: Iterable[str] = (),
     planned: Iterable[PublishedTable] = (),
-) -> Ways:
+) -> Directions:
     """Read both catalogs and what flows between them. Changes nothing.
 
     Args:
@@ -86,7 +86,7 @@ def read_ways(
     declared = frozenset(n for n in here.relations if ".".join(n) in excluded)
     to_green = _forward(blue, green, here, there, name, excluded)
     to_blue = _reverse(blue, green, here, there, name, tuple(planned))
-    return Ways(here, there, to_green, to_blue, declared)
+    return Directions(here, there, to_green, to_blue, declared)
 
 
 def _catalog(database: Database) -> Catalog:
@@ -122,7 +122,7 @@ def _forward(
     name: str,
     excluded: set[str],
 ) -> Way:
-    ours = Channel(name, Side.BLUE).name
+    ours = ReplicationStream(name, Side.BLUE).name
     publication = here.publications.get(ours)
     if publication is None:
         tables = choose_tables(
@@ -144,7 +144,7 @@ def _reverse(
     name: str,
     planned: tuple[PublishedTable, ...],
 ) -> Way:
-    ours = Channel(name, Side.GREEN).name
+    ours = ReplicationStream(name, Side.GREEN).name
     publication = there.publications.get(ours)
     if publication is None:
         if not planned:

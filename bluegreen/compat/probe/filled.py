@@ -15,7 +15,7 @@ from psycopg import sql
 from bluegreen.compat.catalog import Column, Name, Relation, shown
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.seen import Harm
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Direction
 
 Filled = tuple[Name, str]
@@ -25,7 +25,7 @@ LOOKED_AT = 1_000
 
 
 def left_behind(
-    receiver: psycopg.Connection, channel: Channel, spared: Collection[str] = ()
+    receiver: psycopg.Connection, stream: Stream, spared: Collection[str] = ()
 ) -> Iterator[Harm]:
     """Columns of the receiver alone that hold differing values, which nobody sends.
 
@@ -34,17 +34,17 @@ def left_behind(
 
     Args:
         receiver: only read, some rows of each such table.
-        channel: who sends what to whom; forward.
+        stream: who sends what to whom; forward.
         spared: columns, `schema.table.column`, that triggers keep in step.
 
     Raises:
         psycopg.Error: a table could not be read in time.
     """
-    for name, column in _own_columns(channel):
-        table = channel.receiver.relations[name]
+    for name, column in _own_columns(stream):
+        table = stream.receiver.relations[name]
         filling = any(t.fires_on_apply and t.row for t in table.triggers)
         place = f"{shown(name)}.{column.name}"
-        known = channel.sender.relations[name].column(column.name)
+        known = stream.sender.relations[name].column(column.name)
         if filling or known is not None or place in spared:
             continue
         values = _oldest_values(receiver, table, column.name)
@@ -76,7 +76,7 @@ def _oldest_values(session: psycopg.Connection, table: Relation, column: str) ->
 
 
 def filled_columns(
-    sender: psycopg.Connection, receiver: psycopg.Connection, channel: Channel
+    sender: psycopg.Connection, receiver: psycopg.Connection, stream: Stream
 ) -> list[Filled]:
     """Columns that are not sent, fill themselves by nothing and hold differing values.
 
@@ -88,8 +88,8 @@ def filled_columns(
     """
     return [
         (table, column.name)
-        for table, column in _own_columns(channel)
-        if column.position > _numbers(sender, channel, table)
+        for table, column in _own_columns(stream)
+        if column.position > _numbers(sender, stream, table)
         and _holds_differing(receiver, table, column.name)
     ]
 
@@ -109,18 +109,18 @@ def no_longer_filled(
             yield Harm("derived-stale", table, why)
 
 
-def _numbers(session: psycopg.Connection, channel: Channel, table: Name) -> int:
+def _numbers(session: psycopg.Connection, stream: Stream, table: Name) -> int:
     """How many columns a table of the sender has had, dropped ones too."""
     query = "SELECT relnatts FROM pg_catalog.pg_class WHERE oid = %s::bigint"
-    row = session.execute(query, [channel.sender.relations[table].oid]).fetchone()
+    row = session.execute(query, [stream.sender.relations[table].oid]).fetchone()
     return int(row[0]) if row else 0
 
 
-def _own_columns(channel: Channel) -> Iterator[tuple[Name, Column]]:
-    if channel.direction is not Direction.FORWARD or channel.publication is None:
+def _own_columns(stream: Stream) -> Iterator[tuple[Name, Column]]:
+    if stream.direction is not Direction.FORWARD or stream.publication is None:
         return
-    for sent in channel.publication.relations.values():
-        decided = laws.fate(channel, sent)
+    for sent in stream.publication.relations.values():
+        decided = laws.fate(stream, sent)
         if not isinstance(decided, laws.Writes):
             continue
         for column in decided.target.columns:

@@ -2,7 +2,7 @@
 
 Owns the order of the looks, their limits, and what each says of a verdict. It changes
 nothing; a canary's transaction is rolled back. What there is to ask is for
-`lint/compat`.
+`compat`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bluegreen.compat.rules.predicates import (
 )
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.seen import Difference, Harm
-from bluegreen.compat.stream import Channel as Way
+from bluegreen.compat.stream import Stream as Way
 from bluegreen.compat.verdict import Answer, Verdict
 from bluegreen.postgres.database import Database
 
@@ -59,7 +59,7 @@ class Looked:
     left: tuple[Harm, ...] = ()
 
 
-def look_at_data(
+def check_data(
     sender: Database,
     receiver: Database,
     way: Way,
@@ -197,4 +197,4 @@ def _short(text: str | None) -> str:
 
 
 def _verdict(way: Way, answer: Answer, rule: str, table: Name, why: str) -> Verdict:
-    return Verdict(answer, way.direction, rule, shown(table), why, RULES[rule].mend)
+    return Verdict(answer, way.direction, rule, shown(table), why, RULES[rule].fix)

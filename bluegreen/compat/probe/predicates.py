@@ -1,7 +1,7 @@
 """Asks a side's data what an OK_IF depends on.
 
-Owns the SQL of each question of `compat/rules/predicates.py`. Reads only; a question may
-read its table once, so the caller's session limits how long it takes.
+Owns the SQL of each question of `compat/rules/predicates.py`. Reads only; a question
+may read its table once, so the caller's session limits how long it takes.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from bluegreen.compat.probe.compare import compare, read_as_sent, read_as_set, r
 from bluegreen.compat.probe.filled import filled_columns, no_longer_filled
 from bluegreen.compat.probe.worker import enter, silence_event_triggers, start_stream
 from bluegreen.compat.seen import Change, Difference, Harm, Seen
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.text.statements import Derived
 from bluegreen.compat.verdict import Direction
 
@@ -29,7 +29,7 @@ from bluegreen.compat.verdict import Direction
 def rehearse(
     sender: psycopg.Connection,
     receiver: psycopg.Connection,
-    channel: Channel,
+    stream: Stream,
     writes: Sequence[str],
     derived: Sequence[Derived] = (),
 ) -> Seen:
@@ -46,13 +46,13 @@ def rehearse(
         sender.transaction(force_rollback=True),
         receiver.transaction(force_rollback=True),
     ):
-        return _rehearse(sender, receiver, channel, writes, derived)
+        return _rehearse(sender, receiver, stream, writes, derived)
 
 
 def _rehearse(
     sender: psycopg.Connection,
     receiver: psycopg.Connection,
-    channel: Channel,
+    stream: Stream,
     writes: Sequence[str],
     derived: Sequence[Derived],
 ) -> Seen:
@@ -60,20 +60,20 @@ def _rehearse(
         # An apply worker writes where sessions are read-only by default (measured).
         session.execute("SET TRANSACTION READ WRITE")
         silence_event_triggers(session)
-    reverse = channel.direction is Direction.REVERSE
+    reverse = stream.direction is Direction.REVERSE
     migrated = sender if reverse else receiver
-    before = orphans(receiver, channel)
-    derived = [d for d in derived if not _carried(channel, d)]
+    before = orphans(receiver, stream)
+    derived = [d for d in derived if not _carried(stream, d)]
     stale = _stale(migrated, derived)
-    existing = _existing(sender, receiver, channel)
-    filled = filled_columns(sender, receiver, channel)
-    applier = Applier(receiver, channel, as_writer=True)
+    existing = _existing(sender, receiver, stream)
+    filled = filled_columns(sender, receiver, stream)
+    applier = Applier(receiver, stream, as_writer=True)
     path = _setting(receiver, "search_path")
-    _set_zone(sender, channel)
-    enter(receiver, channel)
-    copied = _copy(sender, channel, applier)
-    start_stream(receiver, channel)
-    noted = capture(sender, channel, writes)
+    _set_zone(sender, stream)
+    enter(receiver, stream)
+    copied = _copy(sender, stream, applier)
+    start_stream(receiver, stream)
+    noted = capture(sender, stream, writes)
     for some, _ in noted:
         applier.stream(some)
     changes = [change for some, _ in noted for change in some]
@@ -85,67 +85,65 @@ def _rehearse(
         stopped=applier.stopped,
         missed=tuple(applier.missed),
         existing=existing,
-        differences=()
-        if applier.stopped
-        else tuple(compare(sender, receiver, channel)),
+        differences=() if applier.stopped else tuple(compare(sender, receiver, stream)),
         harms=()
         if applier.stopped
         else (
-            *_new_orphans(before, orphans(receiver, channel)),
+            *_new_orphans(before, orphans(receiver, stream)),
             *_newly_stale(stale, _stale(migrated, derived), changes, reverse=reverse),
             *no_longer_filled(receiver, filled),
         ),
     )
 
 
-def _set_zone(sender: psycopg.Connection, channel: Channel) -> None:
+def _set_zone(sender: psycopg.Connection, stream: Stream) -> None:
     sender.execute(
-        "SELECT pg_catalog.set_config('TimeZone', %s, true)", [channel.sender_zone]
+        "SELECT pg_catalog.set_config('TimeZone', %s, true)", [stream.sender_zone]
     )
 
 
 def _existing(
-    sender: psycopg.Connection, receiver: psycopg.Connection, channel: Channel
+    sender: psycopg.Connection, receiver: psycopg.Connection, stream: Stream
 ) -> tuple[Difference, ...]:
     """What differs before any write: the migration's own change of shared data.
 
     On the way to green a later write may hide it, by overwriting what the migration
-    did (law 7); on the way back it would only mend it.
+    did (law 7); on the way back it would only fix it.
     """
-    if channel.direction is not Direction.FORWARD:
+    if stream.direction is not Direction.FORWARD:
         return ()
-    found = compare(sender, receiver, channel)
+    found = compare(sender, receiver, stream)
     for session in (sender, receiver):
         read_as_set(session)
     return tuple(found)
 
 
-def _carried(channel: Channel, promise: Derived) -> bool:
+def _carried(stream: Stream, promise: Derived) -> bool:
     """Whether the derived data are themselves sent, so that rows can be compared."""
-    for name, relation in channel.sender.relations.items():
+    for name, relation in stream.sender.relations.items():
         wanted = name[1] == promise.table[1] and promise.table[0] in {"", name[0]}
-        if not wanted or name not in channel.receiver.relations:
+        if not wanted or name not in stream.receiver.relations:
             continue
-        sent = channel.published_as(relation)
+        sent = stream.published_as(relation)
         return sent is not None and set(promise.columns) <= set(sent.columns)
     return False
 
 
 def _copy(
-    sender: psycopg.Connection, channel: Channel, applier: Applier
+    sender: psycopg.Connection, stream: Stream, applier: Applier
 ) -> frozenset[Name]:
-    if channel.direction is not Direction.COPY or channel.publication is None:
+    if stream.direction is not Direction.COPY or stream.publication is None:
         return frozenset()
     copied = set()
     read_as_sent(sender)
-    for name, sent in channel.publication.relations.items():
-        source = channel.sender.relations[name]
+    for name, sent in stream.publication.relations.items():
+        source = stream.sender.relations[name]
         if applier.stopped is None:
             rows = read_rows(sender, source, sent.columns, sent.row_filter)
             applier.copy(sent, rows)
             copied.add(name)
     read_as_set(sender)
-    _set_zone(sender, channel)
+    _set_zone(sender, stream)
     return frozenset(copied)
 
 
@@ -160,21 +158,21 @@ def _leave(receiver: psycopg.Connection, path: str) -> None:
     receiver.execute("SELECT pg_catalog.set_config('search_path', %s, true)", [path])
 
 
-def _foreign_keys(channel: Channel) -> Iterator[tuple[Relation, Constraint]]:
-    for relation in channel.receiver.relations.values():
+def _foreign_keys(stream: Stream) -> Iterator[tuple[Relation, Constraint]]:
+    for relation in stream.receiver.relations.values():
         for constraint in relation.constraints:
             if constraint.kind == "f" and constraint.enforced and not relation.leaf:
                 yield relation, constraint
 
 
-def orphans(session: psycopg.Connection, channel: Channel) -> Counter[tuple[Name, str]]:
+def orphans(session: psycopg.Connection, stream: Stream) -> Counter[tuple[Name, str]]:
     """Rows whose foreign key finds nothing, by table and constraint.
 
     Raises:
         psycopg.Error: a table could not be read.
     """
     found: Counter[tuple[Name, str]] = Counter()
-    for relation, key in _foreign_keys(channel):
+    for relation, key in _foreign_keys(stream):
         assert key.other is not None
         pairs = list(zip(key.columns, key.other_columns, strict=True))
         query = sql.SQL(

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.compat.catalog import Relation, shown
-from bluegreen.compat.probe.directions import read_ways
+from bluegreen.compat.probe.directions import read_directions
 from bluegreen.compat.probe.predicates import ask
 from bluegreen.compat.rollback_fit import (
     MOST_COUNTED,
@@ -31,7 +31,7 @@ from bluegreen.compat.rollback_fit import (
 )
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.predicates import Predicate, predicates
-from bluegreen.compat.stream import Channel as Way
+from bluegreen.compat.stream import Stream as Way
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model.clock import Clock, SystemClock
 from bluegreen.model.side import Side
@@ -42,7 +42,7 @@ from bluegreen.postgres.replication.left_behind import (
     read_left_behind,
 )
 from bluegreen.postgres.replication.sequence_ranges import compare_ranges, read_ranges
-from bluegreen.postgres.replication.stream import Channel, read_subscription
+from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 
 LOOKS = 5
 LOOKS_APART_S = 0.15
@@ -56,7 +56,7 @@ PARTITION = "partition-left-behind"
 _SHAPE = {Answer.BREAK, Answer.SILENT, Answer.APP, Answer.UNKNOWN}
 
 
-def look_at_fit(
+def check_fit(
     blue: Database,
     green: Database,
     name: str,
@@ -76,14 +76,15 @@ def look_at_fit(
         green: the side that serves.
         name: the playbook's.
         longest: what one question may take.
-        accept: names of losses that the playbook accepts, as its step `judge` has them.
+        accept: names of losses that the playbook accepts, as its step `compat` has
+            them.
         exclude: tables that the playbook leaves out of the stream.
 
     Raises:
         SqlError: a catalog could not be read.
         ServerGoneError: a connection broke.
     """
-    way = read_ways(blue, green, name).reverse
+    way = read_directions(blue, green, name).reverse
     stream = steady(lambda: read_stream(blue, green, name))
     verdicts = judge(way)
     left = [one for one in read_left_behind(green, blue, name) if _belongs(one)]
@@ -136,7 +137,7 @@ def is_named_in(accept: Collection[str], name: str) -> bool:
 
 def read_stream(blue: Database, green: Database, name: str) -> Stream:
     """How the stream from green to blue stands at this moment."""
-    ours = Channel(name, Side.GREEN).name
+    ours = ReplicationStream(name, Side.GREEN).name
     taken = read_subscription(blue, ours)
     rows = green.rows(
         sql.SQL(

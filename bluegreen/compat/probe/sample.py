@@ -18,7 +18,7 @@ from bluegreen.compat.probe.capture import row_image
 from bluegreen.compat.probe.compare import compared_columns
 from bluegreen.compat.rules.same import Pair, same
 from bluegreen.compat.seen import Difference, Image
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Direction
 
 EACH_END = 50
@@ -38,11 +38,11 @@ class Version:
 
     Attributes:
         write: another text after each write of the row.
-        taker: the transaction that last locked, replaced or deleted it (`xmax`).
+        subscriber: the transaction that last locked, replaced or deleted it (`xmax`).
     """
 
     write: str
-    taker: str = field(compare=False)
+    subscriber: str = field(compare=False)
 
 
 Key = tuple[str, ...]
@@ -76,12 +76,12 @@ class Sampled:
         return self.table.name
 
 
-def differing(channel: Channel) -> list[Name]:
+def differing(stream: Stream) -> list[Name]:
     """Tables of both sides that are not made alike. Pure."""
-    there = channel.receiver.relations
+    there = stream.receiver.relations
     return [
         name
-        for name, relation in channel.sender.relations.items()
+        for name, relation in stream.sender.relations.items()
         if name in there and _made(relation) != _made(there[name])
     ]
 
@@ -95,7 +95,7 @@ def _made(relation: Relation) -> Relation:
 
 def take_sample(
     sender: psycopg.Connection,
-    channel: Channel,
+    stream: Stream,
     names: Collection[Name],
     spared: Collection[str] = (),
 ) -> list[Sampled]:
@@ -106,14 +106,14 @@ def take_sample(
     """
     taken = []
     for name in names:
-        relation = channel.sender.relations[name]
-        target = channel.receiver.relations.get(relation.name)
-        sent = channel.published_as(relation)
+        relation = stream.sender.relations[name]
+        target = stream.receiver.relations.get(relation.name)
+        sent = stream.published_as(relation)
         if sent is None or target is None or relation.kind != "r":
             continue
         if not target.takes_rows:
             continue
-        shared = compared_columns(channel, relation, target)
+        shared = compared_columns(stream, relation, target)
         columns = tuple(c for c in shared if f"{shown(name)}.{c}" not in spared)
         key = _key(relation, target, columns)
         rows, versions = _ends(sender, relation, columns, key) if key else ({}, {})
@@ -125,7 +125,7 @@ def take_sample(
 def differences(
     sender: psycopg.Connection,
     receiver: psycopg.Connection,
-    channel: Channel,
+    stream: Stream,
     sample: Sampled,
     catch_up: Callable[[], object] = lambda: None,
 ) -> list[Difference]:
@@ -135,12 +135,10 @@ def differences(
     receiver catch up; one that is written on the sender meanwhile says nothing and is
     left out, even if it has its old values again or does not show the write yet.
     """
-    target = channel.receiver.relations[sample.name]
+    target = stream.receiver.relations[sample.name]
     there, _ = read_again(receiver, target, sample, sample.rows)
     apart = [
-        k
-        for k, row in sample.rows.items()
-        if _apart(channel, sample, row, there.get(k))
+        k for k, row in sample.rows.items() if _apart(stream, sample, row, there.get(k))
     ]
     if not apart:
         return []
@@ -151,7 +149,7 @@ def differences(
     found: list[Difference] = []
     for key, row in before.items():
         if at_rest.get(key) == written[key]:
-            found += _of_row(channel, sample, row, there.get(key))
+            found += _of_row(stream, sample, row, there.get(key))
     return found
 
 
@@ -190,7 +188,7 @@ def rows_at_rest(
     """
     running = {xid for (xid,) in sender.execute(_RUNNING).fetchall()}
     _, versions = read_again(sender, sample.table, sample, keys)
-    return {k: v for k, v in versions.items() if v.taker not in running}
+    return {k: v for k, v in versions.items() if v.subscriber not in running}
 
 
 def _image_and_version(columns: Sequence[str]) -> sql.Composed:
@@ -237,10 +235,10 @@ def _by_key(
 ) -> tuple[Rows, Versions]:
     found: Rows = {}
     versions: Versions = {}
-    for texts, write, taker in session.execute(query).fetchall():
+    for texts, write, subscriber in session.execute(query).fetchall():
         row = dict(zip(columns, texts, strict=True))
         place = tuple(row[k] or "" for k in key)
-        found[place], versions[place] = row, Version(write, taker)
+        found[place], versions[place] = row, Version(write, subscriber)
     return found, versions
 
 
@@ -256,34 +254,34 @@ def _key(
     return key if indexed and set(key) <= set(columns) else ()
 
 
-def _pairs(channel: Channel, sample: Sampled) -> Mapping[str, Pair]:
-    target = channel.receiver.relations[sample.name]
+def _pairs(stream: Stream, sample: Sampled) -> Mapping[str, Pair]:
+    target = stream.receiver.relations[sample.name]
     pairs = {}
     for name in sample.columns:
         one, two = sample.table.column(name), target.column(name)
         if one is not None and two is not None:
             pairs[name] = Pair(
-                channel.sender.base_type(one.type),
-                channel.receiver.base_type(two.type),
-                channel.zone_of(sample.name, name),
-                channel.direction is Direction.REVERSE,
+                stream.sender.base_type(one.type),
+                stream.receiver.base_type(two.type),
+                stream.zone_of(sample.name, name),
+                stream.direction is Direction.REVERSE,
             )
     return pairs
 
 
-def _apart(channel: Channel, sample: Sampled, row: Image, other: Image | None) -> bool:
-    return bool(_of_row(channel, sample, row, other))
+def _apart(stream: Stream, sample: Sampled, row: Image, other: Image | None) -> bool:
+    return bool(_of_row(stream, sample, row, other))
 
 
 def _of_row(
-    channel: Channel, sample: Sampled, row: Image, other: Image | None
+    stream: Stream, sample: Sampled, row: Image, other: Image | None
 ) -> list[Difference]:
     label = ", ".join(f"{c}={row[c]}" for c in sample.key)
     if other is None:
         return [Difference(sample.name, "", label, "a row", None)]
     return [
         Difference(sample.name, name, label, row[name], other[name])
-        for name, pair in _pairs(channel, sample).items()
+        for name, pair in _pairs(stream, sample).items()
         if not same(pair, row[name], other[name])
     ]
 

@@ -1,7 +1,7 @@
 """Reads a database's catalog into the judge's picture of it.
 
 Owns the queries, which run on 13 to 18; what the picture means is for
-`lint/compat`. Schemas of the system and of this tool are left out, and so are tables
+`compat`. Schemas of the system and of this tool are left out, and so are tables
 of extensions' own.
 """
 

@@ -36,18 +36,18 @@ class Tried:
     why: str = ""
 
 
-def travelling_tables(giver: Database, publication: str) -> tuple[Relation, ...]:
+def travelling_tables(publisher: Database, publication: str) -> tuple[Relation, ...]:
     """Tables of a publication that hold rows, our own left out."""
-    listed = read_publication(giver, publication) or ()
+    listed = read_publication(publisher, publication) or ()
     names = {(table.schema, table.name) for table in listed}
     return tuple(
         relation
-        for relation in read_relations(giver, expressions=False)
+        for relation in read_relations(publisher, expressions=False)
         if (relation.schema, relation.name) in names and relation.holds_rows
     )
 
 
-def touch(giver: Database, table: Relation) -> Tried:
+def touch(publisher: Database, table: Relation) -> Tried:
     """Write one row with the values that it has.
 
     Raises:
@@ -56,14 +56,14 @@ def touch(giver: Database, table: Relation) -> Tried:
     key = table.primary_key
     if not key:
         return Tried(table.full_name, why="it has no primary key")
-    if not giver.value(_QUIET, (table.oid, table.oid)):
+    if not publisher.value(_QUIET, (table.oid, table.oid)):
         return Tried(table.full_name, why="a trigger or rule of it always fires")
     plain = (c.name for c in table.columns if not c.generated and c.identity != "a")
     written = next(plain, None)
     if written is None:
         return Tried(table.full_name, why="every column of it is GENERATED")
     try:
-        rows = _write(giver, table, key, written)
+        rows = _write(publisher, table, key, written)
     except SqlError as error:
         if error.sqlstate not in {"42501", "55P03", "57014"}:
             raise
@@ -75,7 +75,7 @@ def touch(giver: Database, table: Relation) -> Tried:
 
 
 def _write(
-    giver: Database, table: Relation, key: tuple[str, ...], written: str
+    publisher: Database, table: Relation, key: tuple[str, ...], written: str
 ) -> list[tuple[object, ...]]:
     """The first row by its key that nobody has locked."""
     columns = sql.SQL(", ").join(map(sql.Identifier, key))
@@ -95,7 +95,7 @@ def _write(
         there=there,
         here=here,
     )
-    with giver.transaction() as own:
+    with publisher.transaction() as own:
         own.execute(sql.SQL("SET LOCAL session_replication_role = replica"))
         own.execute(sql.SQL("SET LOCAL lock_timeout = '500ms'"))
         return own.execute(query).fetchall()

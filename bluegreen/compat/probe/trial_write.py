@@ -20,7 +20,7 @@ from bluegreen.compat.probe.apply import Applier
 from bluegreen.compat.probe.sample import Sampled, differences, rows_at_rest
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.seen import Change, Difference, Image, Stopped
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 
 ROWS = 3
 """Rows of each table that are tried: enough to meet a trigger's usual way."""
@@ -55,7 +55,7 @@ class Flown:
 def fly(
     sender: psycopg.Connection,
     receiver: psycopg.Connection,
-    channel: Channel,
+    stream: Stream,
     samples: Mapping[Name, Sampled],
 ) -> Flown:
     """Try the rows of each sample, one rolled-back transaction a table.
@@ -63,7 +63,7 @@ def fly(
     Args:
         sender: only read.
         receiver: autocommit; its timeouts limit how long a lock is waited for.
-        channel: who sends what to whom.
+        stream: who sends what to whom.
         samples: rows that stand on both sides, alike.
 
     Raises:
@@ -75,12 +75,12 @@ def fly(
     missed: list[Change] = []
     changed: list[Difference] = []
     for name, sample in samples.items():
-        why = hindrance(channel, sample)
+        why = hindrance(stream, sample)
         if why:
             untried[name] = why
             continue
         try:
-            found = _one(sender, receiver, channel, sample)
+            found = _one(sender, receiver, stream, sample)
         except psycopg.Error as error:
             if receiver.broken or sender.broken:
                 raise
@@ -99,9 +99,9 @@ def fly(
     return Flown(rows, tuple(stopped), tuple(missed), tuple(changed), untried)
 
 
-def hindrance(channel: Channel, sample: Sampled) -> str:
+def hindrance(stream: Stream, sample: Sampled) -> str:
     """Why a table's canary stays at home; empty when it may fly. Pure."""
-    target = channel.receiver.relations[sample.name]
+    target = stream.receiver.relations[sample.name]
     if not sample.key:
         return "it has no key to find a row again"
     if not sample.rows:
@@ -123,14 +123,14 @@ def _reaches_out(enabled: str, body: str) -> bool:
 def _one(
     sender: psycopg.Connection,
     receiver: psycopg.Connection,
-    channel: Channel,
+    stream: Stream,
     sample: Sampled,
 ) -> tuple[Applier, list[Difference]] | None:
     """None where the rows are in flight, and nothing can be said of them."""
     chosen = dict(list(sample.rows.items())[:ROWS])
     with receiver.transaction(force_rollback=True):
-        _enter(receiver, channel)
-        applier = Applier(receiver, channel)
+        _enter(receiver, stream)
+        applier = Applier(receiver, stream)
         for row in chosen.values():
             full = _whole(sample.table, row)
             applier.stream([Change("update", (sample.name,), old=full, new=full)])
@@ -144,26 +144,26 @@ def _one(
         if applier.stopped or applier.missed:
             return applier, []
         tried = replace(sample, rows=chosen)
-        return applier, differences(sender, receiver, channel, tried)
+        return applier, differences(sender, receiver, stream, tried)
 
 
 def _whole(table: Relation, row: Image) -> Image:
     return {c.name: row.get(c.name) for c in table.columns}
 
 
-def _enter(receiver: psycopg.Connection, channel: Channel) -> None:
+def _enter(receiver: psycopg.Connection, stream: Stream) -> None:
     """Settings of an apply worker; nothing here locks a table."""
     receiver.execute("SET LOCAL session_replication_role = replica")
     receiver.execute("SET LOCAL search_path = ''")
     receiver.execute(
         sql.SQL("SELECT pg_catalog.set_config('TimeZone', {}, true)").format(
-            sql.Literal(channel.receiver_zone)
+            sql.Literal(stream.receiver_zone)
         )
     )
 
 
-def writes_at_all(channel: Channel, name: Name) -> bool:
+def writes_at_all(stream: Stream, name: Name) -> bool:
     """Whether an apply worker gets as far as a row of this table. Pure."""
-    relation = channel.sender.relations.get(name)
-    sent = channel.published_as(relation) if relation else None
-    return sent is not None and isinstance(laws.fate(channel, sent), laws.Writes)
+    relation = stream.sender.relations.get(name)
+    sent = stream.published_as(relation) if relation else None
+    return sent is not None and isinstance(laws.fate(stream, sent), laws.Writes)

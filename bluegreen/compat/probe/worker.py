@@ -13,19 +13,19 @@ from psycopg import sql
 
 from bluegreen.compat.catalog import Relation
 from bluegreen.compat.probe.capture import as_sql
-from bluegreen.compat.stream import Channel, limited_writer
+from bluegreen.compat.stream import Stream, limited_writer
 
 
-def enter(session: psycopg.Connection, channel: Channel) -> None:
+def enter(session: psycopg.Connection, stream: Stream) -> None:
     """Take on an apply worker's session settings and leave its blind spots out."""
     session.execute("SET LOCAL session_replication_role = replica")
     session.execute("SET LOCAL search_path = ''")
     session.execute(
         "SELECT pg_catalog.set_config('TimeZone', %s, true)",
-        [channel.receiver_zone],
+        [stream.receiver_zone],
     )
     _without_session_facts(session)
-    for relation in channel.receiver.relations.values():
+    for relation in stream.receiver.relations.values():
         if relation.takes_rows:
             _silence_rules(session, relation)
             _open_identity(session, relation)
@@ -45,7 +45,7 @@ def silence_event_triggers(session: psycopg.Connection) -> None:
         )
 
 
-def start_stream(session: psycopg.Connection, channel: Channel) -> None:
+def start_stream(session: psycopg.Connection, stream: Stream) -> None:
     """Leave out what a stream, unlike a copy, does not look at.
 
     It fires no statement trigger, ALWAYS or not (law 5), but for TRUNCATE (measured on
@@ -53,13 +53,13 @@ def start_stream(session: psycopg.Connection, channel: Channel) -> None:
     nor its CHECK is seen (measured on 16).
     """
     _let_null_pass(session)
-    for kind in channel.receiver.types.values():
+    for kind in stream.receiver.types.values():
         if kind.kind == "d" and kind.not_null:
             session.execute(
                 sql.SQL("ALTER DOMAIN {} DROP NOT NULL").format(as_sql(kind.name))
             )
-    for relation in channel.receiver.relations.values():
-        _open_schema(session, channel, relation)
+    for relation in stream.receiver.relations.values():
+        _open_schema(session, stream, relation)
         for trigger in relation.triggers:
             on_rows = trigger.on_insert or trigger.on_update or trigger.on_delete
             on_rows = on_rows and not trigger.row
@@ -128,14 +128,14 @@ SELECT pg_catalog.pg_get_functiondef(p.oid) FROM pg_catalog.pg_proc p
 
 
 def _open_schema(
-    session: psycopg.Connection, channel: Channel, relation: Relation
+    session: psycopg.Connection, stream: Stream, relation: Relation
 ) -> None:
     """Give the writing role the schema for the length of the stream.
 
     A stream, unlike a copy, opens a table by its OID and asks no right to the schema it
     stands in (measured on 16 and 18: `shop_owner_role_writer`).
     """
-    role = limited_writer(channel, relation)
+    role = limited_writer(stream, relation)
     if role is not None and relation.takes_rows:
         session.execute(
             sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(

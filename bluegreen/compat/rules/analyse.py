@@ -15,7 +15,7 @@ from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.conditions import conditions
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.seen import Difference, Seen
-from bluegreen.compat.stream import Channel, sent_key
+from bluegreen.compat.stream import Stream, sent_key
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 
 BOOKKEEPING = frozenset(
@@ -35,7 +35,7 @@ BOOKKEEPING = frozenset(
 
 
 def judge(
-    channel: Channel,
+    stream: Stream,
     seen: Seen | None = None,
     read: Sequence[Verdict] = (),
     declared: Collection[Name] = (),
@@ -44,7 +44,7 @@ def judge(
     """Say what stands against this channel, worst first.
 
     Args:
-        channel: who sends what to whom.
+        stream: who sends what to whom.
         seen: what a rehearsal on data brought up; None leaves conditions open.
         read: what the migration's text said. Catalogs overrule it, but for data:
             that it changes rows shows in no catalog, only in its text or in rows.
@@ -52,19 +52,19 @@ def judge(
         carried: columns, `schema.table.column`, whose data other columns carry, by
             triggers that keep both in step.
     """
-    if channel.publication is None:
+    if stream.publication is None:
         text = "the sending server refuses the publication"
-        return [_verdict(channel, Answer.BREAK, "publication-refused", "", text)]
+        return [_verdict(stream, Answer.BREAK, "publication-refused", "", text)]
     found = [
-        *_at_subscribing(channel),
-        *_relations(channel, seen, declared, carried),
+        *_at_subscribing(stream),
+        *_relations(stream, seen, declared, carried),
     ]
     if seen is None:
-        found += _refused_writes(channel)
-        found += conditions(channel)
-        found += (v for v in read if _of_data(channel, v))
+        found += _refused_writes(stream)
+        found += conditions(stream)
+        found += (v for v in read if _of_data(stream, v))
     else:
-        found += _from_probes(channel, seen)
+        found += _from_probes(stream, seen)
     kept = {v for v in found if v.rule not in _KEPT or v.where not in carried}
     return sorted(kept, key=lambda v: (-v.answer.rank, v.where, v.rule, v.why))
 
@@ -81,125 +81,125 @@ _ENDS_ITS_TRANSACTION = "2D000"
 """A procedure that rolls back by itself cannot be rehearsed."""
 
 
-def _of_data(channel: Channel, verdict: Verdict) -> bool:
+def _of_data(stream: Stream, verdict: Verdict) -> bool:
     rules = {"rows-differ", "derived-stale", "time-zone", "name-reused"}
-    return verdict.direction is channel.direction and verdict.rule in rules
+    return verdict.direction is stream.direction and verdict.rule in rules
 
 
 def _verdict(
-    channel: Channel,
+    stream: Stream,
     answer: Answer,
     rule: str,
     where: str,
     why: str,
     statement: int | None = None,
 ) -> Verdict:
-    mend = RULES[rule].mend
-    return Verdict(answer, channel.direction, rule, where, why, mend, statement)
+    fix = RULES[rule].fix
+    return Verdict(answer, stream.direction, rule, where, why, fix, statement)
 
 
-def _published(channel: Channel) -> list[Published]:
-    return list(channel.publication.relations.values()) if channel.publication else []
+def _published(stream: Stream) -> list[Published]:
+    return list(stream.publication.relations.values()) if stream.publication else []
 
 
-def _at_subscribing(channel: Channel) -> Iterator[Verdict]:
+def _at_subscribing(stream: Stream) -> Iterator[Verdict]:
     """Law 2: a subscription made now is refused for a table that is not there."""
-    if channel.known is not None:
+    if stream.known is not None:
         return
-    for sent in _published(channel):
-        decided = laws.fate(channel, sent)
+    for sent in _published(stream):
+        decided = laws.fate(stream, sent)
         early = {"table-missing", "table-is-a-view"}
         if isinstance(decided, laws.Stops) and decided.rule in early:
-            yield _stop(channel, decided, sent.name)
+            yield _stop(stream, decided, sent.name)
 
 
-def _stop(channel: Channel, stop: laws.Stops, name: Name) -> Verdict:
-    return _verdict(channel, Answer.BREAK, stop.rule, shown(name), stop.why)
+def _stop(stream: Stream, stop: laws.Stops, name: Name) -> Verdict:
+    return _verdict(stream, Answer.BREAK, stop.rule, shown(name), stop.why)
 
 
 def _relations(
-    channel: Channel,
+    stream: Stream,
     seen: Seen | None,
     declared: Collection[Name],
     carried: Collection[str],
 ) -> Iterator[Verdict]:
-    for sent in _published(channel):
-        if _busy(channel, sent.name, seen):
-            yield from _one_published(channel, sent, seen)
-            yield from _left_out(channel, sent, carried)
-    for relation in channel.sender.relations.values():
-        if relation.kind == "r" and channel.published_as(relation) is None:
-            yield from _unpublished(channel, relation, seen, declared)
+    for sent in _published(stream):
+        if _busy(stream, sent.name, seen):
+            yield from _one_published(stream, sent, seen)
+            yield from _left_out(stream, sent, carried)
+    for relation in stream.sender.relations.values():
+        if relation.kind == "r" and stream.published_as(relation) is None:
+            yield from _unpublished(stream, relation, seen, declared)
 
 
-def _refused_writes(channel: Channel) -> Iterator[Verdict]:
+def _refused_writes(stream: Stream) -> Iterator[Verdict]:
     """Law 10: the sender's own UPDATE and DELETE of a table without a usable key."""
-    if channel.publication is None:
+    if stream.publication is None:
         return
-    if not channel.publication.actions & {"update", "delete"}:
+    if not stream.publication.actions & {"update", "delete"}:
         return
-    for relation in channel.sender.relations.values():
-        sent = channel.published_as(relation)
+    for relation in stream.sender.relations.values():
+        sent = stream.published_as(relation)
         if sent is None or relation.kind != "r":
             continue
         where = shown(relation.name)
         key = sent_key(relation)
-        whole = channel.sender.major >= _GENERATED_IN_KEY
+        whole = stream.sender.major >= _GENERATED_IN_KEY
         stored = {c.name for c in relation.columns if whole or not c.generated}
         wanted = stored if key is None else key
         if key is not None and not key:
             text = f"UPDATE and DELETE of {where} fail: it has no replica identity"
-            yield _verdict(channel, Answer.APP, "refused-write", where, text)
+            yield _verdict(stream, Answer.APP, "refused-write", where, text)
         elif not wanted <= set(sent.columns) and sent.name == relation.name:
             text = f"UPDATE and DELETE of {where} fail: a column of its key is not sent"
-            yield _verdict(channel, Answer.APP, "refused-write", where, text)
+            yield _verdict(stream, Answer.APP, "refused-write", where, text)
 
 
-def _busy(channel: Channel, name: Name, seen: Seen | None) -> bool:
+def _busy(stream: Stream, name: Name, seen: Seen | None) -> bool:
     """Whether rows of a published table move; without probes every table is busy."""
     if seen is None or name in seen.copied or name in seen.touched:
         return True
-    tables = channel.sender.relations
+    tables = stream.sender.relations
     return any(name in tables[t].parents for t in seen.touched if t in tables)
 
 
 def _one_published(
-    channel: Channel, sent: Published, seen: Seen | None
+    stream: Stream, sent: Published, seen: Seen | None
 ) -> Iterator[Verdict]:
     where = shown(sent.name)
     if sent.row_filter and seen is None:
         text = f"{where} is published with a row filter: rows outside it do not travel"
-        yield _verdict(channel, Answer.UNKNOWN, "row-filter", where, text)
-    decided = laws.fate(channel, sent)
+        yield _verdict(stream, Answer.UNKNOWN, "row-filter", where, text)
+    decided = laws.fate(stream, sent)
     if isinstance(decided, laws.Stops):
-        yield _stop(channel, decided, sent.name)
+        yield _stop(stream, decided, sent.name)
     elif isinstance(decided, laws.Skips):
-        yield _verdict(channel, Answer.SILENT, decided.rule, where, decided.why)
+        yield _verdict(stream, Answer.SILENT, decided.rule, where, decided.why)
     else:
-        yield from _writes(channel, sent, decided, seen)
+        yield from _writes(stream, sent, decided, seen)
 
 
 def _writes(
-    channel: Channel, sent: Published, decided: laws.Writes, seen: Seen | None
+    stream: Stream, sent: Published, decided: laws.Writes, seen: Seen | None
 ) -> Iterator[Verdict]:
     where = shown(sent.name)
     finding = decided.finding
     if seen is None and isinstance(finding, laws.Stops):
-        yield _stop(channel, finding, sent.name)
+        yield _stop(stream, finding, sent.name)
     if seen is None and isinstance(finding, laws.Skips):
-        yield _verdict(channel, Answer.SILENT, finding.rule, where, finding.why)
-    if channel.direction is Direction.COPY:
+        yield _verdict(stream, Answer.SILENT, finding.rule, where, finding.why)
+    if stream.direction is Direction.COPY:
         for trigger in decided.target.triggers:
             if trigger.fires_on_apply and not trigger.row and trigger.on_insert:
                 text = f"the copy fires statement trigger {trigger.name} of {where}"
                 rule = "statement-trigger-on-copy"
-                yield _verdict(channel, Answer.SILENT, rule, where, text)
+                yield _verdict(stream, Answer.SILENT, rule, where, text)
 
 
 def _left_out(
-    channel: Channel, sent: Published, carried: Collection[str]
+    stream: Stream, sent: Published, carried: Collection[str]
 ) -> Iterator[Verdict]:
-    source = channel.sender.relations.get(sent.name)
+    source = stream.sender.relations.get(sent.name)
     stored = [c.name for c in source.columns if not c.generated] if source else []
     where = shown(sent.name)
     missing = [
@@ -209,15 +209,15 @@ def _left_out(
     ]
     if missing:
         text = f"{', '.join(missing)} of {where} is not sent"
-        left = _verdict(channel, Answer.LOSSY, "column-left-out", where, text)
-        twin = channel.receiver.relations.get(sent.name)
+        left = _verdict(stream, Answer.LOSSY, "column-left-out", where, text)
+        twin = stream.receiver.relations.get(sent.name)
         there = {column.name for column in twin.columns} if twin else set()
         lacking = tuple(f"{where}.{name}" for name in missing if name not in there)
         yield replace(left, lacking=lacking)
 
 
 def _unpublished(
-    channel: Channel,
+    stream: Stream,
     relation: Relation,
     seen: Seen | None,
     declared: Collection[Name],
@@ -225,29 +225,29 @@ def _unpublished(
     if relation.name[1] in BOOKKEEPING or relation.name in declared:
         return
     where = shown(relation.name)
-    twin = channel.receiver.relations.get(relation.name)
+    twin = stream.receiver.relations.get(relation.name)
     if twin is not None and relation.persistence == twin.persistence == "u":
         text = f"{where} is unlogged on both sides, so its rows stay where they are"
-        yield _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
+        yield _verdict(stream, Answer.LOSSY, "table-left-out", where, text)
     elif twin is None:
-        yield _lacking(channel, relation)
+        yield _lacking(stream, relation)
     elif seen is None or relation.name in seen.touched:
         text = f"{where} is on both sides but its changes are not published"
-        yield _verdict(channel, Answer.SILENT, "table-not-published", where, text)
+        yield _verdict(stream, Answer.SILENT, "table-not-published", where, text)
 
 
-def _lacking(channel: Channel, relation: Relation) -> Verdict:
+def _lacking(stream: Stream, relation: Relation) -> Verdict:
     """A table that the receiver does not have at all."""
     where = shown(relation.name)
-    parents = [p for p in relation.parents if p in channel.receiver.relations]
+    parents = [p for p in relation.parents if p in stream.receiver.relations]
     if parents:
         parent = shown(parents[0])
         text = f"{where} is a partition of {parent} that the other side lacks"
-        left = _verdict(channel, Answer.LOSSY, "partition-left-behind", where, text)
+        left = _verdict(stream, Answer.LOSSY, "partition-left-behind", where, text)
     else:
         text = f"{where} is not published, so its rows stay where they are written"
-        left = _verdict(channel, Answer.LOSSY, "table-left-out", where, text)
-    forward = channel.direction is not Direction.REVERSE
+        left = _verdict(stream, Answer.LOSSY, "table-left-out", where, text)
+    forward = stream.direction is not Direction.REVERSE
     return (
         left
         if forward and relation.persistence == "u"
@@ -255,36 +255,34 @@ def _lacking(channel: Channel, relation: Relation) -> Verdict:
     )
 
 
-def _from_probes(channel: Channel, seen: Seen) -> Iterator[Verdict]:
+def _from_probes(stream: Stream, seen: Seen) -> Iterator[Verdict]:
     for refused in seen.refused:
         if refused.sqlstate == _ENDS_ITS_TRANSACTION:
             text = f"write {refused.write + 1} ends a transaction by itself"
-            yield _verdict(channel, Answer.UNKNOWN, "cannot-tell", "", text)
+            yield _verdict(stream, Answer.UNKNOWN, "cannot-tell", "", text)
             continue
         text = f"write {refused.write + 1} fails: {refused.message}"
-        yield _verdict(channel, Answer.APP, "refused-write", "", text)
+        yield _verdict(stream, Answer.APP, "refused-write", "", text)
     if seen.stopped:
         stop = seen.stopped
-        yield _verdict(
-            channel, Answer.BREAK, stop.rule, shown(stop.table), stop.message
-        )
+        yield _verdict(stream, Answer.BREAK, stop.rule, shown(stop.table), stop.message)
     apart = {difference.table for difference in seen.differences}
     for change in seen.missed:
         if change.table not in apart:
             continue
         where = shown(change.table)
         text = f"{change.kind} of {where} finds no row on the receiving side"
-        yield _verdict(channel, Answer.SILENT, "whole-row-lost", where, text)
+        yield _verdict(stream, Answer.SILENT, "whole-row-lost", where, text)
     for difference in (*seen.existing, *seen.differences):
-        yield _difference(channel, difference)
+        yield _difference(stream, difference)
     for harm in seen.harms:
         where = ".".join(part for part in harm.table if part)
         yield _verdict(
-            channel, Answer.SILENT, harm.rule, where, harm.why, harm.statement
+            stream, Answer.SILENT, harm.rule, where, harm.why, harm.statement
         )
 
 
-def _difference(channel: Channel, found: Difference) -> Verdict:
+def _difference(stream: Stream, found: Difference) -> Verdict:
     where = shown(found.table)
     if found.column:
         where = f"{where}.{found.column}"
@@ -294,4 +292,4 @@ def _difference(channel: Channel, found: Difference) -> Verdict:
     else:
         side = "receiving" if found.stored is None else "sending"
         text = f"the {side} side of {where} lacks the row with {found.key}"
-    return _verdict(channel, Answer.SILENT, "rows-differ", where, text)
+    return _verdict(stream, Answer.SILENT, "rows-differ", where, text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bluegreen.compat.catalog import Published, Relation, shown
-from bluegreen.compat.stream import Channel, limited_writer, sent_key
+from bluegreen.compat.stream import Stream, limited_writer, sent_key
 
 _DEFERRABLE_KEY_SILENT = 18
 """From this major a DEFERRABLE primary key passes the check and then finds no row."""
@@ -67,21 +67,21 @@ class Writes:
 Fate = Stops | Skips | Writes
 
 
-def fate(channel: Channel, sent: Published) -> Fate:
+def fate(stream: Stream, sent: Published) -> Fate:
     """Decide what becomes of the changes of one published table."""
-    target = channel.receiver.relations.get(sent.name)
+    target = stream.receiver.relations.get(sent.name)
     stop = _names(sent, target)
     if stop or target is None:
         return stop or Stops("table-missing", "")
-    if channel.known is not None and target.oid not in channel.known:
+    if stream.known is not None and target.oid not in stream.known:
         return Skips(
             "table-replaced",
             f"the subscription does not know the table that is now {shown(sent.name)}",
         )
-    bound = _rights(channel, target)
+    bound = _rights(stream, target)
     if bound:
         return bound
-    return Writes(target, sent.columns, _finding(channel, sent, target))
+    return Writes(target, sent.columns, _finding(stream, sent, target))
 
 
 def _names(sent: Published, target: Relation | None) -> Stops | None:
@@ -107,25 +107,25 @@ def _names(sent: Published, target: Relation | None) -> Stops | None:
     return None
 
 
-def _rights(channel: Channel, target: Relation) -> Stops | None:
+def _rights(stream: Stream, target: Relation) -> Stops | None:
     """Law 15: since 15 row security that binds the writing role is an error."""
-    name = limited_writer(channel, target)
-    if name is None or channel.receiver.major < _RLS_CHECKED:
+    name = limited_writer(stream, target)
+    if name is None or stream.receiver.major < _RLS_CHECKED:
         return None
-    bound = target.rls and not channel.receiver.roles[name].bypasses_rls
+    bound = target.rls and not stream.receiver.roles[name].bypasses_rls
     if bound and (target.forced_rls or name != target.owner):
         return Stops("rights", f"row security binds {name} on {shown(target.name)}")
     return None
 
 
-def _finding(channel: Channel, sent: Published, target: Relation) -> Finding:
-    source = channel.sender.relations.get(sent.name)
+def _finding(stream: Stream, sent: Published, target: Relation) -> Finding:
+    source = stream.sender.relations.get(sent.name)
     key = sent_key(source) if source else frozenset()
     if key is not None:
         key &= frozenset(sent.columns)
     wanted = _local_key(target)
     if wanted is None:
-        return _keyless(channel, target, full=key is None)
+        return _keyless(stream, target, full=key is None)
     sent_columns = frozenset(sent.columns) if key is None else key
     if not set(wanted) <= sent_columns:
         return Stops(
@@ -148,12 +148,12 @@ def _local_key(target: Relation) -> tuple[str, ...] | None:
     return None
 
 
-def _keyless(channel: Channel, target: Relation, *, full: bool) -> Finding:
+def _keyless(stream: Stream, target: Relation, *, full: bool) -> Finding:
     where = shown(target.name)
     if full:
         return WholeRow()
     deferrable = target.primary is not None
-    if deferrable and channel.receiver.major >= _DEFERRABLE_KEY_SILENT:
+    if deferrable and stream.receiver.major >= _DEFERRABLE_KEY_SILENT:
         return Skips(
             "deferrable-key", f"no row of {where} is found by a deferrable key"
         )

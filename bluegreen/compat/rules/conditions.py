@@ -14,49 +14,49 @@ from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.rules.suspicions import suspicions
 from bluegreen.compat.rules.types import FITS, carry
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Verdict
 
 
-def conditions(channel: Channel) -> Iterator[Verdict]:
+def conditions(stream: Stream) -> Iterator[Verdict]:
     """All that a probe would have to look at, and what needs no look to be wrong."""
-    if channel.publication is None:
+    if stream.publication is None:
         return
-    for sent in channel.publication.relations.values():
-        decided = laws.fate(channel, sent)
-        source = channel.sender.relations.get(sent.name)
+    for sent in stream.publication.relations.values():
+        decided = laws.fate(stream, sent)
+        source = stream.sender.relations.get(sent.name)
         if isinstance(decided, laws.Writes) and source is not None:
-            yield from _columns(channel, source, decided)
-            yield from _constraints(channel, source, decided)
-            yield from _indexes(channel, source, decided)
-            yield from _triggers(channel, source, decided)
-            yield from _whole_row(channel, decided)
-            yield from suspicions(channel, source, decided)
-    yield from _truncates(channel)
+            yield from _columns(stream, source, decided)
+            yield from _constraints(stream, source, decided)
+            yield from _indexes(stream, source, decided)
+            yield from _triggers(stream, source, decided)
+            yield from _whole_row(stream, decided)
+            yield from suspicions(stream, source, decided)
+    yield from _truncates(stream)
 
 
 def _say(
-    channel: Channel, answer: Answer, rule: str, where: str, why: str, needs: str = ""
+    stream: Stream, answer: Answer, rule: str, where: str, why: str, needs: str = ""
 ) -> Verdict:
-    mend = needs or RULES[rule].mend
-    return Verdict(answer, channel.direction, rule, where, why, mend)
+    fix = needs or RULES[rule].fix
+    return Verdict(answer, stream.direction, rule, where, why, fix)
 
 
 def _columns(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     for column in decided.target.columns:
         where = f"{shown(source.name)}.{column.name}"
         sent = source.column(column.name) if column.name in decided.columns else None
         if sent is None:
-            yield from _own_column(channel, column, where)
+            yield from _own_column(stream, column, where)
             continue
         carried = carry(
-            channel.sender, sent, channel.receiver, column, binary=channel.binary
+            stream.sender, sent, stream.receiver, column, binary=stream.binary
         )
         if carried is not FITS:
             yield _say(
-                channel,
+                stream,
                 carried.answer,
                 carried.rule,
                 where,
@@ -66,18 +66,18 @@ def _columns(
         if column.not_null and not sent.not_null:
             text = f"{where} is NOT NULL on the receiving side only"
             yield _say(
-                channel, Answer.OK_IF, "constraint", where, text, "no NULL is sent"
+                stream, Answer.OK_IF, "constraint", where, text, "no NULL is sent"
             )
 
 
-def _own_column(channel: Channel, column: Column, where: str) -> Iterator[Verdict]:
+def _own_column(stream: Stream, column: Column, where: str) -> Iterator[Verdict]:
     if column.not_null and not column.fills_itself:
         text = f"{where} is NOT NULL, is not sent, and has no default"
-        yield _say(channel, Answer.BREAK, "no-default", where, text)
+        yield _say(stream, Answer.BREAK, "no-default", where, text)
     if column.generated:
         text = f"{where} is computed from what is sent"
         yield _say(
-            channel,
+            stream,
             Answer.OK_IF,
             "expression-fails",
             where,
@@ -87,7 +87,7 @@ def _own_column(channel: Channel, column: Column, where: str) -> Iterator[Verdic
 
 
 def _constraints(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     theirs = {c.definition for c in source.constraints}
     for constraint in decided.target.constraints:
@@ -97,15 +97,15 @@ def _constraints(
         if constraint.kind == "f":
             text = f"apply does not look at foreign key {constraint.name}"
             needs = "no row that is sent lacks its parent"
-            yield _say(channel, Answer.OK_IF, "foreign-key", where, text, needs)
+            yield _say(stream, Answer.OK_IF, "foreign-key", where, text, needs)
         elif constraint.kind == "c":
             text = f"check {constraint.name} is on the receiving side only"
             needs = f"every row fits {constraint.definition}"
-            yield _say(channel, Answer.OK_IF, "constraint", where, text, needs)
+            yield _say(stream, Answer.OK_IF, "constraint", where, text, needs)
 
 
 def _indexes(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     theirs = {_shape(index) for index in source.indexes}
     for index in decided.target.indexes:
@@ -118,11 +118,11 @@ def _indexes(
         ):
             text = f"{index.name} allows no two rows alike, on the receiving side only"
             needs = "no two rows are alike in it, nor in the middle of a statement"
-            yield _say(channel, Answer.OK_IF, "constraint", where, text, needs)
+            yield _say(stream, Answer.OK_IF, "constraint", where, text, needs)
         elif None in index.columns and _shape(index) not in theirs:
             text = f"{index.name} computes an expression of each row"
             needs = "no row makes it fail"
-            yield _say(channel, Answer.OK_IF, "expression-fails", where, text, needs)
+            yield _say(stream, Answer.OK_IF, "expression-fails", where, text, needs)
 
 
 _METHOD = re.compile(r" USING .*", re.DOTALL)
@@ -135,7 +135,7 @@ def _shape(index: Index) -> tuple[object, ...]:
 
 
 def _triggers(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     theirs = {(t.name, t.enabled, t.body) for t in source.triggers}
     own = {c.name for c in decided.target.columns} - set(decided.columns)
@@ -148,10 +148,10 @@ def _triggers(
             needs = (
                 "a probe shows that it neither raises, drops nor changes what is sent"
             )
-            yield _say(channel, Answer.OK_IF, "trigger", where, text, needs)
+            yield _say(stream, Answer.OK_IF, "trigger", where, text, needs)
         elif trigger.enabled == "O" and _assigns(trigger.body, own):
             text = f"trigger {trigger.name} fills a column and does not fire on apply"
-            yield _say(channel, Answer.SILENT, "derived-stale", where, text)
+            yield _say(stream, Answer.SILENT, "derived-stale", where, text)
 
 
 def _assigns(body: str, columns: set[str]) -> bool:
@@ -160,7 +160,7 @@ def _assigns(body: str, columns: set[str]) -> bool:
     return bool(columns & {name.lower() for name in found})
 
 
-def _whole_row(channel: Channel, decided: laws.Writes) -> Iterator[Verdict]:
+def _whole_row(stream: Stream, decided: laws.Writes) -> Iterator[Verdict]:
     if not isinstance(decided.finding, laws.WholeRow):
         return
     where = shown(decided.target.name)
@@ -169,31 +169,31 @@ def _whole_row(channel: Channel, decided: laws.Writes) -> Iterator[Verdict]:
             answer = Answer.SILENT if column.fills_itself else Answer.OK_IF
             text = f"rows of {where} are found whole, and {column.name} is not sent"
             needs = f"{column.name} is NULL in every row"
-            yield _say(channel, answer, "whole-row-lost", where, text, needs)
+            yield _say(stream, answer, "whole-row-lost", where, text, needs)
         elif column.type in {"json", "xml", "point"}:
             text = f"{column.name} of {where} cannot be compared"
-            yield _say(channel, Answer.BREAK, "no-equality", where, text)
+            yield _say(stream, Answer.BREAK, "no-equality", where, text)
 
 
-def _truncates(channel: Channel) -> Iterator[Verdict]:
+def _truncates(stream: Stream) -> Iterator[Verdict]:
     """Law 11: foreign keys of the receiver's own into tables that are sent."""
-    assert channel.publication is not None
-    listed = channel.publication.relations
-    for relation in channel.receiver.relations.values():
+    assert stream.publication is not None
+    listed = stream.publication.relations
+    for relation in stream.receiver.relations.values():
         for key in relation.constraints:
             if key.kind != "f" or key.other is None or key.other not in listed:
                 continue
-            if not _shared(channel, relation, key):
+            if not _shared(stream, relation, key):
                 where = shown(relation.name)
                 text = (
                     f"TRUNCATE of {shown(key.other)} fails while {where} refers to it"
                 )
                 needs = f"{shown(key.other)} is never truncated"
-                yield _say(channel, Answer.OK_IF, "truncate", where, text, needs)
+                yield _say(stream, Answer.OK_IF, "truncate", where, text, needs)
 
 
-def _shared(channel: Channel, relation: Relation, key: Constraint) -> bool:
-    twin = channel.sender.relations.get(relation.name)
+def _shared(stream: Stream, relation: Relation, key: Constraint) -> bool:
+    twin = stream.sender.relations.get(relation.name)
     return twin is not None and any(
         c.definition == key.definition for c in twin.constraints
     )

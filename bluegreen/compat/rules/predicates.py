@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from bluegreen.compat.catalog import Column, Name, Relation, shown
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.types import carry, modifier
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.text.statements import check_of_column
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.compat.zones import same_zone
@@ -63,19 +63,19 @@ class Predicate:
     other_columns: tuple[str, ...] = ()
 
 
-def predicates(channel: Channel) -> Iterator[Predicate]:
+def predicates(stream: Stream) -> Iterator[Predicate]:
     """Every question that data can answer, most of them the sending side's."""
-    if channel.publication is None:
+    if stream.publication is None:
         return
-    for sent in channel.publication.relations.values():
-        decided = laws.fate(channel, sent)
-        source = channel.sender.relations.get(sent.name)
+    for sent in stream.publication.relations.values():
+        decided = laws.fate(stream, sent)
+        source = stream.sender.relations.get(sent.name)
         if isinstance(decided, laws.Writes) and source is not None:
             asked = (
-                *_of_columns(channel, source, decided),
+                *_of_columns(stream, source, decided),
                 *_of_constraints(source, decided),
                 *_of_indexes(source, decided),
-                *_of_keys(channel, source, decided),
+                *_of_keys(stream, source, decided),
                 *_of_whole_rows(decided),
             )
             key = tuple(c for c in _key_of(source) if c is not None)
@@ -105,30 +105,30 @@ def settle(
     return [_settled(v, counts, unknown, open_) for v in verdicts]
 
 
-def settle_zones(channel: Channel, verdicts: Iterable[Verdict]) -> list[Verdict]:
+def settle_zones(stream: Stream, verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Settle what the sides' TimeZone decides: it is in the catalogs.
 
     A timestamp is read by the receiver's zone, a timestamptz printed in the sender's.
     """
-    return [_zoned(channel, v) if v.rule == "time-zone" else v for v in verdicts]
+    return [_zoned(stream, v) if v.rule == "time-zone" else v for v in verdicts]
 
 
-def _zoned(channel: Channel, verdict: Verdict) -> Verdict:
-    place = _column_at(channel, verdict.where)
+def _zoned(stream: Stream, verdict: Verdict) -> Verdict:
+    place = _column_at(stream, verdict.where)
     if verdict.answer is not Answer.OK_IF or place is None:
         return verdict
     table, name = place
-    column = channel.sender.relations[table].column(name)
+    column = stream.sender.relations[table].column(name)
     zoned = column is not None and "with time zone" in column.type
-    used = channel.sender_zone if zoned else channel.receiver_zone
-    wanted = channel.zone_of(table, name)
+    used = stream.sender_zone if zoned else stream.receiver_zone
+    wanted = stream.zone_of(table, name)
     text = f"the zone is {used}, and the column was read in {wanted}"
     answer = Answer.OK if same_zone(used, wanted) else Answer.SILENT
     return replace(verdict, answer=answer, found=text)
 
 
-def _column_at(channel: Channel, where: str) -> tuple[Name, str] | None:
-    for name, relation in channel.sender.relations.items():
+def _column_at(stream: Stream, where: str) -> tuple[Name, str] | None:
+    for name, relation in stream.sender.relations.items():
         for column in relation.columns:
             if where == f"{shown(name)}.{column.name}":
                 return name, column.name
@@ -161,7 +161,7 @@ def _key_of(relation: Relation) -> tuple[str | None, ...]:
 
 
 def _of_columns(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Predicate]:
     for name in decided.columns:
         one, two = source.column(name), decided.target.column(name)
@@ -170,18 +170,18 @@ def _of_columns(
         where = f"{shown(source.name)}.{name}"
         if two.not_null and not one.not_null:
             yield Predicate("null", "constraint", where, source.name, (name,))
-        made = _of_type(channel, one, two)
+        made = _of_type(stream, one, two)
         if made:
             yield replace(made, where=where, table=source.name, columns=(name,))
-        if channel.receiver.types.get(two.type) != channel.sender.types.get(one.type):
-            yield from _of_domain(channel, one, two, source.name)
+        if stream.receiver.types.get(two.type) != stream.sender.types.get(one.type):
+            yield from _of_domain(stream, one, two, source.name)
 
 
-def _of_type(channel: Channel, one: Column, two: Column) -> Predicate | None:
-    left = channel.sender.base_type(one.type)
-    right = channel.receiver.base_type(two.type)
+def _of_type(stream: Stream, one: Column, two: Column) -> Predicate | None:
+    left = stream.sender.base_type(one.type)
+    right = stream.receiver.base_type(two.type)
     blank = Predicate("", "type-may-not-fit", "", ("", ""))
-    known = channel.receiver.types.get(right)
+    known = stream.receiver.types.get(right)
     length = modifier(two.full_type)
     if known and known.kind == "e" and (left in _TEXTS or left == right):
         return replace(blank, kind="label", labels=known.labels)
@@ -190,30 +190,30 @@ def _of_type(channel: Channel, one: Column, two: Column) -> Predicate | None:
         return replace(blank, kind="outside", low=low, high=high)
     if right in _TEXTS and left in _TEXTS and length:
         return replace(blank, kind="longer", high=length[0])
-    if carry(channel.sender, one, channel.receiver, two).answer is not Answer.OK_IF:
+    if carry(stream.sender, one, stream.receiver, two).answer is not Answer.OK_IF:
         return None
     if right in _STAMPS or (known and known.kind in {"c", "r"}):
         return None
     # A type of the receiver's own may mean something else on the sender, or nothing.
-    if two.type in channel.receiver.types or known:
+    if two.type in stream.receiver.types or known:
         return None
     plain = two.full_type.split(" COLLATE ")[0]
     return replace(blank, kind="reads", expression=plain)
 
 
 def _of_domain(
-    channel: Channel, one: Column, two: Column, table: Name
+    stream: Stream, one: Column, two: Column, table: Name
 ) -> Iterator[Predicate]:
     """A domain's checks and NOT NULL, asked of values of its base type.
 
     Only where the base type has no modifier that might cut or refuse a value.
     """
-    base = channel.receiver.base_type(two.type)
-    if base not in _PLAIN or channel.sender.base_type(one.type) != base:
+    base = stream.receiver.base_type(two.type)
+    if base not in _PLAIN or stream.sender.base_type(one.type) != base:
         return
     where = f"{shown(table)}.{one.name}"
     name = two.type
-    while (domain := channel.receiver.types.get(name)) and domain.kind == "d":
+    while (domain := stream.receiver.types.get(name)) and domain.kind == "d":
         for text in domain.checks:
             asked = check_of_column(text, one.name)
             yield Predicate(
@@ -255,11 +255,11 @@ def _of_indexes(source: Relation, decided: laws.Writes) -> Iterator[Predicate]:
 
 
 def _of_keys(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Predicate]:
     """Foreign keys of the receiver's own; on the way back blue's rows are green's."""
     theirs = {c.definition for c in source.constraints}
-    forward = channel.direction is not Direction.REVERSE
+    forward = stream.direction is not Direction.REVERSE
     for key in decided.target.constraints:
         if key.kind != "f" or key.definition in theirs or not key.enforced:
             continue

@@ -1,4 +1,4 @@
-"""The judge's rules: law, row of the table, the case that proves it, and the mend.
+"""The judge's rules: law, row of the table, the case that proves it, and the fix.
 
 Owns the records only; where a rule holds is decided by the neighbouring files. A
 proof names a case of `tests/cases/replication.json` that real servers ran. Nothing is
@@ -18,13 +18,13 @@ class Rule:
         law: number of the law of apply.
         row: row of the table of measured changes.
         proof: id of a measured case, empty where none was kept.
-        mend: what makes it compatible.
+        fix: what makes it compatible.
     """
 
     law: int
     row: str
     proof: str
-    mend: str = ""
+    fix: str = ""
 
 
 RULES: dict[str, Rule] = {
@@ -205,7 +205,7 @@ RULES: dict[str, Rule] = {
         15, "52", "enable_rls_force_policy", "let a superuser own the subscription"
     ),
     "does-not-fit": Rule(
-        4, "15-30", "text_to_varchar10_over", "mend what the server names"
+        4, "15-30", "text_to_varchar10_over", "fix what the server names"
     ),
     "cannot-tell": Rule(2, "-", "", "give the judge both catalogs and probes"),
 }

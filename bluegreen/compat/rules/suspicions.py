@@ -14,34 +14,34 @@ from bluegreen.compat.catalog import Catalog, Name, Relation, shown
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.rules.types import carry
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 
 _USERS_CALL = re.compile(r"\"?\w+\"?\.\"?\w+\"?\(")
 
 
 def suspicions(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     """All that is likely to be wrong with one table and that probes would settle."""
-    yield from _reused(channel, source, decided)
-    yield from _computed(channel, source, decided)
-    yield from _partitions(channel, source, decided)
-    yield from _calls(channel, decided)
-    if channel.direction is Direction.REVERSE:
-        yield from _rounded(channel, source, decided)
-        yield from _replica_only(channel, source)
+    yield from _reused(stream, source, decided)
+    yield from _computed(stream, source, decided)
+    yield from _partitions(stream, source, decided)
+    yield from _calls(stream, decided)
+    if stream.direction is Direction.REVERSE:
+        yield from _rounded(stream, source, decided)
+        yield from _replica_only(stream, source)
 
 
 def _say(
-    channel: Channel, answer: Answer, rule: str, where: str, why: str, needs: str = ""
+    stream: Stream, answer: Answer, rule: str, where: str, why: str, needs: str = ""
 ) -> Verdict:
-    mend = needs or RULES[rule].mend
-    return Verdict(answer, channel.direction, rule, where, why, mend)
+    fix = needs or RULES[rule].fix
+    return Verdict(answer, stream.direction, rule, where, why, fix)
 
 
 def _reused(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     """Row 10: a name re-added or swapped shows in the order of the columns."""
     shared = [c.name for c in source.columns if c.name in decided.columns]
@@ -50,11 +50,11 @@ def _reused(
         where = shown(source.name)
         text = f"the columns of {where} stand in another order on each side"
         needs = "each name means the same column on both sides"
-        yield _say(channel, Answer.OK_IF, "name-reused", where, text, needs)
+        yield _say(stream, Answer.OK_IF, "name-reused", where, text, needs)
 
 
 def _computed(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     """Row 12: the sender computes and does not send, the receiver only stores."""
     for column in source.columns:
@@ -63,7 +63,7 @@ def _computed(
         if column.generated and not sent and other and not other.generated:
             where = f"{shown(source.name)}.{column.name}"
             text = f"{where} is computed by the side that sends, and so never sent"
-            yield _say(channel, Answer.SILENT, "column-generated", where, text)
+            yield _say(stream, Answer.SILENT, "column-generated", where, text)
 
 
 def _leaves(catalog: Catalog, root: Name) -> set[Name]:
@@ -71,49 +71,49 @@ def _leaves(catalog: Catalog, root: Name) -> set[Name]:
 
 
 def _partitions(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     target = decided.target
     if target.kind != "p":
         return
-    if _leaves(channel.sender, source.name) != _leaves(channel.receiver, target.name):
+    if _leaves(stream.sender, source.name) != _leaves(stream.receiver, target.name):
         where = shown(target.name)
         text = f"{where} has other partitions on each side"
         needs = "every row that is sent has a partition"
-        yield _say(channel, Answer.OK_IF, "partition-missing", where, text, needs)
+        yield _say(stream, Answer.OK_IF, "partition-missing", where, text, needs)
 
 
-def _calls(channel: Channel, decided: laws.Writes) -> Iterator[Verdict]:
+def _calls(stream: Stream, decided: laws.Writes) -> Iterator[Verdict]:
     """Law 6: a default of the receiver's own may call a function that finds nothing."""
     for column in decided.target.columns:
         if column.name not in decided.columns and _USERS_CALL.search(column.default):
             where = f"{shown(decided.target.name)}.{column.name}"
             text = f"the default of {where} calls a function of yours"
             needs = "the function finds all it names on an empty search_path"
-            yield _say(channel, Answer.OK_IF, "unqualified", where, text, needs)
+            yield _say(stream, Answer.OK_IF, "unqualified", where, text, needs)
 
 
 def _rounded(
-    channel: Channel, source: Relation, decided: laws.Writes
+    stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     """Row 65: values that the migration changed in place are never sent back."""
     for name in decided.columns:
         now, was = source.column(name), decided.target.column(name)
         if now is None or was is None:
             continue
-        back = carry(channel.receiver, was, channel.sender, now)
+        back = carry(stream.receiver, was, stream.sender, now)
         if back.answer in {Answer.SILENT, Answer.BREAK}:
             where = f"{shown(source.name)}.{name}"
             text = f"the migration may have changed values of {where}"
             needs = "the migration changed no value"
-            yield _say(channel, Answer.OK_IF, "rows-differ", where, text, needs)
+            yield _say(stream, Answer.OK_IF, "rows-differ", where, text, needs)
 
 
-def _replica_only(channel: Channel, source: Relation) -> Iterator[Verdict]:
+def _replica_only(stream: Stream, source: Relation) -> Iterator[Verdict]:
     """Row 9b: ENABLE REPLICA does not fire for the application's own writes."""
     for trigger in source.triggers:
         if trigger.enabled == "R" and trigger.row:
             where = f"{shown(source.name)}.{trigger.name}"
             text = f"trigger {trigger.name} does not fire for the application"
             needs = "the application writes every column that is sent"
-            yield _say(channel, Answer.OK_IF, "derived-stale", where, text, needs)
+            yield _say(stream, Answer.OK_IF, "derived-stale", where, text, needs)

@@ -93,5 +93,5 @@ def renamed_columns(read: Read) -> Iterator[Verdict]:
         why = f"{one.first} of {table} is called {now} on green"
         for ways, rule in ((FORWARD, "column-renamed"), (REVERSE, "column-missing")):
             for way, number in product(ways, one.statements):
-                mend = RULES[rule].mend
-                yield Verdict(Answer.BREAK, way, rule, one.where, why, mend, number)
+                fix = RULES[rule].fix
+                yield Verdict(Answer.BREAK, way, rule, one.where, why, fix, number)

@@ -67,7 +67,7 @@ def judge_trees(
             where = subject_of(tree)
             for ways, answer, rule, why in _statement(tree, read):
                 found += [
-                    Verdict(answer, way, rule, where, why, RULES[rule].mend, number)
+                    Verdict(answer, way, rule, where, why, RULES[rule].fix, number)
                     for way in ways
                 ]
             found = under_last_name(found, tree, where, read)

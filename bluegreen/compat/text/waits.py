@@ -81,9 +81,9 @@ def waits(texts: Sequence[str], known: Known) -> dict[int, Wait]:
         known: what decides beside the text.
     """
     trees = [_only(text) for text in texts]
-    made_anew = frozenset(name for tree in trees for name in _makes(tree))
+    recreated = frozenset(name for tree in trees for name in _makes(tree))
     pieces = [(n, part) for n, tree in enumerate(trees) for part in _parts(tree)]
-    reasons = _reasons(pieces, known, made_anew)
+    reasons = _reasons(pieces, known, recreated)
     found: dict[int, Wait] = {}
     taken: list[tuple[int, frozenset[str], str]] = []
     for number, tree in enumerate(trees):
@@ -127,7 +127,7 @@ def _sql(tree: Any) -> str:
 
 
 def _reasons(
-    pieces: Sequence[tuple[int, str]], known: Known, made_anew: frozenset[str]
+    pieces: Sequence[tuple[int, str]], known: Known, recreated: frozenset[str]
 ) -> dict[int, list[str]]:
     """Of each statement with several parts, why each must wait; empty where not."""
     texts = [text for _, text in pieces]
@@ -150,7 +150,7 @@ def _reasons(
         tree = trees[number]
         if verdict.rule in _OF_ROWS and _is_of(tree, own):
             continue
-        if _must_wait(verdict, tree, known, made_anew):
+        if _must_wait(verdict, tree, known, recreated):
             by_piece[number] = verdict.why
     found: dict[int, list[str]] = {}
     for index, (number, _) in enumerate(pieces):
@@ -159,7 +159,7 @@ def _reasons(
 
 
 def _must_wait(
-    verdict: Verdict, tree: Any, known: Known, made_anew: frozenset[str]
+    verdict: Verdict, tree: Any, known: Known, recreated: frozenset[str]
 ) -> bool:
     if _kind(tree) not in _KINDS or _adds_column(tree):
         return False
@@ -173,7 +173,7 @@ def _must_wait(
     if verdict.rule == "table-missing":
         table = _table(tree)
         kept = any(_is(table, name) for name in known.renamed)
-        return not kept and table.rpartition(".")[2] not in made_anew
+        return not kept and table.rpartition(".")[2] not in recreated
     return True
 
 

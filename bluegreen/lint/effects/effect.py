@@ -37,7 +37,7 @@ class Lock(IntEnum):
 
 
 class Rewrite(IntEnum):
-    """What is written anew."""
+    """What is written again."""
 
     NONE = 0
     INDEXES = 1

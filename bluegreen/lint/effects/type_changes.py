@@ -113,7 +113,7 @@ def _unknown_column(new: Type, state: State) -> Change:
 def _rebuilds(
     op: Op, column: Column, table: Table, change: Change, dropped: Container[str]
 ) -> Change:
-    """Indexes and checks that are made anew though the rows stay as they are.
+    """Indexes and checks that are made again though the rows stay as they are.
 
     PostgreSQL drops and makes again all that hangs on the column, be the type the same
     or not, after what the same ALTER drops. A plain index keeps its files where order
@@ -130,10 +130,10 @@ def _rebuilds(
             why = f"index {index.name} has an expression or predicate"
             return Change(_INDEXES, True, why=why)
         if table.partitioned and op.name in index.names:
-            why = f"index {index.name} is built anew in every partition"
+            why = f"index {index.name} is built again in every partition"
             return Change(_INDEXES, True, why=why)
         if op.name in index.keys and change.why and index.name not in dropped:
-            return Change(_INDEXES, True, why=f"index {index.name} is built anew")
+            return Change(_INDEXES, True, why=f"index {index.name} is built again")
     for constraint in table.constraints:
         mentioned = constraint.kind == "check" and op.name in columns(constraint.expr)
         tested = constraint.valid and constraint.enforced
@@ -180,7 +180,7 @@ def _between(old: Type, new: Type, state: State) -> Change:
         return Change()
     strange = {old.name, new.name} - _PLAIN_TYPES
     sure = not strange or bool(state.enums & {old.key, new.key})
-    return Change(_HEAP, True, sure, f"{old} to {new} writes every row anew")
+    return Change(_HEAP, True, sure, f"{old} to {new} writes every row again")
 
 
 def _array(old: Type, new: Type) -> Change:
@@ -188,7 +188,7 @@ def _array(old: Type, new: Type) -> Change:
     # for: measured, varchar(10)[] to varchar(20)[] and to text[] rewrite.
     if old.array and new.array and old.name == new.name and not new.mods:
         return Change()
-    return Change(_HEAP, True, why=f"{old} to {new} writes every row anew")
+    return Change(_HEAP, True, why=f"{old} to {new} writes every row again")
 
 
 def _time_zone(old: Type, new: Type, state: State) -> Change:
@@ -196,7 +196,7 @@ def _time_zone(old: Type, new: Type, state: State) -> Change:
     if zone.lower() in UTC:
         return Change(why="the TimeZone is UTC, so the values stay as they are")
     if zone:
-        why = f"{old} to {new} in the TimeZone {zone} writes every row anew"
+        why = f"{old} to {new} in the TimeZone {zone} writes every row again"
         return Change(_HEAP, True, why=why)
     why = f"{old} to {new} rewrites unless the session's TimeZone is UTC"
     return Change(_HEAP, True, sure=False, why=why)

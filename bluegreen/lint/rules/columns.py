@@ -45,7 +45,7 @@ def _stored(op: Op, state: State) -> str | None:
 def _new_expression(op: Op, state: State) -> str | None:
     if not state.filled(op.table):
         return None
-    return f"{op.name} is computed anew and stored for every row of {op.table}"
+    return f"{op.name} is computed again and stored for every row of {op.table}"
 
 
 def _domain(op: Op, state: State) -> str | None:

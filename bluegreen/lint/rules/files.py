@@ -100,7 +100,7 @@ RULES = (
         condition=never,
         effect=_NO_EFFECT,
         why="The migration stops half way; statements before the fault have run.",
-        workaround="Mend the SQL. The grammar is that of PostgreSQL 18.",
+        workaround="Fix the SQL. The grammar is that of PostgreSQL 18.",
         bad="SELECT FROM WHERE;",
         good="SELECT 1;",
     ),

@@ -8,7 +8,7 @@ from bluegreen.lint.tracking.state import State
 from bluegreen.sql.ops import Kind, Op
 
 _INDEX = r"create\s+(unique\s+)?index"
-# Corrupt concurrent builds were mended in 14.4.
+# Corrupt concurrent builds were fixed in 14.4.
 _CORRUPTING_MAJOR = 14
 
 

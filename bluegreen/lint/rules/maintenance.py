@@ -22,7 +22,7 @@ def _moved(op: Op, state: State) -> str | None:
     if not state.filled(table):
         return None
     word = "ACCESS METHOD" if op.kind is Kind.SET_ACCESS_METHOD else "TABLESPACE"
-    return f"SET {word} writes all of {op.table} anew"
+    return f"SET {word} writes all of {op.table} again"
 
 
 def _full(op: Op, state: State) -> str | None:

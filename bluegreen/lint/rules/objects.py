@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.tracking.state import State
-from bluegreen.sql.builtin_functions import CALM, VOLATILE
+from bluegreen.sql.builtin_functions import STABLE, VOLATILE
 from bluegreen.sql.expressions import columns
 from bluegreen.sql.ops import Kind, Op
 
@@ -96,7 +96,7 @@ _DROPPED_UNDER = frozenset({"table", "view", "materialized view", "foreign table
 def _calls(op: Op, state: State) -> str | None:
     if op.kind is Kind.CALL:
         return "what the procedure does is not read"
-    strange = set(op.names) - CALM - VOLATILE - _AGGREGATES - state.calm
+    strange = set(op.names) - STABLE - VOLATILE - _AGGREGATES - state.stable
     if not strange:
         return None
     return f"what {sorted(strange)[0]}() does is not read"

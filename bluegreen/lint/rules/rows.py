@@ -33,7 +33,7 @@ def _may_refuse(op: Op, state: State) -> str | None:
     said = _in_the_way(op, state)
     if not said or not _changed_above(op, state):
         return None
-    return f"it fails unless what stands above mends the rows: {said}"
+    return f"it fails unless what stands above fixes the rows: {said}"
 
 
 def _changed_above(op: Op, state: State) -> bool:
@@ -80,7 +80,7 @@ _ASKED = on(
 )
 _ADD = "ALTER TABLE note ADD CONSTRAINT there CHECK (body IS NOT NULL) NOT VALID;"
 _VALIDATE = "-- file: 3.sql\nALTER TABLE note VALIDATE CONSTRAINT there;"
-_MEND = "UPDATE note SET body = '' WHERE id < 1000;\n-- file: 2.sql\n"
+_FIX = "UPDATE note SET body = '' WHERE id < 1000;\n-- file: 2.sql\n"
 _NOTE = "CREATE TABLE note (id bigint, body text);"
 _NAMED = _ASKED | on(
     *(Kind.DROP_COLUMN, Kind.SET_DEFAULT, Kind.DROP_DEFAULT, Kind.DROP_NOT_NULL),
@@ -129,7 +129,7 @@ RULES = (
         condition=_refuses,
         effect="The statement fails after it has read the rows under its lock.",
         why="With `--dsn` the rows were looked at, and some are in the way now.",
-        workaround="Mend the rows first, in batches, in a file of their own.",
+        workaround="Fix the rows first, in batches, in a file of their own.",
         known=_NOTE,
         bad=f"{_ADD}\n-- file: 2.sql\nALTER TABLE note VALIDATE CONSTRAINT there;",
         good=_ADD,
@@ -137,16 +137,16 @@ RULES = (
     ),
     Rule(
         id="rows-may-refuse",
-        name="The rows that are there refuse the statement, unless they are mended",
+        name="The rows that are there refuse the statement, unless they are fixed",
         level=Level.WARNING,
         kinds=_ASKED,
         condition=_may_refuse,
         effect="The statement fails after it has read the rows under its lock.",
-        why="With `--dsn` the rows were looked at. A change above may mend them.",
+        why="With `--dsn` the rows were looked at. A change above may fix them.",
         workaround="See that the change above reaches every row that was counted.",
         known=_NOTE,
-        bad=f"{_MEND}{_ADD}\n{_VALIDATE}",
-        good=_MEND + _ADD,
+        bad=f"{_FIX}{_ADD}\n{_VALIDATE}",
+        good=_FIX + _ADD,
         rows=3,
     ),
     Rule(

@@ -350,7 +350,7 @@ RULES = (
         kinds=SCHEMA,
         condition=_hot_table,
         effect="One blocking lock for each of them.",
-        why="Every file waits for the table anew.",
+        why="Every file waits for the table again.",
         workaround="Bring the changes of one release together.",
         bad="ALTER TABLE note ADD COLUMN a int;\n-- file: 2.sql\nALTER TABLE note ADD "
         "COLUMN b int;\n-- file: 3.sql\nALTER TABLE note ADD COLUMN c int;\n"

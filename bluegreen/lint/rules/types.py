@@ -106,7 +106,7 @@ RULES = (
         kinds=_ALTER,
         condition=_rewrites,
         effect="ACCESS EXCLUSIVE; the table and its indexes are rewritten.",
-        why="Reads and writes wait until every row is written anew.",
+        why="Reads and writes wait until every row is written again.",
         workaround=_PARALLEL,
         known="CREATE TABLE note (id int PRIMARY KEY, slug varchar(20));",
         bad="ALTER TABLE note ALTER COLUMN id TYPE bigint;",
@@ -133,7 +133,7 @@ RULES = (
         level=Level.ERROR,
         kinds=_ALTER,
         condition=_rescans,
-        effect="ACCESS EXCLUSIVE while a CHECK is tested or an index built anew; the "
+        effect="ACCESS EXCLUSIVE while a CHECK is tested or an index built again; the "
         "rows stay as they are.",
         why="Widening is free only while no CHECK, partial index or index expression "
         "mentions the column, and no index is ordered by what changes.",

@@ -37,8 +37,8 @@ class Served:
         rows: estimates by schema and table; of a partitioned table, of all partitions.
         writes: rows written a second since the statistics began.
         invalid: indexes that a failed concurrent build left, by schema and name.
-        calm: names of the user's functions that are not volatile.
-        wild: those that are and cannot be inlined.
+        stable: names of the user's functions that are not volatile.
+        volatile: those that are and cannot be inlined.
         timezone: what a session of this user runs with.
         schema: where unqualified names of this user go.
         major: the server's major version.
@@ -48,8 +48,8 @@ class Served:
     rows: Mapping[Key, int]
     writes: Mapping[Key, float]
     invalid: frozenset[Key]
-    calm: frozenset[str]
-    wild: frozenset[str]
+    stable: frozenset[str]
+    volatile: frozenset[str]
     timezone: str
     schema: str
     major: int

@@ -117,8 +117,8 @@ class State:
         self.tables: dict[Key, Table] = dict(knowledge.tables)
         self.domains: dict[Key, Domain] = dict(knowledge.domains)
         self.enums: set[Key] = set(knowledge.enums)
-        self.calm: set[str] = set(knowledge.calm)
-        self.wild: set[str] = set(knowledge.wild)
+        self.stable: set[str] = set(knowledge.stable)
+        self.volatile: set[str] = set(knowledge.volatile)
         self.fresh: set[Key] = set()
         self.history = False
         self.session: dict[str, str] = dict(settings or {})
@@ -210,7 +210,7 @@ class State:
 
     def volatility(self, tree: Tree | None) -> str:
         """How an expression behaves, functions of the files included."""
-        return expressions.volatility(tree, self.calm, self.wild)
+        return expressions.volatility(tree, self.stable, self.volatile)
 
     def partitions(self, parent: Name) -> Iterator[Table]:
         """All partitions and heirs below, as far as they are known."""

@@ -99,13 +99,13 @@ def _create_view(state: State, op: Op) -> None:
 
 def _create_function(state: State, op: Op) -> None:
     name = op.name.rpartition(".")[2]
-    state.calm.discard(name)
-    state.wild.discard(name)
+    state.stable.discard(name)
+    state.volatile.discard(name)
     if op.value != "volatile":
-        state.calm.add(name)
+        state.stable.add(name)
     elif op.what != "sql":
         # A volatile function in SQL may be inlined, and then nothing is known of it.
-        state.wild.add(name)
+        state.volatile.add(name)
 
 
 def _create_trigger(state: State, op: Op) -> None:

@@ -1,4 +1,4 @@
-"""What about a PgBouncer would hurt a move, and how to mend it. Pure.
+"""What about a PgBouncer would hurt a move, and how to fix it. Pure.
 
 Owns the findings and their reasons; looking is for `pgbouncer.py`.
 """

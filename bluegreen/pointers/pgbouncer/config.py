@@ -200,5 +200,5 @@ def _broken(error: ini.IniError) -> ServerRefused:
         3007,
         "PgBouncer's configuration cannot be edited safely",
         seen=str(error),
-        hint="mend that line, RELOAD, look at PgBouncer's log, then run again",
+        hint="fix that line, RELOAD, look at PgBouncer's log, then run again",
     )

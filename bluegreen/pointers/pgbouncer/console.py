@@ -45,7 +45,7 @@ class ConsoleRefusedError(StepError):
             4009,
             f"pooler {where} refused {command}",
             seen=text,
-            hint="look at PgBouncer's log, mend what it names, then run again",
+            hint="look at PgBouncer's log, fix what it names, then run again",
         )
         self.text = text
 

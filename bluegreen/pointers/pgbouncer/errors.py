@@ -158,6 +158,6 @@ def as_finding(where: str, error: BluegreenError, name: str = "") -> Finding:
         where=where,
         seen="\n".join(filter(None, (error.problem, error.seen))),
         why="what cannot be seen before a move would stop it in its middle",
-        mend=error.hint,
+        fix=error.hint,
         blocks=True,
     )

@@ -42,7 +42,7 @@ def younger_moves(clients: list[Row], ours: Collection[str]) -> list[str]:
     """Names of the moves whose console sessions were opened after ours.
 
     SHOW CLIENTS tells the application_name since 1.18. Where no session of ours is left
-    the pooler was started anew, without our PAUSE; then any other is younger.
+    the pooler was started again, without our PAUSE; then any other is younger.
     """
     moves = [
         (row["connect_time"] or "", name)

@@ -83,7 +83,7 @@ def require_pair(blue: Database, green: Database) -> None:
             f"{here.system}, database {here.database_oid}",
             wanted="two databases",
             hint="give green a server or a database of its own in the playbook; "
-            "was green made by a physical copy of blue? Then make it anew with initdb",
+            "was green made by a physical copy of blue? Then make it again with initdb",
         )
 
 

@@ -1,7 +1,7 @@
 """All that a look before the work needs to know of one side, as one value.
 
 Owns bringing the readings together; each of them has its file, and what they mean is
-for `steps/looks/`.
+for `steps/preflight/`.
 """
 
 from __future__ import annotations

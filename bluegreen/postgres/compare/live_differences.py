@@ -23,7 +23,7 @@ not follow: each marker that came would have brought a newer value along."""
 Value = Hashable
 """A row's hash, or None where the row is not there."""
 
-Standing = Literal["settled", "follows", "differs", "open"]
+Severity = Literal["settled", "follows", "differs", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Weighed:
     """What is known of one row.
 
     Attributes:
-        standing: `settled` both were seen equal; `follows` both keep changing, and the
+        severity: `settled` both were seen equal; `follows` both keep changing, and the
             stream writes all columns of a row at once; `differs`; `open` look again.
         look: the last look.
         steady: rounds in which both stood still and apart.
         stuck: rounds in which green stood still and apart while blue changed.
     """
 
-    standing: Standing
+    severity: Severity
     look: Look
     steady: int = 0
     stuck: int = 0
@@ -68,4 +68,4 @@ def weigh(look: Look, known: Weighed | None = None) -> Weighed:
     else:
         known = replace(known, look=look, steady=0, stuck=known.stuck + 1)
     enough = known.steady >= STEADY_ROUNDS or known.stuck >= MOVING_ROUNDS
-    return replace(known, standing="differs" if enough else "open")
+    return replace(known, severity="differs" if enough else "open")

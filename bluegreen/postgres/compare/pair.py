@@ -53,12 +53,12 @@ class Pair:
             session.close()
 
 
-class Courier:
+class MarkerSender:
     """Sends markers from blue to green, one at a time, for all workers.
 
     Args:
-        blue: the giver.
-        green: the taker.
+        blue: the publisher.
+        green: the subscriber.
         streams: whether green follows blue; without a stream no marker is sent.
         clock: for waiting.
     """

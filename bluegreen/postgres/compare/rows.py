@@ -21,7 +21,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.compare import checksum
 from bluegreen.postgres.compare.checksum import COARSE_BITS, FINE_BITS, TablePlan
 from bluegreen.postgres.compare.live_differences import Look, Weighed, weigh
-from bluegreen.postgres.compare.pair import Courier, Pair
+from bluegreen.postgres.compare.pair import MarkerSender, Pair
 from bluegreen.postgres.database import Row
 
 ROWS_AT_ONCE = 200_000
@@ -75,13 +75,13 @@ class Comparer:
     Attributes:
         pair: the sessions.
         both: runs the same query on both sides at once.
-        courier: makes green catch up with what was seen on blue.
+        sender: makes green catch up with what was seen on blue.
         out_of_time: whether to give up.
     """
 
     pair: Pair
     both: Executor
-    courier: Courier
+    sender: MarkerSender
     clock: Clock
     out_of_time: Callable[[], bool]
 
@@ -118,17 +118,17 @@ class Comparer:
         """Compare how many rows there are."""
         started = self.clock.monotonic()
         known: Weighed | None = None
-        while known is None or known.standing == "open":
+        while known is None or known.severity == "open":
             self._require_time(plan)
             blue, green, after = self._count_look(plan)
             known = weigh(Look(blue, green, after), known)
-            if known.standing == "open":
+            if known.severity == "open":
                 self.clock.sleep(PAUSE_S)
         words = f"{after} rows on blue, {green} on green"
         return TableResult(
             plan.full_name,
             rows=after,
-            differences=(words,) if known.standing == "differs" else (),
+            differences=(words,) if known.severity == "differs" else (),
             seconds=round(self.clock.monotonic() - started, 3),
         )
 
@@ -137,7 +137,7 @@ class Comparer:
             return int(self.pair.rows(side, checksum.count_query(plan, side))[0][0])
 
         before = count(Side.BLUE)
-        self.courier.trip()
+        self.sender.trip()
         there, after = count(Side.GREEN), count(Side.BLUE)
         low, high = sorted((before, after))
         # Green was counted between the two: what lies between them is what it saw.
@@ -196,9 +196,9 @@ class Comparer:
                 looks = self._look(plan, left)
                 known = {key: weigh(looks[key], known.get(key)) for key in left}
                 for key, one in known.items():
-                    if one.standing == "differs":
+                    if one.severity == "differs":
                         differs[key] = one.look
-                left = [key for key, one in known.items() if one.standing == "open"]
+                left = [key for key, one in known.items() if one.severity == "open"]
                 if left:
                     self.clock.sleep(PAUSE_S)
             if len(differs) > MOST_NAMED:
@@ -207,7 +207,7 @@ class Comparer:
 
     def _look(self, plan: TablePlan, keys: list[Key]) -> dict[Key, Look]:
         before = self._values(plan, Side.BLUE, keys)
-        self.courier.trip()
+        self.sender.trip()
         there = self._values(plan, Side.GREEN, keys)
         after = self._values(plan, Side.BLUE, keys)
         return {

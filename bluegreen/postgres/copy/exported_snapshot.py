@@ -84,7 +84,7 @@ def _require_all(
             f"the backup names tables that {database.side} does not have",
             seen=", ".join(missing),
             wanted="names of tables, `schema.table`",
-            hint="mend `tables` of the step",
+            hint="fix `tables` of the step",
         )
 
 

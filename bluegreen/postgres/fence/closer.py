@@ -46,7 +46,7 @@ class FenceCloser:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._closing = database.connect(synchronous_commit="off")
-        self._watching = database.connect()
+        self._monitoring = database.connect()
         with database.translated():
             wait_briefly_for_locks(self._closing)
             # It ends with the closing, or with the session.
@@ -62,7 +62,7 @@ class FenceCloser:
 
     def __exit__(self, *_: object) -> None:
         self._closing.close()
-        self._watching.close()
+        self._monitoring.close()
         self._pool.shutdown(wait=True)
 
     def close_fence(self, drain: Drain, clock: Clock) -> list[Blocker]:
@@ -124,12 +124,12 @@ class FenceCloser:
 
     def _ask(self, query: sql.SQL | sql.Composed) -> list[Blocker]:
         with self._database.translated():
-            rows = self._watching.execute(query, (self._pid,)).fetchall()
+            rows = self._monitoring.execute(query, (self._pid,)).fetchall()
         return [Blocker(*row) for row in rows]
 
     def _cancel(self) -> None:
         with self._database.translated():
-            self._watching.execute("SELECT pg_cancel_backend(%s)", (self._pid,))
+            self._monitoring.execute("SELECT pg_cancel_backend(%s)", (self._pid,))
 
 
 _BLOCKERS = sql.SQL(

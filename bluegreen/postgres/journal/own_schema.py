@@ -63,7 +63,7 @@ COMMENT ON TABLE bluegreen.journal IS
 
 CREATE TABLE IF NOT EXISTS bluegreen.marker (
     id uuid PRIMARY KEY,
-    giver text NOT NULL,
+    publisher text NOT NULL,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 ALTER TABLE bluegreen.marker
@@ -74,7 +74,7 @@ ALTER TABLE bluegreen.marker
     ADD COLUMN IF NOT EXISTS decoded bigint,
     ADD COLUMN IF NOT EXISTS counted_since text;
 CREATE UNIQUE INDEX IF NOT EXISTS marker_heartbeat
-    ON bluegreen.marker (giver, epoch, number);
+    ON bluegreen.marker (publisher, epoch, number);
 COMMENT ON TABLE bluegreen.marker IS
     'Rows that travel with the stream to prove how far it has come; those with a '
     'number are heartbeats, which prove that nothing is missing.';

@@ -49,14 +49,14 @@ class ApplyHealth:
     works_on: tuple[str, ...] = ()
 
 
-def read_apply_health(taker: Database, subscription: str) -> ApplyHealth | None:
-    """Read it from the taking side; None where there is no such subscription."""
-    rows = taker.rows(_SUBSCRIPTION, (subscription,))
+def read_apply_health(subscriber: Database, subscription: str) -> ApplyHealth | None:
+    """Read it from the subscriber; None where there is no such subscription."""
+    rows = subscriber.rows(_SUBSCRIPTION, (subscription,))
     if not rows:
         return None
     oid, enabled, pid, age, tables, unready = rows[0]
-    counts = read_counts(taker, oid)
-    blocked, works_on = taker.rows(_WORKER, (pid, pid))[0] if pid else ((), ())
+    counts = read_counts(subscriber, oid)
+    blocked, works_on = subscriber.rows(_WORKER, (pid, pid))[0] if pid else ((), ())
     return ApplyHealth(
         enabled,
         pid,
@@ -66,7 +66,7 @@ def read_apply_health(taker: Database, subscription: str) -> ApplyHealth | None:
         {k: n for k, n in counts.items() if k.startswith("confl_") and n},
         tables,
         tuple(unready or ()),
-        _position(taker, oid),
+        _position(subscriber, oid),
         tuple(blocked),
         tuple(works_on),
     )
@@ -106,9 +106,9 @@ _WORKER = sql.SQL(
 )
 
 
-def _position(taker: Database, subscription: int) -> str:
+def _position(subscriber: Database, subscription: int) -> str:
     """Of the replication origin; PostgreSQL keeps that to superusers by default."""
-    may = taker.value(
+    may = subscriber.value(
         sql.SQL(
             "SELECT has_function_privilege("
             "'pg_replication_origin_progress(text, boolean)', 'EXECUTE')"
@@ -116,7 +116,7 @@ def _position(taker: Database, subscription: int) -> str:
     )
     if not may:
         return ""
-    rows = taker.rows(
+    rows = subscriber.rows(
         sql.SQL(
             "SELECT coalesce(pg_replication_origin_progress(o.roname, false),"
             " '0/0')::text FROM pg_replication_origin o WHERE o.roname = %s"
@@ -126,14 +126,14 @@ def _position(taker: Database, subscription: int) -> str:
     return str(rows[0][0]) if rows else "0/0"
 
 
-def read_counts(taker: Database, subscription: int) -> dict[str, Any]:
+def read_counts(subscriber: Database, subscription: int) -> dict[str, Any]:
     """The row of pg_stat_subscription_stats (since 15), by the names of its columns."""
-    known = taker.value(
+    known = subscriber.value(
         sql.SQL("SELECT to_regclass('pg_stat_subscription_stats') IS NOT NULL")
     )
     if not known:
         return {}
-    rows = taker.rows(
+    rows = subscriber.rows(
         sql.SQL(
             "SELECT to_jsonb(t) FROM pg_stat_subscription_stats t WHERE subid = %s"
         ),

@@ -28,7 +28,8 @@ class Following:
     """What was seen of a stream.
 
     Attributes:
-        caught_up: the taker has confirmed all that the giver had at the look's start.
+        caught_up: the subscriber has confirmed all that the publisher had at the look's
+            start.
         stayed_up: one apply worker lived through all of the look.
         errors: failures during the look; None where the server does not count (13, 14).
         seconds: how long the look took.
@@ -40,18 +41,18 @@ class Following:
     seconds: float
 
 
-def look_at_following(
-    giver: Database, taker: Database, name: str, clock: Clock
+def check_following(
+    publisher: Database, subscriber: Database, name: str, clock: Clock
 ) -> Following:
-    """Look until the taker has confirmed where the giver stands now, or 7 s."""
+    """Wait until the subscriber confirms where the publisher stands now, or 7 s."""
     started = clock.monotonic()
-    position = giver.value(sql.SQL("SELECT pg_current_wal_flush_lsn()::text"))
-    looks = [read_subscription(taker, name)]
-    while not (done := _has_confirmed(giver, name, position)):
+    position = publisher.value(sql.SQL("SELECT pg_current_wal_flush_lsn()::text"))
+    looks = [read_subscription(subscriber, name)]
+    while not (done := _has_confirmed(publisher, name, position)):
         if clock.monotonic() - started > LONGEST_LOOK.total_seconds():
             break
         clock.sleep(_LOOK_EVERY_S)
-        looks.append(read_subscription(taker, name))
+        looks.append(read_subscription(subscriber, name))
     pids = {look.apply_pid if look else None for look in looks}
     return Following(
         caught_up=done,
@@ -61,8 +62,8 @@ def look_at_following(
     )
 
 
-def _has_confirmed(giver: Database, name: str, position: str) -> bool:
-    rows = giver.rows(
+def _has_confirmed(publisher: Database, name: str, position: str) -> bool:
+    rows = publisher.rows(
         sql.SQL(
             "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots"
             " WHERE slot_name = %s AND database = current_database()"

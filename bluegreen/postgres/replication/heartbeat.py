@@ -36,22 +36,22 @@ class Beats:
     """Heartbeats of one direction and epoch, as both ends tell of them.
 
     Attributes:
-        giver: the side that writes them.
-        last: the newest number on the giver; 0 before the first.
-        came: the highest number on the taker; 0 while none came.
-        came_age_s: age of the newest one that came, by the giver's clock.
+        publisher: the side that writes them.
+        last: the newest number on the publisher; 0 before the first.
+        came: the highest number on the subscriber; 0 while none came.
+        came_age_s: age of the newest one that came, by the publisher's clock.
         pending: how many have not come and may still be on their way.
         pending_s: age of the oldest of these.
         lost: numbers that cannot come any more, as a later one is there, or the slot
             confirmed a later position. In order.
         lost_s: ages of the first and the last of these.
-        made_anew: number of the first heartbeat that met the slot with its counters
+        recreated: number of the first heartbeat that met the slot with its counters
             back near zero; 0 for none.
-        went_back: the taker has a number that the giver does not know.
+        went_back: the subscriber has a number that the publisher does not know.
         copied: the table of markers is past its initial copy.
     """
 
-    giver: Side
+    publisher: Side
     last: int = 0
     came: int = 0
     came_age_s: float | None = None
@@ -59,12 +59,12 @@ class Beats:
     pending_s: float = 0.0
     lost: tuple[int, ...] = ()
     lost_s: tuple[float, float] = (0.0, 0.0)
-    made_anew: int = 0
+    recreated: int = 0
     went_back: bool = False
     copied: bool = True
 
 
-def write_beat(giver: Database, slot: str) -> bool:
+def write_beat(publisher: Database, slot: str) -> bool:
     """Commit the next heartbeat; False when another process wrote it just then.
 
     Flushed here and not waited for on a standby, which may be away. The number is the
@@ -72,19 +72,19 @@ def write_beat(giver: Database, slot: str) -> bool:
     carries what the slot looked like: how much WAL it keeps, how many transactions
     were decoded from it, and since when the server counts.
     """
-    counts = giver.session.info.server_version >= _COUNTS_TRANSACTIONS_SINCE
-    with giver.transaction() as session:
+    counts = publisher.session.info.server_version >= _COUNTS_TRANSACTIONS_SINCE
+    with publisher.transaction() as session:
         session.execute(sql.SQL("SET LOCAL synchronous_commit = local"))
         done = session.execute(
             _WRITE.format(sql.SQL(_COUNTED if counts else "NULL, NULL")),
-            {"giver": str(giver.side), "slot": slot},
+            {"publisher": str(publisher.side), "slot": slot},
         )
         return done.rowcount == 1
 
 
 # pg_stat_replication_slots starts at zero when a slot is made. Its own reset shows in
 # stats_reset, a crash of the server in that of pg_stat_bgwriter (measured on 14 to 18).
-# A slot that we make anew ourselves, for a green that is made anew, is no surprise.
+# A slot that we make again ourselves, for a green that is made again, is no surprise.
 _COUNTED = """
     (SELECT t.total_txns FROM pg_stat_replication_slots t WHERE t.slot_name = %(slot)s),
     (SELECT concat_ws(' ', b.stats_reset, t.stats_reset,
@@ -97,10 +97,10 @@ _COUNTED = """
 _WRITE = sql.SQL(
     """
     INSERT INTO bluegreen.marker
-        (id, giver, epoch, number, position, kept, decoded, counted_since)
-    SELECT gen_random_uuid(), %(giver)s, j.epoch,
+        (id, publisher, epoch, number, position, kept, decoded, counted_since)
+    SELECT gen_random_uuid(), %(publisher)s, j.epoch,
         coalesce((SELECT max(m.number) FROM bluegreen.marker m
-            WHERE m.giver = %(giver)s AND m.epoch = j.epoch), 0) + 1,
+            WHERE m.publisher = %(publisher)s AND m.epoch = j.epoch), 0) + 1,
         pg_current_wal_insert_lsn(),
         (SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)::bigint
             FROM pg_replication_slots s
@@ -108,30 +108,33 @@ _WRITE = sql.SQL(
         {}
     FROM (SELECT coalesce((SELECT epoch FROM bluegreen.journal
         ORDER BY seq DESC LIMIT 1), 0) AS epoch) j
-    ON CONFLICT (giver, epoch, number) DO NOTHING
+    ON CONFLICT (publisher, epoch, number) DO NOTHING
     """
 )
 
 
-def read_beats(giver: Database, taker: Database, channel: str, epoch: int) -> Beats:
-    """Read both ends of a stream. `channel` names its slot and its subscription.
+def read_beats(
+    publisher: Database, subscriber: Database, stream: str, epoch: int
+) -> Beats:
+    """Read both ends of a stream. `stream` names its slot and its subscription.
 
-    The order is what makes it proof: the taker's highest number first, then what the
-    giver wrote and the slot confirmed, then what the taker lacks of it, and last
-    whether the giver still has those, as old ones are forgotten on both sides.
+    The order is what makes it proof: the subscriber's highest number first, then what
+        the
+    publisher wrote and the slot confirmed, then what the subscriber lacks of it, and
+    last whether the publisher still has those, as old ones are forgotten on both sides.
     """
-    key = (str(giver.side), epoch)
-    came = _highest(taker, key)
-    first, last, confirmed = giver.rows(_WRITTEN, (channel, *key))[0]
+    key = (str(publisher.side), epoch)
+    came = _highest(subscriber, key)
+    first, last, confirmed = publisher.rows(_WRITTEN, (stream, *key))[0]
     if last is None:
-        return Beats(giver.side, went_back=came > 0)
-    absent = taker.rows(_ABSENT, (first, last, *key, MOST_LISTED))
-    open_ = giver.rows(_OPEN, (confirmed, came, *key, [n for (n,) in absent]))
+        return Beats(publisher.side, went_back=came > 0)
+    absent = subscriber.rows(_ABSENT, (first, last, *key, MOST_LISTED))
+    open_ = publisher.rows(_OPEN, (confirmed, came, *key, [n for (n,) in absent]))
     lost = [(number, age) for number, age, gone in open_ if gone]
     waiting = [age for _, age, gone in open_ if not gone]
-    age, made_anew = giver.rows(_HISTORY, (*key, came))[0]
+    age, recreated = publisher.rows(_HISTORY, (*key, came))[0]
     return Beats(
-        giver.side,
+        publisher.side,
         last=last,
         came=came,
         came_age_s=None if age is None else float(age),
@@ -139,23 +142,23 @@ def read_beats(giver: Database, taker: Database, channel: str, epoch: int) -> Be
         pending_s=max(waiting, default=0.0),
         lost=tuple(number for number, _ in lost),
         lost_s=(lost[0][1], lost[-1][1]) if lost else (0.0, 0.0),
-        made_anew=int(made_anew or 0),
+        recreated=int(recreated or 0),
         went_back=came > last,
-        copied=_is_copied(taker, channel),
+        copied=_is_copied(subscriber, stream),
     )
 
 
-def forget_beats(giver: Database, epoch: int, below: int) -> None:
+def forget_beats(publisher: Database, epoch: int, below: int) -> None:
     """Delete heartbeats under a number, and those of epochs that are over.
 
     The deletes travel along the stream. Never above a hole: it would be forgotten too.
     """
-    giver.run(
+    publisher.run(
         sql.SQL(
-            "DELETE FROM bluegreen.marker WHERE giver = %s"
+            "DELETE FROM bluegreen.marker WHERE publisher = %s"
             " AND (epoch < %s OR epoch = %s AND number < %s)"
         ),
-        (str(giver.side), epoch, epoch, below),
+        (str(publisher.side), epoch, epoch, below),
     )
 
 
@@ -164,7 +167,7 @@ def _highest(database: Database, key: tuple[str, int]) -> int:
         database.value(
             sql.SQL(
                 "SELECT coalesce(max(number), 0) FROM bluegreen.marker"
-                " WHERE giver = %s AND epoch = %s"
+                " WHERE publisher = %s AND epoch = %s"
             ),
             key,
         )
@@ -176,7 +179,7 @@ _WRITTEN = sql.SQL(
     SELECT min(m.number), max(m.number),
         (SELECT s.confirmed_flush_lsn::text FROM pg_replication_slots s
             WHERE s.slot_name = %s AND s.database = current_database())
-    FROM bluegreen.marker m WHERE m.giver = %s AND m.epoch = %s
+    FROM bluegreen.marker m WHERE m.publisher = %s AND m.epoch = %s
     """
 )
 
@@ -184,22 +187,22 @@ _ABSENT = sql.SQL(
     """
     SELECT n FROM generate_series(%s::bigint, %s::bigint) n WHERE NOT EXISTS
         (SELECT FROM bluegreen.marker m
-            WHERE m.giver = %s AND m.epoch = %s AND m.number = n)
+            WHERE m.publisher = %s AND m.epoch = %s AND m.number = n)
     ORDER BY n LIMIT %s
     """
 )
 
 # The next heartbeat saw this one, so its position lies behind this one's commit: a
 # subscriber that has confirmed that position has received this one. A slot that was
-# made anew begins as confirmed.
+# made again begins as confirmed.
 _OPEN = sql.SQL(
     """
     SELECT m.number, extract(epoch FROM clock_timestamp() - m.at)::float8,
         coalesce(n.position <= %s::pg_lsn, false) OR m.number < %s
     FROM bluegreen.marker m
     LEFT JOIN bluegreen.marker n
-        ON n.giver = m.giver AND n.epoch = m.epoch AND n.number = m.number + 1
-    WHERE m.giver = %s AND m.epoch = %s AND m.number = ANY (%s)
+        ON n.publisher = m.publisher AND n.epoch = m.epoch AND n.number = m.number + 1
+    WHERE m.publisher = %s AND m.epoch = %s AND m.number = ANY (%s)
     ORDER BY m.number
     """
 )
@@ -210,7 +213,7 @@ _HISTORY = sql.SQL(
     WITH beat AS (
         SELECT number, at, counted_since, decoded, lag(decoded) OVER w AS before,
             lag(counted_since) OVER w AS counted_before
-        FROM bluegreen.marker WHERE giver = %s AND epoch = %s
+        FROM bluegreen.marker WHERE publisher = %s AND epoch = %s
         WINDOW w AS (ORDER BY number)
     )
     SELECT
@@ -222,12 +225,12 @@ _HISTORY = sql.SQL(
 )
 
 
-def growth_of_kept_wal(giver: Database, slot: str) -> float | None:
+def growth_of_kept_wal(publisher: Database, slot: str) -> float | None:
     """Bytes a second by which the WAL behind a slot has grown, by its heartbeats.
 
     None where there are none of the last hour, or only of this second.
     """
-    rows = giver.rows(_GROWTH, (slot, str(giver.side)))
+    rows = publisher.rows(_GROWTH, (slot, str(publisher.side)))
     if not rows or rows[0][0] is None or rows[0][1] < _LEAST_SPAN_S:
         return None
     return float(rows[0][0]) / float(rows[0][1])
@@ -240,16 +243,16 @@ _GROWTH = sql.SQL(
         extract(epoch FROM clock_timestamp() - m.at)::float8
     FROM bluegreen.marker m, pg_replication_slots s
     WHERE s.slot_name = %s AND s.database = current_database()
-        AND m.giver = %s AND m.kept IS NOT NULL
+        AND m.publisher = %s AND m.kept IS NOT NULL
         AND m.at > clock_timestamp() - interval '1 hour'
     ORDER BY m.epoch DESC, m.number LIMIT 1
     """
 )
 
 
-def _is_copied(taker: Database, subscription: str) -> bool:
+def _is_copied(subscriber: Database, subscription: str) -> bool:
     return bool(
-        taker.value(
+        subscriber.value(
             sql.SQL(
                 "SELECT EXISTS (SELECT FROM pg_subscription_rel r"
                 " JOIN pg_subscription s ON s.oid = r.srsubid"

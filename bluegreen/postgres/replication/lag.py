@@ -1,4 +1,4 @@
-"""How far a stream is behind, as the giving side's WAL sender tells it.
+"""How far a stream is behind, as the publisher's WAL sender tells it.
 
 Owns the figures for people. Nothing may be decided by them: replay lag read 0 while
 2,001 committed rows were not on the other side; proof is a marker row.
@@ -15,7 +15,7 @@ from bluegreen.postgres.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Distances in bytes from the giver's WAL insert position."""
+    """Distances in bytes from the publisher's WAL insert position."""
 
     sent_bytes: int
     write_bytes: int
@@ -23,13 +23,13 @@ class Lag:
     replay_bytes: int
 
 
-def read_lag(giver: Database, slot: str) -> Lag | None:
+def read_lag(publisher: Database, slot: str) -> Lag | None:
     """Lag of the stream that uses this slot; None while nothing streams.
 
     pg_stat_replication shows its figures to pg_monitor and superusers only; without
     that right they read as unknown too.
     """
-    rows = giver.rows(
+    rows = publisher.rows(
         sql.SQL(
             "SELECT end_at - r.sent_lsn, end_at - r.write_lsn, end_at - r.flush_lsn,"
             " end_at - r.replay_lsn"

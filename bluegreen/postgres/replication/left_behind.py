@@ -21,7 +21,7 @@ from bluegreen.postgres.replication.publication import (
     read_publication,
     subscribed_tables,
 )
-from bluegreen.postgres.replication.stream import Channel, read_subscription
+from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 
 Name = tuple[str, str]
 
@@ -87,7 +87,7 @@ def read_left_behind(
     partitioned table above it, and the other side's subscription takes it. Where the
     stream is retired already, only tables that the other side lacks are told.
     """
-    stream = Channel(playbook, left.side).name
+    stream = ReplicationStream(playbook, left.side).name
     published = read_publication(left, stream)
     carried = None
     if published is not None and read_subscription(to, stream) is not None:

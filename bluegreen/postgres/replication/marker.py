@@ -35,7 +35,7 @@ started again held up one flip of ten behind a gate of less."""
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """A marker row and the giver's WAL insert position right after its commit."""
+    """A marker row and the publisher's WAL insert position right after its commit."""
 
     id: uuid.UUID
     position: Lsn
@@ -52,7 +52,7 @@ def write_marker(database: Database) -> Marker:
     with database.transaction() as session:
         session.execute(sql.SQL("SET LOCAL synchronous_commit = on"))
         session.execute(
-            sql.SQL("INSERT INTO bluegreen.marker (id, giver) VALUES (%s, %s)"),
+            sql.SQL("INSERT INTO bluegreen.marker (id, publisher) VALUES (%s, %s)"),
             (marker, str(database.side)),
         )
     position = database.value(sql.SQL("SELECT pg_current_wal_insert_lsn()::text"))
@@ -114,15 +114,17 @@ def _time_to_arrive(
 
 
 def send_marker(
-    giver: Database, taker: Database, *, deadline: timedelta, clock: Clock
+    publisher: Database, subscriber: Database, *, deadline: timedelta, clock: Clock
 ) -> float:
     """Write a marker on one side and wait for it on the other; returns seconds."""
-    return await_marker(taker, write_marker(giver), deadline=deadline, clock=clock)
+    return await_marker(
+        subscriber, write_marker(publisher), deadline=deadline, clock=clock
+    )
 
 
 def await_low_lag(
-    giver: Database,
-    taker: Database,
+    publisher: Database,
+    subscriber: Database,
     *,
     max_lag: timedelta,
     deadline: timedelta,
@@ -140,8 +142,8 @@ def await_low_lag(
     started = clock.monotonic()
     in_a_row = 0
     while True:
-        marker = write_marker(giver)
-        took = _time_to_arrive(taker, marker, max_lag, clock=clock)
+        marker = write_marker(publisher)
+        took = _time_to_arrive(subscriber, marker, max_lag, clock=clock)
         if took is not None:
             in_a_row += 1
             if in_a_row == IN_A_ROW:
@@ -150,21 +152,23 @@ def await_low_lag(
         in_a_row = 0
         late()
         left = deadline - timedelta(seconds=clock.monotonic() - started)
-        _time_to_arrive(taker, marker, left, clock=clock)
+        _time_to_arrive(subscriber, marker, left, clock=clock)
         waited = clock.monotonic() - started
         if waited > deadline.total_seconds():
-            raise _always_late(taker, max_lag, waited)
+            raise _always_late(subscriber, max_lag, waited)
 
 
-def _always_late(taker: Database, max_lag: timedelta, waited: float) -> BudgetError:
+def _always_late(
+    subscriber: Database, max_lag: timedelta, waited: float
+) -> BudgetError:
     return BudgetError(
         5002,
-        f"{taker.side} does not follow closely enough",
+        f"{subscriber.side} does not follow closely enough",
         seen=f"in {waited:.1f} s no {IN_A_ROW} marker rows in a row were in time",
-        wanted=f"each on {taker.side} within {max_lag.total_seconds()} s",
-        hint=f"see the apply worker's error in {taker.side}'s log; a long transaction "
-        "or DDL there holds the stream up, and so do more writes than one worker "
-        "applies: run again in a quieter hour",
+        wanted=f"each on {subscriber.side} within {max_lag.total_seconds()} s",
+        hint=f"see the apply worker's error in {subscriber.side}'s log; a long "
+        "transaction or DDL there holds the stream up, and so do more writes than one "
+        "worker applies: run again in a quieter hour",
     )
 
 
@@ -181,20 +185,20 @@ def sweep_markers(database: Database) -> None:
     )
 
 
-def newest_marker_age_s(giver: Database, taker: Database) -> float | None:
-    """Age of the newest marker that the giver wrote if the taker has it.
+def newest_marker_age_s(publisher: Database, subscriber: Database) -> float | None:
+    """Age of the newest marker that the publisher wrote if the subscriber has it.
 
-    By the giver's clock. A marker that came from the taker proves nothing.
+    By the publisher's clock. A marker that came from the subscriber proves nothing.
     """
-    rows = giver.rows(
+    rows = publisher.rows(
         sql.SQL(
             "SELECT id, extract(epoch FROM clock_timestamp() - at)::float8"
-            " FROM bluegreen.marker WHERE giver = %s AND number IS NULL"
+            " FROM bluegreen.marker WHERE publisher = %s AND number IS NULL"
             " ORDER BY at DESC LIMIT 1"
         ),
-        (str(giver.side),),
+        (str(publisher.side),),
     )
     if not rows:
         return None
     newest, age = rows[0]
-    return float(age) if has_marker(taker, Marker(newest, Lsn(0))) else None
+    return float(age) if has_marker(subscriber, Marker(newest, Lsn(0))) else None

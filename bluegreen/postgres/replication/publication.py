@@ -38,14 +38,14 @@ class PublishedTable:
 
 
 def choose_tables(
-    giver: Iterable[Relation],
-    taker: Iterable[Relation],
+    publisher: Iterable[Relation],
+    subscriber: Iterable[Relation],
     *,
     exclude: Iterable[str] = (),
     through_root: Iterable[str] = (),
     kept_back: Collection[ColumnName] = frozenset(),
 ) -> tuple[PublishedTable, ...]:
-    """The tables that both sides have, with a column list where the giver has more.
+    """The tables that both sides have, with a column list where the publisher has more.
 
     Partitions are named one by one and their parents not at all, so that a column
     list, a replica identity and a row's way are each table's own. A partitioned table
@@ -53,18 +53,19 @@ def choose_tables(
     its name. Pure.
 
     Args:
-        giver: all of its relations.
-        taker: all of its relations.
+        publisher: all of its relations.
+        subscriber: all of its relations.
         exclude: tables that stay behind, `schema.table`.
         through_root: partitioned tables whose partitions travel under their name.
-        kept_back: columns of the giver that are not sent though the taker has them.
+        kept_back: columns of the publisher that are not sent though the subscriber has
+            them.
     """
-    there = {(r.schema, r.name): r for r in taker}
+    there = {(r.schema, r.name): r for r in subscriber}
     named, spared = set(through_root), set(exclude)
     chosen = [PublishedTable(*MARKER_TABLE)]
     roots = set()
     others = []
-    for relation in giver:
+    for relation in publisher:
         twin = there.get((relation.schema, relation.name))
         if twin is None or not _has_rows(twin) or is_named(relation, spared):
             continue
@@ -115,59 +116,66 @@ def _published(
 
 def obstacles(
     tables: Iterable[PublishedTable],
-    giver: Iterable[Relation],
-    taker: Iterable[Relation],
-    giver_version: int,
+    publisher: Iterable[Relation],
+    subscriber: Iterable[Relation],
+    publisher_version: int,
 ) -> list[str]:
     """What would break apply, or the application's own writes, in words. Pure.
 
-    The laws: every published column must be on the taker; a column without a value
-    must be nullable or have a default; the taker's key must be sent; a column list
+    The laws: every published column must be on the subscriber; a column without a value
+    must be nullable or have a default; the subscriber's key must be sent; a column list
     must hold the whole replica identity and cannot meet REPLICA IDENTITY FULL
     (PostgreSQL docs, "Column Lists").
     """
-    here = {(r.schema, r.name): r for r in giver}
-    there = {(r.schema, r.name): r for r in taker}
+    here = {(r.schema, r.name): r for r in publisher}
+    there = {(r.schema, r.name): r for r in subscriber}
     found = []
     for table in tables:
         key = (table.schema, table.name)
         if key != MARKER_TABLE:
-            found += _obstacles(table, here[key], there[key], giver_version)
+            found += _obstacles(table, here[key], there[key], publisher_version)
     return found
 
 
 def _obstacles(
-    table: PublishedTable, giver: Relation, taker: Relation, version: int
+    table: PublishedTable, publisher: Relation, subscriber: Relation, version: int
 ) -> list[str]:
-    sent = set(table.columns or [c.name for c in giver.columns if not c.generated])
+    sent = set(table.columns or [c.name for c in publisher.columns if not c.generated])
     found = [
-        f"{taker.quoted}.{column.name} is NOT NULL without a default and is not sent"
-        for column in taker.columns
+        f"{subscriber.quoted}.{column.name} is NOT NULL without a default and is not "
+        "sent"
+        for column in subscriber.columns
         if column.name not in sent and _must_be_sent(column)
     ]
-    if not giver.identity_columns:
-        found.append(f"{giver.quoted} has no replica identity: UPDATE would fail")
-    if giver.replica_identity != "f" and giver.identity_columns:
-        if not taker.found_by:
-            found.append(f"{taker.quoted} has no key, and {giver.quoted} sends one")
-        elif not set(taker.found_by) <= set(giver.identity_columns):
-            found.append(f"{taker.quoted} has a key that {giver.quoted} does not send")
+    if not publisher.identity_columns:
+        found.append(f"{publisher.quoted} has no replica identity: UPDATE would fail")
+    if publisher.replica_identity != "f" and publisher.identity_columns:
+        if not subscriber.found_by:
+            found.append(
+                f"{subscriber.quoted} has no key, and {publisher.quoted} sends one"
+            )
+        elif not set(subscriber.found_by) <= set(publisher.identity_columns):
+            found.append(
+                f"{subscriber.quoted} has a key that {publisher.quoted} does not send"
+            )
     if table.columns is None:
         return found
-    extra = [c.name for c in giver.columns if not c.generated and c.name not in sent]
+    extra = [
+        c.name for c in publisher.columns if not c.generated and c.name not in sent
+    ]
     columns = ", ".join(extra)
     if version < COLUMN_LISTS_SINCE:
         found.append(
-            f"{giver.quoted} has more columns ({columns}) and PostgreSQL {version} "
+            f"{publisher.quoted} has more columns ({columns}) and PostgreSQL {version} "
             "has no column lists (since 15)"
         )
-    if giver.replica_identity == "f":
+    if publisher.replica_identity == "f":
         found.append(
-            f"{giver.quoted} has more columns ({columns}) and REPLICA IDENTITY FULL, "
-            "which a column list cannot meet"
+            f"{publisher.quoted} has more columns ({columns}) and REPLICA IDENTITY "
+            "FULL, which a column list cannot meet"
         )
-    elif not set(giver.identity_columns) <= sent:
-        found.append(f"{taker.quoted} lacks a column of {giver.quoted}'s key")
+    elif not set(publisher.identity_columns) <= sent:
+        found.append(f"{subscriber.quoted} lacks a column of {publisher.quoted}'s key")
     return found
 
 

@@ -55,21 +55,26 @@ _CREATE = sql.SQL(
 
 
 def create_quietly(
-    taker: Database, giver: Database, name: str, *, copy_data: bool, enabled: bool
+    subscriber: Database,
+    publisher: Database,
+    name: str,
+    *,
+    copy_data: bool,
+    enabled: bool,
 ) -> None:
     """Make the subscription `name` over publication and slot of the same name.
 
     Raises:
-        ServerRefused: 3001, the taker's server cannot reach the giver.
+        ServerRefused: 3001, the subscriber's server cannot reach the publisher.
         SqlError: anything else that the server refuses.
     """
     words = {
         "name": name,
-        "conninfo": giver.conninfo_for_peer().reveal(),
+        "conninfo": publisher.conninfo_for_peer().reveal(),
         "copy_data": str(copy_data).lower(),
         "enabled": str(enabled).lower(),
     }
-    with taker.connect() as own, taker.translated():
+    with subscriber.connect() as own, subscriber.translated():
         _hush(own)
         try:
             with own.transaction():
@@ -81,7 +86,7 @@ def create_quietly(
         except errors.ConnectionFailure as error:
             if own.broken:
                 raise
-            raise _out_of_reach(taker, giver, error) from None
+            raise _out_of_reach(subscriber, publisher, error) from None
 
 
 def _hush(own: psycopg.Connection[Row]) -> None:
@@ -95,13 +100,14 @@ def _hush(own: psycopg.Connection[Row]) -> None:
 
 
 def _out_of_reach(
-    taker: Database, giver: Database, error: psycopg.Error
+    subscriber: Database, publisher: Database, error: psycopg.Error
 ) -> ServerRefused:
     return ServerRefused(
         3001,
-        f"{taker.side}'s server cannot reach {giver.side}",
+        f"{subscriber.side}'s server cannot reach {publisher.side}",
         seen=error.diag.message_primary or "",
-        wanted=f"a session from {taker.side}'s host on {giver.address_for_peer}",
+        wanted=f"a session from {subscriber.side}'s host on "
+        f"{publisher.address_for_peer}",
         hint="try psql there. Where that host needs another name, port or path of a\n"
-        f"certificate, say so in `seen_from_peer` of {giver.side}",
+        f"certificate, say so in `seen_from_peer` of {publisher.side}",
     )

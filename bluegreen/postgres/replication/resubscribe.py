@@ -1,11 +1,11 @@
 """Starting green's stream again after a migration that replaced tables.
 
-Owns finding tables that were dropped and made anew under their old name, and taking
+Owns finding tables that were dropped and made again under their old name, and taking
 them up again before the stream can pass them by. The channel itself is in `channel.py`.
 
 A subscription knows its tables by OID: a replaced table silently gets nothing until
 REFRESH PUBLICATION, which is refused while the subscription is disabled (55000). So
-the stream must be on before it can be mended; a lock on the replaced tables makes the
+the stream must be on before it can be fixed; a lock on the replaced tables makes the
 apply worker wait in between. It opens, and locks, a table before it asks whether the
 subscription knows it (logicalrep_rel_open in PostgreSQL's relation.c).
 """
@@ -47,7 +47,7 @@ def start_stream_over(
     Raises:
         SqlError: REFRESH reached no publisher, or the subscription is gone.
     """
-    replaced = _standing(database, before - subscribed_tables(database, name))
+    replaced = _severity(database, before - subscribed_tables(database, name))
     if not replaced:
         start_stream(database, name)
         return []
@@ -83,7 +83,7 @@ def take_up_new_tables(database: Database, name: str) -> None:
     )
 
 
-def _standing(database: Database, tables: frozenset[Table]) -> list[Table]:
+def _severity(database: Database, tables: frozenset[Table]) -> list[Table]:
     rows = database.rows(
         sql.SQL(
             "SELECT n.nspname, c.relname FROM pg_class c"

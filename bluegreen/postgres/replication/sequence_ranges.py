@@ -92,16 +92,16 @@ def read_ranges(database: Database) -> tuple[SequenceRange, ...]:
 
 
 def compare_ranges(
-    giver: Iterable[SequenceRange], taker: Iterable[SequenceRange], on: Side
+    publisher: Iterable[SequenceRange], subscriber: Iterable[SequenceRange], on: Side
 ) -> list[SequenceMisfit]:
     """Hold the values of one side against the ranges of `on`, worst first. Pure.
 
     Sequences that only one side has are not set, so they cannot fail.
     """
-    there = {(one.schema, one.name): one for one in taker}
+    there = {(one.schema, one.name): one for one in subscriber}
     pairs = (
         (one, there[one.schema, one.name])
-        for one in giver
+        for one in publisher
         if (one.schema, one.name) in there
     )
     found = [misfit for one, other in pairs for misfit in _misfit(one, other, on)]

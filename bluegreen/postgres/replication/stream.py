@@ -1,9 +1,9 @@
 """One direction of replication: publication, slot, subscription, replication origin.
 
 Owns making, reading, enabling and taking apart these four objects. Which tables travel
-is for `published.py`; when a channel is made or ended is for the steps.
+is for `published.py`; when a stream is made or ended is for the steps.
 
-A channel is made anew for each move of traffic and never revived: an old slot keeps
+A stream is made again for each move of traffic and never revived: an old slot keeps
 WAL, and an old origin stands at an old position.
 """
 
@@ -34,21 +34,21 @@ _HERE = sql.SQL("(SELECT oid FROM pg_database WHERE datname = current_database()
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
-    """Replication from `giver`; the other side takes. All objects share one name."""
+class ReplicationStream:
+    """Replication from `publisher` to the other side. All objects share one name."""
 
     playbook: str
-    giver: Side
+    publisher: Side
 
     @property
     def name(self) -> str:
-        """Name of publication and slot on the giver, subscription on the taker."""
-        return f"bluegreen_{self.playbook}_from_{self.giver}"
+        """Name of the publication and slot, and of the subscription on the subscriber."""
+        return f"bluegreen_{self.playbook}_from_{self.publisher}"
 
     @property
-    def taker(self) -> Side:
+    def subscriber(self) -> Side:
         """The side that the stream goes to."""
-        return self.giver.other
+        return self.publisher.other
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +182,8 @@ def drop_slot(database: Database, name: str, clock: Clock) -> None:
 
 
 def create_subscription(
-    taker: Database,
-    giver: Database,
+    subscriber: Database,
+    publisher: Database,
     name: str,
     *,
     copy_data: bool,
@@ -196,10 +196,10 @@ def create_subscription(
     which is refused on a disabled subscription (55000).
 
     Raises:
-        ServerRefused: 3001, the taker's server cannot reach the giver.
+        ServerRefused: 3001, the subscriber's server cannot reach the publisher.
         SqlError: the server refused it.
     """
-    create_quietly(taker, giver, name, copy_data=copy_data, enabled=enabled)
+    create_quietly(subscriber, publisher, name, copy_data=copy_data, enabled=enabled)
 
 
 def drop_subscription(database: Database, name: str, clock: Clock) -> None:

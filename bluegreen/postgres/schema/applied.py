@@ -2,7 +2,7 @@
 
 Owns the table `bluegreen.migration`. It stands on green only and is written in the
 transaction of the statements it speaks of, so that a kill never parts the two; a green
-that is made anew starts without it. The journal tells the same story for people.
+that is made again starts without it. The journal tells the same story for people.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class AppliedRow:
         name: as the tool calls it.
         digest: SHA-256 of the whole, as it was then.
         done: how many statements are done.
-        done_digest: SHA-256 over those, as a half-applied file may be mended behind.
+        done_digest: SHA-256 over those, as a half-applied file may be fixed behind.
         begun: number of a statement that was begun outside a transaction and not seen
             to end; 0 where there is none.
         finished: whether it is applied to its end.

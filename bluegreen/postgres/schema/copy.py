@@ -1,7 +1,7 @@
 """Copying a schema from one side to the other with the newest pg_dump.
 
-Owns choosing entries of the dump and running their SQL on the taker: tables before the
-rows come, the keys that apply needs with them, all other indexes, constraints and
+Owns choosing entries of the dump and running their SQL on the subscriber: tables before
+the rows come, the keys that apply needs with them, all other indexes, constraints and
 triggers after the rows. Rows themselves come through the subscription.
 
 The SQL runs through our own session and not through pg_restore's: a pg_restore of 17
@@ -98,38 +98,38 @@ class Entry:
         return self.what.startswith(_REPEATABLE) or " _RETURN " in f"{self.what} "
 
 
-def copy_tables(giver: Database, taker: Database) -> None:
+def copy_tables(publisher: Database, subscriber: Database) -> None:
     """Make everything that comes before the rows, in one transaction.
 
     Raises:
         StepError: 4003, with the first statement that failed.
     """
-    with _schema_dump(giver, "pre-data") as dump:
+    with _schema_dump(publisher, "pre-data") as dump:
         # What stands before the first entry are settings that older servers may lack.
         script = "".join(_HEADER.split(_RESTRICT.sub("", dump.script()))[1:])
-    with taker.transaction() as session:
+    with subscriber.transaction() as session:
         session.execute(sql.SQL("SET LOCAL search_path = ''"))
         session.execute(sql.SQL("SET LOCAL check_function_bodies = off"))
         session.execute(sql.SQL("SET LOCAL standard_conforming_strings = on"))
         session.execute(script.encode(), prepare=False)
 
 
-def copy_keys(giver: Database, taker: Database) -> int:
+def copy_keys(publisher: Database, subscriber: Database) -> int:
     """Make primary keys and replica identities that are missing; how many.
 
     Without them apply cannot find the rows of an UPDATE, while the copy still runs.
     """
-    missing = missing_after_rows(giver, taker)
-    keys = {(int(c), int(o)) for c, o in giver.rows(sql.SQL(_IDENTITY_KEYS))}
-    with _schema_dump(giver, "post-data") as dump:
+    missing = missing_after_rows(publisher, subscriber)
+    keys = {(int(c), int(o)) for c, o in publisher.rows(sql.SQL(_IDENTITY_KEYS))}
+    with _schema_dump(publisher, "post-data") as dump:
         chosen = [e for e in dump.entries() if (e.catalog, e.oid) in keys & missing]
-        _run_all(taker, dump.statements(chosen))
+        _run_all(subscriber, dump.statements(chosen))
     return len(chosen)
 
 
 def copy_rest(
-    giver: Database,
-    taker: Database,
+    publisher: Database,
+    subscriber: Database,
     *,
     workers: int,
     done: Callable[[int, int], None],
@@ -140,35 +140,37 @@ def copy_rest(
     indexes, comes after them, one by one.
 
     Args:
-        giver: the side that has everything.
-        taker: the side that lacks it.
+        publisher: the side that has everything.
+        subscriber: the side that lacks it.
         workers: how many indexes are built at once.
         done: called with how many entries are done, and of how many.
     """
-    missing = missing_after_rows(giver, taker)
-    with _schema_dump(giver, "post-data") as dump:
+    missing = missing_after_rows(publisher, subscriber)
+    with _schema_dump(publisher, "post-data") as dump:
         wanted = [e for e in dump.entries() if _is_wanted(e, missing)]
         indexes = [entry for entry in wanted if entry.is_index]
         others = [entry for entry in wanted if not entry.is_index]
         total = len(indexes) + len(others)
         statements = dump.statements(indexes)
         with ThreadPoolExecutor(workers) as pool:
-            for number, _ in enumerate(pool.map(_runner(taker), statements), 1):
+            for number, _ in enumerate(pool.map(_runner(subscriber), statements), 1):
                 done(number, total)
-        _run_all(taker, dump.statements(others))
+        _run_all(subscriber, dump.statements(others))
     done(total, total)
     return total
 
 
-def missing_after_rows(giver: Database, taker: Database) -> set[tuple[int, int]]:
-    """What the giver has and the taker lacks, as (catalog, oid) on the giver.
+def missing_after_rows(
+    publisher: Database, subscriber: Database
+) -> set[tuple[int, int]]:
+    """What the publisher has and the subscriber lacks, as the publisher's (catalog, oid).
 
     Objects are matched by pg_identify_object, whose names do not depend on versions.
     """
-    there = {(catalog, name) for catalog, _, name in _identified(taker)}
+    there = {(catalog, name) for catalog, _, name in _identified(subscriber)}
     return {
         (catalog, oid)
-        for catalog, oid, name in _identified(giver)
+        for catalog, oid, name in _identified(publisher)
         if (catalog, name) not in there
     }
 
@@ -284,26 +286,26 @@ def _require_success(tool: Tool, ended: Ended) -> None:
             seen=ended.said or f"it ended with status {ended.status}",
             wanted="the schema of blue",
             traffic="blue (nothing has moved)",
-            hint="mend what it names, then run again",
+            hint="fix what it names, then run again",
         )
 
 
-def _runner(taker: Database) -> Callable[[str], None]:
+def _runner(subscriber: Database) -> Callable[[str], None]:
     def run(statement: str) -> None:
-        with _builder(taker) as own:
-            _run(taker, own, statement)
+        with _builder(subscriber) as own:
+            _run(subscriber, own, statement)
 
     return run
 
 
-def _run_all(taker: Database, statements: Iterable[str]) -> None:
-    with _builder(taker) as own:
+def _run_all(subscriber: Database, statements: Iterable[str]) -> None:
+    with _builder(subscriber) as own:
         for statement in statements:
-            _run(taker, own, statement)
+            _run(subscriber, own, statement)
 
 
 def _run(
-    taker: Database, own: psycopg.Connection[tuple[Any, ...]], statement: str
+    subscriber: Database, own: psycopg.Connection[tuple[Any, ...]], statement: str
 ) -> None:
     """Run what stands in one message, and so in one transaction.
 
@@ -311,19 +313,19 @@ def _run(
     """
 
     def once() -> None:
-        with taker.translated():
+        with subscriber.translated():
             own.execute(statement.encode(), prepare=False)
 
     outlast_deadlocks(once)
 
 
 @contextmanager
-def _builder(taker: Database) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+def _builder(subscriber: Database) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     # What a crash takes away again is found missing, and made, by the next run.
     settings = {
         "check_function_bodies": "off",
         "standard_conforming_strings": "on",
         "synchronous_commit": "off",
     }
-    with taker.connect(search_path="", **settings) as own:
+    with subscriber.connect(search_path="", **settings) as own:
         yield own

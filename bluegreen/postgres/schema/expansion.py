@@ -2,7 +2,7 @@
 
 Owns deciding the one statement that closes the gap between both catalogs under a name,
 and running it with a short lock. All of them touch the catalog alone;
-whether that holds for this server is judged by the linter, in `steps/mitigation`.
+whether that holds for this server is judged by the linter, in `steps/schema_change`.
 """
 
 from __future__ import annotations

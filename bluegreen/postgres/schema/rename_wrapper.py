@@ -21,7 +21,7 @@ LOCK_WAIT = "5s"
 
 
 @dataclass(frozen=True, slots=True)
-class Shell:
+class RenameWrapper:
     """The old name and the table that stands under the new one."""
 
     schema: str
@@ -40,7 +40,7 @@ class Shell:
         return f"{self.over_schema}.{self.over}"
 
 
-def read_shells(database: Database) -> tuple[Shell, ...]:
+def read_rename_wrappers(database: Database) -> tuple[RenameWrapper, ...]:
     """The shells of ours that stand in this database."""
     rows = database.rows(
         sql.SQL(
@@ -54,7 +54,7 @@ def read_shells(database: Database) -> tuple[Shell, ...]:
         ),
         (NOTE,),
     )
-    return tuple(Shell(*row) for row in rows)
+    return tuple(RenameWrapper(*row) for row in rows)
 
 
 def unfit(relation: Relation, version: int) -> str:
@@ -67,7 +67,9 @@ def unfit(relation: Relation, version: int) -> str:
     return ""
 
 
-def make_shell(database: Database, shell: Shell, key: tuple[str, ...]) -> None:
+def make_rename_wrapper(
+    database: Database, shell: RenameWrapper, key: tuple[str, ...]
+) -> None:
     """Put the renamed table into a shell, in one transaction."""
     own = sql.Identifier(shell.schema, shell.name)
     over = sql.Identifier(shell.over_schema, shell.over)
@@ -93,7 +95,7 @@ def make_shell(database: Database, shell: Shell, key: tuple[str, ...]) -> None:
         )
 
 
-def drop_shell(database: Database, shell: Shell) -> None:
+def drop_rename_wrapper(database: Database, shell: RenameWrapper) -> None:
     """Take the table out of its shell and drop the old name, in one transaction."""
     own = sql.Identifier(shell.schema, shell.name)
     over = sql.Identifier(shell.over_schema, shell.over)

@@ -1,1 +1,1 @@
-"""What the step `judge` is made of: the migration's text, both sides, the ruling."""
+"""What the step `compat` is made of: the migration's text, both sides, the ruling."""

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bluegreen.steps.compat import Judge, JudgeFirst
+from bluegreen.steps.compat import Compat, CompatFirst
 from bluegreen.steps.contract import Step
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.replicate import Replicate
 
 
-def judge_of(steps: Sequence[Step]) -> Judge:
+def judge_of(steps: Sequence[Step]) -> Compat:
     """One judge that knows what all steps of a playbook say to it."""
-    judges = [step for step in steps if isinstance(step, Judge)]
-    first = judges[0] if judges else Judge()
+    judges = [step for step in steps if isinstance(step, Compat)]
+    first = judges[0] if judges else Compat()
     migrates = [step for step in steps if isinstance(step, Migrate)]
     copies = [step for step in steps if isinstance(step, Replicate)]
     known = {
@@ -57,14 +57,14 @@ def with_judge(steps: Sequence[Step]) -> list[Step]:
     ]
 
 
-def _before(steps: Sequence[Step], judge: Judge, *, moves: bool) -> Iterator[Step]:
+def _before(steps: Sequence[Step], judge: Compat, *, moves: bool) -> Iterator[Step]:
     plain = judge.model_copy(update={"travel": ()})
     migrations = [n for n, step in enumerate(steps) if isinstance(step, Migrate)]
-    text = {"step": "judge", "id": "judge-text"}
+    text = {"step": "compat", "id": "judge-text"}
     for number, step in enumerate(steps):
         if migrations and number == migrations[0]:
-            yield JudgeFirst.model_validate({**plain.model_dump(), **text})
-        if isinstance(step, Judge):
+            yield CompatFirst.model_validate({**plain.model_dump(), **text})
+        if isinstance(step, Compat):
             keys = (
                 *("files", "contract", "contract_by_judge", "renamed"),
                 *("carried", "exclude", "accept"),
@@ -74,8 +74,8 @@ def _before(steps: Sequence[Step], judge: Judge, *, moves: bool) -> Iterator[Ste
         else:
             yield step
         follows = steps[number + 1 : number + 2]
-        asked = any(isinstance(one, Judge) for one in follows)
+        asked = any(isinstance(one, Compat) for one in follows)
         if migrations and number == migrations[-1] and not asked:
             yield plain.model_copy(update={"id": "judge-migrated"})
-    if moves and not (steps and isinstance(steps[-1], Judge)):
+    if moves and not (steps and isinstance(steps[-1], Compat)):
         yield plain.model_copy(update={"id": "judge-last"})

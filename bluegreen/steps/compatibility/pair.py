@@ -1,7 +1,7 @@
 """Both sides of a pair before the judge: catalogs, what flows, and live data.
 
 Owns the order of the three tiers for a pair of databases. What each says is for
-`lint/compat`; reading is for `postgres/compat_*.py`.
+`compat`; reading is for `postgres/compat_*.py`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from datetime import timedelta
 from functools import partial
 
 from bluegreen.compat.derived import is_settled
-from bluegreen.compat.probe.directions import Ways, read_ways
+from bluegreen.compat.probe.directions import Directions, read_directions
 from bluegreen.compat.probe.limits import Limits
-from bluegreen.compat.probe.live_data import look_at_data, weigh
+from bluegreen.compat.probe.live_data import check_data, weigh
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.text.statements import Told, read_statements
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model.side import Side
 from bluegreen.postgres.journal.table import has_moved
-from bluegreen.postgres.replication.following import Following, look_at_following
+from bluegreen.postgres.replication.following import Following, check_following
 from bluegreen.postgres.replication.marker import send_marker
-from bluegreen.postgres.replication.stream import Channel, read_subscription
-from bluegreen.steps.compatibility.texts import Texts, judge_texts, with_full_names
-from bluegreen.steps.switchover.arm import CreateCounterPublication
+from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
+from bluegreen.steps.compatibility.texts import Texts, compat_texts, with_full_names
+from bluegreen.steps.switchover.arm import CreateReversePublication
 from bluegreen.steps.world import World
 
 MOST_ALIKE = 300
@@ -63,12 +63,12 @@ def judge_pair(
         ServerGoneError: a connection broke.
     """
     told = read_statements(texts.statements)
-    planned = CreateCounterPublication("judge", Side.GREEN).observe(world).wanted
-    ways = read_ways(
+    planned = CreateReversePublication("judge", Side.GREEN).observe(world).wanted
+    ways = read_directions(
         world.blue, world.green, world.name, exclude=exclude, planned=planned
     )
     ways = ways.with_zones(_zones(told, ways))
-    read = with_full_names(judge_texts(texts, carried=carried), ways.blue.relations)
+    read = with_full_names(compat_texts(texts, carried=carried), ways.blue.relations)
     read = [v for v in read if not is_settled(v, ways.blue, ways.green)]
     before = {
         way.direction: judge(way, read=read, declared=ways.declared, carried=carried)
@@ -103,7 +103,7 @@ _EITHER_WAY = {"name-reused", "rows-differ"}
 
 def _forward(
     world: World,
-    ways: Ways,
+    ways: Directions,
     before: Sequence[Verdict],
     told: Told,
     limits: Limits,
@@ -114,16 +114,16 @@ def _forward(
     catch_up = partial(
         send_marker, world.blue, world.green, deadline=CATCH_UP, clock=world.clock
     )
-    looked = look_at_data(world.blue, world.green, ways.forward, within, catch_up)
+    looked = check_data(world.blue, world.green, ways.forward, within, catch_up)
     return weigh(ways.forward, verdicts, looked)
 
 
 def _reverse(
-    world: World, ways: Ways, before: Sequence[Verdict], limits: Limits
+    world: World, ways: Directions, before: Sequence[Verdict], limits: Limits
 ) -> list[Verdict]:
     """Before the cutover green's rows are blue's: questions say what stands now."""
     within = limits.questions_only()
-    looked = look_at_data(world.green, world.blue, ways.reverse, within)
+    looked = check_data(world.green, world.blue, ways.reverse, within)
     return weigh(ways.reverse, before, looked)
 
 
@@ -143,7 +143,7 @@ def _opaque(told: Told) -> list[Verdict]:
     ]
 
 
-def _zones(told: Told, ways: Ways) -> dict[tuple[tuple[str, str], str], str]:
+def _zones(told: Told, ways: Directions) -> dict[tuple[tuple[str, str], str], str]:
     zones = {}
     for (schema, table), column, zone in told.zones:
         for name in ways.blue.relations:
@@ -153,11 +153,11 @@ def _zones(told: Told, ways: Ways) -> dict[tuple[tuple[str, str], str], str]:
 
 
 def _following(world: World) -> Following | None:
-    name = Channel(world.name, Side.BLUE).name
+    name = ReplicationStream(world.name, Side.BLUE).name
     subscription = read_subscription(world.green, name)
     if subscription is None or not subscription.enabled:
         return None
-    return look_at_following(world.blue, world.green, name, world.clock)
+    return check_following(world.blue, world.green, name, world.clock)
 
 
 def _why_unprobed(following: Following | None) -> str:
@@ -174,5 +174,5 @@ def _stream(following: Following | None) -> list[Verdict]:
         return []
     rule = "does-not-fit"
     why = "green's apply worker does not stay up; its log tells of the row"
-    mend = RULES[rule].mend
-    return [Verdict(Answer.BREAK, Direction.FORWARD, rule, "", why, mend)]
+    fix = RULES[rule].fix
+    return [Verdict(Answer.BREAK, Direction.FORWARD, rule, "", why, fix)]

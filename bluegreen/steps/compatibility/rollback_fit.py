@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bluegreen.compat.rollback_fit import (
     Fits,
-    mends,
+    fixes,
     reasons,
     say_fit,
     say_losses,
@@ -43,11 +43,11 @@ class CheckFit(Action["Fitting | None"]):
     def observe(self, world: World) -> Fitting | None:
         """Both catalogs, the stream, and where it stands still green's rows."""
         # What reads SQL is heavy, and a rollback that is only finished needs none.
-        from bluegreen.compat.probe.rollback_fit import look_at_fit
+        from bluegreen.compat.probe.rollback_fit import check_fit
 
         if not is_open(fold(world.journal.records())):
             return None
-        found = look_at_fit(
+        found = check_fit(
             world.blue,
             world.green,
             world.name,
@@ -68,7 +68,7 @@ class CheckFit(Action["Fitting | None"]):
                 seen="\n".join(reasons(facts)),
                 wanted=_wanted(facts),
                 hint="\n".join(
-                    [*mends(facts), "then `bluegreen rollback --check` once more"]
+                    [*fixes(facts), "then `bluegreen rollback --check` once more"]
                 ),
             )
         said = "no row is known that does not fit"
@@ -102,7 +102,7 @@ def _refuses(facts: Fitting) -> bool:
 
 
 def progress_of(fitting: Fitting) -> Progress:
-    """The whole look for whoever watches."""
+    """The whole look for whoever monitors."""
     values: dict[str, object] = {
         "answer": str(fitting.answer),
         "reasons": reasons(fitting),

@@ -1,6 +1,6 @@
 """Verdicts as the rows that people and programs read.
 
-Owns what a row says, and carrying it to whoever watches a run. How it looks is for
+Owns what a row says, and carrying it to whoever monitors a run. How it looks is for
 `report/`.
 """
 
@@ -47,7 +47,7 @@ class Row:
         why: one sentence.
         condition: of an OK_IF, in words.
         found: what the data said of the condition.
-        mend: what makes it compatible.
+        fix: what makes it compatible.
         law: number of the law of apply.
         row: row of the table of measured changes.
         proof: a measured case, by its id.
@@ -64,7 +64,7 @@ class Row:
     why: str
     condition: str
     found: str
-    mend: str
+    fix: str
     law: int
     row: str
     proof: str
@@ -95,7 +95,7 @@ def _row(verdict: Verdict, weight: str, texts: Texts, reason: str = "") -> Row:
         verdict.why,
         verdict.needs if conditional else "",
         verdict.found,
-        rule.mend or verdict.needs,
+        rule.fix or verdict.needs,
         rule.law,
         rule.row,
         rule.proof,
@@ -104,7 +104,7 @@ def _row(verdict: Verdict, weight: str, texts: Texts, reason: str = "") -> Row:
 
 
 def progress_of(row: Row) -> Progress:
-    """One row for whoever watches a run."""
+    """One row for whoever monitors a run."""
     found = f" ({row.found})" if row.found else ""
     told = {"passes": "note", "waits": "note", "accepted": f"accepted, {row.reason}"}
     weight = told.get(row.weight, row.weight)

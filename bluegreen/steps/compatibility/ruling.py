@@ -37,7 +37,8 @@ def judged(ruling: Ruling, *, whole: bool) -> model.Verdict:
             "the playbook accepts what the judge does not find",
             seen=names,
             wanted="every name in the step's `accept` fits a verdict",
-            hint="take these lines out, or copy the names anew from `bluegreen judge`",
+            hint="take these lines out, or copy the names again from `bluegreen "
+            "compat`",
         )
     count = len(ruling.passing) + len(ruling.accepted)
     said = (
@@ -51,7 +52,7 @@ def judged(ruling: Ruling, *, whole: bool) -> model.Verdict:
 def _refused(stopping: Sequence[Verdict]) -> model.Refused:
     told = stopping[:_MOST_TOLD]
     rest = len(stopping) - len(told)
-    more = [f"… and {rest} more, see `bluegreen judge`"] if rest else []
+    more = [f"… and {rest} more, see `bluegreen compat`"] if rest else []
     count = (
         "1 verdict stops" if len(stopping) == 1 else f"{len(stopping)} verdicts stop"
     )
@@ -72,9 +73,9 @@ def _ways_out(told: Sequence[Verdict]) -> Iterator[str]:
         yield "  expand_blue:"
         yield from (f"    - {name}" for name in dict.fromkeys(names))
     others = [verdict for verdict in told if not _wider(verdict)]
-    yield from dict.fromkeys(f"{v.where or 'it'}: {mend_of(v)}" for v in others)
+    yield from dict.fromkeys(f"{v.where or 'it'}: {fix_of(v)}" for v in others)
     which = "it" if len(told) == 1 else "each"
-    yield f"or accept {which} by its name, with a reason, in the step `judge`:"
+    yield f"or accept {which} by its name, with a reason, in the step `compat`:"
     yield "  accept:"
     yield from dict.fromkeys(f"    {v.name}: why it may be" for v in told)
 
@@ -87,9 +88,9 @@ def _wider(verdict: Verdict) -> tuple[str, ...]:
     return (verdict.where,) if relaxed else verdict.lacking
 
 
-def mend_of(verdict: Verdict) -> str:
+def fix_of(verdict: Verdict) -> str:
     """What makes it compatible, in words."""
-    return RULES[verdict.rule].mend or verdict.needs
+    return RULES[verdict.rule].fix or verdict.needs
 
 
 def _line(verdict: Verdict) -> str:

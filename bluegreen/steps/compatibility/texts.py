@@ -1,7 +1,7 @@
 """The migration files as the judge reads them.
 
 Owns turning files into statements with their places, and names without a schema into
-the tables that blue has. What a statement means is for `lint/compat`.
+the tables that blue has. What a statement means is for `compat`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def read_texts(
     return Texts(tuple(statements), tuple(places), tuple(files))
 
 
-def judge_texts(
+def compat_texts(
     texts: Texts, *, lists: bool = True, carried: Collection[str] = ()
 ) -> list[Verdict]:
     """Judge the text alone, as our own publications would carry it. Pure.

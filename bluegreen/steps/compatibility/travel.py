@@ -17,8 +17,8 @@ from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.postgres.catalog.relations import Relation
-from bluegreen.postgres.replication.following import look_at_following
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.following import check_following
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.world import World
 
@@ -28,19 +28,19 @@ class TravelFacts:
     """What is to travel.
 
     Attributes:
-        giver: the side that serves.
+        publisher: the side that serves.
         epoch: how many moves there were: each direction is tried once.
         tables: tables that the playbook names and that travel.
         done: a row of each was seen to arrive in this epoch.
     """
 
-    giver: Side
+    publisher: Side
     epoch: int
     tables: tuple[Relation, ...]
     done: bool
 
 
-class CarryCanary(Action[TravelFacts]):
+class WriteTrialRows(Action[TravelFacts]):
     """One row of each named table went from the side that serves to the other.
 
     The row is written with the values that it has, in a session in which no trigger of
@@ -60,8 +60,10 @@ class CarryCanary(Action[TravelFacts]):
         """The side that serves, its tables, and what the journal tells."""
         records = world.journal.records()
         state = fold(records)
-        giver = state.serving
-        found = travelling_tables(world.on(giver), Channel(world.name, giver).name)
+        publisher = state.serving
+        found = travelling_tables(
+            world.on(publisher), ReplicationStream(world.name, publisher).name
+        )
         chosen = tuple(
             r for r in found if any(fnmatchcase(r.full_name, t) for t in self.tables)
         )
@@ -72,29 +74,32 @@ class CarryCanary(Action[TravelFacts]):
             and r.body.get("travelled")
             for r in records
         )
-        return TravelFacts(giver, state.epoch, chosen, done)
+        return TravelFacts(publisher, state.epoch, chosen, done)
 
     def judge(self, facts: TravelFacts) -> Verdict:
         """Needed once in every epoch."""
         if facts.done:
             return Satisfied(f"{len(facts.tables)} tables were tried")
-        return Needed(f"{len(facts.tables)} tables from {facts.giver}")
+        return Needed(f"{len(facts.tables)} tables from {facts.publisher}")
 
     def act(self, world: World, facts: TravelFacts) -> Result:
         """Touch a row of each table, and see all of them arrive."""
-        giver, taker = world.on(facts.giver), world.on(facts.giver.other)
-        tried = [touch(giver, table) for table in facts.tables]
-        name = Channel(world.name, facts.giver).name
-        following = look_at_following(giver, taker, name, world.clock)
+        publisher, subscriber = (
+            world.on(facts.publisher),
+            world.on(facts.publisher.other),
+        )
+        tried = [touch(publisher, table) for table in facts.tables]
+        name = ReplicationStream(world.name, facts.publisher).name
+        following = check_following(publisher, subscriber, name, world.clock)
         if not following.caught_up:
             raise StepError(
                 4003,
-                f"a row that was sent did not arrive on {facts.giver.other}",
+                f"a row that was sent did not arrive on {facts.publisher.other}",
                 seen=f"{following.errors or 0} errors in {following.seconds:.1f} s",
                 wanted="every row that is sent applied over there",
-                traffic=f"{facts.giver} serves and nothing has moved",
+                traffic=f"{facts.publisher} serves and nothing has moved",
                 hint=f"the last ERROR of a logical replication worker in "
-                f"{facts.giver.other}'s log names table and reason",
+                f"{facts.publisher.other}'s log names table and reason",
             )
         told = _told(tried)
         body = {"travelled": True, **told}

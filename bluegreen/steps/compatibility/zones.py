@@ -1,7 +1,7 @@
 """Time zones that a migration's text assumes, before it is applied.
 
 Owns holding `USING at AT TIME ZONE 'UTC'` against the zones that the stream's own
-sessions have. Once the catalogs have the new type, `lint/compat` says the same.
+sessions have. Once the catalogs have the new type, `compat` says the same.
 """
 
 from __future__ import annotations
@@ -66,5 +66,5 @@ def _side(
 
 
 def _shifted(way: Direction, where: str, why: str, number: int) -> Verdict:
-    mend = RULES["time-zone"].mend
-    return Verdict(Answer.SILENT, way, "time-zone", where, why, mend, number)
+    fix = RULES["time-zone"].fix
+    return Verdict(Answer.SILENT, way, "time-zone", where, why, fix, number)

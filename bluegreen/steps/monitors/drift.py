@@ -1,4 +1,4 @@
-"""Watch: has anybody changed a schema behind our back?
+"""Monitor: has anybody changed a schema behind our back?
 
 Owns what DDL on a side means while the other follows it, and remembering schemas. The
 fingerprint is in `postgres/schema/fingerprint.py`.
@@ -23,11 +23,11 @@ from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Figure,
     Meaning,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
+    Severity,
     Stops,
-    Watch,
-    Watched,
 )
 from bluegreen.steps.preflight.intent import listed
 from bluegreen.steps.world import World
@@ -44,7 +44,7 @@ class DriftFacts:
     changes: tuple[str, ...]
 
 
-class WatchDrift(Watch[DriftFacts]):
+class MonitorDrift(Monitor[DriftFacts]):
     """The serving side's schema is the one that the other side was made for.
 
     Once both sides were armed for a move, the other side's is watched too.
@@ -69,7 +69,7 @@ class WatchDrift(Watch[DriftFacts]):
         found = changes(then, read_prints(scene.on(side)))
         return DriftFacts(side, scene.state.serving, found)
 
-    def judge(self, facts: DriftFacts, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: DriftFacts, limits: Limits) -> Iterator[MonitorFinding]:
         """Every change counts: the other side lacks it, or cannot take it."""
         figure = Figure(
             "schema_changes",
@@ -82,14 +82,14 @@ class WatchDrift(Watch[DriftFacts]):
 
 def _meaning(facts: DriftFacts) -> Meaning:
     if not facts.changes:
-        return Meaning(Standing.GOOD, "the schema is as it was")
+        return Meaning(Severity.OK, "the schema is as it was")
     other = facts.side.other
     return Meaning(
-        Standing.BAD,
+        Severity.CRITICAL,
         f"{len(facts.changes)} things were changed by somebody else: "
         f"{listed(facts.changes)}",
         f"take it back, or make the same change on {other}; a new table also needs "
-        f"its rows there. What is meant: `accept: [{ID}]` under `watch`",
+        f"its rows there. What is meant: `accept: [{ID}]` under `monitor`",
         Stops.MOVE,
     )
 
@@ -103,7 +103,7 @@ def remembered(
     """
     for record in reversed(records):
         body = record.body
-        if record.kind is Kind.WATCHED and body.get("watch") == ID:
+        if record.kind is Kind.MONITORED and body.get("monitor") == ID:
             if state.green and body.get("green") != state.green:
                 return None
             if str(side) in body["sides"]:
@@ -132,8 +132,8 @@ def remember_schema(world: World, sides: Iterable[Side], action: str = "") -> in
         StepError: a side went away.
     """
     prints = {str(side): read_prints(world.on(side)) for side in sides}
-    body = {"watch": ID, "green": identity_of(world.green), "sides": prints}
-    world.journal.append(Kind.WATCHED, action=action, body=body)
+    body = {"monitor": ID, "green": identity_of(world.green), "sides": prints}
+    world.journal.append(Kind.MONITORED, action=action, body=body)
     return sum(len(one) for one in prints.values())
 
 
@@ -151,11 +151,11 @@ def remember_also(
     now = read_prints(world.on(side))
     known = {**then, **{head: now[head] for head in heads if head in now}}
     body = {
-        "watch": ID,
+        "monitor": ID,
         "green": identity_of(world.green),
         "sides": {str(side): known},
     }
-    world.journal.append(Kind.WATCHED, action=action, body=body)
+    world.journal.append(Kind.MONITORED, action=action, body=body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Watch: does the side that follows still hold every row that it was known to hold?
+"""Monitor: does the side that follows still hold every row that it was known to hold?
 
 Owns what a restart of it, or a changed subscription, means. A restart may have set its
 disk back, and a transaction that failed may have been skipped: the stream goes on
@@ -18,11 +18,11 @@ from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_wit
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Meaning,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
+    Severity,
     Stops,
-    Watch,
-    Watched,
     direction,
 )
 
@@ -35,7 +35,7 @@ class FollowerFacts:
     now: Witness
 
 
-class WatchFollower(Watch[FollowerFacts]):
+class MonitorFollower(Monitor[FollowerFacts]):
     """The follower was not restarted, and skipped nothing, since its last proof."""
 
     id: ClassVar[str] = "follower"
@@ -59,7 +59,7 @@ class WatchFollower(Watch[FollowerFacts]):
         now = read_witness(scene.on(side.other), scene.feeding.name)
         return FollowerFacts(Witness.from_body(told), now)
 
-    def judge(self, facts: FollowerFacts, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: FollowerFacts, limits: Limits) -> Iterator[MonitorFinding]:
         """A restart weighs more than errors."""
         yield self.say(direction(facts.now.side.other), _meaning(facts))
 
@@ -85,11 +85,11 @@ def _meaning(facts: FollowerFacts) -> Meaning:
         )
     else:
         return Meaning(
-            Standing.GOOD, f"{now.side} was not restarted, nothing was skipped"
+            Severity.OK, f"{now.side} was not restarted, nothing was skipped"
         )
     # Before a cutover a step `validate` compares the rows again by itself.
     stops = Stops.MOVE if now.side is Side.BLUE else Stops.NOTHING
-    return Meaning(Standing.ODD, says, _do(now.side), stops)
+    return Meaning(Severity.WARNING, says, _do(now.side), stops)
 
 
 def _do(side: Side) -> str:
@@ -97,5 +97,5 @@ def _do(side: Side) -> str:
         return "`bluegreen rollback PLAYBOOK --prove` compares every row before it goes"
     return (
         "run again with a step `validate` before the cutover: it compares every row. "
-        "Where you know that nothing is missing, `accept: [follower]` under `watch`"
+        "Where you know that nothing is missing, `accept: [follower]` under `monitor`"
     )

@@ -1,4 +1,4 @@
-"""Watch: who else reads the serving side's changes?
+"""Monitor: who else reads the serving side's changes?
 
 Owns what a slot of others means for a move. Reading is in `postgres/catalog/slots.py`.
 """
@@ -12,15 +12,15 @@ from typing import ClassVar
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.slots import Slot, read_slots
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Figure,
     Meaning,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
-    Watch,
-    Watched,
+    Severity,
 )
 
 
@@ -32,7 +32,7 @@ class ForeignFacts:
     slots: tuple[Slot, ...]
 
 
-class WatchForeignSlots(Watch[ForeignFacts]):
+class MonitorForeignSlots(Monitor[ForeignFacts]):
     """Nobody else follows the serving side by a logical slot."""
 
     id: ClassVar[str] = "foreign-slots"
@@ -43,7 +43,7 @@ class WatchForeignSlots(Watch[ForeignFacts]):
 
     def observe(self, scene: Scene, side: Side) -> ForeignFacts:
         """Slots by name; those of an initial copy are PostgreSQL's own."""
-        ours = {Channel(scene.name, giver).name for giver in Side}
+        ours = {ReplicationStream(scene.name, publisher).name for publisher in Side}
         slots = tuple(
             slot
             for slot in read_slots(scene.on(side))
@@ -51,7 +51,7 @@ class WatchForeignSlots(Watch[ForeignFacts]):
         )
         return ForeignFacts(side, slots)
 
-    def judge(self, facts: ForeignFacts, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: ForeignFacts, limits: Limits) -> Iterator[MonitorFinding]:
         """Told, and never a reason to stop: whose they are, we do not know."""
         figure = Figure(
             "foreign_slots",
@@ -69,10 +69,10 @@ def _is_of_copy(slot: Slot) -> bool:
 
 def _meaning(facts: ForeignFacts) -> Meaning:
     if not facts.slots:
-        return Meaning(Standing.GOOD, "no logical slot of others")
+        return Meaning(Severity.OK, "no logical slot of others")
     told = ", ".join(map(_say, facts.slots))
     return Meaning(
-        Standing.ODD,
+        Severity.WARNING,
         f"slots of others: {told}",
         f"a slot does not move with traffic: make them on {facts.side.other} and hand "
         "over, or their readers stand still after the move",

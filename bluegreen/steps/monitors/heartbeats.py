@@ -1,4 +1,4 @@
-"""Watch: is every change on its way, or has one been left out without an error?
+"""Monitor: is every change on its way, or has one been left out without an error?
 
 Owns what heartbeats mean. Reading them is in `postgres/replication/heartbeat.py`.
 """
@@ -16,21 +16,21 @@ from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Figure,
     Meaning,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
+    Severity,
     Stops,
-    Watch,
-    Watched,
     direction,
 )
 
-MAKE_ANEW = (
-    "green lacks rows that nothing will bring: make green anew (the runbook's "
-    '"Make green anew"), whatever the figures of lag say'
+RECREATE = (
+    "green lacks rows that nothing will bring: make green again (the runbook's "
+    '"Make green again"), whatever the figures of lag say'
 )
 WAY_BACK_LOST = (
     "the way back is lost: a rollback would lose writes that green has taken. Tell "
-    "everybody, take a backup of green; blue can only be made anew"
+    "everybody, take a backup of green; blue can only be made again"
 )
 
 
@@ -40,7 +40,7 @@ def is_fresh(beats: Beats, within_s: float) -> bool:
     return age is not None and age <= within_s and not beats.lost
 
 
-class WatchHeartbeats(Watch[Beats]):
+class MonitorHeartbeats(Monitor[Beats]):
     """Numbers arrive without a hole, and the slot is the one that it was."""
 
     id: ClassVar[str] = "heartbeats"
@@ -56,62 +56,66 @@ class WatchHeartbeats(Watch[Beats]):
 
     def observe(self, scene: Scene, side: Side) -> Beats | None:
         """Both ends; None where nothing is meant to stream yet."""
-        giver, taker, name = scene.on(side), scene.on(side.other), scene.feeding.name
-        if read_subscription(taker, name) is None:
+        publisher, subscriber, name = (
+            scene.on(side),
+            scene.on(side.other),
+            scene.feeding.name,
+        )
+        if read_subscription(subscriber, name) is None:
             return None
-        if read_slot(giver, name) is None:
+        if read_slot(publisher, name) is None:
             return None  # the watch over the stream says so
-        return read_beats(giver, taker, name, scene.state.epoch)
+        return read_beats(publisher, subscriber, name, scene.state.epoch)
 
-    def judge(self, facts: Beats, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: Beats, limits: Limits) -> Iterator[MonitorFinding]:
         """A hole is for ever; one on its way is lag."""
-        where = direction(facts.giver)
+        where = direction(facts.publisher)
         yield self.say(where, _meaning(facts, limits), _figures(facts, where))
 
 
 def _meaning(facts: Beats, limits: Limits) -> Meaning:
-    giver, taker = facts.giver, facts.giver.other
+    publisher, subscriber = facts.publisher, facts.publisher.other
     if not facts.copied:
-        return Meaning(Standing.GOOD, "the initial copy has not ended yet")
+        return Meaning(Severity.OK, "the initial copy has not ended yet")
     if lost := _lost(facts):
-        do = MAKE_ANEW if giver is Side.BLUE else WAY_BACK_LOST
-        return Meaning(Standing.BAD, lost, do, Stops.RUN)
+        do = RECREATE if publisher is Side.BLUE else WAY_BACK_LOST
+        return Meaning(Severity.CRITICAL, lost, do, Stops.RUN)
     if not facts.last or (not facts.came and not facts.pending):
-        words = f"no heartbeat of {giver} was seen in this epoch"
-        return Meaning(Standing.UNKNOWN, words, stops=Stops.MOVE)
+        words = f"no heartbeat of {publisher} was seen in this epoch"
+        return Meaning(Severity.UNKNOWN, words, stops=Stops.MOVE)
     if facts.pending_s > limits.max_lag.total_seconds():
         return Meaning(
-            Standing.ODD,
-            f"a heartbeat has been on its way to {taker} for "
+            Severity.WARNING,
+            f"a heartbeat has been on its way to {subscriber} for "
             f"{format_duration(facts.pending_s)}, {facts.pending} in all",
-            f"see the stream below; a lock or a long transaction on {taker} holds it "
-            "up as well",
+            f"see the stream below; a lock or a long transaction on {subscriber} holds "
+            "it up as well",
             Stops.NOTHING,
         )
     words = f"{facts.came} came through, none is missing"
-    return Meaning(Standing.GOOD, words)
+    return Meaning(Severity.OK, words)
 
 
 def _lost(facts: Beats) -> str:
-    giver, taker = facts.giver, facts.giver.other
+    publisher, subscriber = facts.publisher, facts.publisher.other
     if facts.lost:
         first, last = (format_duration(age) for age in facts.lost_s)
         return (
-            f"{len(facts.lost)} heartbeats of {giver} never came to {taker} and never "
-            f"will (from {facts.lost[0]}, {first} ago, to {facts.lost[-1]}, {last} "
-            f"ago): the slot was dropped and made again, or {taker} was set back; what "
-            f"{giver} committed in that time is missing there"
+            f"{len(facts.lost)} heartbeats of {publisher} never came to {subscriber} "
+            f"and never will (from {facts.lost[0]}, {first} ago, to {facts.lost[-1]}, "
+            f"{last} ago): the slot was dropped and made again, or {subscriber} was "
+            f"set back; what {publisher} committed in that time is missing there"
         )
-    if facts.made_anew:
+    if facts.recreated:
         return (
-            f"the slot on {giver} was dropped and made again before heartbeat "
-            f"{facts.made_anew}: its counters began anew; what {giver} committed in "
-            f"between is missing on {taker}"
+            f"the slot on {publisher} was dropped and made again before heartbeat "
+            f"{facts.recreated}: its counters began again; what {publisher} committed "
+            f"in between is missing on {subscriber}"
         )
     if facts.went_back:
         return (
-            f"{taker} has heartbeat {facts.came} and {giver} knows none after "
-            f"{facts.last}: {giver} was set back to an earlier state"
+            f"{subscriber} has heartbeat {facts.came} and {publisher} knows none after "
+            f"{facts.last}: {publisher} was set back to an earlier state"
         )
     return ""
 

@@ -1,4 +1,4 @@
-"""Watch: how much WAL our slots keep, and how long that goes well.
+"""Monitor: how much WAL our slots keep, and how long that goes well.
 
 Owns what it means. Free disk cannot be seen by SQL, so the playbook's `wal_limit` and
 the server's own limit stand for it.
@@ -15,15 +15,15 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.journal.own_schema import is_built
 from bluegreen.postgres.replication.heartbeat import growth_of_kept_wal
 from bluegreen.postgres.replication.kept_wal import KeptWal, read_kept_wal
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Figure,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
+    Severity,
     Stops,
-    Watch,
-    Watched,
 )
 
 SOON_S = 6 * 3600.0
@@ -48,14 +48,14 @@ class WalFacts:
     serves: bool
 
 
-class WatchKeptWal(Watch[WalFacts]):
+class MonitorKeptWal(Monitor[WalFacts]):
     """What a slot keeps stays under the limit, and will for hours."""
 
     id: ClassVar[str] = "kept-wal"
 
     def observe(self, scene: Scene, side: Side) -> WalFacts | None:
         """The slot for the other side, and how its WAL has grown."""
-        database, name = scene.on(side), Channel(scene.name, side).name
+        database, name = scene.on(side), ReplicationStream(scene.name, side).name
         kept = read_kept_wal(database, name)
         if kept is None:
             return None
@@ -63,29 +63,29 @@ class WatchKeptWal(Watch[WalFacts]):
         rate = growth_of_kept_wal(database, name) if built else None
         return WalFacts(side, kept, rate, side is scene.state.serving)
 
-    def judge(self, facts: WalFacts, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: WalFacts, limits: Limits) -> Iterator[MonitorFinding]:
         """Against the lower of both limits, and by the forecast."""
         kept, left = facts.kept, time_left_s(facts, limits)
         do = (
             f"see why {facts.side.other} does not take it; if {facts.side} is about to "
-            "stop, `bluegreen abandon PLAYBOOK` drops the slot"
+            "stop, `bluegreen drop-slot PLAYBOOK` drops the slot"
         )
-        standing, says = Standing.GOOD, _size(facts, limits)
+        severity, says = Severity.OK, _size(facts, limits)
         if is_over(facts, limits):
-            standing = Standing.BAD
+            severity = Severity.CRITICAL
         elif left is not None and left < SOON_S and _counts(facts, limits):
-            standing = Standing.ODD
+            severity = Severity.WARNING
             says += f"; at this rate the limit is reached in {format_duration(left)}"
         if kept.wal_status in {"unreserved", "lost"}:
-            standing = Standing.BAD
+            severity = Severity.CRITICAL
             says += f"; the server says {kept.wal_status}"
-        bad = standing is Standing.BAD
-        yield Watched(
+        bad = severity is Severity.CRITICAL
+        yield MonitorFinding(
             self.id,
             str(facts.side),
-            standing,
+            severity,
             says,
-            do if standing is not Standing.GOOD else "",
+            do if severity is not Severity.OK else "",
             Stops.MOVE if bad else Stops.NOTHING,
             _figures(facts, limits, left),
         )

@@ -1,4 +1,4 @@
-"""What the playbook's `watch` says, as a value. Owns the fields and their defaults."""
+"""What the playbook's `monitor` says, as a value. Owns its fields and defaults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Limits:
         wal_limit: bytes of WAL that a slot of ours may keep on a server.
         max_lag: how long a heartbeat may be on its way before it is said.
         long_transaction: how long a transaction may be open before it is said.
-        accept: ids of watches whose findings do not stop a move.
+        accept: ids of monitors whose findings do not stop a move.
         losses: names of losses that the playbook's steps `judge` accept.
         exclude: tables that the playbook leaves out of the stream, `schema.table`.
         window: how long rollback is to be promised after the cutover.

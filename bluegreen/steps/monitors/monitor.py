@@ -1,6 +1,6 @@
-"""The contract of a watch: what it may look at, and what it says.
+"""The contract of a monitor: what it may look at, and what it says.
 
-Owns these types and the one way to turn a failed look into "unknown". Which watches
+Owns these types and the one way to turn a failed look into "unknown". Which monitors
 there are is in `every.py`; when they look is for `engine/monitoring.py`.
 """
 
@@ -17,24 +17,24 @@ from bluegreen.model.history import State
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.limits import Limits
 
 F = TypeVar("F")
 
 
-class Standing(StrEnum):
+class Severity(StrEnum):
     """How a thing stands; `unknown` is never taken for good."""
 
-    GOOD = "good"
-    ODD = "odd"
+    OK = "good"
+    WARNING = "odd"
     UNKNOWN = "unknown"
-    BAD = "bad"
+    CRITICAL = "bad"
 
     @property
     def rank(self) -> int:
         """0 for good, 1 odd, 2 unknown, 3 bad."""
-        return list(Standing).index(self)
+        return list(Severity).index(self)
 
 
 class Stops(StrEnum):
@@ -64,20 +64,20 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """What a watch says of one place.
+class MonitorFinding:
+    """What a monitor says of one place.
 
     Attributes:
-        watch: its id.
+        monitor: its id.
         where: `blue`, `green`, or a direction, `blue → green`.
         says: in plain words.
         do: what a person does now; empty where nothing is to be done.
         figures: the same in numbers, and exact.
     """
 
-    watch: str
+    monitor: str
     where: str
-    standing: Standing
+    severity: Severity
     says: str
     do: str = ""
     stops: Stops = Stops.NOTHING
@@ -86,9 +86,9 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What facts mean, before it is said of which watch and place."""
+    """What facts mean, before it is said of which monitor and place."""
 
-    standing: Standing
+    severity: Severity
     says: str
     do: str = ""
     stops: Stops = Stops.NOTHING
@@ -96,7 +96,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a watch may look at.
+    """What a monitor may look at.
 
     Attributes:
         name: the playbook's.
@@ -124,9 +124,9 @@ class Scene:
         return self.blue if side is Side.BLUE else self.green
 
     @property
-    def feeding(self) -> Channel:
+    def feeding(self) -> ReplicationStream:
         """The stream out of the side that serves."""
-        return Channel(self.name, self.state.serving)
+        return ReplicationStream(self.name, self.state.serving)
 
     @property
     def is_way_back_expected(self) -> bool:
@@ -135,7 +135,7 @@ class Scene:
         return not self.state.released and (last is None or last.way_back_open)
 
 
-class Watch(ABC, Generic[F]):
+class Monitor(ABC, Generic[F]):
     """One thing that may go wrong while nobody looks.
 
     Attributes:
@@ -158,20 +158,20 @@ class Watch(ABC, Generic[F]):
 
     @abstractmethod
     def observe(self, scene: Scene, side: Side) -> F | None:
-        """Read; change nothing. None where there is nothing to watch yet."""
+        """Read; change nothing. None where there is nothing to monitor yet."""
 
     @abstractmethod
-    def judge(self, facts: F, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: F, limits: Limits) -> Iterator[MonitorFinding]:
         """Say what the facts mean. Pure."""
 
     def say(
         self, where: str, meaning: Meaning, figures: tuple[Figure, ...] = ()
-    ) -> Watched:
-        """The meaning with this watch's name and the place."""
-        return Watched(
+    ) -> MonitorFinding:
+        """The meaning with this monitor's name and the place."""
+        return MonitorFinding(
             self.id,
             where,
-            meaning.standing,
+            meaning.severity,
             meaning.says,
             meaning.do,
             meaning.stops,
@@ -179,37 +179,37 @@ class Watch(ABC, Generic[F]):
         )
 
 
-def direction(giver: Side) -> str:
+def direction(publisher: Side) -> str:
     """`blue → green`."""
-    return f"{giver} → {giver.other}"
+    return f"{publisher} → {publisher.other}"
 
 
-def look_through(watch: Watch[Any], scene: Scene) -> tuple[Watched, ...]:
+def look_through(monitor: Monitor[Any], scene: Scene) -> tuple[MonitorFinding, ...]:
     """One watch over all of its places; what could not be seen is unknown."""
-    found: list[Watched] = []
-    for side in watch.places(scene):
+    found: list[MonitorFinding] = []
+    for side in monitor.places(scene):
         try:
-            facts = watch.observe(scene, side)
+            facts = monitor.observe(scene, side)
         except BluegreenError as error:
-            found.append(_unseen(watch, side, error))
+            found.append(_unseen(monitor, side, error))
         else:
-            found += () if facts is None else watch.judge(facts, scene.limits)
+            found += () if facts is None else monitor.judge(facts, scene.limits)
     return tuple(_accepted(one, scene.limits) for one in found)
 
 
-def _unseen(watch: Watch[Any], side: Side, error: BluegreenError) -> Watched:
+def _unseen(monitor: Monitor[Any], side: Side, error: BluegreenError) -> MonitorFinding:
     why = f"{error.problem}: {error.seen}" if error.seen else error.problem
-    return Watched(
-        watch.id,
-        watch.where(side),
-        Standing.UNKNOWN,
+    return MonitorFinding(
+        monitor.id,
+        monitor.where(side),
+        Severity.UNKNOWN,
         f"not seen: {why}",
         "bring up what is away, or give the role the right to look",
-        watch.if_unknown,
+        monitor.if_unknown,
     )
 
 
-def _accepted(one: Watched, limits: Limits) -> Watched:
-    if one.stops is Stops.NOTHING or one.watch not in limits.accept:
+def _accepted(one: MonitorFinding, limits: Limits) -> MonitorFinding:
+    if one.stops is Stops.NOTHING or one.monitor not in limits.accept:
         return one
     return replace(one, says=f"{one.says} (accepted)", stops=Stops.NOTHING)

@@ -1,4 +1,4 @@
-"""Watch: would the other side's sequences take the values of the side that serves?
+"""Monitor: would the other side's sequences take the values of the side that serves?
 
 Owns what a no means: a move sets them inside its pause, and would back out there.
 Reading and comparing is in `postgres/replication/sequence_ranges.py`.
@@ -20,11 +20,11 @@ from bluegreen.postgres.replication.sequence_ranges import (
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Meaning,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
+    Severity,
     Stops,
-    Watch,
-    Watched,
     direction,
 )
 
@@ -43,7 +43,7 @@ class SequenceFacts:
     way_back: tuple[SequenceMisfit, ...] = ()
 
 
-class WatchSequences(Watch[SequenceFacts]):
+class MonitorSequences(Monitor[SequenceFacts]):
     """Every sequence's value fits the side that traffic would go to."""
 
     id: ClassVar[str] = "sequences"
@@ -66,7 +66,7 @@ class WatchSequences(Watch[SequenceFacts]):
         back = compare_ranges(there, here, side) if side is Side.BLUE else ()
         return SequenceFacts(side, found, tuple(back))
 
-    def judge(self, facts: SequenceFacts, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: SequenceFacts, limits: Limits) -> Iterator[MonitorFinding]:
         """What does not fit stops a move; what nears its end is told."""
         yield self.say(direction(facts.serving), _meaning(facts))
 
@@ -77,9 +77,9 @@ def _meaning(facts: SequenceFacts) -> Meaning:
     odd += facts.way_back
     told = out or odd
     if not told:
-        return Meaning(Standing.GOOD, "every value fits the other side's sequences")
+        return Meaning(Severity.OK, "every value fits the other side's sequences")
     return Meaning(
-        Standing.BAD if out else Standing.ODD,
+        Severity.CRITICAL if out else Severity.WARNING,
         "; ".join(one.says for one in told),
         "; ".join(f"on {one.on}: {one.repair}" for one in told),
         Stops.MOVE if out else Stops.NOTHING,

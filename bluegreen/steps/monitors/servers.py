@@ -1,4 +1,4 @@
-"""Watch: are both servers the ones that they were, on the same timeline?
+"""Monitor: are both servers the ones that they were, on the same timeline?
 
 Owns what a failover, a restore or an exchanged machine looks like, and remembering at
 first sight how both servers were. Reading is in `postgres/catalog/server_life.py`.
@@ -14,17 +14,21 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.postgres.catalog.server_life import ServerLife, read_server_life
-from bluegreen.postgres.replication.stream import Channel, read_slot, read_subscription
+from bluegreen.postgres.replication.stream import (
+    ReplicationStream,
+    read_slot,
+    read_subscription,
+)
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Figure,
     Meaning,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
+    Severity,
     Stops,
-    Watch,
-    Watched,
 )
 from bluegreen.steps.world import World
 
@@ -47,7 +51,7 @@ class LifeFacts:
     proved: int | None = None
 
 
-class WatchServers(Watch[LifeFacts]):
+class MonitorServers(Monitor[LifeFacts]):
     """Neither side failed over, was restored or exchanged since the stream was made."""
 
     id: ClassVar[str] = ID
@@ -65,7 +69,7 @@ class WatchServers(Watch[LifeFacts]):
         proved = timelines.get(str(side))
         return LifeFacts(side, now, then, scene.state.serving, proved)
 
-    def judge(self, facts: LifeFacts, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: LifeFacts, limits: Limits) -> Iterator[MonitorFinding]:
         """Any change since then may have cost rows that nothing reports."""
         figure = Figure(
             "timeline",
@@ -78,13 +82,13 @@ class WatchServers(Watch[LifeFacts]):
 
 def _meaning(facts: LifeFacts) -> Meaning:
     if changes := _changes(facts):
-        return Meaning(Standing.BAD, "; ".join(changes), _do(facts), Stops.RUN)
+        return Meaning(Severity.CRITICAL, "; ".join(changes), _do(facts), Stops.RUN)
     if moved := _failed_over(facts):
-        return Meaning(Standing.BAD, moved, _do_after_failover(facts), Stops.MOVE)
+        return Meaning(Severity.CRITICAL, moved, _do_after_failover(facts), Stops.MOVE)
     words = f"the server that it was, timeline {facts.now.timeline}"
     if facts.then is None:
         words = "how it was at first is not in the journal yet"
-    return Meaning(Standing.GOOD, words)
+    return Meaning(Severity.OK, words)
 
 
 def _changes(facts: LifeFacts) -> list[str]:
@@ -122,7 +126,7 @@ def _do_after_failover(facts: LifeFacts) -> str:
         return "`bluegreen rollback PLAYBOOK --prove` compares every row before it goes"
     return (
         "run again with a step `validate` before the cutover: it compares every row. "
-        "Where you know that nothing is missing, `accept: [servers]` under `watch`"
+        "Where you know that nothing is missing, `accept: [servers]` under `monitor`"
     )
 
 
@@ -138,7 +142,9 @@ def remembered(records: Sequence[Record], green: str = "") -> Mapping[Side, Serv
 
     Nothing where it tells of another green than the one of this identity.
     """
-    told = [r for r in records if r.kind is Kind.WATCHED and r.body.get("watch") == ID]
+    told = [
+        r for r in records if r.kind is Kind.MONITORED and r.body.get("monitor") == ID
+    ]
     if not told:
         return {}
     sides = told[-1].body["sides"]
@@ -160,7 +166,7 @@ class RememberServers(Action[RememberedLives]):
     """Which lives of both servers the stream is made between stands in the journal.
 
     As long as nothing streams, a failover costs nothing, and the new life is the one to
-    hold on to. So it is for a green that was made anew.
+    hold on to. So it is for a green that was made again.
 
     Crash: the record is there or it is not.
     """
@@ -177,11 +183,11 @@ class RememberServers(Action[RememberedLives]):
         )
 
     def judge(self, facts: RememberedLives) -> Verdict:
-        """What a stream was made between is not replaced: the watch tells of it."""
+        """What a stream was made between is not replaced: the monitor tells of it."""
         if not facts.then:
             return Needed("they do not stand in the journal yet")
         if facts.then[Side.GREEN].identity != facts.now[Side.GREEN].identity:
-            return Needed("green was made anew")
+            return Needed("green was made again")
         if not facts.streams and facts.then != facts.now:
             return Needed("a server has changed, and nothing streams yet")
         return Satisfied("they stand in the journal")
@@ -189,17 +195,19 @@ class RememberServers(Action[RememberedLives]):
     def act(self, world: World, facts: RememberedLives) -> Result:
         """Write them down."""
         sides = {str(side): _told(life) for side, life in facts.now.items()}
-        body = {"watch": ID, "sides": sides}
-        world.journal.append(Kind.WATCHED, action=self.id, body=body)
+        body = {"monitor": ID, "sides": sides}
+        world.journal.append(Kind.MONITORED, action=self.id, body=body)
         return {}
 
 
 def _streams(world: World) -> bool:
-    names = [(giver, Channel(world.name, giver).name) for giver in Side]
+    names = [
+        (publisher, ReplicationStream(world.name, publisher).name) for publisher in Side
+    ]
     return any(
-        read_slot(world.on(giver), name) is not None
-        or read_subscription(world.on(giver.other), name) is not None
-        for giver, name in names
+        read_slot(world.on(publisher), name) is not None
+        or read_subscription(world.on(publisher.other), name) is not None
+        for publisher, name in names
     )
 
 

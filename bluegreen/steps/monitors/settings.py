@@ -1,4 +1,4 @@
-"""Watch: do both servers keep what they commit?
+"""Monitor: do both servers keep what they commit?
 
 Owns what an unsafe setting stops right before traffic moves: one may be changed after
 `check` has looked. Which settings these are is in `postgres/catalog/durability.py`.
@@ -15,11 +15,11 @@ from bluegreen.postgres.catalog.durability import Harm, Unsafe, read_unsafe
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Meaning,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
+    Severity,
     Stops,
-    Watch,
-    Watched,
 )
 
 
@@ -37,7 +37,7 @@ class SettingsFacts:
     database: str
 
 
-class WatchSettings(Watch[SettingsFacts]):
+class MonitorSettings(Monitor[SettingsFacts]):
     """Neither side has settings by which a commit is no promise.
 
     The commit point rests on the side that traffic goes to, the closed fence on the
@@ -59,7 +59,7 @@ class WatchSettings(Watch[SettingsFacts]):
         name = database.dbname if unsafe else ""
         return SettingsFacts(side, side is scene.state.serving, unsafe, name)
 
-    def judge(self, facts: SettingsFacts, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: SettingsFacts, limits: Limits) -> Iterator[MonitorFinding]:
         """The worst in words first, one finding a side."""
         yield self.say(str(facts.side), _meaning(facts))
 
@@ -69,10 +69,10 @@ def _meaning(facts: SettingsFacts) -> Meaning:
     bad = [one for one in facts.unsafe if one.harm is Harm.VACUUM]
     rest = [one for one in facts.unsafe if one not in (*stopping, *bad)]
     if not facts.unsafe:
-        return Meaning(Standing.GOOD, "what it commits, it keeps")
+        return Meaning(Severity.OK, "what it commits, it keeps")
     told = [*stopping, *bad, *rest]
     return Meaning(
-        Standing.BAD if stopping or bad else Standing.ODD,
+        Severity.CRITICAL if stopping or bad else Severity.WARNING,
         "; ".join(f"{one.say()}: {one.rule.why}" for one in told),
         f"on {facts.side}: {' '.join(one.repair(facts.database) for one in told)}",
         Stops.MOVE if stopping else Stops.NOTHING,

@@ -1,4 +1,4 @@
-"""Watch: does the stream that feeds the other side live?
+"""Monitor: does the stream that feeds the other side live?
 
 Owns what slot, subscription and apply worker mean together. Reading them is in
 `postgres/replication/apply_health.py` and `postgres/replication/stream.py`.
@@ -16,16 +16,16 @@ from bluegreen.postgres.replication.apply_health import ApplyHealth, read_apply_
 from bluegreen.postgres.replication.heartbeat import read_beats
 from bluegreen.postgres.replication.lag import Lag, read_lag
 from bluegreen.postgres.replication.stream import SlotFacts, read_slot
-from bluegreen.steps.monitors.heartbeats import MAKE_ANEW, WAY_BACK_LOST
+from bluegreen.steps.monitors.heartbeats import RECREATE, WAY_BACK_LOST
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Figure,
     Meaning,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
+    Severity,
     Stops,
-    Watch,
-    Watched,
     direction,
 )
 from bluegreen.steps.preflight.intent import listed
@@ -48,7 +48,7 @@ class StreamFacts:
         pending_s: age of the oldest heartbeat that has not come; 0 for none.
     """
 
-    giver: Side
+    publisher: Side
     slot: SlotFacts | None
     apply: ApplyHealth | None
     lag: Lag | None = None
@@ -57,7 +57,7 @@ class StreamFacts:
     pending_s: float = 0.0
 
 
-class WatchStream(Watch[StreamFacts]):
+class MonitorStream(Monitor[StreamFacts]):
     """The subscription runs, nothing fails, and the slot has all that is needed."""
 
     id: ClassVar[str] = "stream"
@@ -76,9 +76,9 @@ class WatchStream(Watch[StreamFacts]):
         name = scene.feeding.name
         if scene.state.abandoned:
             return StreamFacts(side, None, None, abandoned=True)
-        giver, taker = scene.on(side), scene.on(side.other)
-        apply = read_apply_health(taker, name)
-        slot = read_slot(giver, name)
+        publisher, subscriber = scene.on(side), scene.on(side.other)
+        apply = read_apply_health(subscriber, name)
+        slot = read_slot(publisher, name)
         # Before the cutover a slot without a subscription is a copy about to begin.
         if apply is None and (side is Side.BLUE or not scene.is_way_back_expected):
             return None
@@ -86,34 +86,34 @@ class WatchStream(Watch[StreamFacts]):
             side,
             slot,
             apply,
-            read_lag(giver, name),
+            read_lag(publisher, name),
             scene.is_way_back_expected,
             pending_s=_pending_s(scene, slot, apply),
         )
 
-    def judge(self, facts: StreamFacts, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: StreamFacts, limits: Limits) -> Iterator[MonitorFinding]:
         """The worst of it, in the order of weight."""
-        where = direction(facts.giver)
+        where = direction(facts.publisher)
         yield self.say(where, _meaning(facts), _figures(facts, where))
 
 
 def _meaning(facts: StreamFacts) -> Meaning:
     if lost := _lost(facts):
-        do = MAKE_ANEW if facts.giver is Side.BLUE else WAY_BACK_LOST
-        return Meaning(Standing.BAD, lost, do, Stops.RUN)
+        do = RECREATE if facts.publisher is Side.BLUE else WAY_BACK_LOST
+        return Meaning(Severity.CRITICAL, lost, do, Stops.RUN)
     assert facts.apply is not None
     assert facts.slot is not None
     if not facts.expected:
-        return Meaning(Standing.ODD, "it is not switched on yet")
+        return Meaning(Severity.WARNING, "it is not switched on yet")
     if facts.slot.wal_status == "unreserved":
         return Meaning(
-            Standing.BAD,
-            f"the slot on {facts.giver} loses its WAL at the next checkpoint",
-            f"raise max_slot_wal_keep_size on {facts.giver} now and reload; then see "
-            f"why {facts.giver.other} is behind",
+            Severity.CRITICAL,
+            f"the slot on {facts.publisher} loses its WAL at the next checkpoint",
+            f"raise max_slot_wal_keep_size on {facts.publisher} now and reload; then "
+            f"see why {facts.publisher.other} is behind",
             Stops.MOVE,
         )
-    return _of_worker(facts.giver.other, facts.apply, facts.pending_s)
+    return _of_worker(facts.publisher.other, facts.apply, facts.pending_s)
 
 
 def _pending_s(
@@ -121,55 +121,59 @@ def _pending_s(
 ) -> float:
     if slot is None or apply is None:
         return 0.0
-    channel = scene.feeding
-    giver, taker = scene.on(channel.giver), scene.on(channel.taker)
-    return read_beats(giver, taker, channel.name, scene.state.epoch).pending_s
+    stream = scene.feeding
+    publisher, subscriber = scene.on(stream.publisher), scene.on(stream.subscriber)
+    return read_beats(publisher, subscriber, stream.name, scene.state.epoch).pending_s
 
 
 def _lost(facts: StreamFacts) -> str:
-    giver, taker = facts.giver, facts.giver.other
+    publisher, subscriber = facts.publisher, facts.publisher.other
     if facts.abandoned:
-        return f"{taker} was given up: its slot on {giver} was dropped on purpose"
+        return (
+            f"{subscriber} was given up: its slot on {publisher} was dropped on purpose"
+        )
     if facts.slot is None:
-        return f"the slot on {giver} that {taker} counts on is gone"
+        return f"the slot on {publisher} that {subscriber} counts on is gone"
     if facts.slot.wal_status == "lost":
-        return f"the slot on {giver} has lost WAL that {taker} still needs"
+        return f"the slot on {publisher} has lost WAL that {subscriber} still needs"
     if facts.apply is None:
-        return f"the subscription on {taker} is gone"
+        return f"the subscription on {subscriber} is gone"
     return ""
 
 
-def _of_worker(taker: Side, apply: ApplyHealth, pending_s: float) -> Meaning:
+def _of_worker(subscriber: Side, apply: ApplyHealth, pending_s: float) -> Meaning:
     errors = _errors(apply)
     if not apply.enabled:
         why = f"; {errors}" if errors else ""
         return Meaning(
-            Standing.BAD,
-            f"the subscription on {taker} is switched off{why}",
-            "was it a person, or disable_on_error? Mend the cause, then "
+            Severity.CRITICAL,
+            f"the subscription on {subscriber} is switched off{why}",
+            "was it a person, or disable_on_error? Fix the cause, then "
             "ALTER SUBSCRIPTION … ENABLE",
             Stops.MOVE,
         )
     if apply.blocked_by:
         pids = listed(map(str, apply.blocked_by))
         return Meaning(
-            Standing.ODD,
-            f"the apply worker on {taker} waits for a lock{_on(apply)} that pid {pids} "
-            "holds",
-            f"end that transaction on {taker}: SELECT pg_terminate_backend(pid)",
+            Severity.WARNING,
+            f"the apply worker on {subscriber} waits for a lock{_on(apply)} that pid "
+            f"{pids} holds",
+            f"end that transaction on {subscriber}: SELECT pg_terminate_backend(pid)",
             Stops.NOTHING,
         )
     if apply.unready:
-        return _of_copy(taker, apply)
+        return _of_copy(subscriber, apply)
     if apply.pid is None or (_is_young(apply) and pending_s > SLOW_S):
-        return Meaning(Standing.BAD, _failing(taker, apply, errors), _LOG, Stops.MOVE)
+        return Meaning(
+            Severity.CRITICAL, _failing(subscriber, apply, errors), _LOG, Stops.MOVE
+        )
     if _is_young(apply):
-        # It may just have been mended; markers prove the stream before a move.
-        return Meaning(Standing.ODD, _failing(taker, apply, errors), _LOG)
+        # It may just have been fixed; markers prove the stream before a move.
+        return Meaning(Severity.WARNING, _failing(subscriber, apply, errors), _LOG)
     age = apply.worker_age_s
     since = f" since {format_duration(age)}" if age is not None else ""
     before = f"; before that {errors}" if errors else ""
-    return Meaning(Standing.GOOD, f"runs{since}{before}")
+    return Meaning(Severity.OK, f"runs{since}{before}")
 
 
 _LOG = (
@@ -179,7 +183,7 @@ _LOG = (
 )
 
 
-def _of_copy(taker: Side, apply: ApplyHealth) -> Meaning:
+def _of_copy(subscriber: Side, apply: ApplyHealth) -> Meaning:
     done = apply.tables - len(apply.unready)
     words = f"{done} of {apply.tables} tables are copied"
     if apply.copy_errors:
@@ -187,8 +191,8 @@ def _of_copy(taker: Side, apply: ApplyHealth) -> Meaning:
             f"; {apply.copy_errors} copies have failed, not ended: "
             f"{listed(apply.unready)}"
         )
-        return Meaning(Standing.ODD, words, _LOG, Stops.MOVE)
-    return Meaning(Standing.GOOD, words, stops=Stops.MOVE)
+        return Meaning(Severity.WARNING, words, _LOG, Stops.MOVE)
+    return Meaning(Severity.OK, words, stops=Stops.MOVE)
 
 
 def _is_young(apply: ApplyHealth) -> bool:
@@ -197,12 +201,12 @@ def _is_young(apply: ApplyHealth) -> bool:
     return bool(apply.apply_errors) and age is not None and age < YOUNG_S
 
 
-def _failing(taker: Side, apply: ApplyHealth, errors: str) -> str:
+def _failing(subscriber: Side, apply: ApplyHealth, errors: str) -> str:
     if apply.pid is None:
-        first = f"the apply worker on {taker} does not run"
+        first = f"the apply worker on {subscriber} does not run"
     else:
         age = format_duration(apply.worker_age_s or 0.0)
-        first = f"the apply worker on {taker} was started again {age} ago"
+        first = f"the apply worker on {subscriber} was started again {age} ago"
     known = f"; {errors}" if errors else ""
     place = f"the first transaction after {apply.position} of the other side's WAL"
     where = f" at {place}" if apply.position else ""

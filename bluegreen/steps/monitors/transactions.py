@@ -1,4 +1,4 @@
-"""Watch: which transactions have been open for long?
+"""Monitor: which transactions have been open for long?
 
 Owns what they hold up. Reading is in `postgres/catalog/activity.py`.
 """
@@ -21,10 +21,10 @@ from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Figure,
     Meaning,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
-    Watch,
-    Watched,
+    Severity,
 )
 
 _MOST_TOLD = 3
@@ -39,7 +39,7 @@ class TransactionFacts:
     prepared: tuple[PreparedTransaction, ...]
 
 
-class WatchTransactions(Watch[TransactionFacts]):
+class MonitorTransactions(Monitor[TransactionFacts]):
     """No transaction stays open for so long that it holds up the fence."""
 
     id: ClassVar[str] = "transactions"
@@ -57,7 +57,9 @@ class WatchTransactions(Watch[TransactionFacts]):
             read_prepared_transactions(database),
         )
 
-    def judge(self, facts: TransactionFacts, limits: Limits) -> Iterator[Watched]:
+    def judge(
+        self, facts: TransactionFacts, limits: Limits
+    ) -> Iterator[MonitorFinding]:
         """Told, and no reason to stop: the fence backs out by itself."""
         oldest = max((one.age_s for one in facts.open), default=0.0)
         at = {"side": str(facts.side)}
@@ -88,11 +90,11 @@ def _meaning(facts: TransactionFacts, limits: Limits) -> Meaning:
     ]
     if not told:
         words = f"none is older than {format_duration(limit)}"
-        return Meaning(Standing.GOOD, words)
+        return Meaning(Severity.OK, words)
     more = len(long) + len(facts.prepared) - len(told)
     rest = f" and {more} more" if more > 0 else ""
     return Meaning(
-        Standing.ODD,
+        Severity.WARNING,
         "; ".join(told) + rest,
         "the fence waits for one that writes and then backs out: end it before the "
         "move, SELECT pg_terminate_backend(pid)",

@@ -1,6 +1,7 @@
-"""Watch: would blue take what was written on green since the cutover?
+"""Monitor: would blue take what was written on green since the cutover?
 
-Owns what a no means while the window is open. The look is in `compat/probe/rollback_fit.py`.
+Owns what a no means while the window is open. The look is in
+`compat/probe/rollback_fit.py`.
 """
 
 from __future__ import annotations
@@ -8,31 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from bluegreen.compat.rollback_fit import Fits, mends, reasons, say_fit, warnings
+from bluegreen.compat.rollback_fit import Fits, fixes, reasons, say_fit, warnings
 from bluegreen.model.side import Side
 from bluegreen.steps.compatibility.rollback_fit import is_open
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Figure,
     Meaning,
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
-    Watch,
-    Watched,
+    Severity,
     direction,
 )
 
 if TYPE_CHECKING:
     from bluegreen.compat.rollback_fit import Fitting
 
-_STANDINGS = {
-    Fits.YES: Standing.GOOD,
-    Fits.UNKNOWN: Standing.UNKNOWN,
-    Fits.NO: Standing.BAD,
+_SEVERITIES = {
+    Fits.YES: Severity.OK,
+    Fits.UNKNOWN: Severity.UNKNOWN,
+    Fits.NO: Severity.CRITICAL,
 }
 
 
-class WatchWayBackFits(Watch["Fitting"]):
+class MonitorWayBackFits(Monitor["Fitting"]):
     """Every row that green took fits blue, as long as the way back is open.
 
     A no stops no run: the move that it is about, the rollback, looks for itself.
@@ -52,9 +53,9 @@ class WatchWayBackFits(Watch["Fitting"]):
     def observe(self, scene: Scene, side: Side) -> Fitting:
         """Both catalogs and some counts; green's rows only where the stream rests."""
         # It reads SQL, which is heavy, and is asked twice a minute at most.
-        from bluegreen.compat.probe.rollback_fit import look_at_fit
+        from bluegreen.compat.probe.rollback_fit import check_fit
 
-        return look_at_fit(
+        return check_fit(
             scene.on(Side.BLUE),
             scene.on(side),
             scene.name,
@@ -62,20 +63,20 @@ class WatchWayBackFits(Watch["Fitting"]):
             exclude=scene.limits.exclude,
         )
 
-    def judge(self, facts: Fitting, limits: Limits) -> Iterator[Watched]:
+    def judge(self, facts: Fitting, limits: Limits) -> Iterator[MonitorFinding]:
         """The first reason in words, every misfit in numbers."""
-        standing = _STANDINGS[facts.answer]
-        if standing is Standing.GOOD and facts.sequences_near:
-            standing = Standing.ODD
+        severity = _SEVERITIES[facts.answer]
+        if severity is Severity.OK and facts.sequences_near:
+            severity = Severity.WARNING
         do = ""
-        if standing is Standing.ODD:
-            do = "; ".join(mends(facts))
-        if standing is Standing.GOOD and warnings(facts):
-            standing = Standing.ODD
+        if severity is Severity.WARNING:
+            do = "; ".join(fixes(facts))
+        if severity is Severity.OK and warnings(facts):
+            severity = Severity.WARNING
             do = "`bluegreen partitions` makes them on blue and puts them in the stream"
-        if standing is Standing.BAD:
+        if severity is Severity.CRITICAL:
             do = "; ".join(
-                [*mends(facts), "`bluegreen rollback --check` names the rows"]
+                [*fixes(facts), "`bluegreen rollback --check` names the rows"]
             )
         figures = (
             Figure(
@@ -90,5 +91,5 @@ class WatchWayBackFits(Watch["Fitting"]):
                 "Things that speak against a rollback, the unknown included.",
             ),
         )
-        meaning = Meaning(standing, f"fits blue: {say_fit(facts)}", do)
+        meaning = Meaning(severity, f"fits blue: {say_fit(facts)}", do)
         yield self.say(direction(Side.GREEN), meaning, figures)

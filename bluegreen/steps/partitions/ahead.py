@@ -1,8 +1,8 @@
 """Partitions made ahead of time, on the side that does not serve first.
 
 Owns which partitions a side is to have. The pattern is in
-`postgres/schema/partition_pattern.py`, the statements in `postgres/schema/partitions.py`, what puts
-them into the stream in `take_up.py`.
+`postgres/schema/partition_pattern.py`, the statements in
+`postgres/schema/partitions.py`, what puts them into the stream in `take_up.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bluegreen.steps.partitions.take_up import (
     TakeUpPartitions,
     TakeUpWaiting,
 )
-from bluegreen.steps.switchover.recover import SettleTraffic
+from bluegreen.steps.switchover.recover import RecoverSwitchover
 from bluegreen.steps.world import World
 
 KEY = "partitions"
@@ -186,7 +186,7 @@ def actions_of_partitions(state: State, ahead: Ahead) -> tuple[Action[Any], ...]
     """
     serving = state.serving
     return (
-        SettleTraffic(KEY),
+        RecoverSwitchover(KEY),
         MakePartitions(KEY, serving.other, ahead),
         MakePartitions(KEY, serving, ahead),
         TakeUpPartitions(KEY),

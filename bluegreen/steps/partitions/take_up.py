@@ -23,7 +23,7 @@ from bluegreen.postgres.replication.publication import (
 )
 from bluegreen.postgres.replication.resubscribe import take_up_new_tables
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     SubscriptionFacts,
     create_subscription,
     drop_subscription,
@@ -70,18 +70,18 @@ class TakeUpPartitions(Action[NewPartitions]):
     def observe(self, world: World) -> NewPartitions:
         """Both catalogs, the publication and the subscription."""
         state = fold(world.journal.records())
-        serving, name = state.serving, Channel(world.name, state.serving).name
+        serving, name = state.serving, ReplicationStream(world.name, state.serving).name
         if state.released:
             return NewPartitions(serving)
-        giver, taker = world.on(serving), world.on(serving.other)
-        present = read_publication(giver, name)
-        now = read_subscription(taker, name) if present else None
+        publisher, subscriber = world.on(serving), world.on(serving.other)
+        present = read_publication(publisher, name)
+        now = read_subscription(subscriber, name) if present else None
         if present is None or now is None:
             return NewPartitions(serving)
-        taken = subscribed_tables(taker, name)
+        taken = subscribed_tables(subscriber, name)
         new = new_partitions(
-            read_parents(giver),
-            read_parents(taker),
+            read_parents(publisher),
+            read_parents(subscriber),
             present,
             taken,
             world.limits.exclude,
@@ -99,15 +99,15 @@ class TakeUpPartitions(Action[NewPartitions]):
 
     def act(self, world: World, facts: NewPartitions) -> Result:
         """Fence it on both sides, publish it, and let the other side copy it."""
-        giver, taker = world.on(facts.serving), world.on(facts.serving.other)
-        create_fence(taker, closed="closed", clock=world.clock)
-        fence = read_fence(giver)
+        publisher, subscriber = world.on(facts.serving), world.on(facts.serving.other)
+        create_fence(subscriber, closed="closed", clock=world.clock)
+        fence = read_fence(publisher)
         if fence.missing < fence.tables - len(facts.tables):
-            create_fence(giver, closed="open", clock=world.clock)
-        name = Channel(world.name, facts.serving).name
-        publish(giver, name, _with(facts.present, facts.tables))
+            create_fence(publisher, closed="open", clock=world.clock)
+        name = ReplicationStream(world.name, facts.serving).name
+        publish(publisher, name, _with(facts.present, facts.tables))
         world.point("partitions/published")
-        take_up_new_tables(taker, name)
+        take_up_new_tables(subscriber, name)
         heads = [f"table {quote_name(t.schema, t.name)}" for t in facts.tables]
         for side in Side:
             remember_also(world, side, heads, self.id)
@@ -131,20 +131,20 @@ class TakeUpWaiting(Action[NewPartitions]):
         """Both catalogs, and what was made for the move."""
         state = fold(world.journal.records())
         serving = state.serving
-        giver, taker = world.on(serving.other), world.on(serving)
-        name = Channel(world.name, serving.other).name
-        present = None if state.released else read_publication(giver, name)
+        publisher, subscriber = world.on(serving.other), world.on(serving)
+        name = ReplicationStream(world.name, serving.other).name
+        present = None if state.released else read_publication(publisher, name)
         if present is None:
             return NewPartitions(serving)
-        now = read_subscription(taker, name)
+        now = read_subscription(subscriber, name)
         if now is not None and now.enabled:
             return NewPartitions(serving)
-        taken: Collection[Name] = subscribed_tables(taker, name)
+        taken: Collection[Name] = subscribed_tables(subscriber, name)
         if now is None:
             taken = {(t.schema, t.name) for t in present}
         new = new_partitions(
-            read_parents(giver),
-            read_parents(taker),
+            read_parents(publisher),
+            read_parents(subscriber),
             present,
             taken,
             world.limits.exclude,
@@ -160,12 +160,12 @@ class TakeUpWaiting(Action[NewPartitions]):
 
     def act(self, world: World, facts: NewPartitions) -> Result:
         """Make list and subscription again; the subscription knows every table then."""
-        giver, taker = world.on(facts.serving.other), world.on(facts.serving)
-        name = Channel(world.name, facts.serving.other).name
-        drop_subscription(taker, name, world.clock)
-        publish(giver, name, _with(facts.present, facts.tables))
+        publisher, subscriber = world.on(facts.serving.other), world.on(facts.serving)
+        name = ReplicationStream(world.name, facts.serving.other).name
+        drop_subscription(subscriber, name, world.clock)
+        publish(publisher, name, _with(facts.present, facts.tables))
         world.point("partitions/way_back_published")
-        create_subscription(taker, giver, name, copy_data=False, enabled=False)
+        create_subscription(subscriber, publisher, name, copy_data=False, enabled=False)
         return {"tables": [f"{t.schema}.{t.name}" for t in facts.tables]}
 
 
@@ -189,7 +189,7 @@ class AwaitPartitions(Action["SubscriptionFacts | None"]):
     def observe(self, world: World) -> SubscriptionFacts | None:
         """The subscription that takes what the serving side writes."""
         serving = fold(world.journal.records()).serving
-        name = Channel(world.name, serving).name
+        name = ReplicationStream(world.name, serving).name
         return read_subscription(world.on(serving.other), name)
 
     def judge(self, facts: SubscriptionFacts | None) -> Verdict:

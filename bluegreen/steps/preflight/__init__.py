@@ -11,105 +11,105 @@ from collections.abc import Callable, Iterator
 from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.steps.preflight.activity import (
-    look_at_clients,
-    look_at_foreign_streams,
-    look_at_prepared_transactions,
-    look_at_transactions,
+    check_clients,
+    check_foreign_streams,
+    check_prepared_transactions,
+    check_transactions,
 )
 from bluegreen.steps.preflight.alike import (
-    look_at_collations,
-    look_at_extensions,
-    look_at_settings,
+    check_collations,
+    check_extensions,
+    check_settings,
 )
-from bluegreen.steps.preflight.capacity import look_at_capacity, look_at_wal_level
+from bluegreen.steps.preflight.capacity import check_capacity, check_wal_level
 from bluegreen.steps.preflight.contents import (
-    look_at_constraints,
-    look_at_event_triggers,
-    look_at_invalid_indexes,
-    look_at_large_objects,
-    look_at_sequence_ranges,
-    look_at_sequences,
-    look_at_triggers,
+    check_constraints,
+    check_event_triggers,
+    check_invalid_indexes,
+    check_large_objects,
+    check_sequence_ranges,
+    check_sequences,
+    check_triggers,
 )
 from bluegreen.steps.preflight.durability import (
-    look_at_durability,
-    look_at_unvacuumed_tables,
+    check_durability,
+    check_unvacuumed_tables,
 )
 from bluegreen.steps.preflight.identity import (
-    look_at_full_identities,
-    look_at_migration_tables,
-    look_at_table_identities,
-    look_at_unlogged_tables,
+    check_full_identities,
+    check_migration_tables,
+    check_table_identities,
+    check_unlogged_tables,
 )
 from bluegreen.steps.preflight.intent import Intent
 from bluegreen.steps.preflight.pair import (
-    look_at_clocks,
-    look_at_green_contents,
-    look_at_identities,
-    look_at_our_schema,
-    look_at_versions,
+    check_clocks,
+    check_green_contents,
+    check_identities,
+    check_our_schema,
+    check_versions,
 )
-from bluegreen.steps.preflight.partitions import look_at_partition_ends
-from bluegreen.steps.preflight.rights import look_at_owners, look_at_rights
-from bluegreen.steps.preflight.roles import look_at_role_settings, look_at_roles
+from bluegreen.steps.preflight.partitions import check_partition_ends
+from bluegreen.steps.preflight.rights import check_owners, check_rights
+from bluegreen.steps.preflight.roles import check_role_settings, check_roles
 from bluegreen.steps.preflight.sessions import (
-    look_at_replica_roles,
-    look_at_stream_limits,
+    check_replica_roles,
+    check_stream_limits,
 )
 from bluegreen.steps.preflight.tables import (
-    look_at_columns,
-    look_at_kinds_of_tables,
-    look_at_row_security,
+    check_columns,
+    check_kinds_of_tables,
+    check_row_security,
 )
-from bluegreen.steps.preflight.wal import look_at_kept_wal, look_at_standbys
+from bluegreen.steps.preflight.wal import check_kept_wal, check_standbys
 
 Look = Callable[[ServerFacts, ServerFacts, Intent], Iterator[Finding]]
 
 LOOKS: tuple[Look, ...] = (
-    look_at_versions,
-    look_at_identities,
-    look_at_our_schema,
-    look_at_green_contents,
-    look_at_clocks,
-    look_at_rights,
-    look_at_owners,
-    look_at_wal_level,
-    look_at_capacity,
-    look_at_kept_wal,
-    look_at_standbys,
-    look_at_durability,
-    look_at_unvacuumed_tables,
-    look_at_table_identities,
-    look_at_full_identities,
-    look_at_unlogged_tables,
-    look_at_migration_tables,
-    look_at_row_security,
-    look_at_kinds_of_tables,
-    look_at_partition_ends,
-    look_at_columns,
-    look_at_large_objects,
-    look_at_sequences,
-    look_at_sequence_ranges,
-    look_at_triggers,
-    look_at_event_triggers,
-    look_at_constraints,
-    look_at_invalid_indexes,
-    look_at_transactions,
-    look_at_prepared_transactions,
-    look_at_foreign_streams,
-    look_at_clients,
-    look_at_extensions,
-    look_at_collations,
-    look_at_settings,
-    look_at_roles,
-    look_at_role_settings,
-    look_at_stream_limits,
-    look_at_replica_roles,
+    check_versions,
+    check_identities,
+    check_our_schema,
+    check_green_contents,
+    check_clocks,
+    check_rights,
+    check_owners,
+    check_wal_level,
+    check_capacity,
+    check_kept_wal,
+    check_standbys,
+    check_durability,
+    check_unvacuumed_tables,
+    check_table_identities,
+    check_full_identities,
+    check_unlogged_tables,
+    check_migration_tables,
+    check_row_security,
+    check_kinds_of_tables,
+    check_partition_ends,
+    check_columns,
+    check_large_objects,
+    check_sequences,
+    check_sequence_ranges,
+    check_triggers,
+    check_event_triggers,
+    check_constraints,
+    check_invalid_indexes,
+    check_transactions,
+    check_prepared_transactions,
+    check_foreign_streams,
+    check_clients,
+    check_extensions,
+    check_collations,
+    check_settings,
+    check_roles,
+    check_role_settings,
+    check_stream_limits,
+    check_replica_roles,
 )
 """Every look, in the order in which their findings are told."""
 
 
-def look_at_servers(
+def check_servers(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> list[Finding]:
     """Run every look."""

@@ -13,7 +13,7 @@ from bluegreen.postgres.quoting import quote_name, quote_value
 from bluegreen.steps.preflight.intent import Intent, listed
 
 
-def look_at_transactions(
+def check_transactions(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """A logical slot is made only when every older writing transaction has ended."""
@@ -35,7 +35,7 @@ def look_at_transactions(
             )
 
 
-def look_at_prepared_transactions(
+def check_prepared_transactions(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """No kill ends a prepared transaction; its COMMIT may come after the fence."""
@@ -63,7 +63,7 @@ def look_at_prepared_transactions(
             )
 
 
-def look_at_foreign_streams(
+def check_foreign_streams(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Slots, publications and subscriptions that are not ours."""
@@ -123,7 +123,7 @@ def _foreign_subscription(name: str, facts: ServerFacts) -> Finding:
     )
 
 
-def look_at_clients(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[Finding]:
+def check_clients(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[Finding]:
     """Whoever is not the pooler stays on blue and meets the fence."""
     if blue.clients:
         seen = [f"{c.role}@{c.address} ({c.count})" for c in blue.clients]

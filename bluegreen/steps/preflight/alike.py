@@ -15,7 +15,7 @@ from bluegreen.steps.preflight.intent import Intent, listed
 _UTC = {"utc", "etc/utc", "gmt", "etc/gmt", "zulu", "etc/zulu", "uct", "etc/uct"}
 
 
-def look_at_extensions(
+def check_extensions(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """Each of blue's extensions, in a version that is not older."""
@@ -33,12 +33,12 @@ def look_at_extensions(
                 blocks=True,
             )
         elif there is None and offer is not None:
-            yield from _look_at_offer(name, version, offer.default, green)
+            yield from _check_offer(name, version, offer.default, green)
         elif there != version:
-            yield from _look_at_version(name, version, str(there), green)
+            yield from _check_version(name, version, str(there), green)
 
 
-def _look_at_offer(
+def _check_offer(
     name: str, version: str, default: str, green: ServerFacts
 ) -> Iterator[Finding]:
     may = green.rights.superuser or not green.extensions.offered[name].superuser
@@ -53,10 +53,10 @@ def _look_at_offer(
             blocks=True,
         )
     if default != version:
-        yield from _look_at_version(name, version, default, green)
+        yield from _check_version(name, version, default, green)
 
 
-def _look_at_version(
+def _check_version(
     name: str, version: str, there: str, green: ServerFacts
 ) -> Iterator[Finding]:
     older = _numbers(there) < _numbers(version)
@@ -83,7 +83,7 @@ def _numbers(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 
 
-def look_at_collations(
+def check_collations(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """Characters and order."""
@@ -122,14 +122,14 @@ def look_at_collations(
             "ORDER BY may differ in places; green's indexes are built by green's "
             "rules, so they are sound",
         )
-    yield from _look_at_stale_collations(blue)
-    yield from _look_at_stale_collations(green)
+    yield from _check_stale_collations(blue)
+    yield from _check_stale_collations(green)
 
 
 def _made_otherwise(key: str, seen: str, why: str) -> Finding:
-    mend = "make green's database with CREATE DATABASE … TEMPLATE template0 and "
+    fix = "make green's database with CREATE DATABASE … TEMPLATE template0 and "
     words = "blue's ENCODING, LOCALE_PROVIDER, LC_COLLATE and LC_CTYPE"
-    return Finding(key, Side.GREEN, seen, why, mend + words, blocks=True)
+    return Finding(key, Side.GREEN, seen, why, fix + words, blocks=True)
 
 
 def _locale(name: str) -> str:
@@ -137,7 +137,7 @@ def _locale(name: str) -> str:
     return name.lower().replace("-", "")
 
 
-def _look_at_stale_collations(facts: ServerFacts) -> Iterator[Finding]:
+def _check_stale_collations(facts: ServerFacts) -> Iterator[Finding]:
     collation = facts.collation
     stale = list(collation.stale)
     if collation.recorded != collation.actual:
@@ -153,7 +153,7 @@ def _look_at_stale_collations(facts: ServerFacts) -> Iterator[Finding]:
         )
 
 
-def look_at_settings(
+def check_settings(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """Settings by which the same statement gives another result."""
@@ -173,7 +173,7 @@ def look_at_settings(
             blocks=True,
         )
     for facts in (blue, green):
-        yield from _look_at_unseen_settings(facts)
+        yield from _check_unseen_settings(facts)
 
 
 def _in_force(facts: ServerFacts, name: str) -> str | None:
@@ -193,7 +193,7 @@ def _same(name: str, here: str, there: str) -> bool:
     return ours == theirs or (name == "TimeZone" and {ours, theirs} <= _UTC)
 
 
-def _look_at_unseen_settings(facts: ServerFacts) -> Iterator[Finding]:
+def _check_unseen_settings(facts: ServerFacts) -> Iterator[Finding]:
     unseen = [n for n in RESULT_SETTINGS if _is_unseen(facts, n)]
     if unseen:
         yield Finding(

@@ -13,7 +13,7 @@ from bluegreen.steps.preflight.intent import Intent
 _ORIGINS_APART_SINCE = 18  # max_active_replication_origins
 
 
-def look_at_wal_level(
+def check_wal_level(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """Both sides, because green streams back after the cutover."""
@@ -49,7 +49,7 @@ class _Need:
     what: str
 
 
-def look_at_capacity(
+def check_capacity(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Free places, counted for what is not in place yet."""
@@ -62,7 +62,7 @@ def look_at_capacity(
         (green, _sync_workers(intent)),
     )
     for facts, need in needs:
-        yield from _look_at_need(facts, need)
+        yield from _check_need(facts, need)
 
 
 def _needs_to_give(
@@ -129,7 +129,7 @@ def _sync_workers(intent: Intent) -> _Need:
     )
 
 
-def _look_at_need(facts: ServerFacts, need: _Need) -> Iterator[Finding]:
+def _check_need(facts: ServerFacts, need: _Need) -> Iterator[Finding]:
     limit = int(facts.settings.number(need.setting) or 0)
     free = max(limit - need.taken, 0)
     if free >= need.wanted:

@@ -24,7 +24,7 @@ _UNQUALIFIED = re.compile(
 )
 
 
-def look_at_large_objects(
+def check_large_objects(
     blue: ServerFacts, _: ServerFacts, __: Intent
 ) -> Iterator[Finding]:
     """Large objects are neither streamed nor fenced."""
@@ -41,9 +41,7 @@ def look_at_large_objects(
         )
 
 
-def look_at_sequences(
-    blue: ServerFacts, _: ServerFacts, __: Intent
-) -> Iterator[Finding]:
+def check_sequences(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[Finding]:
     """Sequences are not streamed; the cutover sets them."""
     count = blue.contents.sequences
     if count:
@@ -55,36 +53,37 @@ def look_at_sequences(
         )
 
 
-def look_at_sequence_ranges(
+def check_sequence_ranges(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Values that the other side's sequence would not take, now or one day."""
     if not intent.copied:
         return
     ways = ((blue, green), (green, blue))
-    for giver, taker in ways:
-        for one in compare_ranges(giver.sequences, taker.sequences, taker.side):
+    for publisher, subscriber in ways:
+        for one in compare_ranges(
+            publisher.sequences, subscriber.sequences, subscriber.side
+        ):
             out = one.how is Tightness.OUT
             yield Finding(
                 "sequence-range",
-                taker.side,
+                subscriber.side,
                 one.says,
-                f"a move to {taker.side} sets it inside the pause, and would back out"
+                f"a move to {subscriber.side} sets it inside the pause, and would back "
+                "out"
                 if out
-                else f"once its value is beyond, no move to {taker.side} is possible",
+                else f"once its value is beyond, {subscriber.side} cannot be moved to",
                 one.repair,
                 # Green's own values are replaced by blue's at the cutover.
-                blocks=out and taker.side is Side.GREEN,
+                blocks=out and subscriber.side is Side.GREEN,
             )
 
 
-def look_at_triggers(
-    blue: ServerFacts, _: ServerFacts, __: Intent
-) -> Iterator[Finding]:
+def check_triggers(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[Finding]:
     """ENABLE ALWAYS and ENABLE REPLICA triggers fire for streamed rows as well."""
     for trigger in blue.contents.apply_triggers:
         names = _unqualified_names(trigger)
-        mend = (
+        fix = (
             f"ALTER FUNCTION {trigger.function} "
             f"SET search_path = {trigger.schema}, pg_temp;"
         )
@@ -96,7 +95,7 @@ def look_at_triggers(
                 f"and its function names {listed(names)} without a schema",
                 "the apply worker has an empty search_path: it would stop at the "
                 "first row",
-                mend,
+                fix,
                 blocks=True,
             )
         else:
@@ -106,7 +105,7 @@ def look_at_triggers(
                 f"trigger {trigger.name} on {trigger.table} fires for streamed rows",
                 "what it writes into streamed tables is written twice, and a changed "
                 "row differs from blue's",
-                "" if trigger.pinned else mend,
+                "" if trigger.pinned else fix,
             )
 
 
@@ -116,7 +115,7 @@ def _unqualified_names(trigger: ApplyTrigger) -> list[str]:
     return sorted(set(_UNQUALIFIED.findall(trigger.body)))
 
 
-def look_at_event_triggers(
+def check_event_triggers(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """They fire for the statements that make our own objects."""
@@ -148,7 +147,7 @@ def look_at_event_triggers(
             )
 
 
-def look_at_constraints(
+def check_constraints(
     blue: ServerFacts, _: ServerFacts, __: Intent
 ) -> Iterator[Finding]:
     """Constraints that were never proved, or that the stream meets row by row."""
@@ -175,10 +174,10 @@ def look_at_constraints(
         )
 
 
-def look_at_invalid_indexes(
+def check_invalid_indexes(
     blue: ServerFacts, _: ServerFacts, __: Intent
 ) -> Iterator[Finding]:
-    """A dump makes an invalid index anew, as a valid one, or fails at it."""
+    """A dump makes an invalid index again, as a valid one, or fails at it."""
     for name in blue.contents.invalid_indexes:
         yield Finding(
             "invalid-index",

@@ -18,7 +18,7 @@ _IDS = {
 }
 
 
-def look_at_durability(
+def check_durability(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """Every unsafe setting of either side, and whose it is."""
@@ -43,7 +43,7 @@ def _blocks(side: Side, one: Unsafe) -> bool:
     )
 
 
-def look_at_unvacuumed_tables(
+def check_unvacuumed_tables(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """Tables that were switched off for a load and forgotten, or are meant so."""

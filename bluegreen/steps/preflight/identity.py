@@ -32,7 +32,7 @@ _NO_EQUALITY = {
 }
 
 
-def look_at_table_identities(
+def check_table_identities(
     blue: ServerFacts, _: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """A published table without a replica identity breaks the application's UPDATE."""
@@ -76,7 +76,7 @@ def _identity_for(table: Relation) -> str:
     )
 
 
-def look_at_full_identities(
+def check_full_identities(
     blue: ServerFacts, _: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """With REPLICA IDENTITY FULL and no key, rows are found by comparing them whole."""
@@ -112,7 +112,7 @@ def _without_equality(table: Relation) -> list[str]:
     ]
 
 
-def look_at_unlogged_tables(
+def check_unlogged_tables(
     blue: ServerFacts, _: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Nothing of an unlogged table is in the WAL."""
@@ -133,7 +133,7 @@ def look_at_unlogged_tables(
             )
 
 
-def look_at_migration_tables(
+def check_migration_tables(
     blue: ServerFacts, _: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """What a migration tool notes on green must not travel back to blue."""

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.server_facts import ServerFacts
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.limits import WAL_LIMIT
 
 
@@ -27,7 +27,7 @@ class Intent:
         workers: how many tables the initial copy takes at once.
         max_transaction_age: how long a writing transaction may be open.
         copied: green has blue's schema from us, so it may hold tables and rows.
-        wal_limit: bytes of WAL that a slot of ours may keep before the watch speaks.
+        wal_limit: bytes of WAL that a slot of ours may keep before the monitor speaks.
         window: how long rollback is to be promised after the cutover.
     """
 
@@ -42,7 +42,9 @@ class Intent:
 
     def is_ours(self, object_name: str) -> bool:
         """Whether a slot, publication or subscription is of this playbook."""
-        return any(object_name == Channel(self.name, side).name for side in Side)
+        return any(
+            object_name == ReplicationStream(self.name, side).name for side in Side
+        )
 
     def gives(self, facts: ServerFacts) -> bool:
         """Whether this side already has a slot of ours: a stream goes out of it."""

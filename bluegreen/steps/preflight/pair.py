@@ -15,7 +15,7 @@ _MAJORS = {Side.BLUE: range(13, 19), Side.GREEN: range(15, 19)}
 _CLOCKS_APART_S = 2.0  # NTP keeps hosts within milliseconds
 
 
-def look_at_versions(
+def check_versions(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """Versions that were tried, green not older, and no standby."""
@@ -51,7 +51,7 @@ def look_at_versions(
         )
 
 
-def look_at_identities(
+def check_identities(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Whose the databases say they are."""
@@ -78,7 +78,7 @@ def look_at_identities(
             )
 
 
-def look_at_our_schema(
+def check_our_schema(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """The schema `bluegreen` must be ours, and no role should be named like it."""
@@ -113,7 +113,7 @@ def _is_trapped(facts: ServerFacts) -> bool:
     return named and (not own_path or any("$user" in path for path in own_path))
 
 
-def look_at_green_contents(
+def check_green_contents(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Before we bring blue's tables, green holds nothing that they could meet."""
@@ -141,9 +141,7 @@ def look_at_green_contents(
         )
 
 
-def look_at_clocks(
-    blue: ServerFacts, green: ServerFacts, _: Intent
-) -> Iterator[Finding]:
+def check_clocks(blue: ServerFacts, green: ServerFacts, _: Intent) -> Iterator[Finding]:
     """Clocks that agree. The window is measured by green's alone."""
     apart = abs(blue.clock_ahead_s - green.clock_ahead_s)
     if apart > _CLOCKS_APART_S:

@@ -17,7 +17,7 @@ AHEAD = 7
 """Partitions that the hint asks for."""
 
 
-def look_at_partition_ends(
+def check_partition_ends(
     blue: ServerFacts, _: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Who makes the next one on one side alone makes rows that do not travel."""

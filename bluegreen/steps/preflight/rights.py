@@ -15,17 +15,17 @@ from bluegreen.steps.preflight.intent import Intent, peer_of
 _SUBSCRIBERS_SINCE = 16  # pg_create_subscription
 
 
-def look_at_rights(
+def check_rights(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Each right that a step will need, on the side where it will need it."""
     for facts in (blue, green):
-        yield from _look_at_streaming(facts, peer_of(facts, blue, green))
-        yield from _look_at_making(facts, intent)
-        yield from _look_at_watching(facts)
+        yield from _check_streaming(facts, peer_of(facts, blue, green))
+        yield from _check_making(facts, intent)
+        yield from _check_watching(facts)
 
 
-def _look_at_streaming(facts: ServerFacts, peer: ServerFacts) -> Iterator[Finding]:
+def _check_streaming(facts: ServerFacts, peer: ServerFacts) -> Iterator[Finding]:
     rights, role = facts.rights, quote_name(facts.rights.role)
     if not rights.replication:
         yield _missing(
@@ -78,7 +78,7 @@ def _look_at_streaming(facts: ServerFacts, peer: ServerFacts) -> Iterator[Findin
         )
 
 
-def _look_at_making(facts: ServerFacts, intent: Intent) -> Iterator[Finding]:
+def _check_making(facts: ServerFacts, intent: Intent) -> Iterator[Finding]:
     rights, role = facts.rights, quote_name(facts.rights.role)
     if not rights.create:
         yield _missing(
@@ -99,7 +99,7 @@ def _look_at_making(facts: ServerFacts, intent: Intent) -> Iterator[Finding]:
         )
 
 
-def _look_at_watching(facts: ServerFacts) -> Iterator[Finding]:
+def _check_watching(facts: ServerFacts) -> Iterator[Finding]:
     rights, role = facts.rights, quote_name(facts.rights.role)
     if not rights.monitor:
         yield _missing(
@@ -149,9 +149,7 @@ def _grant_set(setting: str, facts: ServerFacts, value: str | None) -> str:
     return f"ALTER ROLE {role} SUPERUSER; -- before 15 only a superuser may"
 
 
-def look_at_owners(
-    blue: ServerFacts, green: ServerFacts, _: Intent
-) -> Iterator[Finding]:
+def check_owners(blue: ServerFacts, green: ServerFacts, _: Intent) -> Iterator[Finding]:
     """Triggers and publications are made by the owner of a table."""
     for facts in (blue, green):
         counted = Counter(
@@ -179,9 +177,9 @@ def _missing(
     key: str,
     right: str,
     why: str,
-    mend: str,
+    fix: str,
     *,
     blocks: bool = True,
 ) -> Finding:
     seen = f"role {quote_name(facts.rights.role)} lacks {right}"
-    return Finding(key, facts.side, seen, why, mend, blocks=blocks)
+    return Finding(key, facts.side, seen, why, fix, blocks=blocks)

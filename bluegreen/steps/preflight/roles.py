@@ -19,9 +19,7 @@ STREAM_LIMITS = ("statement_timeout", "transaction_timeout")
 """They end what the stream does in a session of our role, the initial copy first."""
 
 
-def look_at_roles(
-    blue: ServerFacts, green: ServerFacts, _: Intent
-) -> Iterator[Finding]:
+def check_roles(blue: ServerFacts, green: ServerFacts, _: Intent) -> Iterator[Finding]:
     """Every role that means something to blue's database."""
     there = {role.name: role for role in green.roles}
     used = [role for role in blue.roles if role.used]
@@ -95,7 +93,7 @@ def _attributes(role: Role) -> str:
     return " ".join(words)
 
 
-def look_at_role_settings(
+def check_role_settings(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """ALTER ROLE … SET and ALTER DATABASE … SET, which pg_dump leaves out."""

@@ -21,7 +21,7 @@ _LEAST_LIMIT_S = 3600
 """The copy of one table is one statement; few take longer."""
 
 
-def look_at_stream_limits(
+def check_stream_limits(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Time limits that hold for the sessions of the stream.
@@ -46,7 +46,7 @@ def _limited(facts: ServerFacts, name: str, limit: float, *, copied: bool) -> Fi
         facts.side,
         f"{name} is {format_duration(limit)} for sessions of role {role}",
         "it holds for the stream's sessions too: the copy of a table that takes "
-        "longer is ended and begun anew, without end",
+        "longer is ended and begun again, without end",
         f"ALTER ROLE {role} IN DATABASE {database} SET {name} = 0;",
         blocks=limit < _LEAST_LIMIT_S and not copied,
     )
@@ -65,7 +65,7 @@ def _limit_s(facts: ServerFacts, name: str) -> float:
     return facts.settings.measured(name, text) or 0
 
 
-def look_at_replica_roles(
+def check_replica_roles(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """Sessions for which no trigger fires, the fence's neither."""
@@ -75,8 +75,8 @@ def look_at_replica_roles(
                 yield _passes(facts, whose(setting, facts), _reset(setting, facts))
         text = facts.settings.text("session_replication_role") or ""
         if _is_replica("session_replication_role", text):
-            mend = "ALTER SYSTEM RESET session_replication_role; "
-            yield _passes(facts, "the server", mend + "SELECT pg_reload_conf();")
+            fix = "ALTER SYSTEM RESET session_replication_role; "
+            yield _passes(facts, "the server", fix + "SELECT pg_reload_conf();")
 
 
 def _is_replica(name: str, value: str) -> bool:
@@ -87,13 +87,13 @@ def _reset(setting: RoleSetting, facts: ServerFacts) -> str:
     return f"ALTER {whom(setting, facts)} RESET session_replication_role;"
 
 
-def _passes(facts: ServerFacts, who: str, mend: str) -> Finding:
+def _passes(facts: ServerFacts, who: str, fix: str) -> Finding:
     return Finding(
         "fence-passed",
         facts.side,
         f"{who} has session_replication_role = replica",
         "no trigger fires in such a session: its writes pass the fence, and would be "
         "taken by a side that does not serve and be lost",
-        mend + " -- then let its sessions connect again",
+        fix + " -- then let its sessions connect again",
         blocks=True,
     )

@@ -12,7 +12,7 @@ from bluegreen.postgres.quoting import quote_name
 from bluegreen.steps.preflight.intent import Intent, listed
 
 
-def look_at_row_security(
+def check_row_security(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Policies that hold for our role hide rows from the copy and refuse the apply."""
@@ -38,18 +38,18 @@ def look_at_row_security(
             )
 
 
-def look_at_kinds_of_tables(
+def check_kinds_of_tables(
     blue: ServerFacts, _: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Good to know; nothing here blocks."""
     tables = [t for t in blue.relations if not is_named(t, intent.exclude)]
 
     def find(
-        key: str, holds: Callable[[Relation], bool], why: str, mend: str = ""
+        key: str, holds: Callable[[Relation], bool], why: str, fix: str = ""
     ) -> Iterator[Finding]:
         names = [table.full_name for table in tables if holds(table)]
         if names:
-            yield Finding(key, Side.BLUE, listed(names), why, mend)
+            yield Finding(key, Side.BLUE, listed(names), why, fix)
 
     yield from find(
         "materialized-views",
@@ -82,7 +82,7 @@ def look_at_kinds_of_tables(
     )
 
 
-def look_at_columns(
+def check_columns(
     blue: ServerFacts, _: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Columns whose values a server makes by itself."""

@@ -20,16 +20,16 @@ _LEAST_IDLE_S = 24 * 3600  # a slot rests while green is migrated
 _LEAST_SENDER_TIMEOUT_S = 30  # a lock on green holds the apply worker up
 
 
-def look_at_kept_wal(
+def check_kept_wal(
     blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Limits by size and by time."""
     for facts in (blue, green):
-        yield from _look_at_size(facts, intent.wal_limit)
-        yield from _look_at_time(facts)
+        yield from _check_size(facts, intent.wal_limit)
+        yield from _check_time(facts)
 
 
-def _look_at_size(facts: ServerFacts, ours: int) -> Iterator[Finding]:
+def _check_size(facts: ServerFacts, ours: int) -> Iterator[Finding]:
     limit = facts.settings.number("max_slot_wal_keep_size")
     if limit is None:
         return
@@ -40,11 +40,11 @@ def _look_at_size(facts: ServerFacts, ours: int) -> Iterator[Finding]:
         yield Finding(
             "wal-unbounded",
             facts.side,
-            f"max_slot_wal_keep_size is -1, without a limit; {held}; the watch speaks "
-            f"when our slot keeps {format_bytes(ours)}",
+            f"max_slot_wal_keep_size is -1, without a limit; {held}; the monitor "
+            f"speaks when our slot keeps {format_bytes(ours)}",
             f"a stuck {other} can fill {facts.side}'s disk, and a full disk stops "
             f"{facts.side}; its free space cannot be seen by SQL",
-            f"{advice} -- less than the free disk space, and the same as `watch: "
+            f"{advice} -- less than the free disk space, and the same as `monitor: "
             "{wal_limit: …}` in the playbook",
         )
     elif limit < max(_LEAST_KEPT, facts.settings.number("max_wal_size") or 0):
@@ -54,7 +54,7 @@ def _look_at_size(facts: ServerFacts, ours: int) -> Iterator[Finding]:
             f"max_slot_wal_keep_size is {format_bytes(limit)}; {held}",
             f"when {other} falls behind by more, its slot is lost and "
             + (
-                "green must be made anew"
+                "green must be made again"
                 if facts.side is Side.BLUE
                 else "the way back is gone"
             ),
@@ -66,7 +66,7 @@ def _size(count: int | None) -> str:
     return "an unknown size" if count is None else format_bytes(count)
 
 
-def _look_at_time(facts: ServerFacts) -> Iterator[Finding]:
+def _check_time(facts: ServerFacts) -> Iterator[Finding]:
     idle = facts.settings.number("idle_replication_slot_timeout") or 0
     if idle > 0:
         yield Finding(
@@ -91,19 +91,19 @@ def _look_at_time(facts: ServerFacts) -> Iterator[Finding]:
         )
 
 
-def look_at_standbys(
+def check_standbys(
     blue: ServerFacts, green: ServerFacts, _: Intent
 ) -> Iterator[Finding]:
     """What a commit waits for, or does not."""
     for facts in (blue, green):
         names = facts.settings.text("synchronous_standby_names") or ""
         commit = facts.settings.text("synchronous_commit")
-        yield from _look_at_asynchronous(facts, commit)
+        yield from _check_asynchronous(facts, commit)
         if commit != "off" and names and commit != "local":
-            yield from _look_at_names(facts, names)
+            yield from _check_names(facts, names)
 
 
-def _look_at_asynchronous(facts: ServerFacts, commit: str | None) -> Iterator[Finding]:
+def _check_asynchronous(facts: ServerFacts, commit: str | None) -> Iterator[Finding]:
     whose_ = ["the server"] if as_bool(commit or "") is False else []
     whose_ += [
         whose(setting, facts)
@@ -123,7 +123,7 @@ def _look_at_asynchronous(facts: ServerFacts, commit: str | None) -> Iterator[Fi
         )
 
 
-def _look_at_names(facts: ServerFacts, names: str) -> Iterator[Finding]:
+def _check_names(facts: ServerFacts, names: str) -> Iterator[Finding]:
     standbys = facts.streams.standbys
     anybody = "*" in names
     why = "every commit waits for a standby"

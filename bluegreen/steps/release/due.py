@@ -26,7 +26,7 @@ from bluegreen.postgres.fence.fence import FenceFacts, read_fence
 from bluegreen.postgres.journal.belonging import read_stream_names
 from bluegreen.postgres.journal.table import server_time
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     SubscriptionFacts,
     read_subscription,
 )
@@ -81,7 +81,7 @@ def read_release(world: World) -> ReleaseFacts:
     """Ask both servers, all pointers, the journal and the backup's files."""
     records = world.journal.records()
     backup = _newest_backup(records)
-    ours = {Channel(world.name, giver).name for giver in Side}
+    ours = {ReplicationStream(world.name, publisher).name for publisher in Side}
     state, now = fold(records), server_time(world.green)
     return ReleaseFacts(
         state=state,
@@ -94,7 +94,9 @@ def read_release(world: World) -> ReleaseFacts:
         reached={pointer.id: pointer.probe() for pointer in world.pointers},
         fence=read_fence(world.blue),
         clients=read_clients(world.blue),
-        forward=read_subscription(world.green, Channel(world.name, Side.BLUE).name),
+        forward=read_subscription(
+            world.green, ReplicationStream(world.name, Side.BLUE).name
+        ),
         backup=backup,
         others=tuple(
             slot.name
@@ -203,7 +205,7 @@ def _not_moved(facts: ReleaseFacts) -> Verdict | None:
     if facts.state.open_move is not None:
         return _no(
             "a move of traffic was begun and has not ended",
-            f"to {facts.state.open_move.to}",
+            f"to {facts.state.open_move.to_side}",
             "a finished cutover",
             "run `bluegreen run` again; it finishes or backs out",
         )

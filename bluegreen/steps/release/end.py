@@ -24,7 +24,7 @@ from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.fence.fence import FenceFacts, drop_fence, read_fence
 from bluegreen.postgres.replication.publication import drop_publication
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     SlotFacts,
     SubscriptionFacts,
     drop_slot,
@@ -61,8 +61,8 @@ class EndWayBack(Action[EndFacts]):
     no_undo = "a new cutover needs a new pair"
 
     def observe(self, world: World) -> EndFacts:
-        """The counter-stream and the record of the release."""
-        name = Channel(world.name, Side.GREEN).name
+        """The reverse stream and the record of the release."""
+        name = ReplicationStream(world.name, Side.GREEN).name
         return EndFacts(
             fold(world.journal.records()),
             read_subscription(world.blue, name),
@@ -81,7 +81,7 @@ class EndWayBack(Action[EndFacts]):
         """Say it, then end the stream on both sides."""
         if not facts.state.released:
             world.journal.append(Kind.RELEASED, action=self.id)
-        name = Channel(world.name, Side.GREEN).name
+        name = ReplicationStream(world.name, Side.GREEN).name
         drop_subscription(world.blue, name, world.clock)
         drop_slot(world.green, name, world.clock)
         drop_publication(world.green, name)
@@ -268,7 +268,7 @@ class TakeBlueDown(Action[CommandFacts]):
                 seen="\n".join(done.stdout.splitlines()[-OUTPUT_LINES:]),
                 wanted="status 0",
                 traffic="green",
-                hint="blue is released and its final backup is proved; mend the "
+                hint="blue is released and its final backup is proved; fix the "
                 "command, then run `bluegreen decommission` again",
             )
         return {"status": 0}

@@ -16,7 +16,7 @@ from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
 from bluegreen.postgres.copy.progress import CopyProgress, read_copy_progress
 from bluegreen.postgres.replication.marker import await_low_lag, newest_marker_age_s
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     SubscriptionFacts,
     read_subscription,
 )
@@ -31,7 +31,7 @@ FRESH_MARKER_S = 60.0
 
 
 def _of_green(world: World) -> SubscriptionFacts | None:
-    return read_subscription(world.green, Channel(world.name, Side.BLUE).name)
+    return read_subscription(world.green, ReplicationStream(world.name, Side.BLUE).name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
 from bluegreen.postgres.catalog.relations import Relation, read_relations
 from bluegreen.postgres.catalog.statistics import analyze, tables_never_analyzed
-from bluegreen.postgres.replication.stream import Channel, read_subscription
+from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 from bluegreen.postgres.schema.copy import (
     copy_keys,
     copy_rest,
@@ -168,7 +168,7 @@ class CreateIndexes(Action[RestFacts]):
 
     def observe(self, world: World) -> RestFacts:
         """What blue has and green lacks."""
-        name = Channel(world.name, Side.BLUE).name
+        name = ReplicationStream(world.name, Side.BLUE).name
         stream = read_subscription(world.green, name)
         return RestFacts(
             len(missing_after_rows(world.blue, world.green)),

@@ -32,7 +32,7 @@ from bluegreen.postgres.replication.replica_identity import (
     set_identity_index,
 )
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     SlotFacts,
     SubscriptionFacts,
     create_slot,
@@ -47,8 +47,8 @@ from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 
 
-def _channel(world: World) -> str:
-    return Channel(world.name, Side.BLUE).name
+def _stream(world: World) -> str:
+    return ReplicationStream(world.name, Side.BLUE).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class PinReplicaIdentity(Action[KeylessFacts]):
                 seen="no such unique index over NOT NULL columns, without a predicate "
                 "and not deferrable",
                 wanted="indexes of blue in `identity_index`, as `schema.index`",
-                hint="make it on blue with CREATE UNIQUE INDEX CONCURRENTLY, or mend "
+                hint="make it on blue with CREATE UNIQUE INDEX CONCURRENTLY, or fix "
                 "its name in the step replicate",
             )
         if facts.others:
@@ -192,9 +192,9 @@ class CreatePublication(Action[ForwardPublicationFacts]):
             through_root=self.through_root,
         )
         return ForwardPublicationFacts(
-            read_publication(world.blue, _channel(world)),
+            read_publication(world.blue, _stream(world)),
             wanted,
-            read_subscription(world.green, _channel(world)) is not None,
+            read_subscription(world.green, _stream(world)) is not None,
         )
 
     def judge(self, facts: ForwardPublicationFacts) -> Verdict:
@@ -207,12 +207,12 @@ class CreatePublication(Action[ForwardPublicationFacts]):
 
     def act(self, world: World, facts: ForwardPublicationFacts) -> Result:
         """Make the publication."""
-        publish(world.blue, _channel(world), facts.wanted)
+        publish(world.blue, _stream(world), facts.wanted)
         return {"tables": len(facts.wanted)}
 
     def undo(self, world: World, facts: ForwardPublicationFacts) -> None:
         """Drop it."""
-        drop_publication(world.blue, _channel(world))
+        drop_publication(world.blue, _stream(world))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +235,12 @@ class CreateSlot(Action[ForwardSlotFacts]):
     def observe(self, world: World) -> ForwardSlotFacts:
         """The slot, and green's subscription over it."""
         return ForwardSlotFacts(
-            read_slot(world.blue, _channel(world)),
-            read_subscription(world.green, _channel(world)) is not None,
+            read_slot(world.blue, _stream(world)),
+            read_subscription(world.green, _stream(world)) is not None,
         )
 
     def judge(self, facts: ForwardSlotFacts) -> Verdict:
-        """A slot that is gone or lost cannot be mended: rows would silently miss."""
+        """A slot that is gone or lost cannot be fixed: rows would silently miss."""
         if facts.slot is None and not facts.counted_on:
             return Needed("there is no slot")
         if facts.slot is None or facts.slot.wal_status == "lost":
@@ -251,19 +251,19 @@ class CreateSlot(Action[ForwardSlotFacts]):
                 if facts.slot
                 else "green has its subscription, and the slot is gone",
                 wanted="a slot that kept everything since the copy",
-                hint="did blue fail over, or was the slot dropped? Make green anew; a "
+                hint="did blue fail over, or was the slot dropped? Make green again; a "
                 "new slot under the old stream would leave out rows without an error",
             )
         return Satisfied("the slot is there")
 
     def act(self, world: World, facts: ForwardSlotFacts) -> Result:
         """Make the slot; waits for open write transactions to end."""
-        create_slot(world.blue, _channel(world))
-        return {"slot": _channel(world)}
+        create_slot(world.blue, _stream(world))
+        return {"slot": _stream(world)}
 
     def undo(self, world: World, facts: ForwardSlotFacts) -> None:
         """Drop the slot."""
-        drop_slot(world.blue, _channel(world), world.clock)
+        drop_slot(world.blue, _stream(world), world.clock)
 
 
 class CreateSubscription(Action[SubscriptionFacts | None]):
@@ -277,7 +277,7 @@ class CreateSubscription(Action[SubscriptionFacts | None]):
 
     def observe(self, world: World) -> SubscriptionFacts | None:
         """The subscription, if there is one."""
-        return read_subscription(world.green, _channel(world))
+        return read_subscription(world.green, _stream(world))
 
     def judge(self, facts: SubscriptionFacts | None) -> Verdict:
         """There and enabled."""
@@ -290,13 +290,13 @@ class CreateSubscription(Action[SubscriptionFacts | None]):
     def act(self, world: World, facts: SubscriptionFacts | None) -> Result:
         """Make it, or enable it."""
         if facts is not None:
-            start_stream(world.green, _channel(world))
+            start_stream(world.green, _stream(world))
             return {"enabled": True}
         create_subscription(
-            world.green, world.blue, _channel(world), copy_data=True, enabled=True
+            world.green, world.blue, _stream(world), copy_data=True, enabled=True
         )
-        return {"subscription": _channel(world)}
+        return {"subscription": _stream(world)}
 
     def undo(self, world: World, facts: SubscriptionFacts | None) -> None:
         """Drop it and leave the slot to its own action."""
-        drop_subscription(world.green, _channel(world), world.clock)
+        drop_subscription(world.green, _stream(world), world.clock)

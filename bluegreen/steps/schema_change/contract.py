@@ -22,7 +22,11 @@ from bluegreen.postgres.replication.replica_identity import (
     set_identity_default,
 )
 from bluegreen.postgres.schema.mapping_triggers import drop_mapping, read_mappings
-from bluegreen.postgres.schema.rename_wrapper import Shell, drop_shell, read_shells
+from bluegreen.postgres.schema.rename_wrapper import (
+    RenameWrapper,
+    drop_rename_wrapper,
+    read_rename_wrappers,
+)
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.schema_change.deferral import (
     Asking,
@@ -153,7 +157,7 @@ class HelperFacts:
 
     released: bool
     mappings: tuple[tuple[str, str], ...]
-    shells: tuple[Shell, ...]
+    shells: tuple[RenameWrapper, ...]
     keys: tuple[tuple[str, str, str], ...]
 
     @property
@@ -182,7 +186,7 @@ class RemoveHelpers(Action[HelperFacts]):
         return HelperFacts(
             fold(world.journal.records()).released,
             tuple(sorted(read_mappings(world.green))),
-            read_shells(world.green),
+            read_rename_wrappers(world.green),
             tuple(
                 (r.schema, r.name, index.name)
                 for r in read_relations(world.green)
@@ -204,7 +208,7 @@ class RemoveHelpers(Action[HelperFacts]):
         for schema, table in facts.mappings:
             drop_mapping(world.green, schema, table)
         for shell in facts.shells:
-            drop_shell(world.green, shell)
+            drop_rename_wrapper(world.green, shell)
         for schema, table, index in facts.keys:
             set_identity_default(world.green, schema, table)
             drop_key_index(world.green, schema, index)
@@ -268,7 +272,7 @@ class RunContract(Action[ContractFacts]):
         return {"files": done}
 
     def _run(self, world: World, told: Deferred, name: str) -> None:
-        """Try again where a lock was not free: what was rolled back is begun anew."""
+        """Try again where a lock was not free: what was rolled back is begun again."""
         migrator = told.migrator(world)
         for attempt in range(TRIES):
             left = [p for p in migrator.look(world.green).pending if p.name == name]

@@ -24,7 +24,7 @@ from bluegreen.postgres.replication.publication import (
     read_publication,
     server_version,
 )
-from bluegreen.postgres.replication.stream import Channel, read_subscription
+from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 from bluegreen.postgres.schema.expansion_catalog import constraint_names
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.schema_change.journal_queries import (
@@ -82,7 +82,9 @@ class LeaveOut(Action[LeaveOutFacts]):
     def observe(self, world: World) -> LeaveOutFacts:
         """The publication, the files that are left to apply, and blue's tables."""
         records = world.journal.records()
-        present = read_publication(world.blue, Channel(world.name, Side.BLUE).name)
+        present = read_publication(
+            world.blue, ReplicationStream(world.name, Side.BLUE).name
+        )
         if present is None or fold(records).serving is Side.GREEN:
             return LeaveOutFacts(None, (), (), passed=True)
         blue = {(r.schema, r.name): r for r in read_relations(world.blue)}
@@ -123,7 +125,7 @@ class LeaveOut(Action[LeaveOutFacts]):
 
     def act(self, world: World, facts: LeaveOutFacts) -> Result:
         """Edit the publication; then let green pass that point."""
-        name = Channel(world.name, Side.BLUE).name
+        name = ReplicationStream(world.name, Side.BLUE).name
         if facts.wanted != facts.present:
             publish(world.blue, name, facts.wanted)
         world.point(f"{self.id}/edited")
@@ -134,7 +136,7 @@ class LeaveOut(Action[LeaveOutFacts]):
 
     def undo(self, world: World, facts: LeaveOutFacts) -> None:
         """Send everything again, while green still has it all."""
-        name = Channel(world.name, Side.BLUE).name
+        name = ReplicationStream(world.name, Side.BLUE).name
         present = read_publication(world.blue, name)
         if present is not None:
             whole = tuple(replace(table, columns=None) for table in present)

@@ -115,7 +115,7 @@ class ExpandBlue(Action[ExpandFacts]):
                 "index of that name",
                 wanted="names as `schema.table`, `schema.type`, `schema.table.column` "
                 "or `schema.table.constraint`",
-                hint="mend `expand_blue` of the step migrate",
+                hint="fix `expand_blue` of the step migrate",
             )
         if facts.objections:
             return Refused(
@@ -164,9 +164,9 @@ def _remember(world: World, action: str) -> None:
     now = read_prints(world.blue)
     merged = {**{k: v for k, v in then.items() if k not in ours}}
     merged |= {k: v for k, v in now.items() if k in ours}
-    told = {"watch": ID, "green": identity_of(world.green)}
+    told = {"monitor": ID, "green": identity_of(world.green)}
     body = {**told, "sides": {str(Side.BLUE): merged}}
-    world.journal.append(Kind.WATCHED, action=action, body=body)
+    world.journal.append(Kind.MONITORED, action=action, body=body)
 
 
 def _catalog(world: World, side: Side) -> Catalog:

@@ -21,7 +21,7 @@ from bluegreen.postgres.replication.replica_identity import (
     set_identity_full,
     set_identity_index,
 )
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.schema_change.stream import started_on_failure
 from bluegreen.steps.world import World
@@ -60,7 +60,7 @@ class PinGreenIdentity(Action[tuple[Pin, ...]]):
 
     def observe(self, world: World) -> tuple[Pin, ...]:
         """Tables that the stream feeds and that have another key on green."""
-        name = Channel(world.name, Side.BLUE).name
+        name = ReplicationStream(world.name, Side.BLUE).name
         fed = subscribed_tables(world.green, name)
         green = [r for r in read_relations(world.green) if (r.schema, r.name) in fed]
         return pins(read_relations(world.blue), green)

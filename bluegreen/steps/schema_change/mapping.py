@@ -140,7 +140,7 @@ def _impossible(seen: str) -> StepError:
         seen=seen,
         wanted="every column of the mapping on green, the old ones too, and functions "
         "of your own by schema and name",
-        hint="mend `mapping` of the step migrate, give a new column its `type`, or let "
+        hint="fix `mapping` of the step migrate, give a new column its `type`, or let "
         "an old column go behind `-- bluegreen: contract`",
     )
 

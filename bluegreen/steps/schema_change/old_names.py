@@ -13,10 +13,10 @@ from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
 from bluegreen.postgres.catalog.relations import Relation, read_relations
 from bluegreen.postgres.replication.publication import server_version
 from bluegreen.postgres.schema.rename_wrapper import (
-    Shell,
-    drop_shell,
-    make_shell,
-    read_shells,
+    RenameWrapper,
+    drop_rename_wrapper,
+    make_rename_wrapper,
+    read_rename_wrappers,
     unfit,
 )
 from bluegreen.steps.action import Action, Result
@@ -35,7 +35,7 @@ class RenamedFacts:
     """
 
     pending: int
-    lacking: tuple[tuple[Shell, Relation], ...]
+    lacking: tuple[tuple[RenameWrapper, Relation], ...]
     hindrances: tuple[str, ...]
 
 
@@ -59,7 +59,7 @@ class KeepOldNames(Action[RenamedFacts]):
     def observe(self, world: World) -> RenamedFacts:
         """Green's tables under both names."""
         green = {r.full_name: r for r in read_relations(world.green)}
-        made = {shell.old for shell in read_shells(world.green)}
+        made = {shell.old for shell in read_rename_wrappers(world.green)}
         version = server_version(world.green)
         left = {old: new for old, new in self.renamed.items() if old not in made}
         hindrances = (_hindrance(old, new, green, version) for old, new in left.items())
@@ -84,13 +84,13 @@ class KeepOldNames(Action[RenamedFacts]):
             if facts.hindrances:
                 raise _impossible(facts.hindrances)
             for shell, relation in facts.lacking:
-                make_shell(world.green, shell, relation.primary_key)
+                make_rename_wrapper(world.green, shell, relation.primary_key)
         return {"shells": [shell.old for shell, _ in facts.lacking]}
 
     def undo(self, world: World, facts: RenamedFacts) -> None:
         """Drop the shells; the tables stay."""
-        for shell in read_shells(world.green):
-            drop_shell(world.green, shell)
+        for shell in read_rename_wrappers(world.green):
+            drop_rename_wrapper(world.green, shell)
 
 
 def _hindrance(old: str, new: str, green: Mapping[str, Relation], version: int) -> str:
@@ -109,10 +109,10 @@ def _impossible(hindrances: tuple[str, ...]) -> StepError:
         seen="\n".join(hindrances),
         wanted="a table with a primary key under the new name, and nothing under the "
         "old one",
-        hint="mend `renamed` of the step migrate, or rename the table once blue is "
+        hint="fix `renamed` of the step migrate, or rename the table once blue is "
         "released: put `-- bluegreen: contract` before the statement",
     )
 
 
-def _shell(old: str, new: str) -> Shell:
-    return Shell(*old.split(".", 1), *new.split(".", 1))
+def _shell(old: str, new: str) -> RenameWrapper:
+    return RenameWrapper(*old.split(".", 1), *new.split(".", 1))

@@ -19,7 +19,7 @@ from bluegreen.postgres.replication.resubscribe import (
     subscribed_tables,
 )
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     read_subscription,
     stop_stream,
 )
@@ -76,7 +76,7 @@ class StopStream(Action[StreamFacts]):
 
     def act(self, world: World, facts: StreamFacts) -> Result:
         """Remember what it feeds, then stop it."""
-        name = Channel(world.name, Side.BLUE).name
+        name = ReplicationStream(world.name, Side.BLUE).name
         listed = sorted(map(list, subscribed_tables(world.green, name)))
         body = {"stream": "stopped", "tables": listed}
         world.journal.append(Kind.NOTE, action=self.id, body=body)
@@ -121,7 +121,7 @@ class StartStream(Action[StreamFacts]):
 
 def read_stream(world: World, stopper: str, pending: int) -> StreamFacts:
     """Look at the subscription and the journal."""
-    now = read_subscription(world.green, Channel(world.name, Side.BLUE).name)
+    now = read_subscription(world.green, ReplicationStream(world.name, Side.BLUE).name)
     return StreamFacts(
         pending,
         now is not None and now.enabled,
@@ -134,7 +134,7 @@ def start_again(world: World, stopper: str) -> list[str]:
     before = stopped_by(stopper, world.journal.records())
     if before is None:
         return []
-    name = Channel(world.name, Side.BLUE).name
+    name = ReplicationStream(world.name, Side.BLUE).name
     replaced = []
     if read_subscription(world.green, name) is not None:
         replaced = start_stream_over(world.green, name, before)
@@ -161,7 +161,7 @@ def started_on_failure(world: World, step_id: str) -> Iterator[None]:
 def stopped_by(action: str, records: Sequence[Record]) -> Tables | None:
     """Tables of a stream that an action stopped and did not start again. Pure.
 
-    A move of traffic in between made the stream anew, so older notes count no more.
+    A move of traffic in between made the stream again, so older notes count no more.
     """
     for record in reversed(records):
         if record.kind is Kind.COMMITTED:

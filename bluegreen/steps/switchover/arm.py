@@ -1,6 +1,6 @@
-"""What is made ready before the pause: both fences and the counter-stream.
+"""What is made ready before the pause: both fences and the reverse stream.
 
-Owns these actions; each takes as long as it likes and stops nobody. The counter-stream
+Owns these actions; each takes as long as it likes and stops nobody. The reverse stream
 (publication and slot on the side that will serve, disabled subscription on the side
 that is left) exists before the first write over there, so that the way back loses
 nothing.
@@ -37,7 +37,7 @@ from bluegreen.postgres.replication.publication import (
     subscribed_tables,
 )
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     SlotFacts,
     SubscriptionFacts,
     create_slot,
@@ -107,7 +107,7 @@ class PublicationFacts:
     hindrances: tuple[str, ...]
 
 
-class CreateCounterPublication(Action[PublicationFacts]):
+class CreateReversePublication(Action[PublicationFacts]):
     """The side that will serve publishes what the other side can take back.
 
     Where it has more columns, a column list leaves them out; their values stay behind
@@ -117,41 +117,45 @@ class CreateCounterPublication(Action[PublicationFacts]):
     the next run does both.
     """
 
-    def __init__(self, step_id: str, to: Side) -> None:
+    def __init__(self, step_id: str, to_side: Side) -> None:
         super().__init__(step_id)
-        self.to = to
-        self.title = f"{to} publishes its tables for {to.other}"
+        self.to_side = to_side
+        self.title = f"{to_side} publishes its tables for {to_side.other}"
 
     def observe(self, world: World) -> PublicationFacts:
         """Catalogs of both sides, and the tables that travel today."""
-        to, left = world.on(self.to), world.on(self.to.other)
-        stream = Channel(world.name, self.to.other).name
+        to_side, from_side = world.on(self.to_side), world.on(self.to_side.other)
+        stream = ReplicationStream(world.name, self.to_side.other).name
         records = world.journal.records()
-        carried = subscribed_tables(to, stream)
+        carried = subscribed_tables(to_side, stream)
         fed = carried | shells(records)
-        giver = [r for r in read_relations(to) if (r.schema, r.name) in fed]
-        taker = read_relations(left)
+        publisher = [r for r in read_relations(to_side) if (r.schema, r.name) in fed]
+        subscriber = read_relations(from_side)
         kept = self._kept_back(world, records)
-        wanted = choose_tables(giver, taker, kept_back=kept) if carried else ()
-        hindrances = obstacles(wanted, giver, taker, server_version(to))
-        name = Channel(world.name, self.to).name
-        return PublicationFacts(read_publication(to, name), wanted, tuple(hindrances))
+        wanted = choose_tables(publisher, subscriber, kept_back=kept) if carried else ()
+        hindrances = obstacles(wanted, publisher, subscriber, server_version(to_side))
+        name = ReplicationStream(world.name, self.to_side).name
+        return PublicationFacts(
+            read_publication(to_side, name), wanted, tuple(hindrances)
+        )
 
     def _kept_back(
         self, world: World, records: Sequence[Record]
     ) -> frozenset[ColumnName]:
         """Columns that blue got for green's values are not sent from blue."""
         lists = server_version(world.blue) >= COLUMN_LISTS_SINCE
-        return kept_back(records) if self.to is Side.BLUE and lists else frozenset()
+        return (
+            kept_back(records) if self.to_side is Side.BLUE and lists else frozenset()
+        )
 
     def judge(self, facts: PublicationFacts) -> Verdict:
         """What cannot be taken back closes the way back, so it refuses the move."""
         if facts.hindrances:
             return Refused(
                 6001,
-                f"{self.to.other} could not follow {self.to}",
+                f"{self.to_side.other} could not follow {self.to_side}",
                 seen="\n".join(facts.hindrances),
-                wanted=f"every change on {self.to} fits {self.to.other}",
+                wanted=f"every change on {self.to_side} fits {self.to_side.other}",
                 hint="make the same change on both sides in a form that both can "
                 "take, or leave it until after decommission",
             )
@@ -168,20 +172,27 @@ class CreateCounterPublication(Action[PublicationFacts]):
         while it is disabled (55000). It goes first, to be made again over the new list:
         a table that it does not know would be passed by without an error.
         """
-        left, name = world.on(self.to.other), Channel(world.name, self.to).name
-        waiting = read_subscription(left, name) if facts.present is not None else None
+        from_side, name = (
+            world.on(self.to_side.other),
+            ReplicationStream(world.name, self.to_side).name,
+        )
+        waiting = (
+            read_subscription(from_side, name) if facts.present is not None else None
+        )
         if waiting is not None and not waiting.enabled:
-            drop_subscription(left, name, world.clock)
-        publish(world.on(self.to), name, facts.wanted)
+            drop_subscription(from_side, name, world.clock)
+        publish(world.on(self.to_side), name, facts.wanted)
         lists = [f"{t.schema}.{t.name}" for t in facts.wanted if t.columns is not None]
         return {"tables": len(facts.wanted), "column_lists": lists}
 
     def undo(self, world: World, facts: PublicationFacts) -> None:
         """Drop the publication."""
-        drop_publication(world.on(self.to), Channel(world.name, self.to).name)
+        drop_publication(
+            world.on(self.to_side), ReplicationStream(world.name, self.to_side).name
+        )
 
 
-class CreateCounterSlot(Action[SlotFacts | None]):
+class CreateReverseSlot(Action[SlotFacts | None]):
     """The side that will serve keeps its WAL for the other side from now on.
 
     Crash: the slot is there or it is not; an unused one keeps WAL until the next run.
@@ -189,17 +200,19 @@ class CreateCounterSlot(Action[SlotFacts | None]):
 
     hazards: ClassVar[frozenset[Hazard]] = frozenset()
 
-    def __init__(self, step_id: str, to: Side) -> None:
+    def __init__(self, step_id: str, to_side: Side) -> None:
         super().__init__(step_id)
-        self.to = to
-        self.title = f"{to} has a slot for {to.other}"
+        self.to_side = to_side
+        self.title = f"{to_side} has a slot for {to_side.other}"
 
     def observe(self, world: World) -> SlotFacts | None:
         """The slot, if there is one."""
-        return read_slot(world.on(self.to), Channel(world.name, self.to).name)
+        return read_slot(
+            world.on(self.to_side), ReplicationStream(world.name, self.to_side).name
+        )
 
     def judge(self, facts: SlotFacts | None) -> Verdict:
-        """A lost slot is made anew: nothing was read from it yet."""
+        """A lost slot is made again: nothing was read from it yet."""
         if facts is None:
             return Needed("there is no slot")
         if facts.wal_status == "lost":
@@ -208,32 +221,35 @@ class CreateCounterSlot(Action[SlotFacts | None]):
 
     def act(self, world: World, facts: SlotFacts | None) -> Result:
         """Make the slot; waits for open write transactions to end."""
-        database, name = world.on(self.to), Channel(world.name, self.to).name
+        database, name = (
+            world.on(self.to_side),
+            ReplicationStream(world.name, self.to_side).name,
+        )
         drop_slot(database, name, world.clock)
         create_slot(database, name)
         return {"slot": name}
 
     def undo(self, world: World, facts: SlotFacts | None) -> None:
         """Drop the slot."""
-        name = Channel(world.name, self.to).name
-        drop_slot(world.on(self.to), name, world.clock)
+        name = ReplicationStream(world.name, self.to_side).name
+        drop_slot(world.on(self.to_side), name, world.clock)
 
 
-class CreateCounterSubscription(Action[SubscriptionFacts | None]):
+class CreateReverseSubscription(Action[SubscriptionFacts | None]):
     """The side that is left has a subscription that waits, disabled.
 
     Crash: the subscription is there or it is not; disabled, it does nothing.
     """
 
-    def __init__(self, step_id: str, to: Side) -> None:
+    def __init__(self, step_id: str, to_side: Side) -> None:
         super().__init__(step_id)
-        self.to = to
-        self.title = f"{to.other} is ready to follow {to}"
+        self.to_side = to_side
+        self.title = f"{to_side.other} is ready to follow {to_side}"
 
     def observe(self, world: World) -> SubscriptionFacts | None:
         """The subscription, if there is one."""
-        name = Channel(world.name, self.to).name
-        return read_subscription(world.on(self.to.other), name)
+        name = ReplicationStream(world.name, self.to_side).name
+        return read_subscription(world.on(self.to_side.other), name)
 
     def judge(self, facts: SubscriptionFacts | None) -> Verdict:
         """Enabled is fine as well: then the move is over already."""
@@ -246,9 +262,9 @@ class CreateCounterSubscription(Action[SubscriptionFacts | None]):
         if facts is not None:
             return {}
         create_subscription(
-            world.on(self.to.other),
-            world.on(self.to),
-            Channel(world.name, self.to).name,
+            world.on(self.to_side.other),
+            world.on(self.to_side),
+            ReplicationStream(world.name, self.to_side).name,
             copy_data=False,
             enabled=False,
         )
@@ -256,5 +272,5 @@ class CreateCounterSubscription(Action[SubscriptionFacts | None]):
 
     def undo(self, world: World, facts: SubscriptionFacts | None) -> None:
         """Drop the subscription."""
-        name = Channel(world.name, self.to).name
-        drop_subscription(world.on(self.to.other), name, world.clock)
+        name = ReplicationStream(world.name, self.to_side).name
+        drop_subscription(world.on(self.to_side.other), name, world.clock)

@@ -60,10 +60,10 @@ class WriteCertificate(Action[CertificateFacts]):
 
     no_undo = "it tells of a move that was made"
 
-    def __init__(self, step_id: str, to: Side) -> None:
+    def __init__(self, step_id: str, to_side: Side) -> None:
         super().__init__(step_id)
-        self.to = to
-        self.title = f"the move to {to} has its certificate"
+        self.to_side = to_side
+        self.title = f"the move to {to_side} has its certificate"
 
     def observe(self, world: World) -> CertificateFacts:
         """The journal, and the file."""
@@ -80,7 +80,7 @@ class WriteCertificate(Action[CertificateFacts]):
     def judge(self, facts: CertificateFacts) -> Verdict:
         """In the journal; and in the file, unless this run tried that in vain."""
         last = facts.state.last_move
-        if last is None or last.to is not self.to or not last.way_back_open:
+        if last is None or last.to_side is not self.to_side or not last.way_back_open:
             return NotYet("the way back is not open yet")
         if facts.content is None:
             return Needed(f"epoch {last.epoch} has none")

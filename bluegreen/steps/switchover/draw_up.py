@@ -65,15 +65,15 @@ def draw_up(
     before = [record for record in records if record.seq <= commit.seq]
     state = fold(before)
     assert state.last_move is not None
-    to = Side(commit.body["to"])
+    to_side = Side(commit.body["to"])
     return Certificate(
-        kind=_kind(to),
+        kind=_kind(to_side),
         playbook=name,
         playbook_digest=_digest(before, commit.run),
         run=commit.run,
         epoch=epoch,
-        left=to.other,
-        to=to,
+        left=to_side.other,
+        to=to_side,
         sides=dict(sides),
         pointers=tuple(moved.body.get("pointers", ())),
         fence_position=commit.body["fence_position"],
@@ -101,8 +101,8 @@ def _first(records: Iterable[Record], kind: Kind) -> Record | None:
     return next((record for record in records if record.kind is kind), None)
 
 
-def _kind(to: Side) -> Literal["cutover", "rollback"]:
-    return "cutover" if to is Side.GREEN else "rollback"
+def _kind(to_side: Side) -> Literal["cutover", "rollback"]:
+    return "cutover" if to_side is Side.GREEN else "rollback"
 
 
 def _utc(at: datetime) -> datetime:

@@ -14,7 +14,7 @@ from bluegreen.model.verdict import Refused
 from bluegreen.pointers.pointer import PointerFacts
 from bluegreen.postgres.fence.fence import FenceFacts, read_fence
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     SubscriptionFacts,
     read_subscription,
 )
@@ -52,7 +52,7 @@ def read_traffic(world: World) -> TrafficFacts:
         state,
         {side: read_fence(world.on(side)) for side in Side},
         {pointer.id: pointer.observe() for pointer in world.pointers},
-        read_subscription(other, Channel(world.name, state.serving).name),
+        read_subscription(other, ReplicationStream(world.name, state.serving).name),
     )
 
 
@@ -69,12 +69,14 @@ def is_open_by_mistake(fence: FenceFacts) -> bool:
     return fence.is_open or fence.missing == 0
 
 
-def loose_ends(facts: TrafficFacts) -> list[str]:
+def find_inconsistencies(facts: TrafficFacts) -> list[str]:
     """What is not as it must be for the side that serves, in words. Pure."""
     serving = facts.state.serving
     ends = []
     if facts.state.open_move is not None:
-        ends.append(f"a move to {facts.state.open_move.to} was begun and not ended")
+        ends.append(
+            f"a move to {facts.state.open_move.to_side} was begun and not ended"
+        )
     if not facts.fences[serving].is_open:
         ends.append(f"{serving} serves and its fence is closed")
     for name, pointer in facts.pointers.items():

@@ -43,17 +43,17 @@ class NameLeftBehind(Action[LeftFacts]):
 
     no_undo = "it only looks"
 
-    def __init__(self, step_id: str, to: Side) -> None:
+    def __init__(self, step_id: str, to_side: Side) -> None:
         super().__init__(step_id)
-        self.to = to
-        self.title = f"what stayed on {to.other} is named"
+        self.to_side = to_side
+        self.title = f"what stayed on {to_side.other} is named"
 
     def observe(self, world: World) -> LeftFacts:
         """The journal."""
         records = world.journal.records()
         state = fold(records)
         last = state.last_move
-        if last is None or last.to is not self.to or not last.way_back_open:
+        if last is None or last.to_side is not self.to_side or not last.way_back_open:
             return LeftFacts(open=False, told=False)
         told = told_left_behind(records, last.epoch) is not None
         return LeftFacts(True, told or last.epoch in state.certificates)
@@ -64,7 +64,9 @@ class NameLeftBehind(Action[LeftFacts]):
             return NotYet("the way back is not open yet")
         if facts.told:
             return Satisfied("it stands in the journal")
-        return Needed(f"the tables of {self.to.other} that do not travel are counted")
+        return Needed(
+            f"the tables of {self.to_side.other} that do not travel are counted"
+        )
 
     def act(self, world: World, facts: LeftFacts) -> Result:
         """Count their rows; empty tables leave nothing behind."""
@@ -74,26 +76,26 @@ class NameLeftBehind(Action[LeftFacts]):
             read_left_behind,
         )
 
-        left = world.on(self.to.other)
-        found = read_left_behind(left, world.on(self.to), world.name)
-        counted = count_rows(left, found, world.clock)
+        from_side = world.on(self.to_side.other)
+        found = read_left_behind(from_side, world.on(self.to_side), world.name)
+        counted = count_rows(from_side, found, world.clock)
         rows = [[one.schema, one.name, one.rows] for one in counted if one.rows != 0]
         if rows:
-            world.tell(_progress(self.to.other, rows))
+            world.tell(_progress(self.to_side.other, rows))
         return {"left_behind": rows}
 
 
-def _progress(left: Side, rows: Sequence[Sequence[object]]) -> Progress:
+def _progress(from_side: Side, rows: Sequence[Sequence[object]]) -> Progress:
     names = ", ".join(
         f"{schema}.{name} ({'not counted' if count is None else count} rows)"
         for schema, name, count in rows
     )
     values: dict[str, object] = {
-        "side": str(left),
+        "side": str(from_side),
         "tables": [list(one) for one in rows],
     }
     return Progress(
-        "rows_left_behind", f"rows that stayed on {left}: {names}", values=values
+        "rows_left_behind", f"rows that stayed on {from_side}: {names}", values=values
     )
 
 

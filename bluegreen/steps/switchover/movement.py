@@ -9,17 +9,17 @@ from typing import Literal
 from bluegreen.model.clock import Clock
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.side import Side
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
-    """Traffic goes to `to`; the other side is left and becomes the way back.
+class Switchover:
+    """Traffic goes to `to_side`; the other side is left and becomes the way back.
 
     Attributes are those of the step `cutover`.
     """
 
-    to: Side
+    to_side: Side
     max_pause: timedelta = timedelta(seconds=2)
     drain: timedelta = timedelta(milliseconds=500)
     after_drain: Literal["abort", "terminate"] = "abort"
@@ -28,22 +28,22 @@ class Movement:
     probe: bool = True
 
     @property
-    def left(self) -> Side:
+    def from_side(self) -> Side:
         """The side that serves before."""
-        return self.to.other
+        return self.to_side.other
 
     @property
     def name(self) -> str:
         """`cutover` or `rollback`."""
-        return "cutover" if self.to is Side.GREEN else "rollback"
+        return "cutover" if self.to_side is Side.GREEN else "rollback"
 
-    def stream(self, playbook: str) -> Channel:
-        """The channel that feeds `to` until the commit point."""
-        return Channel(playbook, giver=self.left)
+    def stream(self, playbook: str) -> ReplicationStream:
+        """The stream that feeds `to_side` until the commit point."""
+        return ReplicationStream(playbook, publisher=self.from_side)
 
-    def counter_stream(self, playbook: str) -> Channel:
-        """The channel that feeds the side that was left from then on."""
-        return Channel(playbook, giver=self.to)
+    def reverse_stream(self, playbook: str) -> ReplicationStream:
+        """The stream that feeds the side that was left from then on."""
+        return ReplicationStream(playbook, publisher=self.to_side)
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Budget:
         return self.clock.monotonic() - self.started
 
     @property
-    def left(self) -> timedelta:
+    def remaining(self) -> timedelta:
         """What is left; at least a millisecond, so that waits end with an error."""
         seconds = self.span.total_seconds() - self.spent_s
         return timedelta(seconds=max(seconds, 0.001))

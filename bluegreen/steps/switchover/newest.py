@@ -167,6 +167,6 @@ def _serves_now(world: World) -> str:
     except BluegreenError:
         return f"not confirmed: neither side answers; {nothing}"
     if state.open_move is not None:
-        to = state.open_move.to
-        return f"{state.serving}, while that run moves it to {to}; {nothing}"
+        to_side = state.open_move.to_side
+        return f"{state.serving}, while that run moves it to {to_side}; {nothing}"
     return f"{state.serving}, by the newest commit record; {nothing}"

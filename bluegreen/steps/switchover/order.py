@@ -8,17 +8,17 @@ from typing import Any
 from bluegreen.model.history import State
 from bluegreen.steps.action import Action
 from bluegreen.steps.switchover.arm import (
-    CreateCounterPublication,
-    CreateCounterSlot,
-    CreateCounterSubscription,
     CreateFence,
+    CreateReversePublication,
+    CreateReverseSlot,
+    CreateReverseSubscription,
 )
 from bluegreen.steps.switchover.certify import WriteCertificate
 from bluegreen.steps.switchover.left_behind import NameLeftBehind
-from bluegreen.steps.switchover.movement import Movement
-from bluegreen.steps.switchover.reverse_stream import OpenWayBack, RetireSpentStream
+from bluegreen.steps.switchover.movement import Switchover
+from bluegreen.steps.switchover.reverse_stream import DropOldStream, StartReverseStream
 from bluegreen.steps.switchover.table_set import NoteTables
-from bluegreen.steps.switchover.traffic import MoveTraffic
+from bluegreen.steps.switchover.traffic import SwitchTraffic
 
 
 def actions_that_confirm(step_id: str, state: State) -> tuple[Action[Any], ...]:
@@ -30,7 +30,7 @@ def actions_that_confirm(step_id: str, state: State) -> tuple[Action[Any], ...]:
     last = state.last_move
     if last is None or last.moved:
         return ()
-    return (MoveTraffic(step_id, Movement(last.to)),)
+    return (SwitchTraffic(step_id, Switchover(last.to_side)),)
 
 
 def actions_that_finish(step_id: str, state: State) -> tuple[Action[Any], ...]:
@@ -41,20 +41,20 @@ def actions_that_finish(step_id: str, state: State) -> tuple[Action[Any], ...]:
     """
     if state.last_move is None:
         return ()
-    to = state.last_move.to
+    to_side = state.last_move.to_side
     return (
         *actions_that_confirm(step_id, state),
-        OpenWayBack(step_id, to),
+        StartReverseStream(step_id, to_side),
         # The spent stream says what it carried.
-        NameLeftBehind(step_id, to),
-        RetireSpentStream(step_id, to),
-        WriteCertificate(step_id, to),
+        NameLeftBehind(step_id, to_side),
+        DropOldStream(step_id, to_side),
+        WriteCertificate(step_id, to_side),
     )
 
 
-def actions_of_move(
+def actions_of_switchover(
     step_id: str,
-    movement: Movement,
+    switchover: Switchover,
     gates: Sequence[Action[Any]] = (),
     first: Sequence[Action[Any]] = (),
 ) -> tuple[Action[Any], ...]:
@@ -62,20 +62,20 @@ def actions_of_move(
 
     `first` judges the tables that were noted, `gates` come last before traffic moves.
     """
-    to = movement.to
+    to_side = switchover.to_side
     return (
-        NoteTables(step_id, to),
+        NoteTables(step_id, to_side),
         *first,
-        CreateFence(step_id, movement.left, "open"),
-        CreateFence(step_id, to, "closed"),
-        CreateCounterPublication(step_id, to),
-        CreateCounterSlot(step_id, to),
-        CreateCounterSubscription(step_id, to),
+        CreateFence(step_id, switchover.from_side, "open"),
+        CreateFence(step_id, to_side, "closed"),
+        CreateReversePublication(step_id, to_side),
+        CreateReverseSlot(step_id, to_side),
+        CreateReverseSubscription(step_id, to_side),
         *gates,
-        MoveTraffic(step_id, movement),
-        OpenWayBack(step_id, to),
+        SwitchTraffic(step_id, switchover),
+        StartReverseStream(step_id, to_side),
         # The spent stream says what it carried.
-        NameLeftBehind(step_id, to),
-        RetireSpentStream(step_id, to),
-        WriteCertificate(step_id, to),
+        NameLeftBehind(step_id, to_side),
+        DropOldStream(step_id, to_side),
+        WriteCertificate(step_id, to_side),
     )

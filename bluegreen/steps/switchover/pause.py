@@ -38,7 +38,7 @@ from bluegreen.postgres.replication.sequences import (
     set_sequences,
 )
 from bluegreen.postgres.replication.stream import stop_stream
-from bluegreen.steps.switchover.movement import Budget, Movement
+from bluegreen.steps.switchover.movement import Budget, Switchover
 from bluegreen.steps.switchover.table_set import LastLook
 from bluegreen.steps.world import World
 
@@ -49,12 +49,12 @@ class Ready:
 
     Attributes:
         look: the set of tables as it was judged.
-        commit_before: when the commit point must be passed, by the clock of `to`.
+        commit_before: when the commit point must be passed, by the clock of `to_side`.
         asked_to_commit: whether the commit point may have been reached.
     """
 
-    left: Database
-    to: Database
+    from_side: Database
+    to_side: Database
     fence: FenceCloser
     look: LastLook
     budget: Budget
@@ -67,7 +67,7 @@ class Committed:
     """What the pause has brought about.
 
     Attributes:
-        origin: where the counter-stream starts.
+        origin: where the reverse stream starts.
         marker: the marker row that proved the stream complete.
         sequences: how many were set.
         values: what they were set to; those that only the side that was left has too.
@@ -80,7 +80,9 @@ class Committed:
 
 
 @contextmanager
-def made_ready(world: World, movement: Movement, noted: str = "") -> Iterator[Ready]:
+def made_ready(
+    world: World, switchover: Switchover, noted: str = ""
+) -> Iterator[Ready]:
     """Open, warm and stage everything before the pause; close it afterwards.
 
     The first statement of each kind pays for parsing, planning and catalog look-ups:
@@ -88,71 +90,71 @@ def made_ready(world: World, movement: Movement, noted: str = "") -> Iterator[Re
 
     Args:
         world: the handles.
-        movement: where to.
+        switchover: where to.
         noted: the set of tables that was judged, see `table_set.py`.
 
     Raises:
         StepError: 4011, that set has changed.
         BudgetError: 5002, the stream is too far behind to begin.
     """
-    left, to = world.on(movement.left), world.on(movement.to)
+    from_side, to_side = world.on(switchover.from_side), world.on(switchover.to_side)
     with ExitStack() as stack:
         for pointer in world.pointers:
             stack.callback(pointer.close)
             pointer.warm_up()
             pointer.prove()
-            pointer.stage(movement.to)
-        fence = stack.enter_context(FenceCloser(left))
-        _warm_up(left, to)
-        look = LastLook.before_pause(world, movement, noted)
+            pointer.stage(switchover.to_side)
+        fence = stack.enter_context(FenceCloser(from_side))
+        _warm_up(from_side, to_side)
+        look = LastLook.before_pause(world, switchover, noted)
         await_low_lag(
-            left,
-            to,
-            max_lag=movement.max_lag,
-            deadline=movement.wait_for_lag,
+            from_side,
+            to_side,
+            max_lag=switchover.max_lag,
+            deadline=switchover.wait_for_lag,
             clock=world.clock,
-            late=lambda: world.tell(_late(movement)),
+            late=lambda: world.tell(_late(switchover)),
         )
-        for database in (left, to):
-            stack.enter_context(database.limited(movement.max_pause))
+        for database in (from_side, to_side):
+            stack.enter_context(database.limited(switchover.max_pause))
         # Before the guard's time runs: it may open the fence after the budget, and
         # nothing may commit from then on.
-        commit_before = server_time(to) + movement.max_pause
-        budget = Budget(world.clock, movement.max_pause)
-        yield Ready(left, to, fence, look, budget, commit_before)
+        commit_before = server_time(to_side) + switchover.max_pause
+        budget = Budget(world.clock, switchover.max_pause)
+        yield Ready(from_side, to_side, fence, look, budget, commit_before)
 
 
-def _late(movement: Movement) -> Progress:
-    lag, wait = map(format_duration, (movement.max_lag, movement.wait_for_lag))
+def _late(switchover: Switchover) -> Progress:
+    lag, wait = map(format_duration, (switchover.max_lag, switchover.wait_for_lag))
     text = (
-        f"{movement.to} is more than {lag} behind; {movement.left} serves while this "
-        f"is waited for, {wait} at most"
+        f"{switchover.to_side} is more than {lag} behind; {switchover.from_side} "
+        f"serves while this is waited for, {wait} at most"
     )
     return Progress("lag_seen", text)
 
 
-def _warm_up(left: Database, to: Database) -> None:
-    make_ready_to_commit(to)
-    read_sequences(left)
-    set_sequences(to, ())
-    sweep_markers(left)
+def _warm_up(from_side: Database, to_side: Database) -> None:
+    make_ready_to_commit(to_side)
+    read_sequences(from_side)
+    set_sequences(to_side, ())
+    sweep_markers(from_side)
 
 
 def go_through(
     world: World,
-    movement: Movement,
+    switchover: Switchover,
     ready: Ready,
     draft: Record,
-    require_watched: Callable[[], None],
+    require_monitored: Callable[[], None],
 ) -> Committed:
     """Pause, fence, prove, commit. Raises before the commit point only.
 
     Args:
         world: the handles.
-        movement: where to.
+        switchover: where to.
         ready: what was opened beforehand.
         draft: the commit record, numbered before the pause.
-        require_watched: raises unless the guard answers; nobody is held back then.
+        require_monitored: raises unless the guard answers; nobody is held back then.
 
     Raises:
         StepError: 4001, the guard has ended; nobody was held back.
@@ -162,40 +164,44 @@ def go_through(
     budget, clock, point = ready.budget, world.clock, world.point
     budget.start()
     _require_guard(ready)
-    require_watched()
-    pause_all(world.pointers, movement.max_pause)
+    require_monitored()
+    pause_all(world.pointers, switchover.max_pause)
     budget.done("pause")
     point("move/paused")
     budget.require_left()
-    drain = Drain(movement.drain, movement.after_drain, budget.left)
+    drain = Drain(switchover.drain, switchover.after_drain, budget.remaining)
     ready.fence.close_fence(drain, clock)
     budget.done("fence")
     point("move/fenced")
-    marker = write_marker(ready.left)
+    marker = write_marker(ready.from_side)
     budget.mark("marker")
     # While the marker travels.
     ready.look.require_unchanged(world)
     budget.mark("look")
-    values = read_sequences(ready.left)
+    values = read_sequences(ready.from_side)
     budget.done("read_sequences")
     point("move/marked")
-    await_marker(ready.to, marker, deadline=budget.left, clock=clock, poll_s=POLL_S)
+    await_marker(
+        ready.to_side, marker, deadline=budget.remaining, clock=clock, poll_s=POLL_S
+    )
     ready.look.require_copied(world)
     budget.done("catch_up")
     point("move/caught_up")
-    sequences = set_sequences(ready.to, values, while_free=draft.seq)
+    sequences = set_sequences(ready.to_side, values, while_free=draft.seq)
     budget.done("sequences")
-    stream = movement.stream(world.name).name
+    stream = switchover.stream(world.name).name
     free = draft.seq
-    stop_stream(ready.to, stream, clock=clock, deadline=budget.left, while_free=free)
+    stop_stream(
+        ready.to_side, stream, clock=clock, deadline=budget.remaining, while_free=free
+    )
     budget.done("stop_stream")
     point("move/stream_stopped")
     proof = {"fence_position": str(marker.position), "marker": str(marker.id)}
     record = replace(draft, body={**draft.body, **proof})
     # A question that was never sent leaves no doubt.
-    ready.to.require_alive()
+    ready.to_side.require_alive()
     ready.asked_to_commit = True
-    origin = commit_move(ready.to, record, before=ready.commit_before)
+    origin = commit_move(ready.to_side, record, before=ready.commit_before)
     budget.mark("commit")
     point("move/committed")
     return Committed(origin, marker, sequences, values)
@@ -203,12 +209,12 @@ def go_through(
 
 def _require_guard(ready: Ready) -> None:
     """Hold nobody back once the guard's time is over: it may have come and gone."""
-    now = server_time(ready.to)
+    now = server_time(ready.to_side)
     if now >= ready.commit_before:
         raise BudgetError(
             5001,
             "the tool stood still right before the pause",
             seen=f"{now - ready.commit_before} over the time that the guard waits",
-            wanted="a pause that begins at once, while the guard watches",
+            wanted="a pause that begins at once, while the guard monitors",
             hint="was the tool stopped, or the machine suspended? Run again",
         )

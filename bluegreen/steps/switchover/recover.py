@@ -39,13 +39,13 @@ from bluegreen.postgres.journal.table import (
     no_new_records,
     server_time,
 )
-from bluegreen.postgres.replication.stream import Channel, start_stream
+from bluegreen.postgres.replication.stream import ReplicationStream, start_stream
 from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_start
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.switchover.inconsistencies import (
     TrafficFacts,
+    find_inconsistencies,
     is_open_by_mistake,
-    loose_ends,
     not_ours,
     read_traffic,
 )
@@ -62,7 +62,7 @@ from bluegreen.steps.world import World
 UNIQUE_VIOLATION = "23505"
 
 
-class SettleTraffic(Action[TrafficFacts]):
+class RecoverSwitchover(Action[TrafficFacts]):
     """No move of traffic is left half-way.
 
     Crash: every part is repeated by the next run; the parts do not depend on each
@@ -81,7 +81,7 @@ class SettleTraffic(Action[TrafficFacts]):
         strange = not_ours(facts)
         if strange is not None:
             return strange
-        ends = [*_left_open(facts), *loose_ends(facts)]
+        ends = [*_left_open(facts), *find_inconsistencies(facts)]
         if ends:
             return Needed("; ".join(ends))
         return Satisfied(f"{facts.state.serving} serves")
@@ -91,7 +91,7 @@ class SettleTraffic(Action[TrafficFacts]):
         claim_back_out(world)
         doubt = _shut_other(world)
         settle(world)
-        return {"settled": [*_left_open(facts), *loose_ends(facts)], **doubt}
+        return {"settled": [*_left_open(facts), *find_inconsistencies(facts)], **doubt}
 
 
 def _left_open(facts: TrafficFacts) -> list[str]:
@@ -136,12 +136,12 @@ def claim_back_out(world: World, pause: int | None = None) -> None:
         return
     try:
         draft = world.journal.draft(
-            Kind.BACKED_OUT, action=move.action, body={"to": str(move.to)}
+            Kind.BACKED_OUT, action=move.action, body={"to": str(move.to_side)}
         )
         if pause is not None:
             # One that is announced after this look takes the number of the draft.
             require_newest(world, pause)
-        add_record(world.on(move.to), draft)
+        add_record(world.on(move.to_side), draft)
     except SqlError as error:
         if error.sqlstate != UNIQUE_VIOLATION:
             raise
@@ -152,19 +152,20 @@ def claim_back_out(world: World, pause: int | None = None) -> None:
 
 
 def _nobody_knows(move: Move, seen: str = "") -> TrafficUnknownError:
-    to = move.to
+    to_side = move.to_side
     return TrafficUnknownError(
         7001,
-        f"it is not known whether the move to {to} was committed",
+        f"it is not known whether the move to {to_side} was committed",
         seen=seen or "the record that ends it was not seen on both sides",
         wanted="an answer of both sides: the journals decide",
-        traffic=f"not confirmed; {to.other} is fenced and refuses writes until then",
-        hint=f"bring {to} up or mend the network to it, then run `bluegreen run` "
-        f"again; if {to} is lost for good, make it anew first, an empty database",
+        traffic=f"not confirmed; {to_side.other} is fenced and refuses writes until "
+        "then",
+        hint=f"bring {to_side} up or fix the network to it, then run `bluegreen run` "
+        f"again; if {to_side} is lost for good, make it again first, an empty database",
     )
 
 
-def open_again(world: World, left: Side, pause: int) -> None:
+def open_again(world: World, from_side: Side, pause: int) -> None:
     """Let the side that was left serve again, known that the move cannot commit.
 
     For the tool alone, before its commit point: it needs no answer of the other side,
@@ -172,7 +173,7 @@ def open_again(world: World, left: Side, pause: int) -> None:
 
     Args:
         world: the handles.
-        left: the side that serves.
+        from_side: the side that serves.
         pause: number of the record that announced this pause.
 
     Raises:
@@ -181,7 +182,7 @@ def open_again(world: World, left: Side, pause: int) -> None:
         TrafficUnknownError: 7001, naming every part that could not be confirmed.
     """
     pointers = [one.resume for one in world.pointers]
-    _let_serve(world, left, pause, pointers, witnesses=(left,))
+    _let_serve(world, from_side, pause, pointers, witnesses=(from_side,))
 
 
 def settle(world: World) -> int:
@@ -257,7 +258,7 @@ def _require_served(serving: Side, troubles: Sequence[BluegreenError | None]) ->
             seen="\n".join(found),
             wanted=f"{serving} takes writes and every pointer names it",
             traffic=f"{serving}, by the newest commit record",
-            hint="mend what is named, then run `bluegreen status`, then run again",
+            hint="fix what is named, then run `bluegreen status`, then run again",
         )
 
 
@@ -285,7 +286,7 @@ def _let_go(pointer: Pointer, serving: Side) -> None:
 def _follow(world: World, serving: Side, pause: int) -> None:
     facts = read_traffic(world)
     if facts.stream and not facts.stream.enabled and facts.stream_was_live:
-        name = Channel(world.name, serving).name
+        name = ReplicationStream(world.name, serving).name
         start_stream(world.on(serving.other), name, newest=pause)
 
 

@@ -1,6 +1,6 @@
 """What opens the way back once traffic has moved, and what ends the stream it came by.
 
-Owns these two actions. The counter-stream's objects were made by `arm.py`.
+Owns these two actions. The reverse stream's objects were made by `arm.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
 from bluegreen.postgres.replication.marker import send_marker
 from bluegreen.postgres.replication.publication import drop_publication
 from bluegreen.postgres.replication.stream import (
-    Channel,
+    ReplicationStream,
     SlotFacts,
     SubscriptionFacts,
     advance_origin,
@@ -40,7 +40,7 @@ WAY_BACK_DEADLINE = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class WayBackFacts:
-    """The counter-stream as it stands, and what the journal tells of it.
+    """The reverse stream as it stands, and what the journal tells of it.
 
     Attributes:
         state: what the journal tells.
@@ -60,7 +60,7 @@ def _pause_of(records: Sequence[Record]) -> int:
     return last.seq if last else 0
 
 
-class OpenWayBack(Action[WayBackFacts]):
+class StartReverseStream(Action[WayBackFacts]):
     """The side that was left follows the one that serves, proved by a marker row.
 
     Crash: before the subscription is enabled its origin is advanced again to the same
@@ -69,19 +69,19 @@ class OpenWayBack(Action[WayBackFacts]):
 
     no_undo = "it is what makes rollback possible"
 
-    def __init__(self, step_id: str, to: Side) -> None:
+    def __init__(self, step_id: str, to_side: Side) -> None:
         super().__init__(step_id)
-        self.to = to
-        self.title = f"{to.other} follows {to}: the way back is open"
+        self.to_side = to_side
+        self.title = f"{to_side.other} follows {to_side}: the way back is open"
 
     def observe(self, world: World) -> WayBackFacts:
         """The subscription on the side that was left, and the commit record."""
         records = world.journal.records()
         commits = [r for r in records if r.kind is Kind.COMMITTED]
-        name = Channel(world.name, self.to).name
+        name = ReplicationStream(world.name, self.to_side).name
         return WayBackFacts(
             fold(records),
-            read_subscription(world.on(self.to.other), name),
+            read_subscription(world.on(self.to_side.other), name),
             commits[-1] if commits else None,
             _pause_of(records),
         )
@@ -94,39 +94,46 @@ class OpenWayBack(Action[WayBackFacts]):
         last = facts.state.last_move
         if facts.state.released:
             return Satisfied("blue was released")
-        if facts.state.serving is not self.to or last is None or not last.moved:
-            return NotYet(f"{self.to} does not serve yet")
+        if facts.state.serving is not self.to_side or last is None or not last.moved:
+            return NotYet(f"{self.to_side} does not serve yet")
         live = facts.subscription is not None and facts.subscription.enabled
         if live and last.way_back_open:
-            return Satisfied(f"{self.to.other} follows")
-        return Needed(f"{self.to.other} does not follow yet")
+            return Satisfied(f"{self.to_side.other} follows")
+        return Needed(f"{self.to_side.other} does not follow yet")
 
     def act(self, world: World, facts: WayBackFacts) -> Result:
-        """Start the counter-stream right behind the commit point; prove it."""
-        left, name = world.on(self.to.other), Channel(world.name, self.to).name
+        """Start the reverse stream right behind the commit point; prove it."""
+        from_side, name = (
+            world.on(self.to_side.other),
+            ReplicationStream(world.name, self.to_side).name,
+        )
         if facts.subscription is None or facts.commit is None:
             raise StepError(
                 4003,
-                f"the subscription {name!r} on {self.to.other} is gone",
-                wanted=f"the stream from {self.to} that was made before the move",
-                traffic=str(self.to),
-                hint=f"rollback is lost; {self.to.other} must be made anew",
+                f"the subscription {name!r} on {self.to_side.other} is gone",
+                wanted=f"the stream from {self.to_side} that was made before the move",
+                traffic=str(self.to_side),
+                hint=f"rollback is lost; {self.to_side.other} must be made again",
             )
         result: dict[str, Any] = {}
         if not facts.subscription.enabled:
             origin = Lsn.parse(facts.commit.body["origin_position"])
-            result["origin"] = str(advance_origin(left, name, origin))
+            result["origin"] = str(advance_origin(from_side, name, origin))
             world.point("way_back/origin_advanced")
-            if not start_stream(left, name, newest=facts.pause):
+            if not start_stream(from_side, name, newest=facts.pause):
                 require_newest(world, facts.pause)
             world.point("way_back/enabled")
         require_newest(world, facts.pause)
         seconds = send_marker(
-            world.on(self.to), left, deadline=WAY_BACK_DEADLINE, clock=world.clock
+            world.on(self.to_side),
+            from_side,
+            deadline=WAY_BACK_DEADLINE,
+            clock=world.clock,
         )
         # A proof that stands, of a way back that was opened before, is not replaced.
         known = (
-            facts.state.witness or read_witness(left, name, world.on(self.to)).as_body()
+            facts.state.witness
+            or read_witness(from_side, name, world.on(self.to_side)).as_body()
         )
         body = {**result, "marker_s": round(seconds, 3), "witness": known}
         world.journal.append(Kind.WAY_BACK_OPEN, action=self.id, body=body)
@@ -134,7 +141,7 @@ class OpenWayBack(Action[WayBackFacts]):
 
 
 @dataclass(frozen=True, slots=True)
-class SpentFacts:
+class OldStreamFacts:
     """What is left of the stream that fed the side that serves now.
 
     Attributes:
@@ -150,7 +157,7 @@ class SpentFacts:
     pause: int = 0
 
 
-class RetireSpentStream(Action[SpentFacts]):
+class DropOldStream(Action[OldStreamFacts]):
     """Nothing is kept for a stream that is over: no slot holds WAL on the left side.
 
     Crash: the subscription goes first, so that no worker asks for a slot that is gone.
@@ -158,24 +165,24 @@ class RetireSpentStream(Action[SpentFacts]):
 
     no_undo = "the next move makes a new stream"
 
-    def __init__(self, step_id: str, to: Side) -> None:
+    def __init__(self, step_id: str, to_side: Side) -> None:
         super().__init__(step_id)
-        self.to = to
-        self.title = f"the stream from {to.other} to {to} is retired"
+        self.to_side = to_side
+        self.title = f"the stream from {to_side.other} to {to_side} is retired"
 
-    def observe(self, world: World) -> SpentFacts:
+    def observe(self, world: World) -> OldStreamFacts:
         """Subscription and slot of the spent stream."""
-        name = Channel(world.name, self.to.other).name
+        name = ReplicationStream(world.name, self.to_side.other).name
         records = world.journal.records()
         last = fold(records).last_move
-        return SpentFacts(
-            read_subscription(world.on(self.to), name),
-            read_slot(world.on(self.to.other), name),
-            last is not None and last.to is self.to and last.way_back_open,
+        return OldStreamFacts(
+            read_subscription(world.on(self.to_side), name),
+            read_slot(world.on(self.to_side.other), name),
+            last is not None and last.to_side is self.to_side and last.way_back_open,
             _pause_of(records),
         )
 
-    def judge(self, facts: SpentFacts) -> Verdict:
+    def judge(self, facts: OldStreamFacts) -> Verdict:
         """Only after the way back is open is the stream spent."""
         if not facts.open:
             return NotYet("the way back is not open yet")
@@ -183,17 +190,20 @@ class RetireSpentStream(Action[SpentFacts]):
             return Satisfied("nothing is left of it")
         return Needed("its subscription or slot is still there")
 
-    def act(self, world: World, facts: SpentFacts) -> Result:
+    def act(self, world: World, facts: OldStreamFacts) -> Result:
         """Drop the subscription, the slot and the publication.
 
         A later move makes objects of the same names, so each asks whose it is.
         """
-        name, left = Channel(world.name, self.to.other).name, world.on(self.to.other)
+        name, from_side = (
+            ReplicationStream(world.name, self.to_side.other).name,
+            world.on(self.to_side.other),
+        )
         require_newest(world, facts.pause)
-        drop_subscription(world.on(self.to), name, world.clock)
+        drop_subscription(world.on(self.to_side), name, world.clock)
         world.point("way_back/subscription_dropped")
         require_newest(world, facts.pause)
-        drop_slot(left, name, world.clock)
+        drop_slot(from_side, name, world.clock)
         require_newest(world, facts.pause)
-        drop_publication(left, name)
+        drop_publication(from_side, name)
         return {}

@@ -19,7 +19,7 @@ from bluegreen.postgres.replication.publication import (
     read_publication,
     subscribed_tables,
 )
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.replication.table_set import (
     TableSet,
     read_table_prints,
@@ -31,7 +31,7 @@ from bluegreen.postgres.replication.table_set import (
 from bluegreen.postgres.replication.witness import read_route
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.drift import changed_things
-from bluegreen.steps.switchover.movement import Movement
+from bluegreen.steps.switchover.movement import Switchover
 from bluegreen.steps.world import World
 
 MOST_NAMED = 5
@@ -67,46 +67,46 @@ class NoteTables(Action[NotedFacts]):
     no_undo = "it changes nothing on either side"
     patience = timedelta(minutes=10)
 
-    def __init__(self, step_id: str, to: Side) -> None:
+    def __init__(self, step_id: str, to_side: Side) -> None:
         super().__init__(step_id)
-        self.to = to
-        self.title = f"the tables of {to.other} are noted as they are"
+        self.to_side = to_side
+        self.title = f"the tables of {to_side.other} are noted as they are"
 
     def observe(self, world: World) -> NotedFacts:
         """Both ends of the stream, and the journal."""
         state = fold(world.journal.records())
-        if state.serving is self.to:
+        if state.serving is self.to_side:
             return NotedFacts(moved=True)
-        left, to = world.on(self.to.other), world.on(self.to)
-        stream = Channel(world.name, self.to.other).name
-        published = read_publication(left, stream) or ()
-        subscribed = subscribed_tables(to, stream)
+        from_side, to_side = world.on(self.to_side.other), world.on(self.to_side)
+        stream = ReplicationStream(world.name, self.to_side.other).name
+        published = read_publication(from_side, stream) or ()
+        subscribed = subscribed_tables(to_side, stream)
         return NotedFacts(
             moved=False,
-            now=read_table_set(left, stream).print,
+            now=read_table_set(from_side, stream).print,
             noted=noted_print(state.results, self.id),
-            unready=unready_tables(to, stream),
+            unready=unready_tables(to_side, stream),
             lacking=tuple(
                 f"{one.schema}.{one.name}"
                 for one in published
                 if (one.schema, one.name) not in subscribed
             ),
-            outlived=outlived(state, read_route(left, to, stream)),
+            outlived=outlived(state, read_route(from_side, to_side, stream)),
         )
 
     def judge(self, facts: NotedFacts) -> Verdict:
         """Noted again whenever it changed, so that what follows judges this set."""
         if facts.moved:
-            return Satisfied(f"{self.to} serves already")
+            return Satisfied(f"{self.to_side} serves already")
         if facts.lacking:
             return Refused(
                 4011,
-                f"{self.to} does not receive {_listed(facts.lacking)}",
-                seen=f"published on {self.to.other}, and not in {self.to}'s "
+                f"{self.to_side} does not receive {_listed(facts.lacking)}",
+                seen=f"published on {self.to_side.other}, and not in {self.to_side}'s "
                 "subscription",
                 wanted="every published table subscribed and copied",
-                hint=f"on {self.to}: ALTER SUBSCRIPTION … REFRESH PUBLICATION; then "
-                "run again",
+                hint=f"on {self.to_side}: ALTER SUBSCRIPTION … REFRESH PUBLICATION; "
+                "then run again",
             )
         if facts.outlived:
             return Refused(
@@ -124,8 +124,8 @@ class NoteTables(Action[NotedFacts]):
 
     def act(self, world: World, facts: NotedFacts) -> Result:
         """Note them."""
-        stream = Channel(world.name, self.to.other).name
-        return {"print": read_table_set(world.on(self.to.other), stream).print}
+        stream = ReplicationStream(world.name, self.to_side.other).name
+        return {"print": read_table_set(world.on(self.to_side.other), stream).print}
 
 
 def outlived(state: State, route: str) -> tuple[str, ...]:
@@ -154,30 +154,30 @@ class LastLook:
         tables: the same table by table, for words.
     """
 
-    movement: Movement
+    switchover: Switchover
     stream: str
     was: TableSet
     tables: Mapping[str, str]
 
     @classmethod
-    def before_pause(cls, world: World, movement: Movement, noted: str) -> LastLook:
+    def before_pause(cls, world: World, switchover: Switchover, noted: str) -> LastLook:
         """Look while clients are served, and stop here rather than in the pause.
 
         Args:
             world: the handles.
-            movement: where to.
+            switchover: where to.
             noted: the set that was judged; empty to take the one that is there.
 
         Raises:
             StepError: 4011, naming what changed, has no trigger or is not copied.
         """
-        left = world.on(movement.left)
-        stream = movement.stream(world.name).name
-        now = read_table_set(left, stream)
-        look = cls(movement, stream, now, read_table_prints(left, stream))
+        from_side = world.on(switchover.from_side)
+        stream = switchover.stream(world.name).name
+        now = read_table_set(from_side, stream)
+        look = cls(switchover, stream, now, read_table_prints(from_side, stream))
         if noted and now.print != noted:
-            raise look._changed(changed_things(world, movement.left))
-        if unfenced := unfenced_tables(left):
+            raise look._changed(changed_things(world, switchover.from_side))
+        if unfenced := unfenced_tables(from_side):
             raise look._unfenced(unfenced)
         look.require_copied(world)
         return look
@@ -188,13 +188,13 @@ class LastLook:
         Raises:
             StepError: 4011, naming the tables.
         """
-        left = world.on(self.movement.left)
-        now = read_table_set(left, self.stream)
+        from_side = world.on(self.switchover.from_side)
+        now = read_table_set(from_side, self.stream)
         if now.print != self.was.print:
-            found = read_table_prints(left, self.stream)
+            found = read_table_prints(from_side, self.stream)
             raise self._changed(tables_changed(self.tables, found))
         if now.unfenced != self.was.unfenced:
-            raise self._unfenced(unfenced_tables(left))
+            raise self._unfenced(unfenced_tables(from_side))
 
     def require_copied(self, world: World) -> None:
         """Ask the other side whether every table streams.
@@ -202,22 +202,22 @@ class LastLook:
         Raises:
             StepError: 4011, naming those that do not.
         """
-        to = self.movement.to
-        if unready := unready_tables(world.on(to), self.stream):
+        to_side = self.switchover.to_side
+        if unready := unready_tables(world.on(to_side), self.stream):
             raise StepError(
                 4011,
-                f"{to} has not copied all tables yet",
+                f"{to_side} has not copied all tables yet",
                 seen=f"the initial copy has not ended: {_listed(unready)}",
                 wanted="every table of the subscription ready before traffic moves",
                 hint=f"see the copy's progress in `bluegreen status` and its errors in "
-                f"{to}'s log; then run again",
+                f"{to_side}'s log; then run again",
             )
 
     def _changed(self, found: Sequence[str]) -> StepError:
-        left = self.movement.left
+        from_side = self.switchover.from_side
         return StepError(
             4011,
-            f"the tables of {left} changed while the move was made ready",
+            f"the tables of {from_side} changed while the move was made ready",
             seen=_listed(found) or f"a table's part in the publication {self.stream}",
             wanted="the tables, columns and publication that were judged",
             hint="was it a deploy, or a job that makes partitions? When it is over, "
@@ -225,12 +225,12 @@ class LastLook:
         )
 
     def _unfenced(self, found: Sequence[str]) -> StepError:
-        left = self.movement.left
+        from_side = self.switchover.from_side
         return StepError(
             4011,
-            f"{left} would go on taking writes: {_listed(found)}",
+            f"{from_side} would go on taking writes: {_listed(found)}",
             seen="no enabled trigger `bluegreen_fence`",
-            wanted=f"every table of {left} refuses writes before traffic moves",
+            wanted=f"every table of {from_side} refuses writes before traffic moves",
             hint="did somebody run ALTER TABLE … DISABLE TRIGGER ALL? Run again; the "
             "triggers are enabled first",
         )

@@ -24,10 +24,10 @@ from bluegreen.postgres.replication.sequences import read_sequences
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.switchover.inconsistencies import (
     TrafficFacts,
-    loose_ends,
+    find_inconsistencies,
     read_traffic,
 )
-from bluegreen.steps.switchover.movement import Movement
+from bluegreen.steps.switchover.movement import Switchover
 from bluegreen.steps.switchover.newest import read_state, require_newest, while_newest
 from bluegreen.steps.switchover.pause import Committed, Ready, go_through, made_ready
 from bluegreen.steps.switchover.recover import claim_back_out, open_again, settle
@@ -42,7 +42,7 @@ ANSWER_WITHIN = timedelta(seconds=1)
 pause, and far above a round trip."""
 
 
-class MoveTraffic(Action[TrafficFacts]):
+class SwitchTraffic(Action[TrafficFacts]):
     """Clients are served by the wanted side.
 
     Crash: before the commit point the guard, or the next run, backs out and the side
@@ -56,10 +56,10 @@ class MoveTraffic(Action[TrafficFacts]):
     no_undo = "`bluegreen rollback` is the way back"
     critical = True
 
-    def __init__(self, step_id: str, movement: Movement) -> None:
+    def __init__(self, step_id: str, switchover: Switchover) -> None:
         super().__init__(step_id)
-        self.movement = movement
-        self.title = f"{movement.to} serves all clients"
+        self.switchover = switchover
+        self.title = f"{switchover.to_side} serves all clients"
 
     def observe(self, world: World) -> TrafficFacts:
         """Where traffic goes, as servers and pointers say."""
@@ -67,26 +67,30 @@ class MoveTraffic(Action[TrafficFacts]):
 
     def judge(self, facts: TrafficFacts) -> Verdict:
         """Done when the commit record says so and nothing is left loose."""
-        to, state = self.movement.to, facts.state
-        ends = loose_ends(facts)
-        if state.serving is not to:
-            wrong = [n for n, p in facts.pointers.items() if p.names is not to.other]
+        to_side, state = self.switchover.to_side, facts.state
+        ends = find_inconsistencies(facts)
+        if state.serving is not to_side:
+            wrong = [
+                n for n, p in facts.pointers.items() if p.names is not to_side.other
+            ]
             if wrong and not ends:
-                return Refused(3007, f"pointer {wrong[0]} does not name {to.other}")
+                return Refused(
+                    3007, f"pointer {wrong[0]} does not name {to_side.other}"
+                )
             return Needed(f"{state.serving} serves")
         recorded = state.last_move is not None and state.last_move.moved
         if ends or not recorded:
             return Needed("; ".join(ends) or "the move is not confirmed yet")
-        return Satisfied(f"{to} serves since epoch {state.epoch}")
+        return Satisfied(f"{to_side} serves since epoch {state.epoch}")
 
     def act(self, world: World, facts: TrafficFacts) -> Result:
         """Move, or finish a move that was committed."""
-        if facts.state.serving is self.movement.to:
+        if facts.state.serving is self.switchover.to_side:
             return self._confirm(world, {}, settle(world))
         world.require_lease()
         with (
-            world.guard(self.movement.max_pause + GUARD_GRACE) as begin_guard,
-            made_ready(world, self.movement, self._noted(facts)) as ready,
+            world.guard(self.switchover.max_pause + GUARD_GRACE) as begin_guard,
+            made_ready(world, self.switchover, self._noted(facts)) as ready,
             self._probe(world) as probe,
         ):
             begin_guard()
@@ -104,7 +108,7 @@ class MoveTraffic(Action[TrafficFacts]):
         return noted_print(facts.state.results, f"{step}/{NoteTables.name()}")
 
     def _through(
-        self, world: World, ready: Ready, require_watched: Callable[[], None]
+        self, world: World, ready: Ready, require_monitored: Callable[[], None]
     ) -> tuple[int, Committed | None]:
         """Go through the pause; None when only the commit record is known.
 
@@ -116,24 +120,26 @@ class MoveTraffic(Action[TrafficFacts]):
         world.require_lease()
         pause = 0
         try:
-            with hung_up_after(self.movement.max_pause, ready.left, ready.to):
+            with hung_up_after(
+                self.switchover.max_pause, ready.from_side, ready.to_side
+            ):
                 identities = {str(s): read_identity(world.on(s)).id for s in Side}
                 pause = self._announce(world)
-                body = {"to": str(self.movement.to), "identities": identities}
+                body = {"to": str(self.switchover.to_side), "identities": identities}
                 draft = world.journal.draft(Kind.COMMITTED, action=self.id, body=body)
                 return pause, go_through(
-                    world, self.movement, ready, draft, require_watched
+                    world, self.switchover, ready, draft, require_monitored
                 )
         except BluegreenError as error:
             # They may be what broke, and a silent session would hold us up again.
-            ready.left.close()
-            ready.to.close()
+            ready.from_side.close()
+            ready.to_side.close()
             if not ready.asked_to_commit:
                 self._back_out(world, pause, error)
                 raise
             require_newest(world, pause)
             claim_back_out(world, pause)
-            if read_state(world).serving is self.movement.to:
+            if read_state(world).serving is self.switchover.to_side:
                 ready.budget.mark("commit")
                 return pause, None
             settle(world)
@@ -141,14 +147,14 @@ class MoveTraffic(Action[TrafficFacts]):
             raise
 
     def _announce(self, world: World) -> int:
-        body = {"to": str(self.movement.to)}
+        body = {"to": str(self.switchover.to_side)}
         return world.journal.append(Kind.PAUSING, action=self.id, body=body).seq
 
     def _back_out(self, world: World, pause: int, error: BluegreenError) -> None:
         """Nothing was asked to commit: clients come first, the journal after them."""
         if not pause:
             return
-        open_again(world, self.movement.left, pause)
+        open_again(world, self.switchover.from_side, pause)
         error.traffic = self._backed_out
         try:
             claim_back_out(world, pause)
@@ -156,14 +162,14 @@ class MoveTraffic(Action[TrafficFacts]):
         except TrafficUnknownError as unsaid:
             # The next run, or the guard, tells the journal.
             off = (
-                f"the stream to {self.movement.to} may be off until the next run; "
-                f"{self.movement.left} keeps WAL for it"
+                f"the stream to {self.switchover.to_side} may be off until the next "
+                f"run; {self.switchover.from_side} keeps WAL for it"
             )
             error.seen = "\n".join(filter(None, (error.seen, unsaid.seen, off)))
 
     @property
     def _backed_out(self) -> str:
-        return f"{self.movement.left} (backed out, nothing has moved)"
+        return f"{self.switchover.from_side} (backed out, nothing has moved)"
 
     def _let_clients_in(self, world: World, ready: Ready, pause: int) -> None:
         """Each part asks first: a tool that was stopped may wake up after other moves.
@@ -171,8 +177,8 @@ class MoveTraffic(Action[TrafficFacts]):
         Raises:
             LeaseRefused: 8001.
         """
-        to = self.movement.to
-        self._while_newest(world, pause, lambda: move_all(world.pointers, to))
+        to_side = self.switchover.to_side
+        self._while_newest(world, pause, lambda: move_all(world.pointers, to_side))
         ready.budget.mark("pointer")
         world.point("move/pointed")
         self._while_newest(world, pause, lambda: resume_all(world.pointers))
@@ -182,11 +188,13 @@ class MoveTraffic(Action[TrafficFacts]):
     def _while_newest(self, world: World, pause: int, act: Callable[[], None]) -> None:
         # A server that fell silent right behind its commit must not hold clients up.
         with hung_up_after(ANSWER_WITHIN, world.blue, world.green):
-            while_newest(world, pause, act, (self.movement.to, self.movement.left))
+            while_newest(
+                world, pause, act, (self.switchover.to_side, self.switchover.from_side)
+            )
 
     def _probe(self, world: World) -> AbstractContextManager[ClientProbe | None]:
         clients = [pointer.client for pointer in world.pointers if pointer.client]
-        if not self.movement.probe or not clients:
+        if not self.switchover.probe or not clients:
             return nullcontext()
         return ClientProbe.running(clients[0])
 
@@ -200,7 +208,7 @@ class MoveTraffic(Action[TrafficFacts]):
         """See through every pointer that the wanted side answers."""
         require_newest(world, pause)
         world.journal.reconcile()
-        wanted = read_identity(world.on(self.movement.to)).id
+        wanted = read_identity(world.on(self.switchover.to_side)).id
         for pointer in world.pointers:
             reached = pointer.probe()
             if reached not in {wanted, ""}:
@@ -209,27 +217,29 @@ class MoveTraffic(Action[TrafficFacts]):
                 raise TrafficUnknownError(
                     7001,
                     f"a client that comes through pointer {pointer.id} does not "
-                    f"reach {self.movement.to}",
+                    f"reach {self.switchover.to_side}",
                     seen=f"it reached the database with identity {reached}",
                     wanted=f"identity {wanted}",
-                    traffic=f"{self.movement.to}, by the commit record",
+                    traffic=f"{self.switchover.to_side}, by the commit record",
                     hint="look at the pooler's SHOW DATABASES and SHOW SERVERS",
                 )
         told = {
-            "to": str(self.movement.to),
+            "to": str(self.switchover.to_side),
             **body,
             "pointers": [pointer.id for pointer in world.pointers],
         }
         if committed is not None:
-            told["sequence_values"] = _values_set(world, self.movement.to, committed)
+            told["sequence_values"] = _values_set(
+                world, self.switchover.to_side, committed
+            )
         world.journal.append(Kind.MOVED, action=self.id, body=told)
-        world.tell(_moved(self.movement.to, body))
+        world.tell(_moved(self.switchover.to_side, body))
         return body
 
 
-def _values_set(world: World, to: Side, committed: Committed) -> list[list[Any]]:
+def _values_set(world: World, to_side: Side, committed: Committed) -> list[list[Any]]:
     """Without those that only the side that was left has."""
-    there = {(one.schema, one.name) for one in read_sequences(world.on(to))}
+    there = {(one.schema, one.name) for one in read_sequences(world.on(to_side))}
     values = [v for v in committed.values if (v.schema, v.name) in there]
     return [[v.schema, v.name, v.last, v.called] for v in values]
 
@@ -244,7 +254,7 @@ def _timings(ready: Ready, committed: Committed | None) -> dict[str, Any]:
     return body
 
 
-def _moved(to: Side, body: dict[str, Any]) -> Progress:
+def _moved(to_side: Side, body: dict[str, Any]) -> Progress:
     pause = body.get("pause_ms")
-    text = f"{to} serves" + (f"; the pause took {pause:.0f} ms" if pause else "")
+    text = f"{to_side} serves" + (f"; the pause took {pause:.0f} ms" if pause else "")
     return Progress("traffic_moved", text, values=dict(body))

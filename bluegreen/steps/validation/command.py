@@ -68,7 +68,7 @@ class RunCommand(Proof):
             seen=f"{why}\n{tail}".strip(),
             wanted="status 0",
             traffic=SERVES,
-            hint="see what it says above; mend it, then run again",
+            hint="see what it says above; fix it, then run again",
         )
 
 

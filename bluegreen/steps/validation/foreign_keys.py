@@ -18,7 +18,7 @@ from bluegreen.steps.world import World
 class CheckForeignKeys(Proof):
     """Foreign keys that only green has, or that are NOT VALID, hold for every row.
 
-    Crash: nothing was changed; the proof is made anew.
+    Crash: nothing was changed; the proof is made again.
     """
 
     title = "green's new foreign keys hold"
@@ -46,7 +46,7 @@ class CheckForeignKeys(Proof):
                     for key, count in broken.items()
                 ],
                 wanted="a parent for every row",
-                hint="mend the rows on blue, from where they come again, or leave the "
+                hint="fix the rows on blue, from where they come again, or leave the "
                 "foreign key out until the window has ended; then run again",
             )
         return {

@@ -23,7 +23,7 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.postgres.compare.table_plans import subscription_oid
 from bluegreen.postgres.journal.table import server_time
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.replication.witness import read_route, read_start, read_witness
 from bluegreen.postgres.schema.compare import fingerprint
 from bluegreen.postgres.schema.items import read_items
@@ -56,7 +56,7 @@ class Proof(Action[ProofFacts]):
     The comparing is in `act`, as it may take hours; a difference ends it with an
     error, and so the result is only there when all was well.
 
-    Crash: nothing was changed and no result is there, so the proof is made anew.
+    Crash: nothing was changed and no result is there, so the proof is made again.
     """
 
     no_undo = "a proof changes nothing"
@@ -93,21 +93,21 @@ class Proof(Action[ProofFacts]):
     def act(self, world: World, facts: ProofFacts) -> Result:
         """Prove it, and remember what it was proved of."""
         subject = self._subject(world)
-        channel = Channel(world.name, Side.BLUE).name
+        stream = ReplicationStream(world.name, Side.BLUE).name
         # Asked again right before a move, which may come hours later.
-        route = read_route(world.blue, world.green, channel)
+        route = read_route(world.blue, world.green, stream)
         return {**self.prove(world), "of": subject, "route": route}
 
     def _subject(self, world: World) -> str:
         """Names what the proof is about: another text is another subject."""
-        channel = Channel(world.name, Side.BLUE).name
-        witness = read_witness(world.green, channel)
+        stream = ReplicationStream(world.name, Side.BLUE).name
+        witness = read_witness(world.green, stream)
         parts = [
             json.dumps(self.asked(), sort_keys=True),
             fingerprint(read_items(world.blue)),
             fingerprint(read_items(world.green)),
-            str(subscription_oid(world.green, channel)),
-            read_route(world.blue, world.green, channel),
+            str(subscription_oid(world.green, stream)),
+            read_route(world.blue, world.green, stream),
             read_start(world.blue),
             witness.started,
             # A move that was backed out altered the subscription, and skipped nothing.

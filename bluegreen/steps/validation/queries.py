@@ -55,7 +55,7 @@ class RunQueries(Proof):
                 "a query of the playbook finds something on green",
                 lines,
                 wanted="no row from any of them",
-                hint="mend what it finds, or the query; then run again",
+                hint="fix what it finds, or the query; then run again",
             )
         summary = f"{len(seconds)} queries find nothing on green"
         return {"summary": summary, "seconds": seconds}
@@ -70,5 +70,5 @@ class RunQueries(Proof):
                 seen=error.message,
                 wanted="one SELECT that changes nothing",
                 traffic=SERVES,
-                hint="mend the query, then run again",
+                hint="fix the query, then run again",
             ) from None

@@ -16,7 +16,7 @@ from bluegreen.model.hazard import Hazard
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
 from bluegreen.postgres.compare.checksum import TablePlan
-from bluegreen.postgres.compare.pair import Courier, Pair
+from bluegreen.postgres.compare.pair import MarkerSender, Pair
 from bluegreen.postgres.compare.rows import Comparer, TableResult
 from bluegreen.postgres.compare.table_plans import (
     read_plans,
@@ -24,7 +24,7 @@ from bluegreen.postgres.compare.table_plans import (
     subscription_oid,
 )
 from bluegreen.postgres.replication.publication import read_publication
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.postgres.schema.mapping_triggers import read_given
 from bluegreen.steps.validation.proof import Proof, differs
@@ -40,7 +40,7 @@ class CompareRows(Proof):
     there is none. Columns that only one side has, that blue keeps back, or that a
     mapping gives a value on green, are left out.
 
-    Crash: nothing was changed but marker rows; the proof is made anew.
+    Crash: nothing was changed but marker rows; the proof is made again.
     """
 
     hazards = frozenset({Hazard.LOADS_BLUE})
@@ -67,15 +67,15 @@ class CompareRows(Proof):
 
     def prove(self, world: World) -> dict[str, Any]:
         """Compare all tables."""
-        channel = Channel(world.name, Side.BLUE).name
-        published = read_publication(world.blue, channel) or ()
+        stream = ReplicationStream(world.name, Side.BLUE).name
+        published = read_publication(world.blue, stream) or ()
         plans = sent_only(
-            read_plans(world.blue, world.green, channel),
+            read_plans(world.blue, world.green, stream),
             published,
             read_given(world.green),
         )
-        witness = read_witness(world.green, channel, world.blue)
-        streams = bool(subscription_oid(world.green, channel))
+        witness = read_witness(world.green, stream, world.blue)
+        streams = bool(subscription_oid(world.green, stream))
         results = self.compare(world, Side.BLUE, plans, streams=streams)
         lines = [
             f"{one.table}: {words}"
@@ -89,8 +89,8 @@ class CompareRows(Proof):
                 lines,
                 wanted="every row alike in the columns that both sides have",
                 hint="was green written to by hand, does a migration change these "
-                "columns, or does a trigger on green? Mend green's rows, or make green "
-                "anew, then run again",
+                "columns, or does a trigger on green? Fix green's rows, or make green "
+                "again, then run again",
             )
         rows = sum(one.rows for one in results)
         known = {"witness": witness.as_body()} if self.how == "checksum" else {}
@@ -111,7 +111,7 @@ class CompareRows(Proof):
         """Compare tables of the side that serves with those of its subscriber."""
         end = world.clock.monotonic() + self.deadline.total_seconds()
         ends = world.on(publisher), world.on(publisher.other)
-        courier = Courier(*ends, world.clock, streams=streams)
+        sender = MarkerSender(*ends, world.clock, streams=streams)
         pairs = [Pair(*ends) for _ in range(self.workers)]
         free: SimpleQueue[Pair] = SimpleQueue()
         with (
@@ -125,7 +125,7 @@ class CompareRows(Proof):
                     comparer = Comparer(
                         pair,
                         both,
-                        courier,
+                        sender,
                         world.clock,
                         lambda: world.clock.monotonic() > end,
                     )

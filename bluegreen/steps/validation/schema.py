@@ -34,7 +34,7 @@ class CompareSchema(Proof):
     Views and routines that print differently are made on green in a transaction that
     is rolled back.
 
-    Crash: the transaction ends with the session; the proof is made anew.
+    Crash: the transaction ends with the session; the proof is made again.
     """
 
     title = "green's schema holds all of blue's"
@@ -61,7 +61,7 @@ class CompareSchema(Proof):
                 [str(one) for one in found.blocking],
                 wanted="everything that blue has on green, alike",
                 hint="does the migration mean it? Then name it in `differs` of the "
-                f"step, e.g. {found.blocking[0].key!r}; else mend green and run again",
+                f"step, e.g. {found.blocking[0].key!r}; else fix green and run again",
             )
         return {
             "summary": f"{found.compared} things of blue's schema are on green, "

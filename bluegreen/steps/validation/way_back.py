@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from bluegreen.model.errors import BluegreenError, WayBackRefused
+from bluegreen.model.errors import BluegreenError, RollbackUnavailable
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.postgres.compare.rows import TableResult
 from bluegreen.postgres.compare.table_plans import read_plans, sent_only
 from bluegreen.postgres.replication.publication import read_publication
-from bluegreen.postgres.replication.stream import Channel
+from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.replication.witness import Witness, read_witness
 from bluegreen.postgres.schema.mapping_triggers import read_given
 from bluegreen.steps.contract import Action, Result
@@ -43,7 +43,7 @@ class ProveWayBack(Action[str]):
             return ""
         if state.witness is None:
             return "nothing was proved since the cutover"
-        name = Channel(world.name, Side.GREEN).name
+        name = ReplicationStream(world.name, Side.GREEN).name
         now = read_witness(world.blue, name, world.green)
         if not Witness.from_body(state.witness).holds(now):
             return (
@@ -60,9 +60,9 @@ class ProveWayBack(Action[str]):
         """Compare every table that the stream feeds; remember how blue was.
 
         Raises:
-            WayBackRefused: 6001, naming the tables that differ.
+            RollbackUnavailable: 6001, naming the tables that differ.
         """
-        name = Channel(world.name, Side.GREEN).name
+        name = ReplicationStream(world.name, Side.GREEN).name
         witness = read_witness(world.blue, name, world.green)
         results = _compare(world, name, self.id)
         if different := [one for one in results if one.differences]:
@@ -88,9 +88,9 @@ def _compare(world: World, name: str, step_id: str) -> Sequence[TableResult]:
         raise
 
 
-def _differ(different: Sequence[TableResult]) -> WayBackRefused:
+def _differ(different: Sequence[TableResult]) -> RollbackUnavailable:
     tables = "1 table" if len(different) == 1 else f"{len(different)} tables"
-    return WayBackRefused(
+    return RollbackUnavailable(
         6001,
         f"blue does not hold the rows of green in {tables}",
         seen="\n".join(f"{one.table} differs" for one in different),

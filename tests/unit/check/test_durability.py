@@ -1,4 +1,4 @@
-"""Which settings make a commit no promise, and what the watch says of them."""
+"""Which settings make a commit no promise, and what the monitor says of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bluegreen.postgres.catalog.durability import SAFE, Unsafe, as_bool, unsafe_
 from bluegreen.postgres.catalog.roles import RoleSetting
 from bluegreen.steps.monitors.gate import AGAINST_A_ROLLBACK
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Standing, Stops
-from bluegreen.steps.monitors.settings import SettingsFacts, WatchSettings
+from bluegreen.steps.monitors.monitor import Severity, Stops
+from bluegreen.steps.monitors.settings import MonitorSettings, SettingsFacts
 
 B, G = Side.BLUE, Side.GREEN
 
@@ -52,36 +52,36 @@ def test_what_roles_and_databases_were_given_is_found_as_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "serves", "standing", "stops"),
+    ("name", "value", "serves", "severity", "stops"),
     [
-        ("fsync", "off", True, Standing.BAD, Stops.MOVE),
-        ("fsync", "off", False, Standing.BAD, Stops.MOVE),
-        ("full_page_writes", "off", True, Standing.BAD, Stops.MOVE),
-        ("full_page_writes", "off", False, Standing.BAD, Stops.MOVE),
-        ("zero_damaged_pages", "on", False, Standing.BAD, Stops.MOVE),
-        ("zero_damaged_pages", "on", True, Standing.ODD, Stops.NOTHING),
-        ("ignore_checksum_failure", "on", False, Standing.BAD, Stops.MOVE),
-        ("ignore_system_indexes", "on", False, Standing.BAD, Stops.MOVE),
-        ("autovacuum", "off", False, Standing.BAD, Stops.NOTHING),
-        ("track_counts", "off", True, Standing.BAD, Stops.NOTHING),
-        ("data_sync_retry", "on", False, Standing.ODD, Stops.NOTHING),
-        ("allow_in_place_tablespaces", "on", False, Standing.ODD, Stops.NOTHING),
+        ("fsync", "off", True, Severity.CRITICAL, Stops.MOVE),
+        ("fsync", "off", False, Severity.CRITICAL, Stops.MOVE),
+        ("full_page_writes", "off", True, Severity.CRITICAL, Stops.MOVE),
+        ("full_page_writes", "off", False, Severity.CRITICAL, Stops.MOVE),
+        ("zero_damaged_pages", "on", False, Severity.CRITICAL, Stops.MOVE),
+        ("zero_damaged_pages", "on", True, Severity.WARNING, Stops.NOTHING),
+        ("ignore_checksum_failure", "on", False, Severity.CRITICAL, Stops.MOVE),
+        ("ignore_system_indexes", "on", False, Severity.CRITICAL, Stops.MOVE),
+        ("autovacuum", "off", False, Severity.CRITICAL, Stops.NOTHING),
+        ("track_counts", "off", True, Severity.CRITICAL, Stops.NOTHING),
+        ("data_sync_retry", "on", False, Severity.WARNING, Stops.NOTHING),
+        ("allow_in_place_tablespaces", "on", False, Severity.WARNING, Stops.NOTHING),
     ],
 )
 def test_what_a_setting_stops(
-    name: str, value: str, serves: bool, standing: Standing, stops: Stops
+    name: str, value: str, serves: bool, severity: Severity, stops: Stops
 ) -> None:
     facts = SettingsFacts(G, serves, (Unsafe(name, value),), "shop")
-    (found,) = WatchSettings().judge(facts, Limits())
-    assert (found.standing, found.stops) == (standing, stops)
+    (found,) = MonitorSettings().judge(facts, Limits())
+    assert (found.severity, found.stops) == (severity, stops)
     assert found.says.startswith(f"{name} is {value}: ")
     assert found.do.startswith(f"on green: ALTER SYSTEM SET {name} = ")
 
 
 def test_a_side_with_safe_settings_is_good() -> None:
-    (found,) = WatchSettings().judge(SettingsFacts(B, True, (), ""), Limits())
-    assert (found.standing, found.stops, found.do) == (Standing.GOOD, Stops.NOTHING, "")
+    (found,) = MonitorSettings().judge(SettingsFacts(B, True, (), ""), Limits())
+    assert (found.severity, found.stops, found.do) == (Severity.OK, Stops.NOTHING, "")
 
 
 def test_it_speaks_for_a_rollback_as_well() -> None:
-    assert WatchSettings.id in AGAINST_A_ROLLBACK
+    assert MonitorSettings.id in AGAINST_A_ROLLBACK

@@ -1,4 +1,4 @@
-"""Every finding: what brings it up, where, whether it blocks, and what mends it."""
+"""Every finding: what brings it up, where, whether it blocks, and what fixes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bluegreen.postgres.catalog.slots import Slot, Streams, Subscription
 from bluegreen.postgres.replication.sequence_ranges import SequenceRange
 from bluegreen.postgres.schema.partitions import PartitionsEnd
 from bluegreen.steps import preflight
-from bluegreen.steps.preflight import look_at_servers
+from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.intent import Intent, listed
 from tests.unit.check.facts import KEY, clean, set_up, settings, table
 
@@ -47,7 +47,7 @@ class Case:
     id: str
     where: str
     blocks: bool
-    mend: str
+    fix: str
     blue: dict[str, Any] = field(default_factory=dict)
     green: dict[str, Any] = field(default_factory=dict)
     intent: Intent = INTENT
@@ -868,7 +868,7 @@ IDENTITY_IDS = {"sides-exchanged", "other-playbook"}
 
 
 def look(blue: Any, green: Any, intent: Intent = INTENT) -> list[Any]:
-    return look_at_servers(blue, green, intent)
+    return check_servers(blue, green, intent)
 
 
 def test_two_good_servers_bring_nothing_up() -> None:
@@ -884,8 +884,8 @@ def test_one_thing_spoilt_is_one_finding(case: Case) -> None:
     )
     [finding] = [f for f in found if f.id == case.id]
     assert (finding.where, finding.blocks) == (case.where, case.blocks)
-    assert case.mend in finding.mend
-    assert bool(case.mend) == bool(finding.mend)
+    assert case.fix in finding.fix
+    assert bool(case.fix) == bool(finding.fix)
     assert finding.seen
     assert finding.why
 
@@ -904,7 +904,7 @@ def test_a_database_of_another_playbook_blocks() -> None:
         "green",
         True,
     )
-    assert "'billing'" in finding.mend
+    assert "'billing'" in finding.fix
 
 
 def test_a_pair_at_work_brings_nothing_up() -> None:
@@ -1030,7 +1030,7 @@ def test_a_pinned_search_path_quiets_an_unqualified_body() -> None:
     [finding] = look(
         clean(Side.BLUE, **has(apply_triggers=(trigger,))), clean(Side.GREEN)
     )
-    assert (finding.id, finding.mend) == ("trigger-always", "")
+    assert (finding.id, finding.fix) == ("trigger-always", "")
 
 
 def test_a_role_without_any_right_is_told_all_of_them() -> None:
@@ -1048,7 +1048,7 @@ def test_a_role_without_any_right_is_told_all_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("major", "mends"),
+    ("major", "fixes"),
     [
         (
             14,
@@ -1067,12 +1067,12 @@ def test_a_role_without_any_right_is_told_all_of_them() -> None:
     ],
 )
 def test_who_may_not_set_is_told_what_a_superuser_runs(
-    major: int, mends: list[str]
+    major: int, fixes: list[str]
 ) -> None:
     blue = clean(Side.BLUE, rights=POOR, version=major * 10_000)
     found = look(blue, clean(Side.GREEN))
     said = {"right-deadlock-timeout", "right-replica-role"}
-    assert [f.mend for f in found if f.id in said and f.where == "blue"] == mends
+    assert [f.fix for f in found if f.id in said and f.where == "blue"] == fixes
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bluegreen.compat.rollback_fit import Fits, Fitting, Stream, mends, say_fit
+from bluegreen.compat.rollback_fit import Fits, Fitting, Stream, fixes, say_fit
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.sequence_ranges import (
     SequenceRange,
@@ -17,8 +17,8 @@ from bluegreen.postgres.replication.sequence_ranges import (
 from bluegreen.steps.compatibility.rollback_fit import CheckFit
 from bluegreen.steps.monitors.gate import AGAINST_A_ROLLBACK
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Standing, Stops
-from bluegreen.steps.monitors.sequences import SequenceFacts, WatchSequences
+from bluegreen.steps.monitors.monitor import Severity, Stops
+from bluegreen.steps.monitors.sequences import MonitorSequences, SequenceFacts
 
 MAX = 2**63 - 1
 OUT, NEAR, NARROW = Tightness.OUT, Tightness.NEAR, Tightness.NARROW
@@ -31,7 +31,7 @@ def counter(**words: Any) -> SequenceRange:
 
 
 @pytest.mark.parametrize(
-    ("giver", "taker", "how"),
+    ("publisher", "subscriber", "how"),
     [
         ({}, {}, None),
         ({"last": 5000}, {"most": 1000}, OUT),
@@ -78,9 +78,9 @@ def counter(**words: Any) -> SequenceRange:
     ],
 )
 def test_where_a_value_stands_in_the_others_range(
-    giver: dict[str, Any], taker: dict[str, Any], how: Tightness | None
+    publisher: dict[str, Any], subscriber: dict[str, Any], how: Tightness | None
 ) -> None:
-    found = compare_ranges([counter(**giver)], [counter(**taker)], Side.BLUE)
+    found = compare_ranges([counter(**publisher)], [counter(**subscriber)], Side.BLUE)
     assert [one.how for one in found] == ([] if how is None else [how])
 
 
@@ -90,9 +90,9 @@ def test_what_only_one_side_has_is_not_set_and_so_fits() -> None:
 
 
 def test_it_names_values_ranges_and_the_repair() -> None:
-    giver = counter(name="Inv 1", last=50_000)
-    taker = counter(name="Inv 1", type="smallint", least=-7, most=32_767)
-    (found,) = compare_ranges([giver], [taker], Side.BLUE)
+    publisher = counter(name="Inv 1", last=50_000)
+    subscriber = counter(name="Inv 1", type="smallint", least=-7, most=32_767)
+    (found,) = compare_ranges([publisher], [subscriber], Side.BLUE)
     assert found.says == (
         'sequence public."Inv 1" stands at 50000 on green and goes to '
         "9223372036854775807; on blue it goes from -7 to 32767"
@@ -104,9 +104,11 @@ def test_it_names_values_ranges_and_the_repair() -> None:
 
 
 def test_the_worst_comes_first() -> None:
-    giver = [counter(name=name, last=last) for name, last in (("a", 1), ("b", 2000))]
-    taker = [counter(name=name, most=1000) for name in ("a", "b")]
-    found = compare_ranges(giver, taker, Side.BLUE)
+    publisher = [
+        counter(name=name, last=last) for name, last in (("a", 1), ("b", 2000))
+    ]
+    subscriber = [counter(name=name, most=1000) for name in ("a", "b")]
+    found = compare_ranges(publisher, subscriber, Side.BLUE)
     assert [one.how for one in found] == [OUT, NARROW]
 
 
@@ -116,31 +118,31 @@ class TestMeaning:
         return tuple(found)
 
     @pytest.mark.parametrize(
-        ("last", "standing", "stops"),
+        ("last", "severity", "stops"),
         [
-            (10, Standing.GOOD, Stops.NOTHING),
-            (950, Standing.ODD, Stops.NOTHING),
-            (1001, Standing.BAD, Stops.MOVE),
+            (10, Severity.OK, Stops.NOTHING),
+            (950, Severity.WARNING, Stops.NOTHING),
+            (1001, Severity.CRITICAL, Stops.MOVE),
         ],
     )
     def test_the_watch_warns_and_then_stops(
-        self, last: int, standing: Standing, stops: Stops
+        self, last: int, severity: Severity, stops: Stops
     ) -> None:
         facts = SequenceFacts(Side.GREEN, self.misfits(last))
-        (found,) = WatchSequences().judge(facts, Limits())
-        assert (found.standing, found.stops) == (standing, stops)
+        (found,) = MonitorSequences().judge(facts, Limits())
+        assert (found.severity, found.stops) == (severity, stops)
         assert ("ALTER SEQUENCE public.inv" in found.do) is (
-            standing is not Standing.GOOD
+            severity is not Severity.OK
         )
 
     def test_a_rollback_says_no_beforehand_and_names_the_repair(self) -> None:
         fitting = Fitting(IN_STEP, sequences=self.misfits(5000))
         assert fitting.answer is Fits.NO
         assert say_fit(fitting).startswith("no: sequence public.inv stands at 5000")
-        assert mends(fitting)[0].startswith("on blue: ALTER SEQUENCE public.inv")
+        assert fixes(fitting)[0].startswith("on blue: ALTER SEQUENCE public.inv")
         verdict: Any = CheckFit("rollback").judge(fitting)
         assert verdict.code == 6001
-        assert WatchSequences.id in AGAINST_A_ROLLBACK
+        assert MonitorSequences.id in AGAINST_A_ROLLBACK
 
     def test_a_value_that_nears_the_end_is_a_yes_with_a_word(self) -> None:
         fitting = Fitting(IN_STEP, sequences=self.misfits(950))

@@ -18,7 +18,7 @@ from bluegreen.cli.exit import bug_report, redact, reported
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.secret import Secret
 
-ERROR = StepError(4004, "a migration failed", seen="line 3", hint="mend it")
+ERROR = StepError(4004, "a migration failed", seen="line 3", hint="fix it")
 
 
 def status_of(verb, **words: object) -> int:  # type: ignore[no-untyped-def]
@@ -61,7 +61,7 @@ def test_an_error_is_json_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
             "seen": "line 3",
             "wanted": "",
             "traffic": "",
-            "hint": "mend it",
+            "hint": "fix it",
         }
     }
 

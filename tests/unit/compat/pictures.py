@@ -14,7 +14,7 @@ from bluegreen.compat.catalog import (
     Published,
     Relation,
 )
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Direction
 
 ORDERS: Name = ("shop", "Order Lines")
@@ -46,7 +46,7 @@ def publish(sender: Catalog, **more: Any) -> Publication:
     return replace(Publication("p", relations=listed), **more)
 
 
-def channel(sender: Catalog, receiver: Catalog, **more: Any) -> Channel:
+def stream(sender: Catalog, receiver: Catalog, **more: Any) -> Stream:
     more.setdefault("direction", Direction.FORWARD)
     more.setdefault("publication", publish(sender))
-    return Channel(sender=sender, receiver=receiver, **more)
+    return Stream(sender=sender, receiver=receiver, **more)

@@ -8,14 +8,14 @@ import pytest
 
 from bluegreen.compat.catalog import Catalog, Index, Published, Role
 from bluegreen.compat.rules.apply import ByKey, Skips, Stops, WholeRow, Writes, fate
-from tests.unit.compat.pictures import KEY, ORDERS, catalog, channel, column, table
+from tests.unit.compat.pictures import KEY, ORDERS, catalog, column, stream, table
 
 ID, NOTE = column("id"), column("note", "text")
 SENT = Published(ORDERS, ("id", "note"))
 
 
 def decide(blue: Catalog, green: Catalog, **more: object) -> object:
-    way = channel(blue, green, **more)
+    way = stream(blue, green, **more)
     assert way.publication is not None
     return fate(way, way.publication.relations[ORDERS])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.judge_cases import judge_all, main, summary
+from tests.compat_cases import judge_all, main, summary
 from tests.kit.judge_case import (
     UnreadableError,
     read_cases,

@@ -17,9 +17,9 @@ from tests.unit.compat.pictures import (
     KEY,
     ORDERS,
     catalog,
-    channel,
     column,
     publish,
+    stream,
     table,
 )
 
@@ -32,7 +32,7 @@ TOUCHED = Seen(touched=frozenset({ORDERS}))
 def answer(
     blue: Catalog, green: Catalog, seen: Seen | None = None, **more: object
 ) -> Answer:
-    return worst(judge(channel(blue, green, **more), seen))
+    return worst(judge(stream(blue, green, **more), seen))
 
 
 @pytest.mark.parametrize("direction", list(Direction))
@@ -160,5 +160,5 @@ def test_whole_rows_need_generated_columns_to_be_sent_from_18(
 ) -> None:
     total = column("total", generated="s")
     full = catalog(table(ID, NOTE, total, identity="f"), major=major)
-    said = judge(channel(full, full))
+    said = judge(stream(full, full))
     assert worst(v for v in said if v.rule == "refused-write") is wanted

@@ -10,10 +10,10 @@ import pytest
 from bluegreen.compat.catalog import Catalog, Constraint, Type
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.predicates import predicates, settle, settle_zones
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.text.statements import check_of_column
 from bluegreen.compat.verdict import Answer, Direction, worst
-from tests.unit.compat.pictures import ORDERS, catalog, channel, column, table
+from tests.unit.compat.pictures import ORDERS, catalog, column, stream, table
 
 ID = column("id", not_null=True)
 AT = column("at", "timestamp without time zone")
@@ -40,16 +40,16 @@ def test_the_zone_that_reads_a_timestamp_decides(
     zones: dict[str, Any], wanted: Answer
 ) -> None:
     """The sender's matters only where it prints a timestamptz."""
-    way = channel(catalog(table(ID, AT)), catalog(table(ID, ZONED)), **zones)
+    way = stream(catalog(table(ID, AT)), catalog(table(ID, ZONED)), **zones)
     assert worst(settle_zones(way, judge(way))) is wanted
 
 
-def domains(blue: Type | None, green: Type) -> Channel:
+def domains(blue: Type | None, green: Type) -> Stream:
     one = column("n", "s.few") if blue else column("n")
     types = {"s.few": blue} if blue else {}
     sender = replace(catalog(table(ID, one)), types=types)
     receiver = replace(catalog(table(ID, column("n", "s.few"))), types={"s.few": green})
-    return channel(sender, receiver)
+    return stream(sender, receiver)
 
 
 FEW = Type("s.few", "d", base="integer", checks=("CHECK ((VALUE < 10))",))
@@ -81,12 +81,12 @@ def test_value_in_a_text_is_no_value() -> None:
     )
 
 
-def keyed(direction: Direction) -> Channel:
+def keyed(direction: Direction) -> Stream:
     key = Constraint("k", "f", "FOREIGN KEY", ("p",), ORDERS, ("id",))
     plain = catalog(table(ID, column("p")))
     bound = catalog(table(ID, column("p"), constraints=(key,)))
     sides = (plain, bound)
-    return channel(*sides, direction=direction)
+    return stream(*sides, direction=direction)
 
 
 def test_orphans_are_looked_for_where_the_rows_are() -> None:
@@ -99,27 +99,27 @@ def test_orphans_are_looked_for_where_the_rows_are() -> None:
 
 def test_a_side_without_identity_refuses_its_own_writes() -> None:
     none = catalog(table(ID, indexes=(), identity="n"))
-    found = {(v.rule, v.answer) for v in judge(channel(none, catalog(table(ID))))}
+    found = {(v.rule, v.answer) for v in judge(stream(none, catalog(table(ID))))}
     assert ("refused-write", Answer.APP) in found
 
 
 def test_what_a_trigger_carries_is_no_loss() -> None:
     full = catalog(table(ID, column("full", "text", not_null=True)))
     less: Catalog = catalog(table(ID))
-    way = channel(full, less)
+    way = stream(full, less)
     assert way.publication is not None
     sent = replace(way.publication.relations[ORDERS], columns=("id",))
     way = replace(way, publication=replace(way.publication, relations={ORDERS: sent}))
     assert worst(judge(way)) is Answer.LOSSY
     assert worst(judge(way, carried=[f"{WHERE}.full"])) is Answer.OK
-    back = channel(less, full)
+    back = stream(less, full)
     assert worst(judge(back)) is Answer.BREAK
     assert worst(judge(back, carried=[f"{WHERE}.full"])) is Answer.OK
 
 
 def test_a_table_that_was_left_out_on_purpose_is_not_told() -> None:
     one, two = catalog(table(ID)), catalog(table(ID))
-    way = channel(one, two)
+    way = stream(one, two)
     assert way.publication is not None
     way = replace(way, publication=replace(way.publication, relations={}))
     assert worst(judge(way)) is Answer.SILENT

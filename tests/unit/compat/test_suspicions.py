@@ -12,7 +12,7 @@ from bluegreen.compat.rules.conditions import conditions
 from bluegreen.compat.rules.predicates import Predicate, predicates, settle
 from bluegreen.compat.text.trees import judge_trees
 from bluegreen.compat.verdict import Answer, Direction, worst
-from tests.unit.compat.pictures import ORDERS, catalog, channel, column, table
+from tests.unit.compat.pictures import ORDERS, catalog, column, stream, table
 
 ID, NOTE = column("id", not_null=True), column("note", "text")
 AMOUNT = column("amount", "numeric", full_type="numeric(10,2)")
@@ -20,7 +20,7 @@ WHOLE = column("amount", "integer")
 
 
 def rules(blue: Catalog, green: Catalog, **more: object) -> set[tuple[str, Answer]]:
-    return {(v.rule, v.answer) for v in conditions(channel(blue, green, **more))}
+    return {(v.rule, v.answer) for v in conditions(stream(blue, green, **more))}
 
 
 def test_another_order_of_columns_asks_whether_the_names_mean_the_same() -> None:
@@ -73,7 +73,7 @@ def test_a_replica_only_trigger_does_not_serve_the_application() -> None:
 def test_what_the_text_said_of_data_outlives_the_catalogs() -> None:
     same = catalog(table(ID, NOTE))
     read = judge_trees(["delete from x", "alter table x drop y"])
-    found = judge(channel(same, same), read=read)
+    found = judge(stream(same, same), read=read)
     assert {v.rule for v in found} == {"rows-differ"}
 
 
@@ -83,7 +83,7 @@ def test_a_name_dropped_and_added_again_is_silent() -> None:
 
 
 def test_questions_settle_what_they_answer_and_no_more() -> None:
-    way = channel(
+    way = stream(
         catalog(table(ID, NOTE)), catalog(table(ID, replace(NOTE, not_null=True)))
     )
     (asked,) = [p for p in predicates(way) if p.kind == "null"]

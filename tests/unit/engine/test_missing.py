@@ -73,7 +73,7 @@ def test_the_refusal_says_who_lost_what_and_what_clients_see() -> None:
         "that was behind? If the server with all its WAL still exists, bring that one "
         "back as blue and run again. Until then keep clients off blue: it may take "
         "writes that green never gets. If that server is gone, there is no way back to "
-        "blue any more: stop it, and drop its slot with `bluegreen abandon PLAYBOOK "
+        "blue any more: stop it, and drop its slot with `bluegreen drop-slot PLAYBOOK "
         "--allow ENDS_ROLLBACK`"
     )
 

@@ -132,7 +132,7 @@ def test_it_waits_ever_slower_and_then_acts() -> None:
     assert action.acts == 1
     assert clock.slept[:3] == pytest.approx([0.1, 0.15, 0.225])
     assert max(clock.slept) == clock.slept[8] == 1.0
-    assert clock.slept[9] == pytest.approx(0.1), "a wait after the act begins anew"
+    assert clock.slept[9] == pytest.approx(0.1), "a wait after the act begins again"
     waits = [e for e in done.events if isinstance(e, ActionWaits)]
     assert (waits[0].part, waits[0].seconds, waits[0].patience_s) == (0.5, 0.0, None)
     assert isinstance(done.events[-2], ActionDone)

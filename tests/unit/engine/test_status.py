@@ -207,6 +207,6 @@ def test_what_is_known_is_not_an_error_and_doubt_is() -> None:
         "  seen:    a\n           b\n"
         "  wanted:  both sides and every pointer seen, and all of one mind\n"
         "  traffic: blue, if the journal is right\n"
-        "  hint:    mend what is named and look again; a move that was cut short is "
+        "  hint:    fix what is named and look again; a move that was cut short is "
         "ended by `bluegreen run`"
     )

@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from bluegreen.compat.gate import rule
-from bluegreen.report.compat_result import JudgeResult
+from bluegreen.report.compat_result import CompatResult
 from bluegreen.report.compat_text import judgement_text
 from bluegreen.report.json_result import as_json
-from bluegreen.steps.compat import Judge, rule_by_text
+from bluegreen.steps.compat import Compat, rule_by_text
 from bluegreen.steps.compatibility.rows import rows_of
-from bluegreen.steps.compatibility.texts import judge_texts, read_texts, with_full_names
+from bluegreen.steps.compatibility.texts import (
+    compat_texts,
+    read_texts,
+    with_full_names,
+)
 
 FILE = """ALTER TABLE orders ALTER qty TYPE bigint;
 UPDATE orders SET qty = 1;
@@ -21,16 +25,16 @@ ALTER TABLE orders DROP note;
 
 
 @pytest.fixture
-def result(tmp_path: Path) -> JudgeResult:
+def result(tmp_path: Path) -> CompatResult:
     (tmp_path / "1.sql").write_text(FILE)
     (tmp_path / "2.sql").write_text("DROP TABLE orders;")
     texts = read_texts(tmp_path, ["*.sql"], ["2.sql"])
-    found = with_full_names(judge_texts(texts), [("shop", "orders")])
-    rows = rows_of(rule_by_text(found, Judge()), texts)
-    return JudgeResult("1.sql", "the migration's text alone", tuple(rows))
+    found = with_full_names(compat_texts(texts), [("shop", "orders")])
+    rows = rows_of(rule_by_text(found, Compat()), texts)
+    return CompatResult("1.sql", "the migration's text alone", tuple(rows))
 
 
-def test_a_verdict_has_its_place_its_law_and_what_to_do(result: JudgeResult) -> None:
+def test_a_verdict_has_its_place_its_law_and_what_to_do(result: CompatResult) -> None:
     text = judgement_text(result)
     assert "  SILENT  shop.orders  1.sql:2  [stops]\n" in text
     assert "    do:    make the same change on the other side" in text
@@ -47,7 +51,7 @@ def test_a_verdict_has_its_place_its_law_and_what_to_do(result: JudgeResult) -> 
     assert result.exit_status == 3
 
 
-def test_what_migrate_mends_and_what_is_not_known_waits(result: JudgeResult) -> None:
+def test_what_migrate_mends_and_what_is_not_known_waits(result: CompatResult) -> None:
     forward = [row for row in result.rows if row.direction == "forward"]
     weights = {(row.answer, row.rule): row.weight for row in forward}
     assert weights["UNKNOWN", "type-may-not-fit"] == "waits"
@@ -56,15 +60,15 @@ def test_what_migrate_mends_and_what_is_not_known_waits(result: JudgeResult) -> 
 
 
 def test_nothing_that_stops_is_a_zero() -> None:
-    empty = JudgeResult("x", "all", ())
+    empty = CompatResult("x", "all", ())
     assert judgement_text(empty).endswith("nothing would stop a run")
     assert empty.exit_status == 0
-    stale = JudgeResult("x", "all", (), unused=("a/b",))
+    stale = CompatResult("x", "all", (), unused=("a/b",))
     assert stale.exit_status == 3
     assert judgement_text(stale).endswith("fit no verdict:\n  a/b")
 
 
-def test_every_part_is_there_for_programs(result: JudgeResult) -> None:
+def test_every_part_is_there_for_programs(result: CompatResult) -> None:
     row = as_json(result)["rows"][0]
     assert row["name"] == "forward/SILENT/rows-differ/shop.orders"
     assert (row["law"], row["place"]) == (7, "1.sql:2")
@@ -72,5 +76,5 @@ def test_every_part_is_there_for_programs(result: JudgeResult) -> None:
 
 def test_an_acceptance_without_a_reason_is_refused() -> None:
     with pytest.raises(ValueError, match="accepted without a reason"):
-        Judge(accept={"x": " "})
+        Compat(accept={"x": " "})
     assert rule([], {}).stopping == ()

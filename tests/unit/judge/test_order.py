@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bluegreen.steps.compat import Judge, JudgeFirst
+from bluegreen.steps.compat import Compat, CompatFirst
 from bluegreen.steps.compatibility.order import judge_of, with_judge
 from bluegreen.steps.contract import Step
 from bluegreen.steps.cutover import Cutover
@@ -33,7 +33,7 @@ def test_it_is_asked_before_and_behind_the_migrations_and_before_the_cutover() -
 
 
 def test_a_judge_of_the_playbook_stands_where_it_stands() -> None:
-    own = Judge(id="mine", accept={"*": "all"}, travel=("*",))
+    own = Compat(id="mine", accept={"*": "all"}, travel=("*",))
     assert kinds(COPY, MIGRATE, own, Validate(), Cutover()) == [
         "replicate",
         "judge-text",
@@ -47,16 +47,16 @@ def test_a_judge_of_the_playbook_stands_where_it_stands() -> None:
 
 
 def test_every_look_knows_what_all_steps_say() -> None:
-    own = Judge(accept={"x": "why"}, travel=("*",))
+    own = Compat(accept={"x": "why"}, travel=("*",))
     steps = with_judge([COPY, MIGRATE, own, Validate(), Cutover()])
-    judges = [step for step in steps if isinstance(step, Judge)]
+    judges = [step for step in steps if isinstance(step, Compat)]
     assert len(judges) == 3
     assert {judge.files for judge in judges} == {("m/*.sql",)}
     assert {judge.contract for judge in judges} == {("m/later.sql",)}
     assert {judge.exclude for judge in judges} == {("public.log",)}
     assert [judge.accept for judge in judges] == [{"x": "why"}] * 3
     assert [bool(judge.travel) for judge in judges] == [False, True, False]
-    assert isinstance(judges[0], JudgeFirst)
+    assert isinstance(judges[0], CompatFirst)
 
 
 def test_without_migrations_the_cutover_is_judged_all_the_same() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bluegreen.lint.config import Config
 from bluegreen.lint.engine import check
-from bluegreen.lint.fix import mended
+from bluegreen.lint.fix import fixed
 from bluegreen.lint.registry import RULES
 from bluegreen.report import lint_github, lint_json, lint_junit, lint_sarif, lint_text
 from bluegreen.sql.source import read
@@ -83,7 +83,7 @@ def look(content: str | bytes) -> None:
     )
     for renderer in (lint_github, lint_json, lint_junit, lint_sarif, lint_text):
         assert renderer.render(report) is not None
-    mended(source.text, report.findings)
+    fixed(source.text, report.findings)
 
 
 @pytest.mark.timeout(SECONDS)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from bluegreen.cli.lint import lint as verb
 from bluegreen.lint.engine import Report
-from bluegreen.lint.fix import mended
+from bluegreen.lint.fix import fixed
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.report import lint_github, lint_json, lint_junit, lint_sarif, lint_text
 from tests.unit.lint.kit import lint
@@ -144,7 +144,7 @@ def test_fixing_twice_is_fixing_once() -> None:
         "-- é\nCREATE INDEX i ON n (a);\nALTER TABLE n ADD CHECK (é > 0);\n"
         "ALTER TABLE n ALTER a SET NOT NULL"
     )
-    new, made = mended(sql, lint(sql, settings={}).findings)
+    new, made = fixed(sql, lint(sql, settings={}).findings)
     assert made == 4
     assert new == (
         "-- é\nSET lock_timeout = '2s';\nCREATE INDEX CONCURRENTLY i ON n (a);\n"
@@ -156,13 +156,13 @@ def test_fixing_twice_is_fixing_once() -> None:
         "ALTER TABLE n DROP CONSTRAINT n_a_proof"
     )
     again = lint(new, settings={})
-    assert mended(new, again.findings) == (new, 0)
+    assert fixed(new, again.findings) == (new, 0)
     assert [f.rule for f in again.findings] == []
 
 
 def test_nothing_is_written_behind_a_comment() -> None:
     sql = "ALTER TABLE n ADD CHECK (a > 0) -- more than none\n;"
-    assert mended(sql, lint(sql).findings) == (sql, 0)
+    assert fixed(sql, lint(sql).findings) == (sql, 0)
 
 
 def test_what_cannot_share_a_transaction_is_not_written() -> None:
@@ -170,7 +170,7 @@ def test_what_cannot_share_a_transaction_is_not_written() -> None:
     report = lint(sql)
     (finding,) = report.findings
     assert finding.safe is not None
-    assert mended(sql, report.findings) == (sql, 0)
+    assert fixed(sql, report.findings) == (sql, 0)
 
 
 def test_the_exit_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Write the texts beside the refused playbooks anew, from what is said now."""
+"""Write the texts beside the refused playbooks again, from what is said now."""
 
 from __future__ import annotations
 

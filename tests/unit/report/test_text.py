@@ -139,7 +139,7 @@ def test_findings_say_what_blocks_and_what_mends() -> None:
         "  seen:  a\n"
         "         b\n"
         "  why:   rows cannot be told apart\n"
-        "  mend:  ALTER\n"
+        "  fix:  ALTER\n"
         "\n"
         "note  note on green\n"
         "  seen:  x\n"
@@ -241,7 +241,7 @@ def test_a_status_after_the_cutover_tells_of_streams_and_story() -> None:
         state=fold(story),
         streams=(
             stream,
-            replace(stream, giver=Side.BLUE, running=False, enabled=False),
+            replace(stream, publisher=Side.BLUE, running=False, enabled=False),
             replace(stream, running=False, kept_bytes=None, replay_lag_bytes=None),
             StreamStatus("t", Side.BLUE, "no right"),
         ),

@@ -36,49 +36,49 @@ from bluegreen.steps.validation.command import last_lines
 from bluegreen.steps.validation.schema import given_to_blue
 
 
-def standing(*looks: Look) -> str:
+def severity(*looks: Look) -> str:
     known: Weighed | None = None
     for look in looks:
         known = weigh(look, known)
-        if known.standing != "open":
-            return f"{known.standing} {looks.index(look) + 1}"
+        if known.severity != "open":
+            return f"{known.severity} {looks.index(look) + 1}"
     return "open"
 
 
 def test_equal_before_or_after_is_settled() -> None:
-    assert standing(Look("a", "a", "a")) == "settled 1"
-    assert standing(Look("a", "a", "b")) == "settled 1"
-    assert standing(Look("a", "b", "b")) == "settled 1"
-    assert standing(Look(None, None, None)) == "settled 1"
-    assert standing(Look("a", "x", "a"), Look("a", "a", "a")) == "settled 2"
+    assert severity(Look("a", "a", "a")) == "settled 1"
+    assert severity(Look("a", "a", "b")) == "settled 1"
+    assert severity(Look("a", "b", "b")) == "settled 1"
+    assert severity(Look(None, None, None)) == "settled 1"
+    assert severity(Look("a", "x", "a"), Look("a", "a", "a")) == "settled 2"
 
 
 def test_what_stands_still_and_apart_differs_after_three_rounds() -> None:
     looks = [Look("a", None, "a")] * STEADY_ROUNDS
-    assert standing(*looks[:-1]) == "open"
+    assert severity(*looks[:-1]) == "open"
     known = None
     for look in looks:
         known = weigh(look, known)
     assert known is not None
-    assert known.standing == "differs"
+    assert known.severity == "differs"
 
 
 def test_a_change_on_blue_starts_the_count_anew() -> None:
     known = weigh(Look("b", "x", "b"), weigh(Look("a", "x", "a")))
-    assert (known.standing, known.steady, known.stuck) == ("open", 0, 1)
+    assert (known.severity, known.steady, known.stuck) == ("open", 0, 1)
 
 
 def test_both_moving_is_following() -> None:
-    assert standing(Look("a", "x", "b"), Look("c", "y", "d")) == "follows 2"
+    assert severity(Look("a", "x", "b"), Look("c", "y", "d")) == "follows 2"
 
 
 def test_a_row_that_green_never_changes_does_not_follow() -> None:
     known: Weighed | None = None
     for turn in range(MOVING_ROUNDS - 1):
         known = weigh(Look(turn, None, turn + 0.5), known)
-        assert known.standing == "open"
+        assert known.severity == "open"
     known = weigh(Look("z", None, "zz"), known)
-    assert known.standing == "differs"
+    assert known.severity == "differs"
 
 
 @given(
@@ -90,9 +90,9 @@ def test_weighing_always_comes_to_an_end(looks: list[tuple[int, int, int]]) -> N
     known: Weighed | None = None
     for look in looks * 20:
         known = weigh(Look(*look), known)
-        if known.standing != "open":
+        if known.severity != "open":
             break
-    quiet = known is not None and known.standing != "open"
+    quiet = known is not None and known.severity != "open"
     # Green that changes while blue stands still is the only thing to wait for.
     assert quiet or len({green for _, green, _ in looks}) > 1
 

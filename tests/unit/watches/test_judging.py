@@ -1,4 +1,4 @@
-"""What each watch says of what it saw; the judges are pure."""
+"""What each monitor says of what it saw; the judges are pure."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from bluegreen.postgres.replication.kept_wal import KeptWal
 from bluegreen.postgres.replication.stream import SlotFacts
 from bluegreen.postgres.schema.fingerprint import changes, prints_of
 from bluegreen.postgres.schema.items import Item
-from bluegreen.steps.monitors.drift import DriftFacts, WatchDrift
-from bluegreen.steps.monitors.every import WATCHES, scene_of, worst_first
-from bluegreen.steps.monitors.foreign_slots import ForeignFacts, WatchForeignSlots
-from bluegreen.steps.monitors.gate import GateFacts, PassWatches, refusal, stop_of_run
-from bluegreen.steps.monitors.heartbeats import WatchHeartbeats, is_fresh
-from bluegreen.steps.monitors.kept_wal import WalFacts, WatchKeptWal, time_left_s
+from bluegreen.steps.monitors.drift import DriftFacts, MonitorDrift
+from bluegreen.steps.monitors.every import MONITORS, scene_of, worst_first
+from bluegreen.steps.monitors.foreign_slots import ForeignFacts, MonitorForeignSlots
+from bluegreen.steps.monitors.gate import GateFacts, PassMonitors, refusal, stop_of_run
+from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats, is_fresh
+from bluegreen.steps.monitors.kept_wal import MonitorKeptWal, WalFacts, time_left_s
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
+    Monitor,
+    MonitorFinding,
     Scene,
-    Standing,
+    Severity,
     Stops,
-    Watch,
-    Watched,
     look_through,
 )
-from bluegreen.steps.monitors.servers import LifeFacts, WatchServers, remembered
-from bluegreen.steps.monitors.stream import StreamFacts, WatchStream
-from bluegreen.steps.monitors.transactions import TransactionFacts, WatchTransactions
+from bluegreen.steps.monitors.servers import LifeFacts, MonitorServers, remembered
+from bluegreen.steps.monitors.stream import MonitorStream, StreamFacts
+from bluegreen.steps.monitors.transactions import MonitorTransactions, TransactionFacts
 from bluegreen.steps.world import World
 
 T = datetime(2026, 5, 4, tzinfo=UTC)
 B, G = Side.BLUE, Side.GREEN
-GOOD, ODD, UNKNOWN, BAD = Standing
+GOOD, ODD, UNKNOWN, BAD = Severity
 NOTHING, MOVE, RUN = Stops
 MB = 1024**2
 BEATS = Beats(B, last=9, came=9, came_age_s=0.2)
@@ -58,14 +58,16 @@ KEPT = KeptWal("s", True, "reserved", 5 * MB, None, None, 64 * MB)
 DEFAULTS = Limits()
 
 
-def said(watch: Watch[Any], facts: Any, limits: Limits = DEFAULTS) -> Watched:
-    (one,) = watch.judge(facts, limits)
+def said(
+    monitor: Monitor[Any], facts: Any, limits: Limits = DEFAULTS
+) -> MonitorFinding:
+    (one,) = monitor.judge(facts, limits)
     return one
 
 
 class TestHeartbeats:
     @pytest.mark.parametrize(
-        ("change", "standing", "stops", "says"),
+        ("change", "severity", "stops", "says"),
         [
             ({}, GOOD, NOTHING, "9 came through, none is missing"),
             (
@@ -93,8 +95,8 @@ class TestHeartbeats:
                 (
                     "the slot on blue was dropped and made again before "
                     "heartbeat 8: its "
-                    "counters began anew; what blue committed in between is missing on "
-                    "green"
+                    "counters began again; what blue committed in between is missing "
+                    "on green"
                 ),
             ),
             (
@@ -128,14 +130,14 @@ class TestHeartbeats:
         ],
     )
     def test_what_it_says(
-        self, change: dict[str, Any], standing: Standing, stops: Stops, says: str
+        self, change: dict[str, Any], severity: Severity, stops: Stops, says: str
     ) -> None:
-        one = said(WatchHeartbeats(), replace(BEATS, **change))
-        assert (one.standing, one.stops, one.says) == (standing, stops, says)
-        assert bool(one.do) == (standing in {BAD, ODD})
+        one = said(MonitorHeartbeats(), replace(BEATS, **change))
+        assert (one.severity, one.stops, one.says) == (severity, stops, says)
+        assert bool(one.do) == (severity in {BAD, ODD})
 
     def test_on_the_way_back_it_says_what_is_lost(self) -> None:
-        one = said(WatchHeartbeats(), replace(BEATS, giver=G, made_anew=2))
+        one = said(MonitorHeartbeats(), replace(BEATS, publisher=G, recreated=2))
         assert one.where == "green → blue"
         assert one.do.startswith("the way back is lost")
 
@@ -156,7 +158,7 @@ class TestHeartbeats:
 
 class TestStream:
     @pytest.mark.parametrize(
-        ("facts", "standing", "stops", "says"),
+        ("facts", "severity", "stops", "says"),
         [
             (STREAM, GOOD, NOTHING, "runs since 1 min 40 s"),
             (
@@ -178,7 +180,7 @@ class TestStream:
                 "the slot on blue loses its WAL at the next checkpoint",
             ),
             (
-                replace(STREAM, giver=G, apply=None),
+                replace(STREAM, publisher=G, apply=None),
                 BAD,
                 RUN,
                 "the subscription on blue is gone",
@@ -306,10 +308,10 @@ class TestStream:
         ],
     )
     def test_what_it_says(
-        self, facts: StreamFacts, standing: Standing, stops: Stops, says: str
+        self, facts: StreamFacts, severity: Severity, stops: Stops, says: str
     ) -> None:
-        one = said(WatchStream(), facts)
-        assert (one.standing, one.stops, one.says) == (standing, stops, says)
+        one = said(MonitorStream(), facts)
+        assert (one.severity, one.stops, one.says) == (severity, stops, says)
 
 
 class TestServers:
@@ -328,27 +330,27 @@ class TestServers:
         ],
     )
     def test_every_change_ends_the_run(self, now: ServerLife, says: str) -> None:
-        one = said(WatchServers(), LifeFacts(B, now, LIFE, B))
-        assert (one.standing, one.stops, one.says) == (BAD, RUN, says)
+        one = said(MonitorServers(), LifeFacts(B, now, LIFE, B))
+        assert (one.severity, one.stops, one.says) == (BAD, RUN, says)
 
     def test_a_failover_stops_a_move_until_rows_were_compared(self) -> None:
         now = replace(LIFE, timeline=2)
-        before = said(WatchServers(), LifeFacts(B, now, LIFE, B))
-        after = said(WatchServers(), LifeFacts(G, now, LIFE, G))
-        assert (before.standing, before.stops) == (BAD, MOVE)
+        before = said(MonitorServers(), LifeFacts(B, now, LIFE, B))
+        after = said(MonitorServers(), LifeFacts(G, now, LIFE, G))
+        assert (before.severity, before.stops) == (BAD, MOVE)
         assert before.says == (
             "timeline 2, it was 1: the server failed over or was restored; its rows "
             "were not compared since"
         )
         assert "a step `validate`" in before.do
         assert "--prove" in after.do
-        proved = said(WatchServers(), LifeFacts(B, now, LIFE, B, proved=2))
-        assert (proved.standing, proved.stops) == (GOOD, NOTHING)
+        proved = said(MonitorServers(), LifeFacts(B, now, LIFE, B, proved=2))
+        assert (proved.severity, proved.stops) == (GOOD, NOTHING)
 
     def test_what_it_was_and_what_is_not_known_yet_are_good(self) -> None:
-        same = said(WatchServers(), LifeFacts(B, LIFE, LIFE, B))
-        first = said(WatchServers(), LifeFacts(B, LIFE, None, B))
-        assert (same.standing, first.standing) == (GOOD, GOOD)
+        same = said(MonitorServers(), LifeFacts(B, LIFE, LIFE, B))
+        first = said(MonitorServers(), LifeFacts(B, LIFE, None, B))
+        assert (same.severity, first.severity) == (GOOD, GOOD)
         assert same.says == "the server that it was, timeline 1"
 
 
@@ -356,7 +358,7 @@ class TestKeptWal:
     LIMITS = Limits(wal_limit=10 * MB)
 
     @pytest.mark.parametrize(
-        ("kept", "per_s", "standing", "says"),
+        ("kept", "per_s", "severity", "says"),
         [
             (
                 KEPT,
@@ -402,11 +404,11 @@ class TestKeptWal:
         ],
     )
     def test_what_it_says(
-        self, kept: KeptWal, per_s: float | None, standing: Standing, says: str
+        self, kept: KeptWal, per_s: float | None, severity: Severity, says: str
     ) -> None:
-        one = said(WatchKeptWal(), WalFacts(B, kept, per_s, True), self.LIMITS)
-        assert (one.standing, one.says) == (standing, says)
-        assert one.stops is (MOVE if standing is BAD else NOTHING)
+        one = said(MonitorKeptWal(), WalFacts(B, kept, per_s, True), self.LIMITS)
+        assert (one.severity, one.says) == (severity, says)
+        assert one.stops is (MOVE if severity is BAD else NOTHING)
 
     def test_what_the_server_leaves_counts_for_the_forecast(self) -> None:
         facts = WalFacts(B, replace(KEPT, safe=MB), 1024.0, True)
@@ -433,10 +435,10 @@ class TestDrift:
         assert changes({}, now) == ("table public.t is new",)
 
     def test_what_it_says(self) -> None:
-        good = said(WatchDrift(), DriftFacts(B, B, ()))
-        assert (good.standing, good.stops) == (GOOD, NOTHING)
-        bad = said(WatchDrift(), DriftFacts(B, B, ("table public.t is new",)))
-        assert (bad.standing, bad.stops) == (BAD, MOVE)
+        good = said(MonitorDrift(), DriftFacts(B, B, ()))
+        assert (good.severity, good.stops) == (GOOD, NOTHING)
+        bad = said(MonitorDrift(), DriftFacts(B, B, ("table public.t is new",)))
+        assert (bad.severity, bad.stops) == (BAD, MOVE)
         assert bad.do.startswith("take it back, or make the same change on green")
 
 
@@ -444,29 +446,29 @@ class TestOthers:
     def test_slots_of_others(self) -> None:
         lost = Slot("x", "logical", False, True, "lost", 2048)
         live = Slot("y", "logical", True, True, "reserved", 0)
-        one = said(WatchForeignSlots(), ForeignFacts(B, (lost, live)))
-        assert (one.standing, one.stops) == (ODD, NOTHING)
+        one = said(MonitorForeignSlots(), ForeignFacts(B, (lost, live)))
+        assert (one.severity, one.stops) == (ODD, NOTHING)
         assert one.says == (
             "slots of others: x (lost, keeps 2 kB), y (read now, keeps 0 B)"
         )
-        assert said(WatchForeignSlots(), ForeignFacts(B, ())).standing is GOOD
+        assert said(MonitorForeignSlots(), ForeignFacts(B, ())).severity is GOOD
 
     def test_transactions(self) -> None:
         old = OpenTransaction(4, "app@10.0.0.1, report", 400.0, writes=True)
         young = replace(old, pid=5, age_s=3.0)
         gid = PreparedTransaction("half", "shop", "app", 5.0)
         facts = TransactionFacts(B, (old, young), (gid,))
-        one = said(WatchTransactions(), facts)
-        assert one.standing is ODD
+        one = said(MonitorTransactions(), facts)
+        assert one.severity is ODD
         assert one.says == (
             "pid 4 (app@10.0.0.1, report) writes, open for 6 min 40 s; 'half' of app, "
             "prepared 5.0 s ago"
         )
-        quiet = said(WatchTransactions(), TransactionFacts(B, (young,), ()))
-        assert quiet.standing is GOOD
+        quiet = said(MonitorTransactions(), TransactionFacts(B, (young,), ()))
+        assert quiet.severity is GOOD
 
 
-class Blind(Watch[int]):
+class Blind(Monitor[int]):
     """Sees nothing."""
 
     id = "blind"
@@ -484,7 +486,7 @@ class TestRound:
 
     def test_what_could_not_be_seen_is_unknown_and_never_good(self) -> None:
         found = look_through(Blind(), self.SCENE)
-        assert [(w.where, w.standing, w.stops) for w in found] == [
+        assert [(w.where, w.severity, w.stops) for w in found] == [
             ("blue", UNKNOWN, MOVE),
             ("green", UNKNOWN, MOVE),
         ]
@@ -493,18 +495,18 @@ class TestRound:
     def test_what_the_playbook_accepts_is_still_told(self) -> None:
         limits = Limits(accept=frozenset({"blind"}))
         (one, _) = look_through(Blind(), replace(self.SCENE, limits=limits))
-        assert (one.standing, one.stops) == (UNKNOWN, NOTHING)
+        assert (one.severity, one.stops) == (UNKNOWN, NOTHING)
         assert one.says.endswith("(accepted)")
 
     def test_the_worst_comes_first(self) -> None:
         found = [
-            Watched("transactions", "blue", ODD, ""),
-            Watched("kept-wal", "blue", GOOD, ""),
-            Watched("heartbeats", "blue", GOOD, ""),
-            Watched("stream", "blue", BAD, "", stops=MOVE),
-            Watched("servers", "blue", BAD, "", stops=RUN),
+            MonitorFinding("transactions", "blue", ODD, ""),
+            MonitorFinding("kept-wal", "blue", GOOD, ""),
+            MonitorFinding("heartbeats", "blue", GOOD, ""),
+            MonitorFinding("stream", "blue", BAD, "", stops=MOVE),
+            MonitorFinding("servers", "blue", BAD, "", stops=RUN),
         ]
-        assert [one.watch for one in worst_first(found)] == [
+        assert [one.monitor for one in worst_first(found)] == [
             "servers",
             "stream",
             "transactions",
@@ -516,22 +518,22 @@ class TestRound:
         self,
     ) -> None:
         told = {"system": "5", "timeline": 1, "identity": "former"}
-        body = {"watch": "servers", "sides": {"blue": told, "green": told}}
+        body = {"monitor": "servers", "sides": {"blue": told, "green": told}}
         records = (
             Record(1, T, Kind.RUN_STARTED, 0, "r", body={"green": "former"}),
-            Record(2, T, Kind.WATCHED, 0, "r", body=body),
+            Record(2, T, Kind.MONITORED, 0, "r", body=body),
             Record(3, T, Kind.ABANDONED, 0, "r", body={}),
         )
         world = World("shop", None, None, (), None)  # type: ignore[arg-type]
         same = scene_of(world, records, green="former")
-        anew = scene_of(world, records, green="other")
+        again = scene_of(world, records, green="other")
         assert same.state.abandoned
-        assert not anew.state.abandoned
+        assert not again.state.abandoned
         assert set(remembered(same.remembered, same.state.green)) == {B, G}
-        assert remembered(anew.remembered, anew.state.green) == {}
+        assert remembered(again.remembered, again.state.green) == {}
 
     def test_ids_are_unique(self) -> None:
-        ids = [watch.id for watch in WATCHES]
+        ids = [monitor.id for monitor in MONITORS]
         assert len(ids) == len(set(ids))
 
     def test_a_side_that_is_away_is_not_tried_again(self) -> None:
@@ -541,28 +543,30 @@ class TestRound:
 
 
 class TestGate:
-    LOST = Watched("heartbeats", "blue → green", BAD, "gone", "make it anew", RUN)
-    DRIFT = Watched("schema-drift", "blue", BAD, "new", "take it back", MOVE)
-    UNSENT = Watched("heartbeats", "blue → green", UNKNOWN, "none yet", "", MOVE)
+    LOST = MonitorFinding(
+        "heartbeats", "blue → green", BAD, "gone", "make it again", RUN
+    )
+    DRIFT = MonitorFinding("schema-drift", "blue", BAD, "new", "take it back", MOVE)
+    UNSENT = MonitorFinding("heartbeats", "blue → green", UNKNOWN, "none yet", "", MOVE)
 
     def test_it_names_all_that_stops(self) -> None:
         no = refusal([self.LOST, self.DRIFT], G)
         assert (no.code, no.why) == (
             4011,
-            "a watch speaks against the move to green: heartbeats, schema-drift",
+            "a monitor speaks against the move to green: heartbeats, schema-drift",
         )
         assert no.seen == ("heartbeats, blue → green: gone\nschema-drift, blue: new")
-        assert no.hint == "make it anew\ntake it back"
+        assert no.hint == "make it again\ntake it back"
 
     def test_back_to_blue_it_is_data_that_would_be_lost(self) -> None:
         assert refusal([self.LOST], B).code == 6001
 
     def test_the_whole_text_of_a_run_that_ends(self) -> None:
         assert str(stop_of_run([self.LOST], G)) == (
-            "error BG-4011: a watch speaks against going on to green: heartbeats\n"
+            "error BG-4011: a monitor speaks against going on to green: heartbeats\n"
             "  seen:    heartbeats, blue → green: gone\n"
-            "  wanted:  no watch that stops a move; `bluegreen status` shows them all\n"
-            "  hint:    make it anew"
+            "  wanted:  no monitor that stops a move; `bluegreen status` shows them "
+            "all\n  hint:    make it again"
         )
 
     @pytest.mark.parametrize(
@@ -580,13 +584,13 @@ class TestGate:
         ],
     )
     def test_its_verdict(self, facts: GateFacts, verdict: str) -> None:
-        assert type(PassWatches("cutover", G).judge(facts)).__name__ == verdict
+        assert type(PassMonitors("cutover", G).judge(facts)).__name__ == verdict
 
     def test_a_rollback_stops_only_where_it_would_lose_writes(self) -> None:
-        gate = PassWatches("rollback", B)
+        gate = PassMonitors("rollback", B)
         told = gate.judge(GateFacts(False, (self.DRIFT,), fresh=True))
         assert isinstance(told, Satisfied)
         assert "told: schema-drift" in told.why
         lost = gate.judge(GateFacts(False, (self.LOST, self.DRIFT), fresh=True))
         assert isinstance(lost, Refused)
-        assert lost.why == "a watch speaks against the move to blue: heartbeats"
+        assert lost.why == "a monitor speaks against the move to blue: heartbeats"

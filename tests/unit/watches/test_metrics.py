@@ -6,20 +6,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bluegreen.engine.events import WatchChanged
+from bluegreen.engine.events import MonitorChanged
 from bluegreen.engine.status import JournalStatus, PointerStatus, SideStatus, Status
 from bluegreen.model.history import State
 from bluegreen.model.side import Side
 from bluegreen.report.lines import line_of
 from bluegreen.report.prometheus import exposition
 from bluegreen.report.text import text_of
-from bluegreen.steps.monitors.monitor import Figure, Standing, Stops, Watched
+from bluegreen.steps.monitors.monitor import Figure, MonitorFinding, Severity, Stops
 from tests.kit.exposition import read
 
 ODD_NAME = 'a "quoted" \\back\\ slash\nand a line'
 
 
-def status(*watches: Watched) -> Status:
+def status(*monitors: MonitorFinding) -> Status:
     return Status(
         "shop",
         Side.BLUE,
@@ -30,13 +30,13 @@ def status(*watches: Watched) -> Status:
         JournalStatus(1, 1),
         State(),
         "not needed: blue serves",
-        watches,
+        monitors,
         datetime(2026, 5, 4, tzinfo=UTC),
     )
 
 
-def figures(*values: Figure) -> Watched:
-    return Watched("kept-wal", "blue", Standing.GOOD, "", figures=values)
+def figures(*values: Figure) -> MonitorFinding:
+    return MonitorFinding("kept-wal", "blue", Severity.OK, "", figures=values)
 
 
 def test_the_smallest_status_is_well_formed() -> None:
@@ -97,21 +97,27 @@ def test_what_is_not_well_formed_is_seen(broken: str) -> None:
 
 
 def test_status_as_text_says_what_is_wrong_and_what_to_do() -> None:
-    bad = Watched(
-        "heartbeats", "blue → green", Standing.BAD, "gone", "make anew", Stops.RUN
+    bad = MonitorFinding(
+        "heartbeats", "blue → green", Severity.CRITICAL, "gone", "make again", Stops.RUN
     )
-    good = Watched("servers", "blue", Standing.GOOD, "the server that it was")
+    good = MonitorFinding("servers", "blue", Severity.OK, "the server that it was")
     lines = text_of(status(bad, good)).splitlines()
-    at = lines.index("watches")
+    at = lines.index("monitors")
     assert lines[at + 1 : at + 4] == [
         "  BAD   heartbeats  blue → green  gone [stops a run, and any move]",
-        "      do: make anew",
+        "      do: make again",
         "  good  servers     blue          the server that it was",
     ]
 
 
 def test_an_event_in_one_line() -> None:
-    event = WatchChanged("stream", "blue → green", "bad", "good", "off", "look", "move")
-    assert line_of(event) == "✗ watch stream, blue → green: off (stops the move). look"
-    better = WatchChanged("stream", "blue → green", "good", "bad", "on", "", "nothing")
-    assert line_of(better) == "✓ watch stream, blue → green: on"
+    event = MonitorChanged(
+        "stream", "blue → green", "bad", "good", "off", "look", "move"
+    )
+    assert (
+        line_of(event) == "✗ monitor stream, blue → green: off (stops the move). look"
+    )
+    better = MonitorChanged(
+        "stream", "blue → green", "good", "bad", "on", "", "nothing"
+    )
+    assert line_of(better) == "✓ monitor stream, blue → green: on"

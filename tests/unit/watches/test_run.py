@@ -1,4 +1,4 @@
-"""When a run asks the watches whether it may go on, and how a drop is remembered."""
+"""When a run asks the monitors whether it may go on, and how a drop is remembered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures the compatibility judge: `python -m tests.judge_cases FILE.json`.
+"""Measures the compatibility judge: `python -m tests.compat_cases FILE.json`.
 
 Reads a file of cases (see `tests/cases/README.md`), loads each into scratch databases,
 lets the judge look at catalogs and data, and compares what it says with what real
@@ -26,7 +26,7 @@ from bluegreen.compat.probe.rehearsal import rehearse
 from bluegreen.compat.probe.snapshot import read_snapshot
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.apply import fate
-from bluegreen.compat.stream import Channel
+from bluegreen.compat.stream import Stream
 from bluegreen.compat.text.publication import first_major
 from bluegreen.compat.text.statements import Told, read_statements
 from bluegreen.compat.text.trees import judge_trees
@@ -162,10 +162,10 @@ def _direction(
         if loaded is None:
             verdicts = (_blind(direction, "the case could not be loaded"),)
         else:
-            channel = _channel(loaded, direction, major)
-            decided = fates(channel)
+            stream = _stream(loaded, direction, major)
+            decided = fates(stream)
             if decided not in looked:
-                looked[decided] = tuple(_look(loaded, channel))
+                looked[decided] = tuple(_look(loaded, stream))
             verdicts = looked[decided]
         answer = worst(verdicts)
         yield Judged(case.id, direction, major, wanted[major], answer, verdicts)
@@ -222,29 +222,29 @@ def _load(case: Case, place: Scratch, told: Told, direction: Direction) -> Loade
     )
 
 
-def fates(channel: Channel) -> object:
+def fates(stream: Stream) -> object:
     """All that a version changes; the same fates need no second look."""
-    if channel.publication is None:
+    if stream.publication is None:
         return None
-    return tuple(fate(channel, p) for p in channel.publication.relations.values())
+    return tuple(fate(stream, p) for p in stream.publication.relations.values())
 
 
-def _look(loaded: Loaded, channel: Channel) -> list[Verdict]:
-    if channel.publication is None or not loaded.probes:
-        return judge(channel, read=judge_trees(loaded.case.migration))
-    place, writes = loaded.place, loaded.case.writes(channel.direction)
+def _look(loaded: Loaded, stream: Stream) -> list[Verdict]:
+    if stream.publication is None or not loaded.probes:
+        return judge(stream, read=judge_trees(loaded.case.migration))
+    place, writes = loaded.place, loaded.case.writes(stream.direction)
     names = (loaded.blue, loaded.green)
-    if channel.direction is Direction.REVERSE:
+    if stream.direction is Direction.REVERSE:
         names = (loaded.green, loaded.blue)
     derived = loaded.told.derived
     with place.connect(names[0]) as sender, place.connect(names[1]) as receiver:
         try:
-            return judge(channel, rehearse(sender, receiver, channel, writes, derived))
+            return judge(stream, rehearse(sender, receiver, stream, writes, derived))
         except psycopg.Error as error:
-            return [_blind(channel.direction, f"the rehearsal failed: {error}")]
+            return [_blind(stream.direction, f"the rehearsal failed: {error}")]
 
 
-def _channel(loaded: Loaded, direction: Direction, major: int) -> Channel:
+def _stream(loaded: Loaded, direction: Direction, major: int) -> Stream:
     blue, green = (replace(c, major=major) for c in (loaded.blue_now, loaded.green_now))
     one, two = (green, blue) if direction is Direction.REVERSE else (blue, green)
     case = loaded.case
@@ -263,7 +263,7 @@ def _channel(loaded: Loaded, direction: Direction, major: int) -> Channel:
         ((table[0] or "public", table[1]), column): zone
         for table, column, zone in loaded.told.zones
     }
-    return Channel(
+    return Stream(
         direction=direction,
         sender=one,
         receiver=two,
@@ -461,7 +461,7 @@ def _measure(cases: Sequence[Case], given: argparse.Namespace) -> list[Judged]:
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.judge_cases")
+    parser = argparse.ArgumentParser(prog="python -m tests.compat_cases")
     parser.add_argument("file", type=Path)
     parser.add_argument("--majors", default="15,16,17,18", help="servers to look at")
     parser.add_argument(
