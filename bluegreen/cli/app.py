@@ -2,10 +2,11 @@
 
 Owns the table of verbs and loading a verb's module only when that verb is called, so
 that help is there at once on a bad night. How a verb's error ends the process is in
-`door.py`.
+`exit.py`.
 
-A verb is a function of the verb's name in the module of that name. Its docstring is
-its help, up to the first section such as `Raises:`; a module's `EXAMPLE` stands below.
+A verb is a function of its name, with `_` for `-`, in the module of that name. Its
+docstring is its help, up to the first section such as `Raises:`; a module's `EXAMPLE`
+stands below.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from bluegreen.cli.exit import reported
 VERBS: Mapping[str, str] = {
     "init": "Write a commented playbook to start from.",
     "lint": "Judge migration files before they run.",
-    "judge": "Say whether rows keep flowing both ways across a schema change.",
+    "compat": "Say whether rows keep flowing both ways across a schema change.",
     "check": "Look at both sides and the pointers for whatever would hurt later.",
     "plan": "Show what `run` would do, and change nothing.",
     "run": "Do what the playbook says; started again, go on where it stopped.",
@@ -34,7 +35,7 @@ VERBS: Mapping[str, str] = {
     "rollback": "Send traffic back to blue without losing a write.",
     "status": "Tell which side serves, and what could not be seen.",
     "partitions": "Give both sides the same partitions, ahead of time.",
-    "abandon": "Let WAL go that is kept for the side that does not serve.",
+    "drop-slot": "Let WAL go that is kept for the side that does not serve.",
     "journal": "Tell the story of what was done.",
     "verify": "Say whether the certificate of a move holds.",
     "decommission": "Let blue go once the window is over.",
@@ -119,8 +120,9 @@ def _root(
 
 
 def _command(verb: str) -> Any:
-    module = importlib.import_module(f"bluegreen.cli.{verb}")
-    function = getattr(module, verb)
+    name = verb.replace("-", "_")
+    module = importlib.import_module(f"bluegreen.cli.{name}")
+    function = getattr(module, name)
     app = typer.Typer(rich_markup_mode=None, add_completion=False)
     app.command(
         name=verb,

@@ -30,7 +30,7 @@ EXAMPLE = (
 )
 
 
-def judge(
+def compat(
     playbook: Annotated[
         Path | None,
         typer.Argument(metavar="[PLAYBOOK]", help="The playbook, a YAML file."),
@@ -111,7 +111,7 @@ def _playbook(path: Path) -> CompatResult:
     from bluegreen.model.errors import StepError
     from bluegreen.steps.compat import read_verdicts, require_migrated
 
-    with open_context(path, "judge") as open_:
+    with open_context(path, "compat") as open_:
         step, world = judge_of_run(open_.loaded), open_.world
         texts = step.texts(world)
         try:
@@ -138,7 +138,7 @@ def _databases(blue: str, green: str, files: tuple[str, ...]) -> CompatResult:
         for database in sides:
             stack.callback(database.close)
         texts = read_texts(Path.cwd(), files)
-        world = World("judge", *sides, (), TwinJournal(*sides, ""))
+        world = World("compat", *sides, (), TwinJournal(*sides, ""))
         name = f"{sides[0].describe()} and {sides[1].describe()}"
         return _by_pair(name, world, Compat(files=files), texts)
 

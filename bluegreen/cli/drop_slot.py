@@ -21,7 +21,7 @@ EXAMPLE = (
 )
 
 
-def abandon(
+def drop_slot(
     playbook: PlaybookFile,
     if_over: Annotated[
         bool,
@@ -54,14 +54,14 @@ def abandon(
     from bluegreen.cli.context import open_context
     from bluegreen.report.answer import show
 
-    with open_context(playbook, "abandon") as open_:
+    with open_context(playbook, "drop-slot") as open_:
         done = _abandon(open_, if_over=if_over, allow=allow or [])
     if done.slot or not if_over:
         show(done, as_json=json_)
 
 
 def _abandon(open_: Context, *, if_over: bool, allow: list[Hazard]) -> Abandoned:
-    from bluegreen.engine.drop_slot import abandon as give_up
+    from bluegreen.engine.drop_slot import drop_slot as give_up
 
     return give_up(
         open_.world,

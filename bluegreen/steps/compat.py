@@ -69,7 +69,7 @@ class Compat(Step):
     this step holds what the playbook accepts, and what more is to be tried.
     """
 
-    step: Literal["judge"] = "judge"
+    step: Literal["compat"] = "compat"
 
     accept: dict[str, str] = Field(default_factory=dict)
     """Verdicts that this playbook accepts, each with a reason, by the names that

@@ -35,7 +35,7 @@ WRITING = [
     ("rollback", "{}", "--check"),
     ("decommission", "{}"),
     ("decommission", "{}", "--if-due"),
-    ("abandon", "{}"),
+    ("drop-slot", "{}"),
 ]
 
 
@@ -178,7 +178,7 @@ def test_a_side_that_is_reached_through_a_pooler_is_refused(
     assert pointer["database"] == ENTRY
     playbook.write_text(json.dumps(told))
     before = fingerprint(here)
-    for one in [*WRITING[:2], *WRITING[4:5], ("check", "{}"), ("judge", "{}")]:
+    for one in [*WRITING[:2], *WRITING[4:5], ("check", "{}"), ("compat", "{}")]:
         ended = call(*words_of(one, playbook)).require(3)
         assert "BG-3001" in ended.err
         assert "this is a pooler" in ended.err

@@ -72,14 +72,14 @@ def test_what_only_green_has_must_be_declared(here: Arena, tmp_path: Path) -> No
     playbook = prepare(here, tmp_path, change)
     refused = call("run", playbook).require(3)
     assert "BG-3009" in refused.err
-    judged = call("judge", playbook, "--json").require(3)
+    judged = call("compat", playbook, "--json").require(3)
     lost = names(judged, "stops")
     assert lost == {
         "reverse/LOSSY/column-left-out/Shop.Order",
         "reverse/LOSSY/table-left-out/Shop.tag",
     }
     prepare(here, tmp_path, change, dict.fromkeys(lost, "may be lost at a rollback"))
-    call("judge", playbook).require()
+    call("compat", playbook).require()
     call("run", playbook).require()
 
 

@@ -174,7 +174,7 @@ def test_abandon_needs_blue_alone_and_is_told_in_the_journal(
         playbook = write_playbook(here, tmp_path, STEPS)
         slot = stuck(here)
         here.pair.green.server.kill()
-        done = call("abandon", playbook).require()
+        done = call("drop-slot", playbook).require()
         assert done.out.startswith(f"dropped slot {slot} on blue, which kept ")
         assert not has_slot(here, Side.BLUE, slot)
         told = here.pair.blue.rows(
@@ -182,7 +182,7 @@ def test_abandon_needs_blue_alone_and_is_told_in_the_journal(
             " ORDER BY seq DESC LIMIT 1"
         )
         assert told == [("abandoned", "blue")]
-        again = call("abandon", playbook).require()
+        again = call("drop-slot", playbook).require()
         assert again.out == "nothing was dropped: blue has no slot of ours\n"
         here.pair.green.server.start_again()
         seen = call("status", playbook, "--json").require().json
@@ -201,7 +201,7 @@ def test_a_green_that_is_made_anew_has_a_clean_record(
         here.pair.blue.run(f"INSERT INTO t VALUES (-{number}, 'counted')")
     playbook = write_playbook(here, tmp_path, [{"step": "replicate"}])
     slot = stuck(here)
-    call("abandon", playbook).require()
+    call("drop-slot", playbook).require()
     assert "given up" in call("run", playbook).require(4).err
     recreate(here.pair.green)
     call("run", playbook).require()
@@ -217,7 +217,7 @@ def test_from_a_timer_only_over_the_limit_and_only_when_allowed(
     following(here)
     generous = write_playbook(here, tmp_path, STEPS, allow=[*ALLOW, "ABANDONS_GREEN"])
     slot = stuck(here)
-    quiet = call("abandon", generous, "--if-over").require()
+    quiet = call("drop-slot", generous, "--if-over").require()
     assert (quiet.out, quiet.err) == ("", "")
     assert has_slot(here, Side.BLUE, slot)
     small = {"wal_limit": "1MB"}
@@ -226,13 +226,13 @@ def test_from_a_timer_only_over_the_limit_and_only_when_allowed(
     (kept,) = [w for w in seen["monitors"] if w["monitor"] == "kept-wal"]
     assert (kept["standing"], kept["stops"]) == ("bad", "move")
     assert "the playbook's limit is 1 MB" in kept["says"]
-    refused = call("abandon", silent, "--if-over").require(2)
+    refused = call("drop-slot", silent, "--if-over").require(2)
     assert "BG-2006: the playbook does not allow ABANDONS_GREEN" in refused.err
     assert has_slot(here, Side.BLUE, slot)
     allowed = write_playbook(
         here, tmp_path, STEPS, monitor=small, allow=[*ALLOW, "ABANDONS_GREEN"]
     )
-    dropped = call("abandon", allowed, "--if-over", "--json").require().json
+    dropped = call("drop-slot", allowed, "--if-over", "--json").require().json
     assert dropped["slot"] == slot
     assert not has_slot(here, Side.BLUE, slot)
 
@@ -268,12 +268,12 @@ def test_while_green_serves_the_end_of_the_way_back_must_be_said(
     move(world, Side.GREEN)
     playbook = write_playbook(here, tmp_path, STEPS)
     slot = ReplicationStream(here.name, Side.GREEN).name
-    refused = call("abandon", playbook).require(2)
+    refused = call("drop-slot", playbook).require(2)
     assert "BG-2006: green serves: dropping its slot would end the way back" in (
         refused.err
     )
     assert has_slot(here, Side.GREEN, slot)
-    call("abandon", playbook, "--allow", "ENDS_ROLLBACK").require()
+    call("drop-slot", playbook, "--allow", "ENDS_ROLLBACK").require()
     assert not has_slot(here, Side.GREEN, slot)
     seen = call("status", playbook, "--json").require().json
     assert seen["way_back"].startswith("LOST: blue was given up")
@@ -289,7 +289,7 @@ def test_a_side_that_may_not_serve_is_not_touched(
     move(world, Side.BLUE)
     playbook = write_playbook(here, tmp_path, STEPS)
     here.pair.blue.run("CALL bluegreen.set_fence(true)")
-    refused = call("abandon", playbook).require(7)
+    refused = call("drop-slot", playbook).require(7)
     assert "BG-7001: it cannot be confirmed which side serves" in refused.err
     assert has_slot(here, Side.BLUE, ReplicationStream(here.name, Side.BLUE).name)
 

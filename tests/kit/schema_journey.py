@@ -188,6 +188,6 @@ def verdicts_without(
         {"step": "compat", "accept": {"*": "to see all of them"}},
     ]
     playbook = write_playbook(here, folder, steps)
-    found = list(call("judge", playbook, "--json").require().json["rows"])
+    found = list(call("compat", playbook, "--json").require().json["rows"])
     call("run", playbook).require()
-    return [*found, *call("judge", playbook, "--json").require().json["rows"]]
+    return [*found, *call("compat", playbook, "--json").require().json["rows"]]
