@@ -61,7 +61,7 @@ def drop_slot(
 
 
 def _abandon(open_: Context, *, if_over: bool, allow: list[Hazard]) -> Abandoned:
-    from bluegreen.engine.drop_slot import drop_slot as give_up
+    from bluegreen.engine.drop_slot import drop_kept_slot as give_up
 
     return give_up(
         open_.world,

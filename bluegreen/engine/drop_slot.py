@@ -119,7 +119,7 @@ def serving_of(seen: tuple[SideTold, ...]) -> tuple[SideTold, State]:
     )
 
 
-def drop_slot(
+def drop_kept_slot(
     world: World,
     *,
     allow_drop: bool = True,
