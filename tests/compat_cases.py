@@ -33,7 +33,7 @@ from bluegreen.compat.text.trees import judge_trees
 from bluegreen.compat.verdict import Answer, Direction, Verdict, worst
 from bluegreen.lab.server import Server
 from bluegreen.model.errors import ServerRefused
-from tests.kit.judge_case import (
+from tests.kit.compat_case import (
     MAJORS,
     Case,
     Scratch,

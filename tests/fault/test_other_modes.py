@@ -19,8 +19,8 @@ from bluegreen.steps.monitors.monitor import Severity
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.replication.following import AwaitInitialCopy
 from tests.kit.arena import ENTRY, Arena, bring_about, move, replicate
+from tests.kit.monitoring import only
 from tests.kit.wait import wait_until
-from tests.kit.watching import only
 
 
 def test_commits_that_blue_has_not_flushed_are_not_lost(

@@ -159,7 +159,7 @@ class TestWords:
         source = "".join(
             path.read_text()
             for folder in ("steps/preflight", "steps/monitors", "pointers")
-            for path in (ROOT / "bluegreen" / folder).glob("*.py")
+            for path in (ROOT / "bluegreen" / folder).rglob("*.py")
         )
         text = (DOCS / "failure-modes.md").read_text()
         named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", text))
@@ -219,7 +219,7 @@ def _calls(text: str) -> Iterator[tuple[str, list[str]]]:
     lines = [line for block in _blocks(text, r"\w*") for line in block.splitlines()]
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"(?ms)^```.*?^```", "", text))
     for line in [*lines, *spans]:
-        found = re.match(r"\s*(?:\.venv/bin/)?bluegreen ([a-z]+)\b(.*)$", line)
+        found = re.match(r"\s*(?:\.venv/bin/)?bluegreen ([a-z-]+)(.*)$", line)
         if found:
             yield found[1], shlex.split(found[2], comments=True)
 

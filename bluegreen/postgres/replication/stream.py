@@ -42,7 +42,7 @@ class ReplicationStream:
 
     @property
     def name(self) -> str:
-        """Name of the publication and slot, and of the subscription on the subscriber."""
+        """Name of the publication, the slot and the subscription."""
         return f"bluegreen_{self.playbook}_from_{self.publisher}"
 
     @property

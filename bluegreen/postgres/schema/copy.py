@@ -163,7 +163,7 @@ def copy_rest(
 def missing_after_rows(
     publisher: Database, subscriber: Database
 ) -> set[tuple[int, int]]:
-    """What the publisher has and the subscriber lacks, as the publisher's (catalog, oid).
+    """What only the publisher has, as its (catalog, oid).
 
     Objects are matched by pg_identify_object, whose names do not depend on versions.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.compat_cases import judge_all, main, summary
-from tests.kit.judge_case import (
+from tests.kit.compat_case import (
     UnreadableError,
     read_cases,
     read_what_can_be_read,

@@ -27,8 +27,8 @@ from bluegreen.steps.monitors.gate import PassMonitors
 from bluegreen.steps.monitors.monitor import Severity, Stops
 from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
 from tests.kit.databases import DatabasePair, create_database, drop_databases
+from tests.kit.monitoring import beat, monitoring, only, recreate_slot
 from tests.kit.wait import wait_until
-from tests.kit.watching import beat, monitoring, only, recreate_slot
 
 FOUND_WITHIN_S = 5.0
 """What is promised, from the moment that the stream runs again."""

@@ -27,7 +27,7 @@ from bluegreen.steps.monitors.servers import RememberServers
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
 from tests.kit.databases import DatabasePair, create_database, drop_databases
-from tests.kit.watching import beat, monitored
+from tests.kit.monitoring import beat, monitored
 
 MAJOR = 18
 """The lab has pg_basebackup for it."""

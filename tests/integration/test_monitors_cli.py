@@ -25,8 +25,8 @@ from tests.kit.databases import (
     recreate,
 )
 from tests.kit.exposition import read
+from tests.kit.monitoring import recreate_slot
 from tests.kit.wait import wait_until
-from tests.kit.watching import recreate_slot
 
 STEPS: list[dict[str, Any]] = [
     {"step": "replicate"},

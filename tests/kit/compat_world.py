@@ -20,7 +20,7 @@ from bluegreen.compat.probe.rehearsal import orphans
 from bluegreen.compat.probe.snapshot import read_snapshot
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Direction
-from tests.kit.judge_case import Case, Scratch
+from tests.kit.compat_case import Case, Scratch
 from tests.kit.wait import wait_until
 
 _DEADLINE_S = 30.0

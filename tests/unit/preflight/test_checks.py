@@ -28,7 +28,7 @@ from bluegreen.postgres.schema.partitions import PartitionsEnd
 from bluegreen.steps import preflight
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.intent import Intent, listed
-from tests.unit.check.facts import KEY, clean, set_up, settings, table
+from tests.unit.preflight.facts import KEY, clean, set_up, settings, table
 
 INTENT = Intent("shop")
 LOOKS = Path(preflight.__file__).parent

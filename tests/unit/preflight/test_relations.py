@@ -12,7 +12,7 @@ from bluegreen.postgres.catalog.relations import (
 )
 from bluegreen.postgres.catalog.settings import Settings
 from bluegreen.postgres.quoting import quote_name, quote_value
-from tests.unit.check.facts import KEY, table
+from tests.unit.preflight.facts import KEY, table
 
 CODE = UniqueIndex("code", ("code",), primary=False, usable=True, chosen=False)
 WIDE = UniqueIndex("a_wide", ("a", "b"), primary=False, usable=True, chosen=False)

@@ -14,7 +14,7 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Satisfied
 from bluegreen.postgres.fence.fence import FenceFacts
 from tests.kit.small_steps import Script, Told, quiet_world
-from tests.unit.watches.test_judging import T
+from tests.unit.monitors.test_judging import T
 
 GOOD = Satisfied("it holds")
 OPEN, CLOSED, NO_FENCE = FenceFacts(3, 0, 0), FenceFacts(3, 0, 3), FenceFacts(3, 3, 0)

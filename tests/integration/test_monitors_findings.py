@@ -18,8 +18,8 @@ from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import Severity, Stops
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, replicate
+from tests.kit.monitoring import beat, monitored, monitoring, only
 from tests.kit.wait import wait_until
-from tests.kit.watching import beat, monitored, monitoring, only
 
 
 def following(here: Arena) -> World:

@@ -1,7 +1,7 @@
 """A measured case as data, and the scratch databases that the judge looks at.
 
 Owns reading `tests/cases/*.json` and loading one case into a server. Judging is for
-`tests/compat_cases.py`; running the real thing is for `tests/kit/judge_world.py`.
+`tests/compat_cases.py`; running the real thing is for `tests/kit/compat_world.py`.
 """
 
 from __future__ import annotations

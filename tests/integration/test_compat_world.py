@@ -15,8 +15,8 @@ from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, worst
 from bluegreen.lab.server import Server
 from tests.compat_cases import judge_all, judge_by_trees, summary
-from tests.kit.judge_case import Case, Scratch, read_cases
-from tests.kit.judge_world import replay
+from tests.kit.compat_case import Case, Scratch, read_cases
+from tests.kit.compat_world import replay
 from tests.kit.sampling import is_whole, sample
 
 MAJOR = 16
