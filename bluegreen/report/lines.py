@@ -76,7 +76,7 @@ def line_of(event: Event) -> str:
 
 
 def _monitored(event: MonitorChanged) -> str:
-    sign = {"good": "✓", "odd": "!", "unknown": "?"}.get(event.severity, "✗")
+    sign = {"ok": "✓", "warning": "!", "unknown": "?"}.get(event.severity, "✗")
     stops = "" if event.stops == "nothing" else f" (stops the {event.stops})"
     do = f". {event.do}" if event.do else ""
     return f"{sign} monitor {event.monitor}, {event.where}: {event.says}{stops}{do}"

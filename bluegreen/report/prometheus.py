@@ -54,9 +54,9 @@ def _figures(seen: Status) -> Iterator[Figure]:
     for monitored in seen.monitors:
         at = {"monitor": monitored.monitor, "where": monitored.where}
         text = "How it stands: 0 good, 1 odd, 2 unknown, 3 bad."
-        yield Figure("watch_standing", monitored.severity.rank, text, at)
+        yield Figure("monitor_severity", monitored.severity.rank, text, at)
         text = "What it stops: 0 nothing, 1 a move of traffic, 2 a run at once."
-        yield Figure("watch_stops", list(Stops).index(monitored.stops), text, at)
+        yield Figure("monitor_stops", list(Stops).index(monitored.stops), text, at)
         yield from monitored.figures
 
 

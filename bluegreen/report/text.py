@@ -354,10 +354,10 @@ def _monitors(monitors: Sequence[MonitorFinding]) -> list[str]:
 
 
 _SEVERITIES = {
-    Severity.OK: "good",
-    Severity.WARNING: "odd",
+    Severity.OK: "ok",
+    Severity.WARNING: "warning",
     Severity.UNKNOWN: "UNKNOWN",
-    Severity.CRITICAL: "BAD",
+    Severity.CRITICAL: "CRITICAL",
 }
 
 

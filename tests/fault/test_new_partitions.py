@@ -198,7 +198,7 @@ def test_the_tool_makes_ahead_what_is_asked_and_no_more(pair: Pair) -> None:
     (drift,) = [
         w for w in status if w["monitor"] == "schema-drift" and w["where"] == "green"
     ]
-    assert drift["standing"] == "good", drift
+    assert drift["severity"] == "ok", drift
     pair.do("rollback").require()
     assert pair.count(pair.blue, "big") == 201
 

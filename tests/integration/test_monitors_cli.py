@@ -67,13 +67,13 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
     playbook = write_playbook(here, tmp_path, STEPS)
     text = call("status", playbook).require().out
     told = text.splitlines()[text.splitlines().index("monitors") + 1 :]
-    assert told[0].split()[:2] == ["good", "heartbeats"]
+    assert told[0].split()[:2] == ["ok", "heartbeats"]
     assert "came through, none is missing" in told[0]
     here.pair.blue.run("CREATE TABLE new_one (id int)")
     seen = call("status", playbook, "--json").require().json
     first = seen["monitors"][0]
     assert (first["monitor"], first["where"]) == ("schema-drift", "blue")
-    assert (first["standing"], first["stops"]) == ("bad", "move")
+    assert (first["severity"], first["stops"]) == ("critical", "move")
     assert first["says"].endswith("table public.new_one is new")
     ids = {one["monitor"] for one in seen["monitors"]}
     assert ids == {
@@ -89,7 +89,7 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
     }
     metrics = read(call("status", playbook, "--prometheus").require().out)
     named = (("playbook", here.name), ("monitor", "schema-drift"), ("where", "blue"))
-    (drift,) = [s for s in metrics["bluegreen_watch_standing"] if s.labels == named]
+    (drift,) = [s for s in metrics["bluegreen_monitor_severity"] if s.labels == named]
     assert drift.value == 3
     (kept,) = metrics["bluegreen_slot_kept_bytes"]
     assert dict(kept.labels)["side"] == "blue"
@@ -110,10 +110,10 @@ def test_what_cannot_be_seen_is_unknown_and_exits_7(
         playbook = write_playbook(here, tmp_path, STEPS)
         here.pair.green.server.kill()
         seen = call("status", playbook, "--json").require(7).json
-        found = {(w["monitor"], w["where"]): w["standing"] for w in seen["monitors"]}
+        found = {(w["monitor"], w["where"]): w["severity"] for w in seen["monitors"]}
         assert found["heartbeats", "blue → green"] == "unknown"
         assert found["servers", "green"] == "unknown"
-        assert found["kept-wal", "blue"] == "good"
+        assert found["kept-wal", "blue"] == "ok"
         metrics = read(call("status", playbook, "--prometheus").require(7).out)
         assert metrics["bluegreen_confirmed"][0].value == 0
         assert "bluegreen_lag_seconds" not in metrics, "0 would be an answer"
@@ -153,8 +153,8 @@ def test_a_run_that_waits_ends_when_rows_are_lost(
     assert re.search(r"BG-4011: a monitor speaks against .* green: .*heartbeats", err)
     events = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
     changed = [e for e in events if e["event"] == "watch_changed"]
-    assert ("heartbeats", "bad", "run") in {
-        (e["monitor"], e["standing"], e["stops"]) for e in changed
+    assert ("heartbeats", "critical", "run") in {
+        (e["monitor"], e["severity"], e["stops"]) for e in changed
     }
     found = here.pair.green.value(
         "SELECT body -> 'found' -> 0 ->> 'monitor' FROM bluegreen.journal"
@@ -207,7 +207,7 @@ def test_a_green_that_is_made_anew_has_a_clean_record(
     call("run", playbook).require()
     assert has_slot(here, Side.BLUE, slot)
     seen = call("status", playbook, "--json").require().json
-    assert [w for w in seen["monitors"] if w["standing"] != "good"] == []
+    assert [w for w in seen["monitors"] if w["severity"] != "ok"] == []
 
 
 def test_from_a_timer_only_over_the_limit_and_only_when_allowed(
@@ -224,7 +224,7 @@ def test_from_a_timer_only_over_the_limit_and_only_when_allowed(
     silent = write_playbook(here, tmp_path, STEPS, monitor=small)
     seen = call("status", silent, "--json").require().json
     (kept,) = [w for w in seen["monitors"] if w["monitor"] == "kept-wal"]
-    assert (kept["standing"], kept["stops"]) == ("bad", "move")
+    assert (kept["severity"], kept["stops"]) == ("critical", "move")
     assert "the playbook's limit is 1 MB" in kept["says"]
     refused = call("drop-slot", silent, "--if-over").require(2)
     assert "BG-2006: the playbook does not allow ABANDONS_GREEN" in refused.err

@@ -54,7 +54,7 @@ class TestStream:
                 "heartbeats to wait behind it",
             )
             wait_until(
-                lambda: [e for e in told if getattr(e, "standing", "") == "bad"],
+                lambda: [e for e in told if getattr(e, "severity", "") == "critical"],
                 "the event",
             )
         assert one.stops is Stops.MOVE

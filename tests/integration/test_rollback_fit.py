@@ -114,5 +114,5 @@ def test_a_parent_that_blue_misses_is_seen_though_the_stream_is_in_step(
     (monitor,) = [
         one for one in status["monitors"] if one["monitor"] == "way-back-fits"
     ]
-    assert (monitor["standing"], monitor["where"]) == ("bad", "green → blue")
+    assert (monitor["severity"], monitor["where"]) == ("critical", "green → blue")
     assert where in monitor["says"]

@@ -133,12 +133,12 @@ def test_what_is_no_fault_is_refused(text: str) -> None:
 
 LOG_OF_A_CALL = """
 import json, sys
-from bluegreen.cli import opened
-opened.point("a")
+from bluegreen.cli import context
+context.point("a")
 if "armed" in sys.argv:
     from tests.kit.armed import arm
     arm(json.loads(sys.argv[-1]))
-opened.point("a")
+context.point("a")
 """
 
 

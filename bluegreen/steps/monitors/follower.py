@@ -55,7 +55,7 @@ class MonitorFollower(Monitor[FollowerFacts]):
         if told is None or told["side"] != str(side.other):
             return None
         if read_subscription(scene.on(side.other), scene.feeding.name) is None:
-            return None  # the watch over the stream says so
+            return None  # the monitor of the stream says so
         now = read_witness(scene.on(side.other), scene.feeding.name)
         return FollowerFacts(Witness.from_body(told), now)
 

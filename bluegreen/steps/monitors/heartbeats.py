@@ -64,7 +64,7 @@ class MonitorHeartbeats(Monitor[Beats]):
         if read_subscription(subscriber, name) is None:
             return None
         if read_slot(publisher, name) is None:
-            return None  # the watch over the stream says so
+            return None  # the monitor of the stream says so
         return read_beats(publisher, subscriber, name, scene.state.epoch)
 
     def judge(self, facts: Beats, limits: Limits) -> Iterator[MonitorFinding]:

@@ -24,16 +24,16 @@ F = TypeVar("F")
 
 
 class Severity(StrEnum):
-    """How a thing stands; `unknown` is never taken for good."""
+    """How grave a finding is; `unknown` never counts as `ok`."""
 
-    OK = "good"
-    WARNING = "odd"
+    OK = "ok"
+    WARNING = "warning"
     UNKNOWN = "unknown"
-    CRITICAL = "bad"
+    CRITICAL = "critical"
 
     @property
     def rank(self) -> int:
-        """0 for good, 1 odd, 2 unknown, 3 bad."""
+        """0 for ok, 1 warning, 2 unknown, 3 critical."""
         return list(Severity).index(self)
 
 
@@ -185,7 +185,7 @@ def direction(publisher: Side) -> str:
 
 
 def look_through(monitor: Monitor[Any], scene: Scene) -> tuple[MonitorFinding, ...]:
-    """One watch over all of its places; what could not be seen is unknown."""
+    """One monitor over all of its places; what could not be seen is unknown."""
     found: list[MonitorFinding] = []
     for side in monitor.places(scene):
         try:

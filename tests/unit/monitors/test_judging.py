@@ -89,7 +89,7 @@ class TestHeartbeats:
                 ),
             ),
             (
-                {"made_anew": 8},
+                {"recreated": 8},
                 BAD,
                 RUN,
                 (

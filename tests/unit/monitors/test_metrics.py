@@ -104,20 +104,20 @@ def test_status_as_text_says_what_is_wrong_and_what_to_do() -> None:
     lines = text_of(status(bad, good)).splitlines()
     at = lines.index("monitors")
     assert lines[at + 1 : at + 4] == [
-        "  BAD   heartbeats  blue → green  gone [stops a run, and any move]",
+        "  CRITICAL  heartbeats  blue → green  gone [stops a run, and any move]",
         "      do: make again",
-        "  good  servers     blue          the server that it was",
+        "  ok        servers     blue          the server that it was",
     ]
 
 
 def test_an_event_in_one_line() -> None:
     event = MonitorChanged(
-        "stream", "blue → green", "bad", "good", "off", "look", "move"
+        "stream", "blue → green", "critical", "ok", "off", "look", "move"
     )
     assert (
         line_of(event) == "✗ monitor stream, blue → green: off (stops the move). look"
     )
     better = MonitorChanged(
-        "stream", "blue → green", "good", "bad", "on", "", "nothing"
+        "stream", "blue → green", "ok", "critical", "on", "", "nothing"
     )
     assert line_of(better) == "✓ monitor stream, blue → green: on"

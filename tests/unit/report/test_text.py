@@ -139,7 +139,7 @@ def test_findings_say_what_blocks_and_what_mends() -> None:
         "  seen:  a\n"
         "         b\n"
         "  why:   rows cannot be told apart\n"
-        "  fix:  ALTER\n"
+        "  fix:   ALTER\n"
         "\n"
         "note  note on green\n"
         "  seen:  x\n"
