@@ -29,15 +29,14 @@ def require_word(identity: str, address: str) -> None:
         return
     word = identity[:LENGTH]
     sys.stderr.write(
-        f"blue is {address}, its word is {word}\n"
-        "It stops being the way back, and there is no undo. Type its word to go on: "
+        f"This ends rollback to blue ({address}) permanently. Type {word} to confirm: "
     )
     sys.stderr.flush()
     typed = sys.stdin.readline().strip()
     if typed != word:
         raise PlaybookRefused(
             2008,
-            "the word that was typed is not blue's",
+            "what was typed does not name blue",
             seen=repr(typed),
             wanted=word,
             hint="is this the database that is to go? Nothing was touched",

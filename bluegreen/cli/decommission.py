@@ -109,7 +109,7 @@ def _not_due(open_: Context, step: Decommission) -> str:
 
     Raises:
         LeaseRefused: 8001, an operator is moving traffic at this moment.
-        BluegreenError: 7002, something else than time speaks against it.
+        BluegreenError: 7002, something else than time blocks it.
     """
     from bluegreen.engine.lease import require_free
     from bluegreen.engine.plan import refusal_error

@@ -184,7 +184,7 @@ def say_fit(fitting: Fitting) -> str:
 
 
 def reasons(fitting: Fitting) -> list[str]:
-    """Everything that speaks against it, rows included, worst first."""
+    """Everything that blocks it, rows included, worst first."""
     stream = fitting.stream
     found = [] if stream.present else ["the stream from green to blue is gone"]
     for one in fitting.misfits:

@@ -105,11 +105,9 @@ class Plan:
         if wanted != self.digest:
             raise PlaybookRefused(
                 2007,
-                "the world is not the one the plan was made for",
-                seen=f"the plan is {self.digest} now",
-                wanted=f"plan {wanted}",
-                hint="look at `bluegreen plan` again; the playbook or the servers "
-                "have changed since",
+                "the plan is out of date: the servers or the playbook changed since "
+                f"plan {wanted} (now {self.digest})",
+                hint="read `bluegreen plan` again, then run with the new digest",
             )
 
 
@@ -237,4 +235,4 @@ def _look(action: Action[Any], world: World) -> PlannedVerdict:
     except StepError as error:
         if error.code == SERVER_WENT_AWAY:
             raise
-        return Unseen(f"not visible yet: {error.problem}")
+        return Unseen(f"known once replication has started; today {error.problem}")

@@ -293,7 +293,7 @@ def crash_text(action: Action[Any]) -> str:
 def _not_reached(action: Action[Any], verdict: Needed) -> StepError:
     return StepError(
         4001,
-        f"{action.id} did what it could, and its wanted state is not there",
+        f"{action.id} ran, but its goal is still not met",
         seen=verdict.why,
         wanted=action.title,
         hint="does somebody else change the same thing? Run again; if it comes back, "
@@ -306,8 +306,8 @@ def _out_of_patience(
 ) -> BudgetError:
     return BudgetError(
         5002,
-        f"{action.id} waited {format_duration(waited)} in vain",
+        f"{action.id} timed out after {format_duration(waited)}",
         seen=verdict.why,
         wanted=action.title,
-        hint="run again to go on waiting",
+        hint="run again to keep waiting",
     )

@@ -25,7 +25,7 @@ CODES: dict[int, str] = {
     2004: "a reference in the playbook has no value",
     2005: "a password is written in the playbook",
     2006: "a hazard is not allowed by the playbook",
-    2007: "the world is not the one the plan was made for",
+    2007: "the plan is out of date",
     2008: "the words of the call do not fit together",
     2009: "a step's parameters do not fit the servers",
     # 3: the servers, nothing touched

@@ -159,12 +159,12 @@ def _rollback(result: RollbackResult) -> str:
 @text_of.register
 def _run_ended(ended: RunEnded) -> str:
     count = len(ended.acted)
-    did = "nothing had to be changed" if not count else f"{count} actions acted"
+    did = "Nothing had to be changed" if not count else f"{count} actions ran"
     if count == 1:
-        did = "1 action acted"
-    serves = f"; {ended.serving} serves" if ended.serving else ""
+        did = "1 action ran"
+    serves = f" {ended.serving.capitalize()} is serving." if ended.serving else ""
     took = format_duration(ended.seconds)
-    lines = [f"{ended.run} ended well in {took}: {did}{serves}"]
+    lines = [f"Done in {took} ({ended.run}). {did}.{serves}"]
     if ended.waiting:
         lines.append(f"left to time: {ended.waiting}")
     return "\n".join(lines)

@@ -119,7 +119,7 @@ def assert_nothing_to_do(here: Arena, playbook: Path) -> None:
     assert checked.out.splitlines()[0] == "blue serves: there is nothing to roll back"
     assert fingerprint(here) == before
     ended = call("rollback", playbook).require()
-    assert ended.out.endswith("nothing had to be changed; blue serves\n")
+    assert ended.out.endswith("Nothing had to be changed. Blue is serving.\n")
     told = call("rollback", playbook, "--json").require().json
     assert told["acted"] == []
     assert serving(playbook) == "blue"

@@ -341,13 +341,13 @@ def test_a_person_types_the_word_of_the_blue_that_goes(
     word = identity_of(one.arena.database(Side.BLUE))[:8]
     ended = typed("yes", "decommission", one.playbook)
     assert ended.err.endswith(
-        "Type its word to go on: "
-        "error BG-2008: the word that was typed is not blue's\n"
+        f"Type {word} to confirm: "
+        "error BG-2008: what was typed does not name blue\n"
         "  seen:    'yes'\n"
         f"  wanted:  {word}\n"
         "  hint:    is this the database that is to go? Nothing was touched\n"
     )
-    assert f"{one.arena.pair.blue.name}, its word is {word}\n" in ended.err
+    assert f"{one.arena.pair.blue.name}) permanently. Type {word}" in ended.err
     assert (ended.status, fingerprint(one.arena)) == (2, before)
     assert one.told == []
     typed(word, "decommission", one.playbook).require()

@@ -150,7 +150,7 @@ def test_a_run_that_waits_ends_when_rows_are_lost(
         _, err = run.communicate(timeout=120)
     assert run.returncode == 4, err
     # The stream may have been seen down as well by then.
-    assert re.search(r"BG-4011: a monitor speaks against .* green: .*heartbeats", err)
+    assert re.search(r"BG-4011: a monitor blocks .* green: .*heartbeats", err)
     events = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
     changed = [e for e in events if e["event"] == "watch_changed"]
     assert ("heartbeats", "critical", "run") in {

@@ -164,7 +164,7 @@ def _always_late(
     return BudgetError(
         5002,
         f"{subscriber.side} does not follow closely enough",
-        seen=f"in {waited:.1f} s no {IN_A_ROW} marker rows in a row were in time",
+        seen=f"in {waited:.1f} s no {IN_A_ROW} consecutive markers arrived in time",
         wanted=f"each on {subscriber.side} within {max_lag.total_seconds()} s",
         hint=f"see the apply worker's error in {subscriber.side}'s log; a long "
         "transaction or DDL there holds the stream up, and so do more writes than one "

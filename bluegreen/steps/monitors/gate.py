@@ -95,7 +95,7 @@ class PassMonitors(Action[GateFacts]):
     def __init__(self, step_id: str, to_side: Side) -> None:
         super().__init__(step_id)
         self.to_side = to_side
-        self.title = f"no monitor speaks against a move to {to_side}"
+        self.title = f"no monitor blocks a move to {to_side}"
 
     def observe(self, world: World) -> GateFacts:
         """A whole round of the monitors."""
@@ -116,7 +116,7 @@ class PassMonitors(Action[GateFacts]):
             return Needed("no heartbeat came through in the last minute")
         told = [one for one in facts.found if one.severity is not Severity.OK]
         words = f"; told: {', '.join(one.monitor for one in told)}" if told else ""
-        return Satisfied(f"{len(facts.found)} looks, none speaks against it{words}")
+        return Satisfied(f"{len(facts.found)} monitors, none blocks it{words}")
 
     def act(self, world: World, facts: GateFacts) -> Result:
         """Send two heartbeats and wait for them, or for the proof that they are lost.
@@ -159,7 +159,7 @@ def refusal(found: Sequence[MonitorFinding], to_side: Side) -> Refused:
     return Refused(
         # Over a broken stream a rollback would leave writes behind.
         6001 if to_side is Side.BLUE else 4011,
-        f"a monitor speaks against the move to {to_side}: "
+        f"a monitor blocks the move to {to_side}: "
         f"{', '.join(dict.fromkeys(one.monitor for one in found))}",
         seen="\n".join(f"{one.monitor}, {one.where}: {one.says}" for one in found),
         wanted="no monitor that stops a move; `bluegreen status` shows them all",

@@ -138,7 +138,7 @@ def known_identities(records: Sequence[Record]) -> dict[str, str]:
 
 
 class AwaitWindowEnd(Action[ReleaseFacts]):
-    """The window is over, and nothing speaks against letting blue go.
+    """The window is over, and nothing blocks letting blue go.
 
     Crash: nothing is changed.
     """

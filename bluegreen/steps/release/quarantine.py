@@ -26,7 +26,7 @@ from bluegreen.steps.world import World
 
 @dataclass(frozen=True, slots=True)
 class QuarantineFacts:
-    """What speaks against taking blue down now.
+    """What blocks taking blue down now.
 
     Attributes:
         released: when blue was released, by green's clock; None before.

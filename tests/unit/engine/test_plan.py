@@ -51,7 +51,7 @@ def test_every_verdict_has_its_kind() -> None:
         "unseen",
     ]
     assert made.actions[4].verdict.why == (
-        "not visible yet: green refused a statement (42P01)"
+        "known once replication has started; today green refused a statement (42P01)"
     )
     assert made.refused is made.actions[3]
     assert make(Told(GOOD)).refused is None
@@ -93,11 +93,9 @@ def test_another_plan_is_refused() -> None:
     with pytest.raises(PlaybookRefused) as caught:
         made.require_digest("0123456789ab")
     assert str(caught.value) == (
-        "error BG-2007: the world is not the one the plan was made for\n"
-        f"  seen:    the plan is {made.digest} now\n"
-        "  wanted:  plan 0123456789ab\n"
-        "  hint:    look at `bluegreen plan` again; the playbook or the servers "
-        "have changed since"
+        "error BG-2007: the plan is out of date: the servers or the playbook changed "
+        f"since plan 0123456789ab (now {made.digest})\n"
+        "  hint:    read `bluegreen plan` again, then run with the new digest"
     )
 
 

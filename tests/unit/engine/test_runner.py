@@ -145,11 +145,11 @@ def test_patience_ends() -> None:
     with pytest.raises(BudgetError) as caught:
         run(action, world=quiet_world(clock=clock))
     assert str(caught.value) == (
-        "error BG-5002: told/told waited 5 min 0 s in vain\n"
+        "error BG-5002: told/told timed out after 5 min 0 s\n"
         "  seen:    not yet\n"
         "  wanted:  the wanted state\n"
         "  traffic: blue (nothing has moved)\n"
-        "  hint:    run again to go on waiting"
+        "  hint:    run again to keep waiting"
     )
     assert 300 <= clock.now <= 301
 

@@ -553,7 +553,7 @@ class TestGate:
         no = refusal([self.LOST, self.DRIFT], G)
         assert (no.code, no.why) == (
             4011,
-            "a monitor speaks against the move to green: heartbeats, schema-drift",
+            "a monitor blocks the move to green: heartbeats, schema-drift",
         )
         assert no.seen == ("heartbeats, blue → green: gone\nschema-drift, blue: new")
         assert no.hint == "make it again\ntake it back"
@@ -563,7 +563,7 @@ class TestGate:
 
     def test_the_whole_text_of_a_run_that_ends(self) -> None:
         assert str(stop_of_run([self.LOST], G)) == (
-            "error BG-4011: a monitor speaks against going on to green: heartbeats\n"
+            "error BG-4011: a monitor blocks going on to green: heartbeats\n"
             "  seen:    heartbeats, blue → green: gone\n"
             "  wanted:  no monitor that stops a move; `bluegreen status` shows them "
             "all\n  hint:    make it again"
@@ -593,4 +593,4 @@ class TestGate:
         assert "told: schema-drift" in told.why
         lost = gate.judge(GateFacts(False, (self.LOST, self.DRIFT), fresh=True))
         assert isinstance(lost, Refused)
-        assert lost.why == "a monitor speaks against the move to blue: heartbeats"
+        assert lost.why == "a monitor blocks the move to blue: heartbeats"

@@ -56,7 +56,7 @@ def test_a_plan_shows_every_verdict_and_the_next_command() -> None:
         PlannedAction("check/look", "nothing stands in the way", Satisfied("clear")),
         PlannedAction("copy/old", "", Passed("green serves")),
         PlannedAction("copy/wait", "all is copied", NotYet("3 of 4")),
-        PlannedAction("copy/late", "green follows", Unseen("not visible yet: no")),
+        PlannedAction("copy/late", "green follows", Unseen("known later")),
         MOVE,
     )
     assert text_of(result) == (
@@ -65,7 +65,7 @@ def test_a_plan_shows_every_verdict_and_the_next_command() -> None:
         "  ✓  check/look    nothing stands in the way: clear\n"
         "  ·  copy/old      green serves\n"
         "  …  copy/wait     all is copied: 3 of 4\n"
-        "  ?  copy/late     green follows: not visible yet: no\n"
+        "  ?  copy/late     green follows: known later\n"
         "  →  cutover/move  green serves all clients: blue serves\n"
         "\n"
         "  ✓ holds   · behind us   … run waits for it   ? can be looked at once "
@@ -110,14 +110,14 @@ def test_a_plan_with_nothing_left() -> None:
 @pytest.mark.parametrize(
     ("acted", "said"),
     [
-        ((), "nothing had to be changed"),
-        (("a/b",), "1 action acted"),
-        (("a/b", "c/d"), "2 actions acted"),
+        ((), "Nothing had to be changed"),
+        (("a/b",), "1 action ran"),
+        (("a/b", "c/d"), "2 actions ran"),
     ],
 )
 def test_the_end_of_a_run(acted: tuple[str, ...], said: str) -> None:
     ended = RunEnded("r-1", 62.0, acted)
-    assert text_of(ended) == f"r-1 ended well in 1 min 2 s: {said}"
+    assert text_of(ended) == f"Done in 1 min 2 s (r-1). {said}."
     assert text_of(replace(ended, waiting="noon")).endswith("\nleft to time: noon")
 
 
@@ -321,7 +321,7 @@ def test_show_prints_to_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None
     show(RunEnded("r-1", 1.0, ()), as_json=True)
     out, error = capsys.readouterr()
     first, second = out.splitlines()
-    assert first == "r-1 ended well in 1.0 s: nothing had to be changed; blue serves"
+    assert first == "Done in 1.0 s (r-1). Nothing had to be changed. Blue is serving."
     assert json.loads(second)["seconds"] == 1.0
     assert error == ""
 
