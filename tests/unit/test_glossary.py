@@ -1,0 +1,90 @@
+"""The words that are out stay out: of names, texts and docs alike.
+
+Owns the list, which follows `docs/glossary.md`. A word that PostgreSQL or another program
+uses itself is let through where it means theirs.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OUT = {
+    "giver": "publisher",
+    "taker": "subscriber",
+    "counter-?stream": "reverse stream",
+    "mend(s|ed|ing)?": "fix",
+    "anew": "again",
+    "watchman": "monitor thread",
+    "settle_traffic": "recover_switchover",
+    "move_traffic": "switch_traffic",
+    "retire_spent_stream": "drop_old_stream",
+    "open_way_back": "start_reverse_stream",
+    "pass_watches": "pass_monitors",
+    "loose_ends": "inconsistencies",
+    "in vain": "timed out after",
+    "speaks? against": "blocks",
+    "comes? to nothing": "fails",
+}
+"""Each word that is out, as a pattern, and the one that is in."""
+
+CLASSES = {
+    "Channel": "ReplicationStream",
+    "Watched": "MonitorFinding",
+    "Standing": "Severity",
+    "Movement": "Switchover",
+    "MoveTraffic": "SwitchTraffic",
+    "SettleTraffic": "RecoverSwitchover",
+    "OpenWayBack": "StartReverseStream",
+    "WayBackRefused": "RollbackUnavailable",
+    "RetireSpentStream": "DropOldStream",
+    "CarryCanary": "WriteTrialRows",
+    "Courier": "MarkerSender",
+}
+NAMES = {"channel": "stream", "giver": "publisher", "taker": "subscriber"} | CLASSES
+WORDS = re.compile(rf"\b({'|'.join(OUT)})\b", re.IGNORECASE)
+CODE = sorted((ROOT / "bluegreen").rglob("*.py"))
+PAGES = sorted(
+    p for p in (ROOT / "docs").rglob("*.md") if "decisions" not in p.parts
+) + [ROOT / "README.md"]
+
+
+def _id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def names_in(text: str) -> set[str]:
+    """All names in a file of Python."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return {token.string for token in tokens if token.type == tokenize.NAME}
+
+
+def out_in(text: str) -> list[str]:
+    """The words of a text that are out."""
+    return [found[0] for found in WORDS.finditer(text)]
+
+
+@pytest.mark.parametrize("path", [*CODE, *PAGES], ids=_id)
+def test_no_text_has_a_word_that_is_out(path: Path) -> None:
+    assert out_in(path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", CODE, ids=_id)
+def test_no_name_is_out(path: Path) -> None:
+    found = names_in(path.read_text()) & NAMES.keys()
+    assert {name: NAMES[name] for name in found} == {}
+
+
+@pytest.mark.parametrize("text", ["Mended by hand", "made anew", "a counter-stream"])
+def test_a_word_that_is_out_is_seen(text: str) -> None:
+    assert out_in(text)
+    assert not out_in("a remainder, a stream, a command")
+
+
+def test_a_name_that_is_out_is_seen() -> None:
+    assert names_in("def f(channel): pass") & NAMES.keys() == {"channel"}
