@@ -35,7 +35,7 @@ def wait_for(condition: Callable[[], bool], what: str, deadline_s: float) -> Non
     end = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end:
-            raise ServerRefused(3001, f"waited {deadline_s:.0f} s in vain for {what}")
+            raise ServerRefused(3001, f"timed out after {deadline_s:.0f} s: {what}")
         time.sleep(_LOOK_EVERY_S)
 
 

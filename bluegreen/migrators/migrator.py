@@ -66,7 +66,7 @@ class Applied:
 
 
 class LockNotFreeError(StepError):
-    """A statement waited in vain for a lock; it may be tried again."""
+    """A statement did not get its lock in time; it may be tried again."""
 
 
 class Migrator(Protocol):

@@ -15,8 +15,8 @@ from bluegreen.steps.fields import Duration
 from bluegreen.steps.monitors.gate import gates_of
 from bluegreen.steps.replication.schema import AnalyzeGreen
 from bluegreen.steps.replication.views import RefreshViews
-from bluegreen.steps.switchover.movement import Switchover
 from bluegreen.steps.switchover.order import actions_of_switchover
+from bluegreen.steps.switchover.switchover import Switchover
 
 
 class Cutover(Step):

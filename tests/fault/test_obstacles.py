@@ -25,8 +25,8 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.fence.fence import read_fence
 from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 from bluegreen.steps.action import Action
-from bluegreen.steps.switchover.movement import Switchover
 from bluegreen.steps.switchover.order import actions_of_switchover
+from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.switchover.traffic import SwitchTraffic
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, replicate

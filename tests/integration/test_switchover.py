@@ -18,8 +18,8 @@ from bluegreen.postgres.fence.fence import read_fence
 from bluegreen.postgres.replication.sequences import read_sequences
 from bluegreen.postgres.replication.stream import read_slot, read_subscription
 from bluegreen.steps.action import Action
-from bluegreen.steps.switchover.movement import Switchover
 from bluegreen.steps.switchover.order import actions_of_switchover
+from bluegreen.steps.switchover.switchover import Switchover
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.wait import wait_until
 

@@ -20,9 +20,9 @@ from bluegreen.pointers.pgbouncer.pointer import PgBouncer
 from bluegreen.postgres.database import Database as Side_
 from bluegreen.steps.action import Action
 from bluegreen.steps.replicate import Replicate
-from bluegreen.steps.switchover.movement import Switchover
 from bluegreen.steps.switchover.order import actions_of_switchover
 from bluegreen.steps.switchover.recover import RecoverSwitchover
+from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.world import World
 from tests.kit.databases import DatabasePair
 

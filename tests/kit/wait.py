@@ -21,7 +21,7 @@ def wait_until(condition: Callable[[], T], message: str, deadline_s: float = 30.
     while not (answer := condition()):
         if time.monotonic() > end:
             raise AssertionError(
-                f"waited {deadline_s:g} s in vain: {message} (last seen: {answer!r})"
+                f"timed out after {deadline_s:g} s: {message} (last seen: {answer!r})"
             )
         time.sleep(_LOOK_EVERY_S)
     return answer

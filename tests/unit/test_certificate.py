@@ -35,7 +35,7 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.steps.switchover.certify import find_place
 from bluegreen.steps.switchover.draw_up import draw_up, lacking
-from bluegreen.steps.switchover.movement import Budget
+from bluegreen.steps.switchover.switchover import Budget
 
 T0 = datetime(2026, 5, 4, 1, 2, 3, 456, tzinfo=UTC)
 MARKER = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"

@@ -1,7 +1,6 @@
 """The words that are out stay out: of names, texts and docs alike.
 
-Owns the list, which follows `docs/glossary.md`. A word that PostgreSQL or another program
-uses itself is let through where it means theirs.
+Owns the list, which follows `docs/glossary.md`.
 """
 
 from __future__ import annotations
@@ -49,9 +48,8 @@ CLASSES = {
 NAMES = {"channel": "stream", "giver": "publisher", "taker": "subscriber"} | CLASSES
 WORDS = re.compile(rf"\b({'|'.join(OUT)})\b", re.IGNORECASE)
 CODE = sorted((ROOT / "bluegreen").rglob("*.py"))
-PAGES = sorted(
-    p for p in (ROOT / "docs").rglob("*.md") if "decisions" not in p.parts
-) + [ROOT / "README.md"]
+DOCS = sorted(p for p in (ROOT / "docs").rglob("*.md") if "decisions" not in p.parts)
+PAGES = [*DOCS, ROOT / "README.md"]
 
 
 def _id(path: Path) -> str:

@@ -88,7 +88,7 @@ class MonitorWayBackFits(Monitor["Fitting"]):
             Figure(
                 "reasons_against_way_back",
                 len(reasons(facts)),
-                "Things that speak against a rollback, the unknown included.",
+                "Things that block a rollback, the unknown included.",
             ),
         )
         meaning = Meaning(severity, f"fits blue: {say_fit(facts)}", do)

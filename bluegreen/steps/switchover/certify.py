@@ -78,7 +78,7 @@ class WriteCertificate(Action[CertificateFacts]):
         return CertificateFacts(records, state, record.body, path, filed, trouble)
 
     def judge(self, facts: CertificateFacts) -> Verdict:
-        """In the journal; and in the file, unless this run tried that in vain."""
+        """In the journal; and in the file, unless this run failed to write it."""
         last = facts.state.last_move
         if last is None or last.to_side is not self.to_side or not last.way_back_open:
             return NotYet("the way back is not open yet")

@@ -15,8 +15,8 @@ from bluegreen.steps.switchover.arm import (
 )
 from bluegreen.steps.switchover.certify import WriteCertificate
 from bluegreen.steps.switchover.left_behind import NameLeftBehind
-from bluegreen.steps.switchover.movement import Switchover
 from bluegreen.steps.switchover.reverse_stream import DropOldStream, StartReverseStream
+from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.switchover.table_set import NoteTables
 from bluegreen.steps.switchover.traffic import SwitchTraffic
 

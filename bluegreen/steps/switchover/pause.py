@@ -38,7 +38,7 @@ from bluegreen.postgres.replication.sequences import (
     set_sequences,
 )
 from bluegreen.postgres.replication.stream import stop_stream
-from bluegreen.steps.switchover.movement import Budget, Switchover
+from bluegreen.steps.switchover.switchover import Budget, Switchover
 from bluegreen.steps.switchover.table_set import LastLook
 from bluegreen.steps.world import World
 

@@ -31,7 +31,7 @@ from bluegreen.postgres.replication.table_set import (
 from bluegreen.postgres.replication.witness import read_route
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.drift import changed_things
-from bluegreen.steps.switchover.movement import Switchover
+from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.world import World
 
 MOST_NAMED = 5

@@ -27,10 +27,10 @@ from bluegreen.steps.switchover.inconsistencies import (
     find_inconsistencies,
     read_traffic,
 )
-from bluegreen.steps.switchover.movement import Switchover
 from bluegreen.steps.switchover.newest import read_state, require_newest, while_newest
 from bluegreen.steps.switchover.pause import Committed, Ready, go_through, made_ready
 from bluegreen.steps.switchover.recover import claim_back_out, open_again, settle
+from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.switchover.table_set import NoteTables, noted_print
 from bluegreen.steps.world import World
 

@@ -102,8 +102,7 @@ def test_an_act_that_did_not_help_is_an_error_and_not_repeated() -> None:
         run(action)
     assert action.acts == 1
     assert str(caught.value) == (
-        "error BG-4001: told/told did what it could, "
-        "and its wanted state is not there\n"
+        "error BG-4001: told/told ran, but its goal is still not met\n"
         "  seen:    it lacks\n"
         "  wanted:  the wanted state\n"
         "  traffic: blue (nothing has moved)\n"
