@@ -1,16 +1,20 @@
 """The pause at few and at many tables, as a multiple of PAUSE and RESUME alone.
 
 Run it: `python -m tests.bench.bench_pause [TABLES …]`, by default 10, 1,000 and 5,000,
-each with as many sequences. Traffic goes to and fro while clients write through the
-pooler; between the moves PgBouncer is paused and resumed and nothing else, which is the
-floor. Prints the median of each part of the pause, and one JSON line.
+each with as many sequences, all of which have given a number. The sizes take turns, so
+that a machine that is busy now and then is busy for all of them. Traffic goes to and
+fro while clients write through the pooler; between the moves PgBouncer is paused and
+resumed and nothing else, which is the floor. Prints the median of each part of the
+pause, and one JSON line. `MOVES` in the environment is how often traffic moves.
 
-The parts that must not grow with the number of tables are `fence` and `commit`.
+The parts that must not grow with the number of tables are `fence` and `commit`; `look`
+are the questions behind the fence, of which one more is in `catch_up`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -24,25 +28,50 @@ from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
+from bluegreen.postgres.replication.stream import ReplicationStream, create_subscription
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, move, open_arena, replicate
 from tests.kit.databases import Database, DatabasePair, create_database
 from tests.kit.wait import wait_until
 
-MOVES = 6
+MOVES = int(os.environ.get("MOVES", "6"))
 FLOORS = 5
 PATIENCE = timedelta(seconds=30)
-AT_ONCE = 200
-"""Tables made in one transaction: the locks of more do not fit the lock table."""
+
+LOCKS = {"max_locks_per_transaction": "512"}
+"""The schema comes to green in one transaction: some 4 locks a table."""
+
+FILL = """
+DO $$ BEGIN
+    FOR n IN 1..{tables} LOOP
+        EXECUTE format('CREATE TABLE %I (id serial PRIMARY KEY, v text)', 't' || n);
+        -- The locks of more do not fit the lock table.
+        IF n % 100 = 0 THEN COMMIT; END IF;
+    END LOOP;
+END $$
+"""
+PARTS = (
+    "pause",
+    "fence",
+    "marker",
+    "look",
+    "read_sequences",
+    "catch_up",
+    "sequences",
+    "stop_stream",
+    "commit",
+    "pointer",
+    "resume",
+)
+COUNT_ON = "SELECT count(nextval(seqrelid)) FROM pg_sequence"
 
 
 def main() -> int:
     """Measure and print."""
     sizes = [int(word) for word in sys.argv[1:]] or [10, 1000, 5000]
-    found = {size: measure(size) for size in sizes}
-    names = list(next(iter(found.values())))
+    found = measure(sizes)
     print(f"{'median ms':<14}" + "".join(f"{size:>12,}" for size in sizes))
-    for name in names:
+    for name in ("floor", "whole", *PARTS):
         row = "".join(f"{found[size].get(name, 0.0):12.1f}" for size in sizes)
         print(f"{name:<14}{row}")
     for size in sizes:
@@ -52,25 +81,60 @@ def main() -> int:
     return 0
 
 
-def measure(tables: int) -> dict[str, float]:
-    """Medians in ms: the floor, the whole pause, and each part of it."""
+def measure(sizes: list[int]) -> dict[int, dict[str, float]]:
+    """Medians in ms by size: the floor, the whole pause, and each part of it."""
     with ExitStack() as stack:
-        here = opened(stack, tables)
-        world = here.guarded_world()
-        replicate(world)
-        floors: list[float] = []
-        with LedgerClients(here.client, 4) as clients:
-            clients.start()
-            for number in range(MOVES):
-                to = Side.BLUE if number % 2 else Side.GREEN
-                move(world, to, max_pause=PATIENCE, wait_for_lag=PATIENCE)
-                for _ in range(FLOORS):
-                    go_on(clients)
-                    floors.append(floor(world))
-                go_on(clients)
-            result = clients.stop()
-        assert result.errors == 0, result.error_texts
-        return {"floor": statistics.median(floors), **parts(world)}
+        worlds = {}
+        for size in sizes:
+            here = opened(stack, size)
+            worlds[size] = here, ready(here)
+        floors: dict[int, list[float]] = {size: [] for size in sizes}
+        for number in range(MOVES):
+            to = Side.BLUE if number % 2 else Side.GREEN
+            for size, (here, world) in worlds.items():
+                floors[size] += move_once(here, world, to)
+                say(size, f"tables moved to {to}")
+        return {
+            size: {"floor": statistics.median(floors[size]), **parts(world)}
+            for size, (_, world) in worlds.items()
+        }
+
+
+def move_once(here: Arena, world: World, to: Side) -> list[float]:
+    """Move under load; the floors right after it."""
+    floors = []
+    with LedgerClients(here.client, 4) as clients:
+        clients.start()
+        move(world, to, max_pause=PATIENCE, wait_for_lag=PATIENCE)
+        for _ in range(FLOORS):
+            go_on(clients)
+            floors.append(floor(world))
+        go_on(clients)
+        result = clients.stop()
+    assert result.errors == 0, result.error_texts
+    return floors
+
+
+def ready(here: Arena) -> World:
+    """Green follows blue; 28 tables a second would be copied, and all are empty."""
+
+    def point(name: str) -> None:
+        if name == "replicate/create_slot/after_result":
+            stream = ReplicationStream(here.name, Side.BLUE).name
+            sides = world.green, world.blue
+            create_subscription(*sides, stream, copy_data=False, enabled=True)
+
+    world = here.guarded_world(point=point)
+    replicate(world)
+    # They travel with the stream.
+    LedgerClients.prepare(here.pair.blue.conninfo())
+    say(len(world.journal.records()), "records, and green follows")
+    return world
+
+
+def say(number: int, words: str) -> None:
+    """What has been done, on stderr: a run takes many minutes."""
+    print(f"{time.monotonic():.0f} s: {number:,} {words}", file=sys.stderr, flush=True)
 
 
 def opened(stack: ExitStack, tables: int) -> Arena:
@@ -78,12 +142,12 @@ def opened(stack: ExitStack, tables: int) -> Arena:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
     folder.chmod(0o755)
     servers = [
-        stack.enter_context(Server.start(major, folder / side))
+        stack.enter_context(Server.start(major, folder / side, settings=LOCKS))
         for major, side in ((16, "blue"), (18, "green"))
     ]
     pair = DatabasePair(*(create_database(s, "bench") for s in servers))
-    fill(pair.blue, tables)
     LedgerClients.prepare(pair.blue.conninfo())
+    fill(pair.blue, tables)
 
     def pooler(databases: object, **words: object) -> Pooler:
         started = Pooler.start(folder / "pooler", databases, **words)  # type: ignore[arg-type]
@@ -93,16 +157,9 @@ def opened(stack: ExitStack, tables: int) -> Arena:
 
 
 def fill(blue: Database, tables: int) -> None:
-    """Make the tables, each with a sequence of its own."""
-    for first in range(0, tables, AT_ONCE):
-        numbers = range(first, min(tables, first + AT_ONCE))
-        blue.run(
-            "BEGIN;"
-            + "".join(
-                f"CREATE TABLE t{n} (id serial PRIMARY KEY, v text);" for n in numbers
-            )
-            + "COMMIT"
-        )
+    """Make the tables, all empty, each with a sequence that has given a number."""
+    blue.run(FILL.format(tables=tables), COUNT_ON, "TRUNCATE bank")
+    say(tables, "tables are made")
 
 
 def go_on(clients: LedgerClients) -> None:

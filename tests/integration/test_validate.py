@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,19 @@ def test_a_proof_stands_until_something_changes(
     assert all(isinstance(look(proof, world), Needed) for proof in proofs)
     other = action("compare_rows", compare_rows="count")
     assert isinstance(look(other, world), Needed)
+
+
+def test_a_proof_of_rows_has_an_age(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows may be left out without a trace; of the schema each look is fresh."""
+    proofs = {proof.id: proof for proof in Validate().actions()}
+    for proof in proofs.values():
+        carry_out(proof, world)
+    limited = {name for name, proof in proofs.items() if proof.max_age}
+    assert limited == {"validate/compare_rows"}
+    rows = proofs["validate/compare_rows"]
+    monkeypatch.setattr(type(rows), "max_age", timedelta(microseconds=1))
+    verdict = look(rows, world)
+    assert isinstance(verdict, Needed)
+    assert verdict.why.startswith("the proof is older than ")

@@ -306,7 +306,7 @@ class Session:
 
     def sequences(self, *_: Any) -> Rows:
         last = self.server.data.sequence
-        return [("public", "ids", max(1, last), last > 0)]
+        return [(1, "public", "ids", max(1, last), last > 0)]
 
     def set_sequences(self, _: str, params: Sequence[Any]) -> Rows:
         wanted, while_free, *_rest = params[0].obj, *params[1:]
@@ -525,7 +525,7 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("pg_current_wal_flush_lsn()::text", Session.flush_position),
     ("FROM bluegreen.marker WHERE id = %s", Session.has_marker),
     ("DELETE FROM bluegreen.marker", Session.nothing),
-    ("bluegreen.sequence_values()", Session.sequences),
+    ("bluegreen.sequence_values(", Session.sequences),
     ("SELECT count(setval(", Session.set_sequences),
     ("SET LOCAL", Session.nothing),
     ("BEGIN", Session.nothing),

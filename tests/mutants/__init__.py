@@ -1,1 +1,1 @@
-"""Nine bugs that a cutover tool must not have, and the proof that a test finds each."""
+"""Bugs that a cutover tool must not have, and the proof that a test finds each."""

@@ -17,7 +17,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.mutants.bugs import BUGS, Bug
+from tests.mutants.bug import Bug
+from tests.mutants.bugs import BUGS
 
 HERE = Path(__file__).parents[2]
 PARTS = ("bluegreen", "tests")
@@ -38,7 +39,8 @@ def copy_to(root: Path) -> Path:
 
 def run_tests(root: Path, tests: Iterable[str]) -> tuple[int, list[str]]:
     """pytest's exit status and the lines that name what failed."""
-    environ = {**os.environ, "PYTHONPATH": str(root)}
+    # A sample of cases may lack the one that is to find the bug.
+    environ = {**os.environ, "PYTHONPATH": str(root), "BLUEGREEN_TESTS": "all"}
     where = [sys.executable, "-c", "import bluegreen; print(bluegreen.__file__)"]
     used = subprocess.run(
         where, cwd=root, env=environ, capture_output=True, text=True, check=True

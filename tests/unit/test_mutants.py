@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import bluegreen
-from tests.mutants.bugs import BUGS, Bug, Edit
+from tests.mutants.bug import Bug, Edit
+from tests.mutants.bugs import BUGS
 
 
 def copy_of(files: set[str], folder: Path) -> Path:
@@ -37,10 +38,11 @@ def test_a_text_that_is_not_there_once_is_an_error(tmp_path: Path) -> None:
             Edit("model/side.py", text, "").apply(copy)
 
 
-def test_there_are_nine_and_each_names_a_test_that_exists() -> None:
-    assert len(BUGS) == 9
+def test_each_bug_has_a_name_of_its_own_and_tests_that_exist() -> None:
+    assert len({bug.name for bug in BUGS}) == len(BUGS)
     root = Path(bluegreen.__file__).parents[1]
     for bug in BUGS:
+        assert bug.tests, bug.name
         for test in bug.tests:
             file, _, name = test.partition("::")
             assert f"def {name.partition('[')[0]}(" in (root / file).read_text()

@@ -21,7 +21,7 @@ from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.fence import routines
 from bluegreen.postgres.quoting import quote_name
 
-VERSION = 4
+VERSION = 5
 """Raised whenever a statement below changes what an installed schema holds."""
 
 BUILD_WAIT = "10s"
@@ -109,15 +109,23 @@ BEGIN
     RETURN origin_position;
 END $$;
 
-CREATE OR REPLACE FUNCTION bluegreen.sequence_values()
-RETURNS TABLE (schema_name name, sequence_name name, last bigint, called boolean)
+-- As it was up to version 4: every sequence in one transaction, a lock for each.
+DROP FUNCTION IF EXISTS bluegreen.sequence_values();
+CREATE OR REPLACE FUNCTION bluegreen.sequence_values(p_after oid, p_most integer)
+RETURNS TABLE (
+    id oid, schema_name name, sequence_name name, last bigint, called boolean
+)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    FOR schema_name, sequence_name, last IN
-        SELECT n.nspname, c.relname, pg_sequence_last_value(s.seqrelid)
-        FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid
-        JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relpersistence <> 't' AND n.nspname <> 'bluegreen'
+    FOR id, schema_name, sequence_name, last IN
+        SELECT o.*, pg_sequence_last_value(o.seqrelid) FROM (
+            SELECT s.seqrelid, n.nspname, c.relname
+            FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE s.seqrelid > p_after
+                AND c.relpersistence <> 't' AND n.nspname <> 'bluegreen'
+            ORDER BY s.seqrelid LIMIT p_most
+        ) o
     LOOP
         called := last IS NOT NULL;
         -- A sequence that gave nothing yet may have been restarted: only its own row

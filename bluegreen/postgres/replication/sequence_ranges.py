@@ -16,6 +16,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.migration_tables import BOOKKEEPING
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.quoting import quote_name
+from bluegreen.postgres.replication.sequences import read_values
 
 NEAR = 0.9
 """From this part of the narrower range on there is little time left to widen it."""
@@ -83,12 +84,19 @@ def read_ranges(database: Database) -> tuple[SequenceRange, ...]:
     known = database.value(
         sql.SQL(
             "SELECT coalesce(has_function_privilege("
-            "to_regprocedure('bluegreen.sequence_values()'), 'EXECUTE'), false)"
+            "to_regprocedure('bluegreen.sequence_values(oid, integer)'), 'EXECUTE'),"
+            " false)"
         )
     )
-    stands = _BY_FUNCTION if known else _BY_CATALOG
-    rows = database.rows(_RANGES.format(stands), (sorted(BOOKKEEPING),))
-    return tuple(SequenceRange(*row) for row in rows)
+    ranges = database.rows(_RANGES, (sorted(BOOKKEEPING),))
+    told = read_values(database) if known else read_values(database, _BY_CATALOG)
+    stands = {(schema, name): value for schema, name, *value in told}
+    return tuple(
+        # One that was dropped in between stands nowhere.
+        SequenceRange(*row, *stands[row[:2]])
+        for row in ranges
+        if row[:2] in stands
+    )
 
 
 def compare_ranges(
@@ -161,34 +169,34 @@ def _is_wider(one: SequenceRange, other: SequenceRange) -> bool:
     return sizes.index(one.type) > sizes.index(other.type)
 
 
-_BY_FUNCTION = sql.SQL(
-    "(SELECT schema_name, sequence_name, last, called FROM bluegreen.sequence_values())"
-)
 # A sequence that gave nothing yet stands at its start, unless it was restarted; so does
 # one that our role may not read, which the missing right is named for.
 _BY_CATALOG = sql.SQL(
     """
-    (SELECT n.nspname, c.relname,
-        coalesce(l.last, s.seqstart), l.last IS NOT NULL
-    FROM pg_catalog.pg_sequence s
+    SELECT o.seqrelid, o.nspname::text, o.relname::text,
+        coalesce(l.last, o.seqstart), l.last IS NOT NULL
+    FROM (
+        SELECT s.seqrelid, n.nspname, c.relname, s.seqstart
+        FROM pg_catalog.pg_sequence s
+        JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE s.seqrelid > %s AND c.relpersistence <> 't' AND n.nspname <> 'bluegreen'
+        ORDER BY s.seqrelid LIMIT %s
+    ) o
     CROSS JOIN LATERAL (SELECT CASE
-        WHEN pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT,USAGE')
-        THEN pg_catalog.pg_sequence_last_value(s.seqrelid) END AS last) l
-    JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relpersistence <> 't' AND n.nspname <> 'bluegreen')
+        WHEN pg_catalog.has_sequence_privilege(o.seqrelid, 'SELECT,USAGE')
+        THEN pg_catalog.pg_sequence_last_value(o.seqrelid) END AS last) l
+    ORDER BY 1
     """
 )
 _RANGES = sql.SQL(
     """
     SELECT n.nspname::text, c.relname::text,
         pg_catalog.format_type(s.seqtypid, NULL), s.seqmin, s.seqmax,
-        s.seqincrement, s.seqcycle, v.last, v.called
-    FROM {} v(schema_name, sequence_name, last, called)
-    JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema_name
-    JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
-        AND c.relname = v.sequence_name AND c.relkind = 'S'
-    JOIN pg_catalog.pg_sequence s ON s.seqrelid = c.oid
+        s.seqincrement, s.seqcycle
+    FROM pg_catalog.pg_sequence s
+    JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
         JOIN pg_catalog.pg_class t ON t.oid = d.refobjid
         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass

@@ -30,15 +30,19 @@ _TABLES = """
         LEFT JOIN pg_trigger f ON f.tgrelid = c.oid
             AND f.tgname = 'bluegreen_fence' AND f.tgenabled IN ('O', 'A')
     WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence = 'p'
-        AND c.relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN
-            ('pg_catalog', 'information_schema', 'bluegreen'))
+        AND c.relnamespace <> ALL (ARRAY(SELECT oid FROM pg_namespace WHERE nspname IN
+            ('pg_catalog', 'information_schema', 'bluegreen')))
 """
 _PUBLISHED = """
-    SELECT r.prrelid, r.oid::bigint * 65536 + r.prrelid::bigint{lists}
-        + hashtext(concat_ws(' ', p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate))
+    SELECT r.prrelid, r.oid::bigint * 65536 + r.prrelid::bigint{lists} + p.kinds
         AS print
-    FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
-    WHERE p.pubname = {publication}
+    FROM pg_publication_rel r JOIN (
+            SELECT oid, hashtext(
+                concat_ws(' ', pubinsert, pubupdate, pubdelete, pubtruncate)) AS kinds
+            FROM pg_publication WHERE pubname = {publication}
+            -- Once, and not for each table.
+            OFFSET 0
+        ) p ON p.oid = r.prpubid
 """
 _LISTS = """
         + coalesce(hashtext(r.prattrs::text), 0) + coalesce(hashtext(r.prqual::text), 0)
@@ -84,7 +88,7 @@ class TableSet:
 
 
 def read_table_set(database: Database, publication: str) -> TableSet:
-    """Read it: 4 ms for 5,000 tables, 0.5 ms for ten."""
+    """Read it: some milliseconds for 5,000 tables, 0.5 ms for ten."""
     *print_, unfenced = database.rows(_filled(database, _PRINT, publication))[0]
     return TableSet(" ".join(map(str, print_)), unfenced)
 

@@ -135,7 +135,10 @@ def _late(switchover: Switchover) -> Progress:
 
 def _warm_up(from_side: Database, to_side: Database) -> None:
     make_ready_to_commit(to_side)
-    read_sequences(from_side)
+    # Of a sequence that it has not seen a session asks the catalog: setting 5,000 took
+    # half as long again.
+    for database in (from_side, to_side):
+        read_sequences(database)
     set_sequences(to_side, ())
     sweep_markers(from_side)
 
