@@ -6,9 +6,10 @@ is its own business. One that could not be told is never passed over in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 from bluegreen.model.errors import BluegreenError, TrafficUnknownError
 from bluegreen.model.side import Side
@@ -38,6 +39,45 @@ def pause_all(pointers: Sequence[Pointer], budget: timedelta) -> None:
         raise _worst(failed)
 
 
+def prove_all(pointers: Sequence[Pointer]) -> None:
+    """Try that what we write is what they read; once for each place.
+
+    Raises:
+        ServerRefused: 3007.
+    """
+    for first, *_ in by_place(pointers):
+        first.prove()
+
+
+def stage_all(pointers: Sequence[Pointer], side: Side) -> None:
+    """Write beforehand what `move_all` will put in place, once for each place.
+
+    Raises:
+        ServerRefused: 3007 or 3008.
+    """
+    for first, *others in by_place(pointers):
+        first.stage(side, others)
+
+
+def require_unchanged(pointers: Sequence[Pointer]) -> None:
+    """Refuse where what was proved and staged is not so any more.
+
+    Raises:
+        ServerRefused: 3001 or 3007.
+        StepError: 4011.
+    """
+    for first, *_ in by_place(pointers):
+        first.require_unchanged()
+
+
+def by_place(pointers: Sequence[Pointer]) -> list[list[Pointer]]:
+    """Pointers that stand in one file and one process, together."""
+    places: dict[object, list[Pointer]] = {}
+    for pointer in pointers:
+        places.setdefault(pointer.place, []).append(pointer)
+    return list(places.values())
+
+
 def move_all(pointers: Sequence[Pointer], side: Side) -> None:
     """Let every pointer name `side`; all are tried.
 
@@ -47,7 +87,7 @@ def move_all(pointers: Sequence[Pointer], side: Side) -> None:
     Raises:
         TrafficUnknownError: 7001, says which did and which did not.
     """
-    failed = _on_all(pointers, lambda pointer: pointer.move(side))
+    failed = _moved(by_place(pointers), side)
     if not failed:
         return
     done = ", ".join(pointer.id for pointer in _others(pointers, failed))
@@ -58,10 +98,64 @@ def move_all(pointers: Sequence[Pointer], side: Side) -> None:
         wanted=f"all of them on {side}",
         traffic=f"{side} serves; {done or 'no pointer'} names it. All writes through "
         f"{_names(failed)} fail until that is repaired",
-        hint="repair what is named above, then run again; it goes on from here. By "
-        f"hand: let the entry in the pooler's file lead to {side}, then RELOAD and "
-        "RESUME it on the console",
+        hint="repair what is named above, then run again; it goes on from here. "
+        "By hand:\n" + "\n".join(f"{one.id}: {one.by_hand(side)}" for one, _ in failed),
     )
+
+
+def _moved(places: Sequence[Sequence[Pointer]], side: Side) -> Failures:
+    """Move each place as one, all at once, and give back who failed."""
+    if not places:
+        return []
+    with ThreadPoolExecutor(len(places), "pointer") as pool:
+        running = [
+            (ours, pool.submit(ours[0].move_with, ours[1:], side)) for ours in places
+        ]
+    failed: Failures = []
+    for ours, future in running:
+        try:
+            late = future.result()
+        except BluegreenError as error:
+            late = {pointer.id: error for pointer in ours}
+        failed += [(one, late[one.id]) for one in ours if one.id in late]
+    return failed
+
+
+def name_side(ours: Sequence[Pointer], side: Side) -> None:
+    """Let pointers of one place name `side` where they do not; all are tried.
+
+    Raises:
+        BluegreenError: the worst of what went wrong; its hint says what to type.
+    """
+    failed: Failures = []
+    astray = []
+    for pointer in ours:
+        try:
+            if pointer.observe().names is not side:
+                astray.append(pointer)
+        except BluegreenError as error:
+            failed.append((pointer, error))
+    failed += _moved([astray] if astray else [], side)
+    if failed:
+        worst = _worst(failed)
+        worst.hint = _by_hand(failed, side)
+        raise worst
+
+
+def acts_until_served(
+    pointers: Sequence[Pointer], side: Side
+) -> Iterator[Callable[[], None]]:
+    """What lets clients be served by `side`, in acts between which one may stop."""
+    for ours in by_place(pointers):
+        yield partial(name_side, ours, side)
+        for pointer in ours:
+            yield partial(_let_go, pointer, side)
+
+
+def _let_go(pointer: Pointer, side: Side) -> None:
+    """One that does not name it keeps its clients: they would meet the fence."""
+    if pointer.observe().names is side:
+        pointer.resume()
 
 
 def resume_all(pointers: Sequence[Pointer]) -> None:
@@ -77,8 +171,9 @@ def resume_all(pointers: Sequence[Pointer]) -> None:
             f"it is not confirmed that clients go on at: {_names(failed)}",
             seen=_told(failed),
             wanted="RESUME, confirmed by each of them",
-            hint="on the console of each: RESUME the entry, then SHOW DATABASES; a "
-            "pooler that is down holds nobody, and forgets PAUSE when it starts",
+            hint="a pooler that is down holds nobody, and forgets PAUSE when it "
+            "starts. For one that runs type:\n"
+            + "\n".join(f"{one.id}: `{one.resume_by_hand()}`" for one, _ in failed),
         )
 
 
@@ -111,6 +206,10 @@ def _worst(failed: Failures) -> BluegreenError:
 
 def _names(failed: Failures) -> str:
     return ", ".join(pointer.id for pointer, _ in failed)
+
+
+def _by_hand(failed: Failures, side: Side) -> str:
+    return "\n".join(f"{one.id}: {one.by_hand(side)}" for one, _ in failed)
 
 
 def _told(failed: Failures) -> str:

@@ -6,10 +6,12 @@ side, never to swap.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
+from bluegreen.model.errors import BluegreenError
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
 from bluegreen.pointers.client_probe import Client
@@ -39,6 +41,11 @@ class Pointer(Protocol):
     id: str
     client: Client | None
 
+    @property
+    def place(self) -> object:
+        """What is written and who is told; pointers of one place act as one."""
+        ...
+
     def observe(self) -> PointerFacts:
         """Read which side it names now. Changes nothing."""
         ...
@@ -55,8 +62,18 @@ class Pointer(Protocol):
         """Try, before the pause, that what we write is what it reads. Moves nothing."""
         ...
 
-    def stage(self, side: Side) -> None:
-        """Write beforehand what `move` will put in place. Changes no traffic."""
+    def stage(self, side: Side, others: Sequence[Any] = ()) -> None:
+        """Write beforehand what `move` will put in place. Changes no traffic.
+
+        `others` are pointers of the same place, which are staged with it.
+        """
+        ...
+
+    def require_unchanged(self) -> None:
+        """Refuse where what was staged and proved is not so any more.
+
+        Asked right before clients are held back; takes milliseconds.
+        """
         ...
 
     def pause(self, budget: timedelta) -> None:
@@ -65,6 +82,18 @@ class Pointer(Protocol):
 
     def move(self, side: Side) -> None:
         """Name `side`, and confirm that it is named. Naming it twice is fine."""
+        ...
+
+    def move_with(self, others: Sequence[Any], side: Side) -> dict[str, BluegreenError]:
+        """`move` for this one and others of the same place; the errors by id."""
+        ...
+
+    def by_hand(self, side: Side) -> str:
+        """What a person types to let it name `side`. Never raises."""
+        ...
+
+    def resume_by_hand(self) -> str:
+        """What a person types to let clients go on. Never raises."""
         ...
 
     def resume(self) -> None:

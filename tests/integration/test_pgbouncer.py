@@ -643,6 +643,8 @@ def test_a_user_that_may_only_look_is_found(shop: Make, pair: DatabasePair) -> N
     assert "console-without-admin-right" in {f.id for f in pointer.check() if f.blocks}
     with pytest.raises(StepError, match="refused PAUSE"):
         pointer._console.pause("shop", 1)
+    with pytest.raises(StepError, match="refused RELOAD"):
+        pointer.prove()
     pointer.close()
 
 
@@ -713,7 +715,7 @@ def test_other_ways_to_the_same_database_are_told(
     shop: Make, pair: DatabasePair
 ) -> None:
     others = {"reports": line(pair.blue), "*": f"{line(pair.green)} password=hush"}
-    _, pointer = shop(
+    pooler, pointer = shop(
         entry=line(pair.blue) + " user=postgres auth_user=postgres", others=others
     )
     found = {f.id: f for f in pointer.check()}
@@ -724,6 +726,9 @@ def test_other_ways_to_the_same_database_are_told(
         "auth-query",
     }
     assert "reports" in found["other-entries-stay"].seen
+    file = pooler.config_file
+    assert found["wildcard-entry"].seen.startswith(f"{file}:4: * = host=")
+    assert found["auth-query"].seen.startswith(f"{file}:2: passwords are")
     assert "hush" not in str(found)
 
 

@@ -6,7 +6,7 @@ are neither a server nor a pooler: threads, the clock, dump files, the user's co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -119,8 +119,25 @@ class SimulatedPointer:
     def prove(self) -> None:
         self._ask()
 
-    def stage(self, side: Side) -> None:
+    @property
+    def place(self) -> object:
+        return self.id
+
+    def stage(self, side: Side, others: Sequence[Any] = ()) -> None:
         self._ask()
+
+    def require_unchanged(self) -> None:
+        self._ask()
+
+    def move_with(self, others: Sequence[Any], side: Side) -> dict[str, BluegreenError]:
+        self.move(side)
+        return {}
+
+    def by_hand(self, side: Side) -> str:
+        return ""
+
+    def resume_by_hand(self) -> str:
+        return ""
 
     def pause(self, budget: timedelta) -> None:
         if self._ask().busy:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bluegreen.model.errors import PlaybookRefused
-from bluegreen.pointers.pgbouncer.ini import Pair
+from bluegreen.pointers.pgbouncer.ini import Pair, quote
 from bluegreen.pointers.simple_query import Row
 
 DEFAULT_PORT = 5432
@@ -71,6 +71,14 @@ class Address:
             for key in KEYS
             if getattr(self, key) != getattr(present, key)
         }
+
+    def as_pairs(self) -> str:
+        """The words of a line of `[databases]`."""
+        return " ".join(
+            f"{key}={quote(str(value))}"
+            for key in KEYS
+            if (value := getattr(self, key))
+        )
 
     def __str__(self) -> str:
         return f"{self.host or 'local socket'}:{self.port}/{self.dbname}"

@@ -6,14 +6,12 @@ Owns the findings and their reasons; looking is for `pgbouncer.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
-from bluegreen.pointers.pgbouncer import ini
 from bluegreen.pointers.pgbouncer.address import Address
-from bluegreen.pointers.pgbouncer.loaded import Unloaded
 from bluegreen.pointers.simple_query import Row
 
 LOGIN_RETRY_S = 1.0
@@ -62,54 +60,6 @@ def pooler_findings(survey: Survey, addresses: Mapping[Side, Address]) -> list[F
         *_target(survey, row, addresses),
         *_neighbours(survey, row),
     ]
-
-
-def entry_findings(
-    where: str,
-    entry: ini.Setting,
-    settings: list[ini.Setting],
-    running: Address | None,
-    obstacles: list[str],
-    strange: Sequence[Unloaded] = (),
-) -> list[Finding]:
-    """Judge the file: the entry, what stands beside it, and whether we may write."""
-    pairs = ini.read_pairs(entry.value)
-    written = Address.of_pairs(pairs, entry.key)
-    found = [
-        Finding(
-            "config-not-replaceable",
-            where,
-            f"{entry.file}: {obstacle}",
-            "a move replaces the file by a rename and keeps its owner",
-            "run bluegreen as the owner of the file, or as root, where the file lies",
-            blocks=True,
-        )
-        for obstacle in obstacles
-    ]
-    if written != running:
-        found.append(
-            Finding(
-                "config-not-loaded",
-                where,
-                f"{entry.file} says {written}, the running pooler {running}",
-                "a RELOAD would move traffic by itself",
-                "make the file say where clients shall go now, then RELOAD",
-                blocks=True,
-            )
-        )
-    found += [
-        Finding(
-            "config-not-loaded",
-            where,
-            str(one),
-            "a move loads the whole file, so this would go live in its pause",
-            "RELOAD PgBouncer first, or take it out of the file",
-            blocks=True,
-        )
-        for one in strange
-    ]
-    keys = {pair.key: pair.value for pair in pairs}
-    return [*found, *_roles(where, keys, settings), *_wildcard(where, settings)]
 
 
 def _right(survey: Survey) -> Iterator[Finding]:
@@ -255,40 +205,3 @@ def _neighbours(survey: Survey, row: Row) -> Iterator[Finding]:
             "their clients stay behind and get errors from the fence",
             "give each of them as a pointer of its own, or move their clients",
         )
-
-
-def _roles(
-    where: str, keys: Mapping[str, str], settings: list[ini.Setting]
-) -> Iterator[Finding]:
-    auth = keys.get("auth_user") or next(
-        (s.value for s in settings if (s.section, s.key) == ("pgbouncer", "auth_user")),
-        "",
-    )
-    if auth:
-        yield Finding(
-            "auth-query",
-            where,
-            f"passwords are looked up by auth_query as {auth}",
-            "after the move it runs on green: role, function and rights must be there",
-        )
-
-
-def _wildcard(where: str, settings: list[ini.Setting]) -> Iterator[Finding]:
-    for entry in ini.find_entries(settings, "*"):
-        yield Finding(
-            "wildcard-entry",
-            where,
-            f"* = {_public(entry.value)}",
-            "names without an entry of their own go there, before and after a move",
-        )
-
-
-def _public(value: str) -> str:
-    """The parts of a connection string that say where, and no password."""
-    try:
-        pairs = ini.read_pairs(value)
-    except ini.IniError:
-        return "(unreadable)"
-    return " ".join(
-        f"{p.key}={p.value}" for p in pairs if p.key in ("host", "port", "dbname")
-    )

@@ -1,40 +1,42 @@
-"""The entry of a database in PgBouncer's files: finding it, staging it, moving it.
+"""Entries of one of PgBouncer's files: finding, staging and moving them, all at once.
 
 Owns bringing the grammar (`pgbouncer_ini.py`) and the file (`pgbouncer_file.py`)
-together. What the running pooler makes of it is for `pgbouncer.py`.
+together. Entries that stand in one file share one draft and one rename. What the
+running pooler makes of it is for `pgbouncer_proof.py` and `pgbouncer_move.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 from bluegreen.model.errors import ServerRefused
 from bluegreen.pointers.pgbouncer import ini
 from bluegreen.pointers.pgbouncer.address import Address
 from bluegreen.pointers.pgbouncer.file import ConfigFile, read_text
-from bluegreen.pointers.pgbouncer.loaded import PROBE
+from bluegreen.pointers.pgbouncer.shown import PROBE
 
-_PROBES = re.compile(rf"(?m)^{PROBE}[0-9a-f]+ = [^\n]*\n")
+_TRIAL = "host=127.0.0.1 port=1"
+"""Where a throw-away entry leads: nobody listens there."""
+
+# Not anchored: an entry may stand on the line of its heading.
+_TRIALS = re.compile(rf"{PROBE}[0-9a-f]+ = {re.escape(_TRIAL)}\n")
 
 
-class ConfiguredEntry:
-    """One line of `[databases]`, in the one file that we may replace.
+class ConfiguredFile:
+    """The lines of `[databases]` in the one file that we may replace.
 
     Args:
-        file: the file that holds the line.
-        database: the line's key.
-        owner: whose draft it is, the pointer's id.
+        file: the file that holds them.
+        owner: whose draft it is, a pointer's id.
         conffile: asks PgBouncer where it starts reading; asked once.
     """
 
-    def __init__(
-        self, file: Path, database: str, owner: str, conffile: Callable[[], Path]
-    ) -> None:
+    def __init__(self, file: Path, owner: str, conffile: Callable[[], Path]) -> None:
         self._file = ConfigFile(file, owner)
-        self._database = database
         self._conffile = conffile
         self._root: Path | None = None
         self._staged = False
@@ -44,19 +46,171 @@ class ConfiguredEntry:
         """The file that we may replace."""
         return self._file.path
 
-    def locate(self) -> ini.Setting:
-        """The one line.
+    @property
+    def identity(self) -> object:
+        """The same for two paths that lead to one file."""
+        with suppress(OSError):
+            folder = self.path.parent.stat()
+            return folder.st_dev, folder.st_ino, self.path.name
+        return self.path
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Keep other tools of ours from editing and loading it, where we may do that.
+
+        Between a rename and its RELOAD file and process differ.
+        """
+        with ExitStack() as stack:
+            with suppress(ServerRefused):
+                stack.enter_context(self._file.locked())
+            yield
+
+    def locate(self, database: str) -> ini.Setting:
+        """The one line of an entry.
 
         Raises:
             ServerRefused: 3007, there is none, more than one, elsewhere, or one that
                 cannot be taken apart.
         """
-        entries = ini.find_entries(self.settings(), self._database)
+        return self._locate(self.read().settings, database)
+
+    def read(self) -> ini.Ini:
+        """All that PgBouncer reads, in its order.
+
+        Raises:
+            ServerRefused: 3007, a file cannot be read, or PgBouncer would stop in it.
+        """
+        return self._read()[0]
+
+    def digests(self) -> dict[Path, bytes]:
+        """Every file that PgBouncer reads, with a digest of its text.
+
+        Raises:
+            ServerRefused: 3007.
+        """
+        return {path: _digest(text) for path, text in self._read()[1].items()}
+
+    def edited_since(self, digests: Mapping[Path, bytes]) -> list[Path]:
+        """The files that are not what `digests` said.
+
+        A trial of another process of ours is waited for: it leaves the file as it was.
+
+        Raises:
+            ServerRefused: 3008.
+        """
+        if not _edited(digests):
+            return []
+        with self._file.locked():
+            return _edited(digests)
+
+    def obstacles(self) -> list[str]:
+        """What would stand in the way of replacing the file, in words."""
+        return self._file.obstacles()
+
+    def stage(self, wanted: Mapping[str, Address]) -> None:
+        """Write the draft in which the entries lead to what is `wanted`.
+
+        Raises:
+            ServerRefused: 3007 or 3008.
+        """
+        with self._file.locked():
+            changed, _ = self._changed(self._file.read(), wanted)
+            self._file.write_draft(changed)
+            self._staged = True
+
+    def put(self, wanted: Mapping[str, Address]) -> dict[str, str]:
+        """Let the entries lead to what is `wanted`, in one rename.
+
+        The file is read again: other pointers, and the guard of a run, edit it too. A
+        draft that is not what it should be by now is written again.
+
+        Returns:
+            The former values of the lines that were changed.
+
+        Raises:
+            ServerRefused: 3007 or 3008.
+        """
+        with self._file.locked():
+            text = self._file.read()
+            changed, former = self._changed(text, wanted)
+            if changed == text:
+                return {}
+            if not self._staged or self._file.draft() != changed:
+                self._file.write_draft(changed)
+            self._staged = False
+            self._require_same(text)
+            self._file.put_draft()
+            return former
+
+    def put_back(
+        self, former: Mapping[str, str], written: Mapping[str, Address]
+    ) -> None:
+        """Give lines their former values; what others wrote meanwhile stays.
+
+        A line that does not lead to what is `written` is somebody's newer word.
+
+        Raises:
+            ServerRefused: 3007 or 3008.
+        """
+        with self._file.locked():
+            settings = self.read().settings
+            lines = [self._locate(settings, database) for database in former]
+            edits = [
+                (line, former[line.key])
+                for line in lines
+                if _address(line) == written[line.key]
+            ]
+            self._replace(ini.edit_values(self._file.read(), edits))
+
+    @contextmanager
+    def trial(self, name: str, beside: str) -> Iterator[None]:
+        """Let the file hold a throw-away entry for the length of a `with`.
+
+        What a killed trial left is taken away too.
+
+        Args:
+            name: of the throw-away entry.
+            beside: the entry above which it stands.
+
+        Raises:
+            ServerRefused: 3007 or 3008.
+        """
+        with self._file.locked():
+            self._replace(_TRIALS.sub("", self._file.read()))
+            text, at = self._file.read(), self.locate(beside).key_start
+            self._replace(f"{text[:at]}{name} = {_TRIAL}\n{text[at:]}")
+            try:
+                yield
+            finally:
+                self._replace(_TRIALS.sub("", self._file.read()))
+
+    def discard_draft(self, *, whosever: bool = False) -> None:
+        """Take a draft away that was not used; `whosever`: a killed run's too."""
+        if self._staged or whosever:
+            with self._file.locked():
+                self._file.discard_draft()
+        self._staged = False
+
+    def _read(self) -> tuple[ini.Ini, dict[Path, str]]:
+        texts: dict[Path, str] = {}
+
+        def read(path: Path) -> str:
+            ours = _same(path, self._file.path)
+            texts[path] = self._file.read() if ours else read_text(path)
+            return texts[path]
+
+        try:
+            return ini.read_ini(self._start(), read), texts
+        except ini.IniError as error:
+            raise _broken(error) from None
+
+    def _locate(self, settings: list[ini.Setting], database: str) -> ini.Setting:
+        entries = ini.find_entries(settings, database)
         if len(entries) != 1 or not _same(entries[0].file, self._file.path):
-            places = ", ".join(str(entry.file) for entry in entries) or "nowhere"
+            places = ", ".join(entry.place for entry in entries) or "nowhere"
             raise ServerRefused(
                 3007,
-                f"{self._file.path} is not the one place of entry {self._database}",
+                f"{self._file.path} is not the one place of entry {database}",
                 seen=f"PgBouncer starts at {self._start()} and reads it from {places}",
                 wanted="exactly one line in [databases], in `config_file`",
                 hint="correct `config_file` or `database` of the pointer, or leave one "
@@ -65,104 +219,13 @@ class ConfiguredEntry:
         try:
             ini.read_pairs(entries[0].value)
         except ini.IniError as error:
-            raise _broken(error) from None
+            raise _broken(error, entries[0].place) from None
         return entries[0]
-
-    def settings(self) -> list[ini.Setting]:
-        """All that PgBouncer reads, in its order.
-
-        Raises:
-            ServerRefused: 3007, a file cannot be read, or PgBouncer would stop in it.
-        """
-
-        def read(path: Path) -> str:
-            ours = _same(path, self._file.path)
-            return self._file.read() if ours else read_text(path)
-
-        try:
-            return ini.read_settings(self._start(), read)
-        except ini.IniError as error:
-            raise _broken(error) from None
-
-    def obstacles(self) -> list[str]:
-        """What would stand in the way of replacing the file, in words."""
-        return self._file.obstacles()
-
-    def stage(self, wanted: Address) -> None:
-        """Write the draft in which the line leads to `wanted`.
-
-        Raises:
-            ServerRefused: 3007 or 3008.
-        """
-        entry = self.locate()
-        text = self._file.read()
-        self._file.write_draft(self._changed(text, entry, wanted))
-        self._staged = True
-
-    def put(self, wanted: Address) -> str | None:
-        """Let the line say `wanted`; its former value, None when it said so already.
-
-        The file is read again: other pointers, and the guard of a run, edit it too. A
-        draft that is not what it should be by now is written again.
-
-        Raises:
-            ServerRefused: 3007 or 3008.
-        """
-        with self._file.locked():
-            entry = self.locate()
-            text = self._file.read()
-            changed = self._changed(text, entry, wanted)
-            if changed == text:
-                return None
-            if not self._staged or self._file.draft() != changed:
-                self._file.write_draft(changed)
-            self._staged = False
-            self._require_same(text)
-            self._file.put_draft()
-            return entry.value
-
-    def put_back(self, former: str) -> None:
-        """Give the line its former value; what others wrote meanwhile stays.
-
-        Raises:
-            ServerRefused: 3007 or 3008.
-        """
-        with self._file.locked():
-            entry = self.locate()
-            text = self._file.read()
-            end = entry.start + len(entry.value)
-            self._file.write_draft(text[: entry.start] + former + text[end:])
-            self._file.put_draft()
-
-    @contextmanager
-    def trial(self, name: str) -> Iterator[None]:
-        """Let the file hold a throw-away entry `name` for the length of a `with`.
-
-        What a killed trial left is taken away too.
-
-        Raises:
-            ServerRefused: 3007 or 3008.
-        """
-        with self._file.locked():
-            self._replace(_PROBES.sub("", self._file.read()))
-            text = self._file.read()
-            at = text.rfind("\n", 0, self.locate().start) + 1
-            self._replace(f"{text[:at]}{name} = host=127.0.0.1 port=1\n{text[at:]}")
-            try:
-                yield
-            finally:
-                self._replace(_PROBES.sub("", self._file.read()))
 
     def _replace(self, text: str) -> None:
         if text != self._file.read():
             self._file.write_draft(text)
             self._file.put_draft()
-
-    def discard_draft(self) -> None:
-        """Take a draft of ours away that was not used."""
-        if self._staged:
-            self._file.discard_draft()
-        self._staged = False
 
     def _start(self) -> Path:
         if self._root is None:
@@ -182,12 +245,42 @@ class ConfiguredEntry:
                 hint="run again; it goes on from here",
             )
 
-    def _changed(self, text: str, entry: ini.Setting, wanted: Address) -> str:
-        try:
-            present = Address.of_pairs(ini.read_pairs(entry.value), self._database)
-            return ini.change_entry(text, entry, wanted.changes_from(present))
-        except ini.IniError as error:
-            raise _broken(error) from None
+    def _changed(
+        self, text: str, wanted: Mapping[str, Address]
+    ) -> tuple[str, dict[str, str]]:
+        """The text as wanted, and the former values of the lines that differ in it."""
+        settings = self.read().settings
+        edits, former = [], {}
+        for database, address in wanted.items():
+            line = self._locate(settings, database)
+            try:
+                changes = address.changes_from(_address(line))
+                value = ini.change_pairs(line.value, changes)
+            except ini.IniError as error:
+                raise _broken(error, line.place) from None
+            if value != line.value:
+                edits.append((line, value))
+                former[database] = line.value
+        return ini.edit_values(text, edits), former
+
+
+def _address(line: ini.Setting) -> Address:
+    return Address.of_pairs(ini.read_pairs(line.value), line.key)
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode(errors="surrogateescape")).digest()
+
+
+def _edited(digests: Mapping[Path, bytes]) -> list[Path]:
+    return [path for path, digest in digests.items() if _digest_now(path) != digest]
+
+
+def _digest_now(path: Path) -> bytes | None:
+    try:
+        return sha256(path.read_bytes()).digest()
+    except OSError:
+        return None
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -195,10 +288,10 @@ def _same(one: Path, other: Path) -> bool:
     return one == other or (one.exists() and other.exists() and one.samefile(other))
 
 
-def _broken(error: ini.IniError) -> ServerRefused:
+def _broken(error: ini.IniError, place: str = "") -> ServerRefused:
     return ServerRefused(
         3007,
         "PgBouncer's configuration cannot be edited safely",
-        seen=str(error),
-        hint="fix that line, RELOAD, look at PgBouncer's log, then run again",
+        seen=": ".join(filter(None, (place, str(error)))),
+        hint="correct that line, RELOAD, look at PgBouncer's log, then run again",
     )

@@ -8,8 +8,12 @@ process return at once though transactions are open (measured with 1.18).
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
+from contextlib import suppress
+
 from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bluegreen.model.errors import PlaybookRefused, ServerRefused, StepError
 from bluegreen.model.secret import Secret
@@ -134,6 +138,45 @@ class Console:
         """Whether it is reached by a Unix socket, which belongs to one process."""
         host = str(self._params.get("host") or "/")
         return host.startswith(("/", "@"))
+
+    @property
+    def target(self) -> tuple[str, ...]:
+        """Where it is reached: the same for two consoles of one process, or nearly."""
+        get = self._params.get
+        return (
+            str(get("host") or ""),
+            str(get("port") or ""),
+            str(get("hostaddr") or ""),
+        )
+
+    def by_hand(self, *commands: str) -> str:
+        """The shell's line that says the same as we do, without a password."""
+        keys = ("host", "hostaddr", "port", "user", "dbname")
+        words = {key: self._params[key] for key in keys if self._params.get(key)}
+        told = "".join(f" -c {shlex.quote(command)}" for command in commands)
+        return f"psql {shlex.quote(make_conninfo('', **words))}{told}"
+
+    def sessions(self) -> tuple[SimpleSession, ...]:
+        """Those that are open. A session lives no longer than the process."""
+        both = (self._talk, self._pause)
+        return tuple(one for one in both if one is not None and not one.closed)
+
+    def any_answers(self, sessions: Iterable[SimpleSession]) -> bool:
+        """Whether one of these answers still; if so the process is the same.
+
+        Raises:
+            ConsoleSilentError: one did not answer in time.
+        """
+        for session in sessions:
+            with suppress(SessionBrokenError):
+                try:
+                    session.ask("SHOW VERSION", ANSWER_S)
+                except SessionTimeoutError:
+                    raise ConsoleSilentError(
+                        self._where, "SHOW VERSION", ANSWER_S
+                    ) from None
+                return True
+        return False
 
     def warm_up(self) -> None:
         """Open both sessions and try them."""

@@ -19,8 +19,9 @@ from bluegreen.model.errors import (
     TrafficUnknownError,
 )
 from bluegreen.model.verdict import Finding
-from bluegreen.pointers.pgbouncer.console import quoted
-from bluegreen.pointers.pgbouncer.loaded import Unloaded
+from bluegreen.pointers.pgbouncer.address import Address
+from bluegreen.pointers.pgbouncer.console import Console, quoted
+from bluegreen.pointers.pgbouncer.shown import Unloaded
 
 
 def same_address(where: str, address: object) -> PlaybookRefused:
@@ -84,18 +85,18 @@ def pause_waiting(where: str, database: str, holders: str) -> StepError:
     )
 
 
-def still_held(where: str, database: str) -> StepError:
+def still_held(where: str, database: str, console: Console) -> StepError:
     """RESUME was said and the entry is paused."""
     return StepError(
         4009,
         f"pooler {where} still holds back the clients of {database}",
         wanted="SHOW DATABASES with paused = 0 after RESUME",
-        hint=f"on its console: RESUME {quoted(database)};",
+        hint=f"type `{resume_by_hand(database, console)}`",
     )
 
 
 def perhaps_held(
-    where: str, database: str, error: BluegreenError
+    where: str, database: str, error: BluegreenError, console: Console
 ) -> TrafficUnknownError:
     """A PAUSE failed, and so did lifting it."""
     return TrafficUnknownError(
@@ -103,51 +104,134 @@ def perhaps_held(
         f"pooler {where} may hold back the clients of {database}",
         seen=error.seen or error.problem,
         wanted="RESUME, confirmed by SHOW DATABASES",
-        hint=f"on its console: RESUME {quoted(database)}; a pooler that is down "
+        hint=f"type `{resume_by_hand(database, console)}`; a pooler that is down "
         "holds nobody, and forgets PAUSE when it starts",
     )
 
 
-def did_not_follow(where: str, database: str, seen: str, wanted: object) -> StepError:
+def resume_by_hand(database: str, console: Console) -> str:
+    """The line that lets an entry's clients go on, and shows that they do."""
+    return console.by_hand(f"RESUME {quoted(database)}", "SHOW DATABASES")
+
+
+def did_not_follow(
+    where: str, database: str, seen: str, wanted: object, place: str
+) -> StepError:
     """RELOAD was said and the entry leads elsewhere."""
     return StepError(
         4009,
         f"pooler {where} did not follow its new configuration",
         seen=f"after RELOAD entry {database} leads to {seen}",
         wanted=str(wanted),
-        hint="the former file is back in place; PgBouncer's log names the line that "
-        "it did not take",
+        hint=f"the former line is back at {place}; PgBouncer's log names the line "
+        "that it did not take",
     )
 
 
-def not_loaded(where: str, strange: Sequence[Unloaded]) -> ServerRefused:
-    """The file says more than the running pooler has."""
+def not_loaded(
+    where: str, strange: Sequence[Unloaded], console: Console
+) -> ServerRefused:
+    """File and process differ: a RELOAD would change what runs."""
     return ServerRefused(
         3007,
         f"the file of pooler {where} holds changes that PgBouncer has not loaded",
         seen="\n".join(map(str, strange)),
         wanted="a file that the running pooler has loaded",
         traffic="nothing has moved, and nobody waits",
-        hint="a move would load them in its pause: RELOAD PgBouncer first, or take "
-        "them out of the file; then run again",
+        hint="a move would load them in its pause: correct the file where it is named "
+        f"above, or load it with `{console.by_hand('RELOAD')}`; then run again",
     )
 
 
-ELSEWHERE = 3007
-"""The code of a file that is not the one that the pooler reads."""
+class ProofRefused(ServerRefused):
+    """The trial with a throw-away entry did not go as it must.
+
+    Attributes:
+        finding: its name among the findings of `check`.
+    """
+
+    finding = ""
 
 
-def file_elsewhere(where: str, file: Path, conffile: Path) -> ServerRefused:
+def _not_proved(finding: str, problem: str, **words: str) -> ProofRefused:
+    refused = ProofRefused(3007, problem, **words)
+    refused.finding = finding
+    return refused
+
+
+def file_elsewhere(where: str, file: Path, conffile: Path) -> ProofRefused:
     """A throw-away entry was written to the file, and the pooler did not see it."""
-    return ServerRefused(
-        ELSEWHERE,
+    return _not_proved(
+        "config-file-elsewhere",
         f"pooler {where} does not read {file}",
         seen=f"an entry written there did not come after RELOAD; PgBouncer names "
         f"{conffile} as its file",
         wanted="the very file that this PgBouncer process reads",
         traffic="nothing has moved, and nobody waits",
         hint="run bluegreen on the machine of PgBouncer, or correct `config_file` or "
-        "`console` of the pointer",
+        "`console` of the pointer. Where they are right, PgBouncer's log names the "
+        "line at which it stopped reading",
+    )
+
+
+def not_taken(where: str, file: Path, seen: str) -> ProofRefused:
+    """PgBouncer stops reading in the file, or says that it cannot load it."""
+    return _not_proved(
+        "config-not-taken",
+        f"pooler {where} does not take the whole of {file}",
+        seen=seen,
+        wanted="a RELOAD that reads the file to its end",
+        traffic="nothing has moved, and nobody waits",
+        hint="PgBouncer's log names the line at which it stopped: correct it, RELOAD, "
+        "then run again",
+    )
+
+
+def reload_changed(where: str, file: Path, seen: Sequence[str]) -> ProofRefused:
+    """RELOAD of a trial entry changed more than that."""
+    return _not_proved(
+        "reload-changes-more",
+        f"a RELOAD of pooler {where} changed more than the trial entry",
+        seen="\n".join(seen),
+        wanted="a RELOAD that changes nothing else",
+        traffic="nothing has moved, and nobody waits; these changes run now",
+        hint=f"did somebody edit {file} or what it includes at this moment? See that "
+        "the values above are meant, then run again",
+    )
+
+
+def file_edited(where: str, files: Sequence[Path]) -> StepError:
+    """A file was edited and loaded behind the proof."""
+    return StepError(
+        4011,
+        f"the configuration of pooler {where} was edited while the move was made ready",
+        seen=f"{', '.join(map(str, files))} holds another text than the one that was "
+        "proved",
+        wanted="a file that nobody edits during a move",
+        traffic="nothing has moved, and nobody waits",
+        hint="run again once the edit is done; the file is proved again first",
+    )
+
+
+def restarted(where: str) -> StepError:
+    """The process that was proved is not the one that would be paused."""
+    return StepError(
+        4011,
+        f"the process of pooler {where} changed while the move was made ready",
+        seen="every console session that was open to it has ended: PgBouncer was "
+        "restarted",
+        wanted="the process that was proved to read the file",
+        traffic="nothing has moved, and nobody waits",
+        hint="run again; the new process is proved first",
+    )
+
+
+def by_hand(place: str, database: str, address: Address, console: Console) -> str:
+    """How a person moves one entry: what to write where, and what to type."""
+    resume = f"RESUME {quoted(database)}"
+    return (
+        f"in {place} let {database} lead to {address.as_pairs()}, then "
+        f"`{console.by_hand('RELOAD', resume)}`"
     )
 
 

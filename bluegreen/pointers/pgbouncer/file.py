@@ -36,6 +36,7 @@ class ConfigFile:
 
     def __init__(self, path: Path, owner: str) -> None:
         self.path = path
+        self._has_lock = False
         tag = re.sub(r"[^A-Za-z0-9_-]", "_", owner)
         # One name for each pointer: what a killed run leaves is taken away by the next.
         self._draft = path.with_name(f".{path.name}.bluegreen-{tag}")
@@ -54,19 +55,25 @@ class ConfigFile:
         """Keep other pointers, threads and processes of ours from editing meanwhile.
 
         The lock is on the folder: the file itself is another one after each rename.
-        It is gone with the process, and left aside after `LOCK_S`.
+        It is gone with the process, and left aside after `LOCK_S`. Who has it may ask
+        for it again.
 
         Raises:
             ServerRefused: 3008, the folder cannot be opened.
         """
+        if self._has_lock:
+            yield
+            return
         try:
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise self._refused(error) from None
         try:
             _await_lock(folder)
+            self._has_lock = True
             yield
         finally:
+            self._has_lock = False
             os.close(folder)
 
     def write_draft(self, text: str) -> None:

@@ -9,8 +9,8 @@ handed back; reading and replacing them is for `pgbouncer_file.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SPACE = " \t\n\v\f\r"
@@ -42,15 +42,53 @@ class Setting:
         section: the section it stands in, e.g. `databases`.
         key: without quotes.
         value: the rest of the line, trimmed.
+        key_start: where in the text the key starts, its quote included.
         start: where in the text the value starts.
         file: the file it stands in.
+        line: the line of that file.
+        part: the number of its heading in `Ini.headings`; -1 without one.
     """
 
     section: str
     key: str
     value: str
+    key_start: int
     start: int
     file: Path
+    line: int
+    part: int
+
+    @property
+    def place(self) -> str:
+        """File and line, as editors take them."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """One `[section]`, and where it stands."""
+
+    section: str
+    file: Path
+    line: int
+
+    @property
+    def place(self) -> str:
+        """File and line, as editors take them."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ini:
+    """A file and what it includes, in PgBouncer's order."""
+
+    settings: list[Setting] = field(default_factory=list)
+    headings: list[Heading] = field(default_factory=list)
+
+    def last_part(self, section: str) -> int:
+        """Number of the last heading of that name; -1 without one."""
+        named = [n for n, one in enumerate(self.headings) if one.section == section]
+        return named[-1] if named else -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +103,13 @@ class Pair:
     end: int
 
 
-def read_settings(file: Path, read: Callable[[Path], str]) -> list[Setting]:
-    """All settings of a file and of what it includes, in PgBouncer's order.
+def read_ini(file: Path, read: Callable[[Path], str]) -> Ini:
+    """All settings of a file and of what it includes.
 
     Raises:
         IniError: PgBouncer would stop reading here.
     """
-    found: list[Setting] = []
+    found = Ini()
     _walk(file, read, "", 0, found)
     return found
 
@@ -135,14 +173,12 @@ def change_pairs(value: str, wanted: Mapping[str, str | None]) -> str:
     return " ".join([*filter(None, ["".join(pieces).rstrip(" ")]), *added])
 
 
-def change_entry(text: str, entry: Setting, wanted: Mapping[str, str | None]) -> str:
-    """The text with one entry's pairs changed and every other character kept.
-
-    Raises:
-        IniError: the entry or a new value cannot be written.
-    """
-    end = entry.start + len(entry.value)
-    return text[: entry.start] + change_pairs(entry.value, wanted) + text[end:]
+def edit_values(text: str, edits: Iterable[tuple[Setting, str]]) -> str:
+    """The text with settings of it given new values; every other character is kept."""
+    # From the end on, so that the places of those before stay right.
+    for one, value in sorted(edits, key=lambda edit: -edit[0].start):
+        text = text[: one.start] + value + text[one.start + len(one.value) :]
+    return text
 
 
 def quote(value: str) -> str:
@@ -159,36 +195,44 @@ def quote(value: str) -> str:
 
 
 def _walk(
-    file: Path,
-    read: Callable[[Path], str],
-    section: str,
-    depth: int,
-    found: list[Setting],
+    file: Path, read: Callable[[Path], str], section: str, depth: int, found: Ini
 ) -> str:
     """Collect a file's settings; an included file carries its section on to us."""
     if depth > DEEPEST_INCLUDE:
         raise IniError(f"{file}: %include goes deeper than {DEEPEST_INCLUDE}")
-    for token in _tokens(file, read(file)):
+    for line, token in _tokens(file, read(file)):
         if token.lastgroup == "include":
             path = file.parent / token["include"].rstrip(SPACE)
             section = _walk(path, read, section, depth + 1, found)
         elif token.lastgroup == "section":
             section = token["section"]
+            found.headings.append(Heading(section, file, line))
         else:
-            value = token["value"].rstrip(SPACE)
-            key = token["quoted"] or token["bare"]
-            found.append(Setting(section, key, value, token.start("value"), file))
+            found.settings.append(
+                Setting(
+                    section,
+                    token["quoted"] or token["bare"],
+                    token["value"].rstrip(SPACE),
+                    token.start(),
+                    token.start("value"),
+                    file,
+                    line,
+                    len(found.headings) - 1,
+                )
+            )
     return section
 
 
-def _tokens(file: Path, text: str) -> Iterator[re.Match[str]]:
-    at = 0
+def _tokens(file: Path, text: str) -> Iterator[tuple[int, re.Match[str]]]:
+    """Each token with the number of its line."""
+    at, counted, line = 0, 0, 1
     while (at := _skip(text, at)) < len(text):
+        line += text.count("\n", counted, at)
+        counted = at
         token = _TOKEN.match(text, at)
         if token is None:
-            line = text.count("\n", 0, at) + 1
-            raise IniError(f"{file}, line {line}: PgBouncer would stop reading here")
-        yield token
+            raise IniError(f"{file}:{line}: PgBouncer would stop reading here")
+        yield line, token
         at = token.end()
 
 

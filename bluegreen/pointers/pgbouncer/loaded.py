@@ -1,138 +1,131 @@
-"""Whether a running PgBouncer has what its file says. Pure.
+"""Whether a running PgBouncer has what its file says, in both directions. Pure.
 
-Owns the comparison of every setting of `[pgbouncer]` and every entry of `[databases]`
-with SHOW CONFIG and SHOW DATABASES. A move RELOADs the whole file: what somebody wrote
-and did not load would go live in the pause, and a key that PgBouncer does not know
-makes it forget all settings behind it (1.18). A key that only a restart changes is left
-aside, for RELOAD does not take it.
+Owns what a RELOAD would do, with the settings of `[pgbouncer]` and SHOW CONFIG here,
+entries, users and peers in `pgbouncer_loaded_rows.py`. A move RELOADs the
+whole file: what somebody wrote and did not load would go live in the pause, what runs
+and is in no file would be taken back, and a key that PgBouncer does not know makes it
+forget all settings behind it (1.18). Left aside is what RELOAD leaves as it is: keys
+that only a restart changes, and absent keys without a default.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 from bluegreen.pointers.pgbouncer import ini
-from bluegreen.pointers.pgbouncer.address import Address
+from bluegreen.pointers.pgbouncer.loaded_rows import (
+    entries_unloaded,
+    own_words,
+    peers_unloaded,
+    users_unloaded,
+)
+from bluegreen.pointers.pgbouncer.shown import (
+    CONSOLE,
+    Shown,
+    Unloaded,
+    heading_of,
+    last_of,
+)
+from bluegreen.pointers.pgbouncer.values import is_same
 from bluegreen.pointers.simple_query import Row
 
-PROBE = "bluegreen_probe_"
-"""How the name of a throw-away entry of ours begins."""
-
-CONSOLE = "pgbouncer"
-"""The console's own entry, which no file has."""
-
-_WITHOUT_CASE = {"auth_type", "pool_mode", "server_tls_sslmode", "client_tls_sslmode"}
-
-_COLUMNS = {
-    "pool_size": "pool_size",
-    "min_pool_size": "min_pool_size",
-    "reserve_pool": "reserve_pool",
-    "max_db_connections": "max_connections",
-}
+_VOLATILE = frozenset(
+    {"current_connections", "current_client_connections", "paused", "disabled"}
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Unloaded:
-    """One word of a file that the running pooler has otherwise; no password.
+def unloaded(found: ini.Ini, shown: Shown, but: str = "") -> list[Unloaded]:
+    """What a RELOAD would change, without where `but` leads: that is judged apart."""
+    return [
+        *_unknown_sections(found, shown),
+        *_settings(found, shown),
+        *_absent_settings(found, shown),
+        *entries_unloaded(found, shown, but),
+        *users_unloaded(found, shown),
+        *peers_unloaded(found, shown),
+    ]
 
-    Attributes:
-        what: the setting, or `entry NAME`.
-        file: where it stands.
-        written: its value there.
-        running: what the pooler has.
-    """
 
-    what: str
-    file: Path
-    written: str
-    running: str
-
-    def __str__(self) -> str:
-        if not self.running:
-            # Its value is not shown: an entry in the wrong section has a password.
-            return f"{self.file} sets {self.what}, which the running pooler lacks"
-        return (
-            f"{self.file} says {self.what} = {self.written or '(empty)'}, the running "
-            f"pooler {self.running}"
+def only_running(found: ini.Ini, shown: Shown) -> list[Unloaded]:
+    """What a RELOAD keeps and a restart forgets: users that have left the file."""
+    written = last_of(found.settings, "users")
+    return [
+        Unloaded(
+            f"user {name}",
+            heading_of(found, "users"),
+            "",
+            ", ".join(f"{c} = {v}" for c, v in own.items()),
+            absent=True,
         )
+        for name, row in shown.users.items()
+        if name not in written and name != CONSOLE and (own := own_words(row))
+    ]
 
 
-def unloaded(
-    settings: list[ini.Setting],
-    config: Iterable[Row],
-    databases: Iterable[Row],
-    but: str,
-) -> list[Unloaded]:
-    """What differs, without the entry `but`, whose address is judged elsewhere."""
-    rows = {str(row["name"]): row for row in databases}
-    entries = {s.key: s for s in settings if s.section == "databases"}
-    found = [*_settings(settings, {str(row["key"]): row for row in config})]
-    for name, entry in entries.items():
-        if name != "*" and name != but and not name.startswith(PROBE):
-            found += _entry(entry, rows.get(name))
-    return [*found, *_gone(settings, entries, rows)]
+def changed(before: Shown, after: Shown) -> list[str]:
+    """What differs between two looks, but for entries that come and go by `*`."""
+    found = [
+        f"{key}: {row['value']}, before {before.setting(key) or '(empty)'}"
+        for key, row in after.config.items()
+        if (row["value"] or "") != before.setting(key)
+    ]
+    found += _rows_changed("entry", before.databases, after.databases)
+    found += _rows_changed("user", before.users, after.users)
+    peers = (before.peers or {}, after.peers or {})
+    found += _rows_changed("peer", *peers)
+    found += [
+        f"peer {one} has come or gone" for one in sorted(peers[0].keys() ^ peers[1])
+    ]
+    return found
 
 
-def _settings(
-    settings: list[ini.Setting], config: dict[str, Row]
-) -> Iterator[Unloaded]:
-    """PgBouncer takes the last of two equal keys."""
-    last = {s.key: s for s in settings if s.section == "pgbouncer"}
-    for key, setting in last.items():
-        row = config.get(key)
+def _rows_changed(
+    kind: str, before: Mapping[str, Row], after: Mapping[str, Row]
+) -> Iterator[str]:
+    for name in sorted(before.keys() & after.keys()):
+        for column, value in after[name].items():
+            former = before[name].get(column)
+            if column not in _VOLATILE and value != former:
+                yield f"{kind} {name}, {column}: {value}, before {former}"
+
+
+def _unknown_sections(found: ini.Ini, shown: Shown) -> Iterator[Unloaded]:
+    known = {"pgbouncer", "databases", "users"}
+    if shown.peers is not None:
+        known.add("peers")
+    for one in found.headings:
+        if one.section not in known:
+            yield Unloaded(f"section [{one.section}]", one.place, "", "")
+
+
+def _settings(found: ini.Ini, shown: Shown) -> Iterator[Unloaded]:
+    for key, setting in last_of(found.settings, "pgbouncer").items():
+        row = shown.config.get(key)
         if row is None:
-            yield Unloaded(key, setting.file, "", "")
-        elif row.get("changeable") == "no":
+            yield Unloaded(key, setting.place, "", "")
+        elif row.get("changeable") != "no" and not _is_taken_back(found, setting, row):
+            running = row["value"] or ""
+            if not is_same(key, setting.value, running):
+                shown_value = running or "(empty)"
+                yield Unloaded(key, setting.place, setting.value, shown_value)
+
+
+def _is_taken_back(found: ini.Ini, setting: ini.Setting, row: Row) -> bool:
+    """A heading `[pgbouncer]` gives every key its default again, if it has one."""
+    again = setting.part != found.last_part("pgbouncer")
+    return again and row.get("default") is not None
+
+
+def _absent_settings(found: ini.Ini, shown: Shown) -> Iterator[Unloaded]:
+    last = last_of(found.settings, "pgbouncer")
+    place = heading_of(found, "pgbouncer")
+    for key, row in shown.config.items():
+        default, running = row.get("default"), row["value"] or ""
+        if row.get("changeable") == "no" or default is None:
             continue
-        elif _plain(setting.value, key) != _plain(row["value"] or "", key):
-            value = row["value"] or "(empty)"
-            yield Unloaded(key, setting.file, setting.value, value)
-
-
-def _plain(value: str, key: str) -> str:
-    """A value as it can be compared: numbers by what they are worth."""
-    with suppress(ValueError):
-        return str(float(value))
-    return value.strip().lower() if key in _WITHOUT_CASE else value.strip()
-
-
-def _entry(entry: ini.Setting, row: Row | None) -> Iterator[Unloaded]:
-    what = f"entry {entry.key}"
-    try:
-        pairs = ini.read_pairs(entry.value)
-    except ini.IniError:
-        yield Unloaded(what, entry.file, "what cannot be taken apart", _address(row))
-        return
-    written = Address.of_pairs(pairs, entry.key)
-    if row is None or written != Address.of_row(row):
-        yield Unloaded(what, entry.file, str(written), _address(row))
-        return
-    said = {pair.key: pair.value for pair in pairs}
-    wanted = {"force_user": said.get("user", ""), "pool_mode": said.get("pool_mode")}
-    wanted |= {there: said[key] for key, there in _COLUMNS.items() if key in said}
-    for column, value in wanted.items():
-        running = row.get(column) or ""
-        if column in row and _plain(value or "", column) != _plain(running, column):
-            shown = running or "(empty)"
-            yield Unloaded(f"{what}, {column}", entry.file, value or "", shown)
-
-
-def _address(row: Row | None) -> str:
-    return str(Address.of_row(row)) if row else "has no such entry"
-
-
-def _gone(
-    settings: list[ini.Setting], entries: dict[str, ini.Setting], rows: dict[str, Row]
-) -> Iterator[Unloaded]:
-    """Entries that a RELOAD would take away; with `*` any name may come and go."""
-    if not settings or "*" in entries:
-        return
-    for name, row in rows.items():
-        known = name in entries or name == CONSOLE or name.startswith(PROBE)
-        if not known and row["disabled"] == "0":
+        if key in last and not _is_taken_back(found, last[key], row):
+            continue
+        if not is_same(key, default, running):
             yield Unloaded(
-                f"entry {name}", settings[0].file, "none", str(Address.of_row(row))
+                key, place, default or "(empty)", running or "(empty)", absent=True
             )

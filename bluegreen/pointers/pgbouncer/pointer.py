@@ -1,50 +1,33 @@
 """A PgBouncer entry as a pointer: which side an entry of `[databases]` leads to.
 
-Owns the order of words and the proof after each: PAUSE counts when no server
-connection is in use, RELOAD when SHOW DATABASES names the side. The console, the ini's
-grammar, the file's replacement and the findings are in the files named after them.
+Owns bringing together what a pointer is asked for; each part is in a file of its own:
+the file (`pgbouncer_config.py`), the proof that it is the pooler's
+(`pgbouncer_proof.py`), PAUSE and RESUME (`pgbouncer_pause.py`), the move
+(`pgbouncer_move.py`), the console and the findings.
 """
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from bluegreen.model.errors import BluegreenError, BudgetError
+from bluegreen.model.errors import BluegreenError
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
 from bluegreen.pointers.client_probe import Client, ask_identity
 from bluegreen.pointers.pgbouncer import errors
 from bluegreen.pointers.pgbouncer.address import Address
-from bluegreen.pointers.pgbouncer.check import Survey, entry_findings, pooler_findings
-from bluegreen.pointers.pgbouncer.config import ConfiguredEntry
-from bluegreen.pointers.pgbouncer.console import (
-    Console,
-    ConsoleRefusedError,
-    ConsoleSilentError,
-    quoted,
-)
-from bluegreen.pointers.pgbouncer.holders import (
-    in_use,
-    logging_in,
-    name_holders,
-    younger_moves,
-)
-from bluegreen.pointers.pgbouncer.loaded import PROBE, Unloaded, unloaded
+from bluegreen.pointers.pgbouncer.check import Survey, pooler_findings
+from bluegreen.pointers.pgbouncer.check_file import entry_findings
+from bluegreen.pointers.pgbouncer.config import ConfiguredFile
+from bluegreen.pointers.pgbouncer.console import Console, quoted
+from bluegreen.pointers.pgbouncer.holders import younger_moves
+from bluegreen.pointers.pgbouncer.move import move_entries, running
+from bluegreen.pointers.pgbouncer.pause import Holding
+from bluegreen.pointers.pgbouncer.proof import FileProof
 from bluegreen.pointers.pointer import PointerFacts
-from bluegreen.pointers.simple_query import Row
-
-_LOOK_EVERY_S = 0.002  # a server that was just released is gone in the next loop
-
-LONGEST_LOGIN_S = 0.25
-"""How long PAUSE is held off while the pool logs in: a login that it interrupts stalls
-the pool for `server_login_retry`. Flips 0.2 s apart with that at 1 s made a client wait
-5.4 s; a pool of nine had logged in after some 0.2 s."""
 
 
 class PgBouncer:
@@ -90,7 +73,9 @@ class PgBouncer:
         }
         self.client = Client(client, client_password) if client else None
         self._console = Console(id, console, console_password)
-        self._entry = ConfiguredEntry(config_file, database, id, self._conffile)
+        self.file = ConfiguredFile(config_file, id, self._conffile)
+        self._proof = FileProof(id, self._console, self.file)
+        self._holding = Holding(id, database, self._console)
         self._addresses = {
             side: Address.of_playbook(id, given, database)
             for side, given in addresses.items()
@@ -99,13 +84,22 @@ class PgBouncer:
         if self._addresses[Side.BLUE] == self._addresses[Side.GREEN]:
             raise errors.same_address(id, self._addresses[Side.BLUE])
 
+    @property
+    def place(self) -> object:
+        """The file and the console: entries that share both move as one."""
+        return self.file.identity, self._console.target
+
+    def address(self, side: Side) -> Address:
+        """Where the entry leads for a side."""
+        return self._addresses[side]
+
     def observe(self) -> PointerFacts:
         """Ask the running pooler which side the entry names.
 
         Raises:
             ServerRefused: 3001 when it cannot be reached, 3007 without the entry.
         """
-        row = self._row()
+        row = self._holding.row()
         address = Address.of_row(row)
         return PointerFacts(self._side_of(address), row["paused"] == "1", str(address))
 
@@ -127,38 +121,38 @@ class PgBouncer:
         Raises:
             ServerRefused: 3007, it does not, or RELOAD would change more than that.
         """
-        self._require_loaded()
-        name = PROBE + secrets.token_hex(4)
-        try:
-            with self._entry.trial(name):
-                self._console.reload()
-                rows = self._console.show("DATABASES")
-        except BluegreenError:
-            # The file is as it was; what the pooler has of the entry leads nowhere.
-            with contextlib.suppress(BluegreenError):
-                self._console.reload()
-            raise
-        self._console.reload()
-        if not any(row["name"] == name for row in rows):
-            raise errors.file_elsewhere(self.id, self._entry.path, self._conffile())
+        self._proof.prove(self.database)
 
     def warm_up(self) -> None:
         """Open and try both console sessions, and the client's way in."""
         self._console.warm_up()
-        self._row()
-        self._entry.locate()
+        self._holding.row()
+        self.file.locate(self.database)
         if self.client:
             self.client.warm_up()
 
-    def stage(self, side: Side) -> None:
-        """Write the draft of the ini that names `side`.
+    def stage(self, side: Side, others: Sequence[PgBouncer] = ()) -> None:
+        """Write the draft of the ini in which this one and `others` name `side`.
 
         Raises:
             ServerRefused: 3007 or 3008, the entry or the file does not allow it, or
                 the file holds more that the pooler has not loaded.
         """
-        self._require_loaded()
-        self._entry.stage(self._addresses[side])
+        self._proof.require_loaded()
+        for one in others:
+            # A killed run may have staged for it alone.
+            one.file.discard_draft(whosever=True)
+        self.file.stage(self._wanted(others, side))
+        self._proof.note()
+
+    def require_unchanged(self) -> None:
+        """See that file and process are those that were staged for.
+
+        Raises:
+            ServerRefused: 3001 or 3007.
+            StepError: 4011.
+        """
+        self._proof.require_unchanged()
 
     def pause(self, budget: timedelta) -> None:
         """Hold the entry's clients back; on failure hold back nobody.
@@ -168,41 +162,41 @@ class PgBouncer:
             StepError: 4009, somebody else's PAUSE is waiting, or it was refused.
             TrafficUnknownError: 7001, it failed and RESUME was not confirmed.
         """
-        deadline = time.monotonic() + budget.total_seconds()
-        self._refuse_waiting_pause()
-        self._await_logins(min(LONGEST_LOGIN_S, budget.total_seconds() / 4))
-        held = False
-        try:
-            self._hold(budget, deadline)
-            held = True
-        finally:
-            if not held:
-                self._back_out()
+        self._holding.pause(budget)
 
     def move(self, side: Side) -> None:
         """Put the file in place, RELOAD, and see that the pooler names `side`.
 
-        The console answers RELOAD after it has read the file, so one look is exact.
-
         Raises:
-            StepError: 4009, the pooler did not follow; the former file is back.
+            StepError: 4009, the pooler did not follow; the former line is back.
             ServerRefused: 3001, the pooler was away; the file names `side`, so that
                 it will when it starts.
         """
-        wanted = self._addresses[side]
-        former = self._entry.put(wanted)
-        if former is None and self._running() == wanted:
-            return
-        said = ""
-        try:
-            self._console.reload()
-        except ConsoleRefusedError as refusal:
-            said = refusal.text
-        running = self._running()
-        if said or running != wanted:
-            self._put_back(former)
-            seen = said or str(running or "no such entry")
-            raise errors.did_not_follow(self.id, self.database, seen, wanted)
+        for error in self.move_with((), side).values():
+            raise error
+
+    def move_with(
+        self, others: Sequence[PgBouncer], side: Side
+    ) -> dict[str, BluegreenError]:
+        """`move` for this one and `others` of the same place, by one RELOAD.
+
+        Returns:
+            The error of each that did not follow, by its id.
+
+        Raises:
+            ServerRefused: 3001, 3007 or 3008: none of them was seen to follow.
+        """
+        wanted = self._wanted(others, side)
+        late = move_entries(
+            self.file,
+            self._console,
+            wanted,
+            lambda name, seen: errors.did_not_follow(
+                self.id, name, seen, wanted[name], self._place_of(name)
+            ),
+        )
+        ours = (self, *others)
+        return {p.id: late[p.database] for p in ours if p.database in late}
 
     def resume(self) -> None:
         """Let the entry's clients go on, and see that they do.
@@ -211,15 +205,16 @@ class PgBouncer:
             ServerRefused: 3001 or 3007.
             StepError: 4009.
         """
-        try:
-            self._console.resume(self.database)
-        except ConsoleRefusedError as refusal:
-            if refusal.says_no_database:
-                raise errors.no_entry(self.id, self.database) from None
-            if not refusal.says_not_paused:
-                raise
-        if self._row()["paused"] != "0":
-            raise errors.still_held(self.id, self.database)
+        self._holding.resume()
+
+    def by_hand(self, side: Side) -> str:
+        """What to write and to type so that the entry leads to `side`."""
+        place, address = self._place_of(self.database), self._addresses[side]
+        return errors.by_hand(place, self.database, address, self._console)
+
+    def resume_by_hand(self) -> str:
+        """What to type so that the entry's clients go on."""
+        return errors.resume_by_hand(self.database, self._console)
 
     def younger_moves(self, ours: Collection[str]) -> list[str]:
         """Moves that came to this pooler after `ours`, names as in `application_name`.
@@ -242,78 +237,28 @@ class PgBouncer:
         self._console.close()
         if self.client:
             self.client.close()
-        self._entry.discard_draft()
+        self.file.discard_draft()
 
-    def _row(self) -> Row:
-        for row in self._console.show("DATABASES"):
-            if row["name"] == self.database:
-                return row
-        raise errors.no_entry(self.id, self.database)
+    def _wanted(self, others: Sequence[PgBouncer], side: Side) -> dict[str, Address]:
+        return {one.database: one.address(side) for one in (self, *others)}
 
-    def _running(self) -> Address | None:
-        rows = self._console.show("DATABASES")
-        return next(
-            (Address.of_row(r) for r in rows if r["name"] == self.database), None
-        )
+    def _place_of(self, database: str) -> str:
+        """File and line of an entry; the file where it cannot be found."""
+        try:
+            return self.file.locate(database).place
+        except BluegreenError:
+            return str(self.file.path)
 
     def _side_of(self, address: Address) -> Side | None:
         named = [side for side, at in self._addresses.items() if at == address]
         return named[0] if named else None
 
-    def _await_logins(self, at_most_s: float) -> None:
-        """Look for a moment without a login; a better one may not come."""
-        deadline = time.monotonic() + at_most_s
-        while logging_in(self._console.show("SERVERS"), self.database):
-            if time.monotonic() > deadline:
-                return
-            time.sleep(_LOOK_EVERY_S)
-
-    def _hold(self, budget: timedelta, deadline: float) -> None:
-        left_s = deadline - time.monotonic()
-        try:
-            status = self._console.pause(self.database, left_s)
-        except ConsoleSilentError:
-            raise self._over_budget(budget) from None
-        if status != "PAUSE":
-            raise errors.pause_spoiled(self.id, status)
-        while self._row()["paused"] != "1" or self._servers_in_use():
-            if time.monotonic() > deadline:
-                raise self._over_budget(budget)
-            time.sleep(_LOOK_EVERY_S)
-
-    def _servers_in_use(self) -> list[Row]:
-        return in_use(self._console.show("SERVERS"), self.database)
-
-    def _refuse_waiting_pause(self) -> None:
-        if self._row()["paused"] == "1" and (busy := self._servers_in_use()):
-            holders = name_holders(busy, self._console.show("CLIENTS"))
-            raise errors.pause_waiting(self.id, self.database, holders)
-
-    def _back_out(self) -> None:
-        """RESUME: closing the session in which a PAUSE waits does not lift it."""
-        try:
-            self.resume()
-        except BluegreenError as error:
-            raise errors.perhaps_held(self.id, self.database, error) from error
-
-    def _over_budget(self, budget: timedelta) -> BudgetError:
-        holders = name_holders(self._servers_in_use(), self._console.show("CLIENTS"))
-        return errors.over_budget(self.id, self.database, budget, holders)
-
     def _conffile(self) -> Path:
         """The file PgBouncer starts reading at, as it says itself."""
         return Path(self._console.config()["conffile"])
 
-    def _put_back(self, former: str | None) -> None:
-        if former is None:
-            return
-        self._entry.put_back(former)
-        # A refusal here means that it has read neither of the two files.
-        with contextlib.suppress(ConsoleRefusedError):
-            self._console.reload()
-
     def _check_pooler(self) -> list[Finding]:
-        self._row()
+        self._holding.row()
         survey = Survey(
             where=self.id,
             database=self.database,
@@ -330,33 +275,21 @@ class PgBouncer:
     def _check_entry(self) -> list[Finding]:
         return entry_findings(
             self.id,
-            self._entry.locate(),
-            self._entry.settings(),
-            self._running(),
-            self._entry.obstacles(),
-            self._unloaded(but=self.database),
+            self.file.locate(self.database),
+            self.file.read().settings,
+            running(self._console).get(self.database),
+            self.file.obstacles(),
+            self._proof.unloaded(but=self.database),
+            self._proof.only_running(),
         )
 
     def _check_proof(self) -> list[Finding]:
         try:
             self.prove()
         except BluegreenError as error:
-            name = "config-file-elsewhere" if error.code == errors.ELSEWHERE else ""
+            name = error.finding if isinstance(error, errors.ProofRefused) else ""
             return [errors.as_finding(self.id, error, name)]
         return []
-
-    def _require_loaded(self) -> None:
-        if strange := self._unloaded():
-            raise errors.not_loaded(self.id, strange)
-
-    def _unloaded(self, *, but: str = "") -> list[Unloaded]:
-        """What RELOAD would change, without an entry whose address is judged apart."""
-        return unloaded(
-            self._entry.settings(),
-            self._console.show("CONFIG"),
-            self._console.show("DATABASES"),
-            but,
-        )
 
     def _check_client(self) -> list[Finding]:
         if self.client is None:

@@ -18,6 +18,7 @@ from bluegreen.model.errors import BluegreenError, LeaseRefused, ServerRefused
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
+from bluegreen.pointers.all_poolers import by_place, name_side
 from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.journal.table import newest_pause
 from bluegreen.steps.world import World
@@ -133,9 +134,8 @@ def _put_right(world: World) -> Side:
     """Let every pointer name the side that serves, whichever that is in the end."""
     serving = read_state(world).serving
     for _ in range(PUT_RIGHT_TRIES):
-        for pointer in world.pointers:
-            if pointer.observe().names is not serving:
-                pointer.move(serving)
+        for ours in by_place(world.pointers):
+            name_side(ours, serving)
         before, serving = serving, read_state(world).serving
         if before is serving:
             break

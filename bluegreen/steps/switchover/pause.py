@@ -19,7 +19,12 @@ from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Record
-from bluegreen.pointers.all_poolers import pause_all
+from bluegreen.pointers.all_poolers import (
+    pause_all,
+    prove_all,
+    require_unchanged,
+    stage_all,
+)
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence.closer import Drain, FenceCloser
 from bluegreen.postgres.fence.commit_point import commit_move, make_ready_to_commit
@@ -102,8 +107,8 @@ def made_ready(
         for pointer in world.pointers:
             stack.callback(pointer.close)
             pointer.warm_up()
-            pointer.prove()
-            pointer.stage(switchover.to_side)
+        prove_all(world.pointers)
+        stage_all(world.pointers, switchover.to_side)
         fence = stack.enter_context(FenceCloser(from_side))
         _warm_up(from_side, to_side)
         look = LastLook.before_pause(world, switchover, noted)
@@ -160,11 +165,15 @@ def go_through(
         require_monitored: raises unless the guard answers; nobody is held back then.
 
     Raises:
-        StepError: 4001, the guard has ended; nobody was held back.
+        ServerRefused: 3007, a pooler's file holds what is not loaded; as below.
+        StepError: 4001, the guard has ended, or 4011, a pooler's file or process is
+            not the one that was proved; nobody was held back.
         BudgetError: 5001, 5002 or 5003; the caller backs out.
         ServerGoneError: the caller finds out whether the commit record is there.
     """
     budget, clock, point = ready.budget, world.clock, world.point
+    # The wait for the lag was time enough to edit a pooler's file or to restart it.
+    require_unchanged(world.pointers)
     budget.start()
     _require_guard(ready)
     require_monitored()

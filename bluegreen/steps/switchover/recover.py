@@ -30,7 +30,7 @@ from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
-from bluegreen.pointers.pointer import Pointer
+from bluegreen.pointers.all_poolers import acts_until_served
 from bluegreen.postgres.database import ServerGoneError, SqlError
 from bluegreen.postgres.fence.fence import close_fence, open_fence, read_fence
 from bluegreen.postgres.journal.table import (
@@ -205,7 +205,7 @@ def settle(world: World) -> int:
         # One side alone does not know what the other one may have committed.
         raise _nobody_knows(state.open_move)
     serving = state.serving
-    pointers = [partial(_let_go, one, serving) for one in world.pointers]
+    pointers = list(acts_until_served(world.pointers, serving))
     witnesses = (serving, serving.other)
     last = last_pause(records)
     pause = last.seq if last else 0
@@ -246,19 +246,26 @@ def _let_serve(
         if isinstance(trouble, LeaseRefused):
             raise trouble
         troubles.append(trouble)
-    _require_served(serving, [fence, *troubles])
+    _require_served(serving, fence, [one for one in troubles if one is not None])
 
 
-def _require_served(serving: Side, troubles: Sequence[BluegreenError | None]) -> None:
-    found = [trouble.problem for trouble in troubles if trouble is not None]
+_REPAIR = "repair what is named, then run `bluegreen status`, then run again"
+
+
+def _require_served(
+    serving: Side, fence: BluegreenError | None, pointers: Sequence[BluegreenError]
+) -> None:
+    troubles = [*([fence] if fence else []), *pointers]
+    found = list(dict.fromkeys(trouble.problem for trouble in troubles))
     if found:
+        by_hand = [trouble.hint for trouble in pointers if trouble.hint]
         raise TrafficUnknownError(
             7001,
             "it cannot be confirmed that clients are served",
             seen="\n".join(found),
             wanted=f"{serving} takes writes and every pointer names it",
             traffic=f"{serving}, by the newest commit record",
-            hint="fix what is named, then run `bluegreen status`, then run again",
+            hint="\n".join([_REPAIR, *by_hand]),
         )
 
 
@@ -275,12 +282,6 @@ def _take_writes(world: World, serving: Side, pause: int) -> None:
     with no_new_records(database):
         refuse_older(world, newest_pause(database), pause)
         open_fence(database)
-
-
-def _let_go(pointer: Pointer, serving: Side) -> None:
-    if pointer.observe().names is not serving:
-        pointer.move(serving)
-    pointer.resume()
 
 
 def _follow(world: World, serving: Side, pause: int) -> None:

@@ -221,7 +221,8 @@ class SwitchTraffic(Action[TrafficFacts]):
                     seen=f"it reached the database with identity {reached}",
                     wanted=f"identity {wanted}",
                     traffic=f"{self.switchover.to_side}, by the commit record",
-                    hint="look at the pooler's SHOW DATABASES and SHOW SERVERS",
+                    hint="look at the pooler's SHOW DATABASES and SHOW SERVERS. By "
+                    f"hand: {pointer.by_hand(self.switchover.to_side)}",
                 )
         told = {
             "to": str(self.switchover.to_side),

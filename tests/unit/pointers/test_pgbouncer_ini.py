@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from bluegreen.pointers.pgbouncer.ini import (
     IniError,
-    change_entry,
     change_pairs,
+    edit_values,
     find_entries,
     quote,
+    read_ini,
     read_pairs,
-    read_settings,
 )
 
 MAIN = Path("/etc/pgbouncer/pgbouncer.ini")
@@ -25,12 +25,14 @@ MAIN = Path("/etc/pgbouncer/pgbouncer.ini")
 def settings(text: str, **included: str) -> list[tuple[str, str, str]]:
     files = {MAIN: text}
     files |= {MAIN.parent / f"{name}.ini": body for name, body in included.items()}
-    return [(s.section, s.key, s.value) for s in read_settings(MAIN, files.__getitem__)]
+    return [
+        (s.section, s.key, s.value) for s in read_ini(MAIN, files.__getitem__).settings
+    ]
 
 
 def edited(text: str, **wanted: str | None) -> str:
-    [entry] = find_entries(read_settings(MAIN, lambda _: text), "shop")
-    return change_entry(text, entry, wanted)
+    [entry] = find_entries(read_ini(MAIN, lambda _: text).settings, "shop")
+    return edit_values(text, [(entry, change_pairs(entry.value, wanted))])
 
 
 def test_sections_comments_and_space() -> None:
@@ -69,7 +71,7 @@ def test_an_include_that_includes_itself_ends() -> None:
     "text", ["[databases\nx=1", "no equals", "'open = 1", "ä = host=a", "a'b = 1"]
 )
 def test_where_pgbouncer_stops_we_stop(text: str) -> None:
-    with pytest.raises(IniError, match="line 2"):
+    with pytest.raises(IniError, match=r"pgbouncer\.ini:2: "):
         settings("[databases]\n" + text)
 
 
@@ -140,7 +142,7 @@ def test_what_is_written_is_what_is_read(
 ) -> None:
     value = " ".join(f"{k}={quote(v)}" for k, v in present.items())
     text = f"[databases]\nshop = {value}\nother = host=a\n"
-    [entry, _] = read_settings(MAIN, lambda _: edited(text, **wanted))
+    [entry, _] = read_ini(MAIN, lambda _: edited(text, **wanted)).settings
     assert {p.key: p.value for p in read_pairs(entry.value)} == {**present, **wanted}
     assert edited(edited(text, **wanted), **wanted) == edited(text, **wanted)
 
@@ -148,5 +150,5 @@ def test_what_is_written_is_what_is_read(
 @given(st.text())
 def test_no_text_is_read_for_ever_or_with_another_error(text: str) -> None:
     with suppress(IniError):
-        for setting in read_settings(MAIN, lambda _: text):
+        for setting in read_ini(MAIN, lambda _: text).settings:
             assert text.startswith(setting.value, setting.start)
