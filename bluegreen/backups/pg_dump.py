@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.backups import store
-from bluegreen.backups.proof import BackupProof
+from bluegreen.backups.proof import BackupProof, Source, read_source
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.errors import StepError
 from bluegreen.model.progress import Progress
+from bluegreen.model.side import Side
 from bluegreen.postgres.compare.table_plans import RECORD_HASH_SINCE
 from bluegreen.postgres.compare.table_sums import TableSums, sum_tables
 from bluegreen.postgres.copy.exported_snapshot import Snapshot, exported_snapshot
@@ -69,6 +71,7 @@ def take_backup(
     with store.open_draft(folder, stem) as (draft, lock):
         with exported_snapshot(database, tables) as snapshot:
             tool = find_tool("pg_dump", at_least=snapshot.major)
+            source = read_source(database)
             words = dump_words(draft, snapshot, bool(tables), workers)
             _dump(database, tool, words, draft, lock, tell)
             contents = _sum(database, snapshot, workers, tell) if sum_rows else {}
@@ -76,7 +79,8 @@ def take_backup(
         _require_rows(snapshot.tables, listing)
         suffix = ".dir" if draft.is_dir() else ".dump"
         final = folder / f"{stem}-{snapshot.stamp}{suffix}"
-        return _keep(draft, final, listing, database, snapshot, tool, tables, contents)
+        kept = _Kept(source, database.side, tuple(tables), contents)
+        return _keep(draft, final, listing, snapshot, tool, kept)
 
 
 def verify_backup(proof: BackupProof) -> None:
@@ -224,15 +228,23 @@ def _require_rows(tables: Mapping[int, str], listing: str) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What was dumped."""
+
+    source: Source
+    side: Side
+    tables: tuple[str, ...]
+    contents: TableSums
+
+
 def _keep(
     draft: Path,
     final: Path,
     listing: str,
-    database: Database,
     snapshot: Snapshot,
     tool: Tool,
-    tables: Sequence[str],
-    contents: TableSums,
+    kept: _Kept,
 ) -> BackupProof:
     """Name the archive and leave its checksums and restore list beside it."""
     lines = store.checksums(draft).replace(f"  {draft.name}\n", f"  {final.name}\n")
@@ -243,8 +255,8 @@ def _keep(
     return BackupProof(
         path=final,
         toc=toc,
-        side=database.side,
-        tables=tuple(tables),
+        side=kept.side,
+        tables=kept.tables,
         held=len(snapshot.tables),
         bytes=store.size_of(final),
         sha256=store.digest(final, lines),
@@ -252,7 +264,8 @@ def _keep(
         taken_at=snapshot.taken_at,
         server=snapshot.server,
         tool=tool.version,
-        contents=contents,
+        source=kept.source,
+        contents=kept.contents,
     )
 
 

@@ -1,7 +1,8 @@
 """What is known of a backup that was proved, as a value that the journal keeps.
 
-Owns the fields and their JSON form. Taking one is for `pg_dump.py`, its files for
-`store.py`.
+Owns the fields, their JSON form, and which database a proof speaks of: it ends with
+that database, and with the timeline that it was taken on. Taking one is for
+`pg_dump.py`, its files for `store.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,56 @@ from typing import Any, Self
 
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
+from bluegreen.postgres.catalog.identity import read_identity
+from bluegreen.postgres.catalog.server_life import read_server_life
 from bluegreen.postgres.compare.table_plans import RECORD_HASH_SINCE
+from bluegreen.postgres.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The database that a backup was taken of, by what its server says.
+
+    Attributes:
+        identity: the random identity row; empty where our schema was missing.
+        system: the cluster's system identifier, as text: JSON in other hands has no
+            integers of 64 bits.
+        database: the database's OID.
+        timeline: another one is a server that failed over or was restored since.
+    """
+
+    identity: str = ""
+    system: str = ""
+    database: int = 0
+    timeline: int = 0
+
+    def find_change(self, now: Source) -> str:
+        """Why a backup of this one says nothing of what is there now; else empty."""
+        if not self.system:
+            return "an older bluegreen took it, and did not note of which database"
+        if (self.system, self.database) != (now.system, now.database):
+            return (
+                f"it was taken of database {self.database} of system {self.system}, "
+                f"and database {now.database} of system {now.system} answers"
+            )
+        if self.identity != now.identity:
+            return (
+                f"it was taken of the database with identity {self.identity or 'none'},"
+                f" and {now.identity or 'none'} answers"
+            )
+        if self.timeline != now.timeline:
+            return (
+                f"it was taken on timeline {self.timeline}, and the server is on "
+                f"{now.timeline}: it failed over or was restored since"
+            )
+        return ""
+
+
+def read_source(database: Database) -> Source:
+    """Ask the server."""
+    life = read_server_life(database)
+    oid = read_identity(database).database_oid
+    return Source(life.identity, str(life.system), oid, life.timeline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +83,7 @@ class BackupProof:
         taken_at: time of that snapshot by the server's clock, ISO 8601.
         server: the server's version.
         tool: pg_dump's version.
+        source: the database that it was taken of.
         contents: `rows:checksum` of each table in that snapshot; empty unless it was
             asked for, as a restore needs it to be compared with.
     """
@@ -48,6 +99,7 @@ class BackupProof:
     taken_at: str
     server: str
     tool: str
+    source: Source = field(default_factory=Source)
     contents: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -79,8 +131,9 @@ class BackupProof:
                     **{
                         one.name: body[one.name]
                         for one in fields(cls)
-                        if one.name != "contents"
+                        if one.name not in {"contents", "source"}
                     },
+                    "source": Source(**body.get("source", {})),
                     "contents": dict(body.get("contents", {})),
                     "path": Path(body["path"]),
                     "toc": Path(body["toc"]),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bluegreen.engine.guard import guarded
 from bluegreen.engine.journal import TwinJournal, new_run_id
+from bluegreen.engine.own_process import shared_fate
 from bluegreen.engine.session import engage, engage_green
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.progress import Progress
@@ -190,6 +191,7 @@ def _held(
             point=point,
             tell=tell,
             limits=_limits(loaded),
+            shared_fate=shared_fate,
         )
         open_ = Context(loaded, world, run)
         for told in open_.unverified:

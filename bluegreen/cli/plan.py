@@ -42,6 +42,7 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
         )
     allow = tuple(open_.loaded.playbook.allow)
     rows = dict.fromkeys(row_of(one) for one in told if one.what == SEEN)
-    result = PlanResult(str(playbook), made, allow, tuple(rows))
+    fate = open_.world.shared_fate()
+    result = PlanResult(str(playbook), made, allow, tuple(rows), fate)
     show(result, as_json=json_)
     return result.exit_status

@@ -68,3 +68,39 @@ def own_scope() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return words if tried.returncode == 0 else []
+
+
+CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Docker and Podman leave them; KUBERNETES_SERVICE_HOST stands in the environment."""
+
+
+def shared_fate() -> str:
+    """What ends the tool and its guard together, at the least. Asks this machine."""
+    marked = any(mark.exists() for mark in CONTAINER_MARKS)
+    container = marked or "KUBERNETES_SERVICE_HOST" in os.environ
+    try:
+        groups = Path("/proc/self/cgroup").read_text()
+    except OSError:
+        groups = ""
+    return fate_of(scope=bool(own_scope()), container=container, groups=groups)
+
+
+def fate_of(*, scope: bool, container: bool, groups: str) -> str:
+    """The same in words. Pure.
+
+    Args:
+        scope: the guard gets a systemd scope of its own.
+        container: we run in one.
+        groups: `/proc/self/cgroup`, a line `id:controllers:path` each.
+    """
+    if container:
+        return "this container"
+    units = [
+        part
+        for line in groups.splitlines()
+        for part in line.split(":", 2)[-1].split("/")
+        if part.endswith((".service", ".scope"))
+    ]
+    if scope or not units:
+        return "this machine"
+    return f"the systemd unit {units[-1]}"

@@ -17,6 +17,7 @@ from bluegreen.postgres.catalog.identity import require_pair
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.journal.belonging import require_ours
 from bluegreen.postgres.journal.own_schema import rename
+from bluegreen.postgres.sync_wait import require_commits_return
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ def engage(
     What was read of the journals before may be given; it is read on from there.
 
     Raises:
-        ServerRefused: 3001 a side cannot be reached; 3002 the two are no pair.
+        ServerRefused: 3001 a side cannot be reached; 3002 the two are no pair; 3003 a
+            commit there would hang.
         PlaybookRefused: 2009 they were set up under another name.
         LeaseRefused: 8001 another operator holds the lease; 8002 two stories; 8004 a
             newer bluegreen has set them up.
@@ -48,6 +50,7 @@ def engage(
     # Before the lease: in one database under two names we would meet our own lock.
     require_pair(blue, green)
     require_ours((blue, green), playbook)
+    require_commits_return(blue, green)
     with Lease(blue, green) as lease:
         # Once more: who held the lease before us may have set them up meanwhile.
         seen = require_ours((blue, green), playbook)
@@ -65,9 +68,10 @@ def engage_green(blue: Database, green: Database, run: str) -> Iterator[Engaged]
     """Hold green alone, for the end of a blue that was released and is gone.
 
     Raises:
-        ServerRefused: 3001.
+        ServerRefused: 3001; 3003 a commit there would hang.
         LeaseRefused: 8001 another operator holds the lease.
     """
+    require_commits_return(green)
     with Lease(green) as lease:
         journal = TwinJournal(blue, green, run, lease=lease.sessions)
         yield Engaged(lease, journal)

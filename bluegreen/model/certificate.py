@@ -219,6 +219,8 @@ def read_certificate(data: bytes, name: str) -> Certificate:
         content = json.loads(data.decode(), object_pairs_hook=_no_key_twice)
         certificate = Certificate.model_validate_json(data)
     except ValidationError as error:
+        if unknown := _unknown_to_us(content, error):
+            raise _newer(name, unknown) from None
         raise _no_certificate(name, _faults(error)) from None
     except (ValueError, RecursionError) as error:
         raise _no_certificate(name, str(error)) from None
@@ -278,6 +280,37 @@ def _faults(error: ValidationError) -> str:
     ]
     more = [f"and {len(faults) - _MOST_SHOWN} more"] * (len(faults) > _MOST_SHOWN)
     return "\n".join([*faults[:_MOST_SHOWN], *more])
+
+
+def _unknown_to_us(content: Any, error: ValidationError) -> str:
+    """What only a newer version can have written; empty for nothing of the kind.
+
+    Another format may be hashed otherwise. In ours a field that we do not know is a
+    newer version's only where the hash counts it in; a forger can do that as well, so
+    it is not called valid either.
+    """
+    if not isinstance(content, Mapping):
+        return ""
+    form = content.get("format")
+    if isinstance(form, int) and form > FORMAT:
+        return f"format {form}"
+    found = error.errors(include_url=False, include_input=False)
+    extra = [".".join(map(str, one["loc"])) for one in found]
+    known = any(one["type"] != "extra_forbidden" for one in found)
+    if known or hash_of(content) != content.get("hash"):
+        return ""
+    return f"fields that this version does not know: {', '.join(extra)}"
+
+
+def _newer(name: str, unknown: str) -> StepError:
+    return StepError(
+        4008,
+        f"{name} cannot be judged by this version",
+        seen=unknown,
+        wanted=f"a certificate of format {FORMAT} without any other field",
+        hint="nothing is said of whether it holds: verify it with the bluegreen that "
+        "wrote it, or a newer one",
+    )
 
 
 def _no_certificate(name: str, seen: str) -> StepError:

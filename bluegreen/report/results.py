@@ -28,6 +28,8 @@ class PlanResult:
     plan: Plan
     allow: tuple[Hazard, ...] = ()
     verdicts: tuple[Row, ...] = ()
+    shared_fate: str = ""
+    """What ends the tool and its guard together."""
 
     @property
     def exit_status(self) -> int:

@@ -84,8 +84,19 @@ def _plan(result: PlanResult) -> str:
     legend = "   ".join(f"{SIGNS[kind]} {_LEGEND[kind]}" for kind in kinds)
     lines = [f"plan {made.digest} of {result.playbook}", "", *columns(rows)]
     lines += ["", f"  {legend}", "", *_verdicts(result)]
-    lines += [*_hazards(result), *_ending(result)]
+    lines += [*_hazards(result), *_shared_fate(result), *_ending(result)]
     return "\n".join(lines)
+
+
+def _shared_fate(result: PlanResult) -> list[str]:
+    ahead = [one for one in result.plan.actions if one.lies_ahead]
+    if not result.shared_fate or not any(
+        Hazard.MOVES_TRAFFIC in one.hazards for one in ahead
+    ):
+        return []
+    fate = f"the end of {result.shared_fate} would end the tool and its guard together"
+    then = "clients then wait until `bluegreen run` is called again, or the pooler's"
+    return [f"{fate}; in a pause", then, "query_wait_timeout ends it", ""]
 
 
 def _verdicts(result: PlanResult) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from bluegreen.backups.pg_dump import find_fault, take_backup
-from bluegreen.backups.proof import BackupProof
+from bluegreen.backups.proof import BackupProof, read_source
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
@@ -65,7 +65,8 @@ class TakeBackup(Action[BackupFacts]):
             )
         if self._backup.proof == "restore" and not proof.contents:
             return BackupFacts(proof, "its rows were not summed for a restore")
-        return BackupFacts(proof, find_fault(proof))
+        changed = proof.source.find_change(read_source(world.blue))
+        return BackupFacts(proof, changed or find_fault(proof))
 
     def judge(self, facts: BackupFacts) -> Verdict:
         """Satisfied by an unchanged archive."""

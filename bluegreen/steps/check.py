@@ -21,6 +21,7 @@ from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
 from bluegreen.steps.preflight import check_servers
+from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.replication.schema import CopySchema
@@ -158,6 +159,7 @@ def find(
     )
     for pointer in world.pointers:
         findings += pointer.check()
+    findings += check_shared_fate(world.shared_fate())
     return findings
 
 

@@ -17,6 +17,7 @@ from bluegreen.steps.replication.schema import AnalyzeGreen
 from bluegreen.steps.replication.views import RefreshViews
 from bluegreen.steps.switchover.order import actions_of_switchover
 from bluegreen.steps.switchover.switchover import Switchover
+from bluegreen.steps.validation.green import ProveGreen
 
 
 class Cutover(Step):
@@ -61,6 +62,7 @@ class Cutover(Step):
         return (
             RefreshViews(self.key),
             AnalyzeGreen(self.key),
+            ProveGreen(self.key),
             *actions_of_switchover(
                 self.key,
                 self.switchover(Side.GREEN),

@@ -31,6 +31,7 @@ from bluegreen.steps.replication.stream import (
     PinReplicaIdentity,
 )
 from bluegreen.steps.switchover.arm import CreateFence
+from bluegreen.steps.validation.green import NoteFollower
 
 
 class Replicate(Step):
@@ -85,4 +86,5 @@ class Replicate(Step):
             CreateIndexes(key, self.workers),
             AnalyzeGreen(key),
             FollowBlue(key, self.max_lag),
+            NoteFollower(key),
         )

@@ -74,6 +74,8 @@ class World:
         guard: starts the guard process for a pause of the given length and ends it;
             what it gives is called when the pause begins.
         limits: what the playbook lets the monitors pass.
+        shared_fate: says what ends the tool and its guard together; nothing where no
+            guard is meant.
     """
 
     name: str
@@ -88,6 +90,7 @@ class World:
     require_lease: Callable[[], None] = _nothing
     guard: Callable[[timedelta], AbstractContextManager[Callable[[], None]]] = _no_guard
     limits: Limits = field(default_factory=Limits)
+    shared_fate: Callable[[], str] = str  # an empty text
 
     def on(self, side: Side) -> Database:
         """The database of a side."""

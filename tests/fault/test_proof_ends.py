@@ -13,7 +13,7 @@ from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.postgres.fence.fence import open_fence, read_fence
 from bluegreen.steps.validate import Validate
-from tests.fault.test_time_goes_back import count, shop, write
+from tests.fault.test_time_goes_back import STEPS, count, shop, write
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.cli import call
 from tests.kit.databases import Database
@@ -26,6 +26,11 @@ PROVED = (
     {"step": "replicate"},
     {"step": "validate"},
     {"step": "cutover", "probe": False},
+)
+
+
+either_way = pytest.mark.parametrize(
+    "steps", [PROVED, STEPS], ids=["validate", "no-validate"]
 )
 
 
@@ -117,6 +122,39 @@ def test_a_transaction_skipped_in_the_window(
         assert "public.t differs" in ended.err
 
 
+def leave_out(publisher: Database) -> None:
+    """A table is not sent for a moment, and nothing shows it afterwards."""
+    name = publisher.value("SELECT pubname FROM pg_publication")
+    publisher.run(f"ALTER PUBLICATION {name} DROP TABLE t")
+    write(publisher, 40)
+    publisher.run(f"ALTER PUBLICATION {name} ADD TABLE t")
+
+
+def test_a_publication_changed_and_put_back_in_the_window(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler) as (here, playbook):
+        call("run", playbook).require()
+        leave_out(here.pair.green)
+        require_in_doubt(playbook, "the publication on green was changed")
+        ended = call("rollback", playbook, "--prove").require(6)
+        assert "public.t differs" in ended.err
+
+
+def test_a_table_published_in_the_window_is_no_doubt(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler) as (here, playbook):
+        call("run", playbook).require()
+        blue, green = here.pair.blue, here.pair.green
+        for one in (green, blue):
+            one.run("CREATE TABLE more (id int PRIMARY KEY)")
+        name = green.value("SELECT pubname FROM pg_publication")
+        green.run(f"ALTER PUBLICATION {name} ADD TABLE more")
+        told = call("status", playbook).out
+        assert "good  follower" in told, told
+
+
 def skip(here: Arena) -> None:
     """As PostgreSQL's manual says: by the position in the worker's error."""
     log = here.pair.blue.server.log_text
@@ -133,10 +171,11 @@ def proved(playbook: Path) -> None:
     call("run", playbook, environ=fault).require(-9)
 
 
+@either_way
 def test_a_follower_set_back_before_the_cutover_is_compared_again(
-    lab_folder: Path, pooler: Callable[..., Pooler]
+    lab_folder: Path, pooler: Callable[..., Pooler], steps: object
 ) -> None:
-    with shop(lab_folder, pooler, PROVED) as (here, playbook):
+    with shop(lab_folder, pooler, steps) as (here, playbook):
         blue, green = here.pair.blue, here.pair.green
         proved(playbook)
         old = snapshot(green.server)
@@ -146,22 +185,33 @@ def test_a_follower_set_back_before_the_cutover_is_compared_again(
         set_back(green.server, old)
         write(blue, 5)
         wait_until(lambda: count(green) >= 105, "green to follow again")
-        ended = call("run", playbook)
-        assert ended.status != 0, ended.err
-        assert call("status", playbook, "--json").json["serving"] == "blue"
+        assert "odd   follower" in call("status", playbook).require().out
+        assert "rows differ between blue and green in 1 tables" in require_refused(
+            playbook
+        )
 
 
+def require_refused(playbook: Path) -> str:
+    """No client was held back for it."""
+    ended = call("run", playbook).require(4)
+    assert "switch_traffic" not in ended.err
+    assert call("status", playbook, "--json").json["serving"] == "blue"
+    return ended.err
+
+
+@either_way
 def test_a_planned_restart_before_the_cutover_is_compared_and_passes(
-    lab_folder: Path, pooler: Callable[..., Pooler]
+    lab_folder: Path, pooler: Callable[..., Pooler], steps: object
 ) -> None:
-    with shop(lab_folder, pooler, PROVED) as (here, playbook):
+    with shop(lab_folder, pooler, steps) as (here, playbook):
         proved(playbook)
         for one in (here.pair.green, here.pair.blue):
             one.server.stop()
             one.server.start_again()
         write(here.pair.blue, 5)
-        call("run", playbook).require()
+        ended = call("run", playbook).require()
         assert count(here.pair.green) == 105
+        assert ("every row is compared" in ended.err) is (steps is STEPS), ended.err
 
 
 def test_a_publication_that_was_changed_and_put_back_ends_the_proof(

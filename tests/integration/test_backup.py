@@ -22,17 +22,19 @@ from bluegreen.backups.pg_dump import (
 )
 from bluegreen.backups.proof import BackupProof
 from bluegreen.backups.store import open_draft
+from bluegreen.lab.server import Server
 from bluegreen.model.errors import PlaybookRefused, StepError
 from bluegreen.model.record import Kind
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Needed
+from bluegreen.model.verdict import Needed, Satisfied
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.tools import find_tool
 from bluegreen.steps.backup import Backup
 from tests.kit.databases import Database as LabDatabase
-from tests.kit.databases import DatabasePair
+from tests.kit.databases import DatabasePair, create_database
 from tests.kit.steps import carry_out, look, open_world
+from tests.kit.time_machine import fail_over
 from tests.kit.wait import wait_until
 
 SCHEMA = (
@@ -314,3 +316,34 @@ def test_the_step_keeps_a_backup_for_its_epoch(
         world.journal.append(Kind.COMMITTED, body={"to": "green"})
         verdict = look(action, world)
         assert verdict == Needed("no backup of blue was taken in this epoch")
+
+
+@pytest.mark.slow
+def test_a_backup_ends_with_a_failover_and_with_the_database(
+    lab_folder: Path, tmp_path: Path
+) -> None:
+    with Server.start(16, lab_folder / "blue") as server:
+        blue = create_database(server, "blue")
+        blue.run(*SCHEMA)
+        pair = DatabasePair(blue, create_database(server, "green"))
+        backup = Backup(to="b")
+        (action,) = backup.actions()
+        with open_world(pair, tmp_path) as world:
+            for before, says in (
+                (lambda: None, "no backup of blue was taken in this epoch"),
+                (lambda: fail_over(server), "it failed over or was restored since"),
+                (lambda: _exchange(blue), "it was taken of the database with identity"),
+            ):
+                before()
+                for database in (world.blue, world.green):
+                    database.close()
+                verdict = action.judge(action.observe(world))
+                assert isinstance(verdict, Needed)
+                assert says in verdict.why
+                body = action.act(world, action.observe(world))
+                world.journal.append(Kind.RESULT, action=action.id, body=body)
+                assert isinstance(action.judge(action.observe(world)), Satisfied)
+
+
+def _exchange(database: LabDatabase) -> None:
+    database.run("UPDATE bluegreen.identity SET id = gen_random_uuid()")

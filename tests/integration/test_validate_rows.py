@@ -457,3 +457,19 @@ def test_a_large_table_is_split_into_finer_buckets(
     lines = differences(both)
     assert len(lines) == 11
     assert lines[-1].endswith("more rows")
+
+
+def test_no_table_in_common_proves_nothing(
+    world: Callable[..., tuple[DatabasePair, World]],
+) -> None:
+    _, here = world(sql="CREATE TABLE a (id int)", green_sql="CREATE TABLE b (id int)")
+    with pytest.raises(StepError) as caught:
+        rows().prove(here)
+    assert str(caught.value) == (
+        "error BG-4005: no table was compared, which proves nothing\n"
+        "  seen:    green has no table in common with blue\n"
+        "  wanted:  at least one table whose rows are on both sides\n"
+        "  traffic: blue serves and nothing has moved\n"
+        "  hint:    was the publication changed, or does `exclude` of the step "
+        "replicate leave every table out? `compare_rows: none` goes on without a proof"
+    )

@@ -219,6 +219,9 @@ class Session:
         assert row[0] == len(journal) + 1, "a gap in the journal"
         self.server.alter(journal=(*journal, row))
 
+    def standbys(self, _text: str, _params: Sequence[Any]) -> Rows:
+        return [("", 0, 0)]
+
     def clock(self, *_: Any) -> Rows:
         return [(self.server.world.time,)]
 
@@ -499,6 +502,8 @@ _MEANINGS: tuple[tuple[str, Handler], ...] = (
     ("SELECT seq, at, kind", Session.journal_rows),
     ("DO 'BEGIN LOCK TABLE bluegreen.journal", Session.run_while),
     ("INSERT INTO bluegreen.journal", Session.add_record),
+    ("wait_event = 'SyncRep'", Session.clients),
+    ("current_setting('synchronous_standby_names')", Session.standbys),
     ("SELECT clock_timestamp()", Session.clock),
     ("FROM pg_control_system()", Session.control),
     ("SELECT side, id::text, playbook", Session.identity),

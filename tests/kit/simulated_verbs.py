@@ -40,6 +40,7 @@ from bluegreen.postgres.fence.fence import read_fence
 from bluegreen.postgres.journal.table import read_records
 from bluegreen.postgres.replication.publication import PublishedTable
 from bluegreen.postgres.replication.stream import ReplicationStream
+from bluegreen.postgres.replication.witness import Witness
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.hold import Hold
@@ -209,7 +210,17 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         "bluegreen.postgres.replication.left_behind.count_rows", lambda *_: ()
     )
-    patch.setattr("bluegreen.steps.switchover.traffic.hung_up_after", nullcontext_of)
+    # Nothing here sets a disk back; what would show it is asked of real servers.
+    patch.setattr("bluegreen.steps.switchover.table_set.read_route", lambda *_: "")
+    patch.setattr("bluegreen.steps.switchover.recover.read_start", lambda *_: "")
+    patch.setattr(
+        "bluegreen.steps.switchover.reverse_stream.read_witness",
+        lambda side, *_: Witness(side.side, "", "1 1 0"),
+    )
+    for module in ("steps.move.traffic", "postgres.journal_table"):
+        patch.setattr(f"bluegreen.{module}.hung_up_after", nullcontext_of)
+    patch.setattr("bluegreen.postgres.sync_wait.hung_up_after", nullcontext_of)
+    patch.setattr("bluegreen.steps.release.due._fault", lambda *_: "")
     for module in ("due", "end"):
         patch.setattr(f"bluegreen.steps.release.{module}.find_fault", lambda _: "")
     patch.setattr("bluegreen.steps.release.end.take_backup", lambda *_, **__: PROOF)

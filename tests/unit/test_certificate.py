@@ -333,7 +333,7 @@ def test_the_refusal_of_a_changed_certificate() -> None:
 
 
 def test_the_refusal_of_another_form_names_each_fault() -> None:
-    content = {**CONTENT, "format": 2, "new": 1}
+    content = {**CONTENT, "format": 0, "new": 1}
     del content["run"]
     with pytest.raises(StepError) as caught:
         read(content)
@@ -346,6 +346,49 @@ def test_the_refusal_of_another_form_names_each_fault() -> None:
         "  hint:    is it the right file? Was it cut short or edited? The journal in "
         "both databases holds the true one"
     )
+
+
+NEWER = (
+    "error BG-4008: file.json cannot be judged by this version\n"
+    "  seen:    {}\n"
+    "  wanted:  a certificate of format 1 without any other field\n"
+    "  hint:    nothing is said of whether it holds: verify it with the bluegreen that "
+    "wrote it, or a newer one"
+)
+
+
+def newly_hashed(**more: Any) -> dict[str, Any]:
+    content = {**CONTENT, **more}
+    return {**content, "hash": hash_of(content)}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            newly_hashed(new=1),
+            NEWER.format("fields that this version does not know: new"),
+        ),
+        (
+            newly_hashed(new=1, pause={**CONTENT["pause"], "more": 2}),
+            NEWER.format("fields that this version does not know: pause.more, new"),
+        ),
+        ({**CONTENT, "format": 2, "new": 1}, NEWER.format("format 2")),
+        # Not hashed in: whoever added it is not the one who wrote the rest.
+        ({**CONTENT, "new": 1}, "error BG-4008: file.json is no certificate"),
+        (newly_hashed(new=1, epoch=0), "error BG-4008: file.json is no certificate"),
+        (
+            {**newly_hashed(new=1), "epoch": 2},
+            "error BG-4008: file.json is no certificate",
+        ),
+    ],
+)
+def test_what_a_newer_version_wrote_is_neither_valid_nor_forged(
+    content: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(StepError) as caught:
+        read(content)
+    assert str(caught.value).startswith(says)
 
 
 @pytest.mark.parametrize("number", range(5))

@@ -44,6 +44,7 @@ from bluegreen.postgres.catalog.slots import Streams, read_streams
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.sequence_ranges import SequenceRange, read_ranges
 from bluegreen.postgres.schema.partitions import PartitionsEnd, read_ends
+from bluegreen.postgres.sync_wait import SyncWait, read_sync_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class ServerFacts:
         asks_password: the server wanted one from our own session.
         unsafe: settings that make a commit no promise, or hide damage.
         unvacuumed: tables that autovacuum leaves alone by their own option.
+        wait: the standbys that a commit waits for.
         sequences: where each goes, and where it stands.
         filled: tables that take up space, `schema.table`; read when asked for.
     """
@@ -88,6 +90,7 @@ class ServerFacts:
     unvacuumed: tuple[str, ...] = ()
     sequences: tuple[SequenceRange, ...] = ()
     ends: tuple[PartitionsEnd, ...] = ()
+    wait: SyncWait = field(default_factory=SyncWait)
 
     @property
     def major(self) -> int:
@@ -131,6 +134,7 @@ def read_server_facts(database: Database, *, filled: bool = False) -> ServerFact
         unsafe=read_unsafe(database),
         unvacuumed=read_unvacuumed(database),
         sequences=read_ranges(database),
+        wait=read_sync_wait(database),
     )
 
 

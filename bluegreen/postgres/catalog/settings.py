@@ -48,7 +48,6 @@ _CAPACITY_SETTINGS = (
     "idle_replication_slot_timeout",
     "wal_sender_timeout",
     "synchronous_commit",
-    "synchronous_standby_names",
     "statement_timeout",
     "transaction_timeout",
     "session_replication_role",

@@ -45,7 +45,6 @@ class Streams:
 
     Attributes:
         senders: WAL senders that run.
-        standbys: those that PostgreSQL counts as synchronous standbys.
         origins: replication origins that exist.
         logical_workers: apply and table-sync workers that run.
         worker_processes: background workers of every sort that run.
@@ -56,7 +55,6 @@ class Streams:
     publications: tuple[str, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     senders: int = 0
-    standbys: int = 0
     origins: int = 0
     logical_workers: int = 0
     worker_processes: int = 0
@@ -65,7 +63,7 @@ class Streams:
 
 def read_streams(database: Database) -> Streams:
     """Read it all. Counts of processes need pg_read_all_stats."""
-    senders, standbys, origins, workers, processes = database.rows(_TAKEN)[0]
+    senders, origins, workers, processes = database.rows(_TAKEN)[0]
     return Streams(
         slots=read_slots(database),
         publications=tuple(name for (name,) in database.rows(_PUBLICATIONS)),
@@ -73,7 +71,6 @@ def read_streams(database: Database) -> Streams:
             Subscription(*row) for row in database.rows(_SUBSCRIPTIONS)
         ),
         senders=senders,
-        standbys=standbys,
         origins=origins,
         logical_workers=workers,
         worker_processes=processes,
@@ -117,8 +114,6 @@ _TAKEN = sql.SQL(
     """
     SELECT
         (SELECT count(*) FROM pg_catalog.pg_stat_get_wal_senders()),
-        (SELECT count(*) FROM pg_catalog.pg_stat_get_wal_senders() w
-            WHERE w.sync_state IN ('sync', 'quorum')),
         (SELECT count(*) FROM pg_catalog.pg_replication_origin),
         count(*) FILTER (WHERE starts_with(backend_type, 'logical replication')
             AND backend_type <> 'logical replication launcher'),

@@ -306,15 +306,21 @@ def close_fence(database: Database) -> None:
 
 
 def open_fence(database: Database) -> None:
-    """Let the side take writes again, durably. No lock on a table is needed."""
-    with _the_switch(database) as own:
+    """Let the side take writes again, durably. No lock on a table is needed.
+
+    It waits for no standby, which may be what the pause was backed out for: a server
+    that fails over without this record refuses writes, which the next run sees.
+    """
+    with _the_switch(database, synchronous_commit="local") as own:
         own.execute(sql.SQL("CALL bluegreen.set_fence(false)"))
 
 
 @contextmanager
-def _the_switch(database: Database) -> Iterator[Connection]:
+def _the_switch(
+    database: Database, *, synchronous_commit: str = "on"
+) -> Iterator[Connection]:
     with (
-        database.connect(synchronous_commit="on") as own,
+        database.connect(synchronous_commit=synchronous_commit) as own,
         database.translated(),
         own.transaction(),
     ):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from psycopg import sql
@@ -14,8 +15,14 @@ from psycopg.types.json import Jsonb
 
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.record import Kind, Record
-from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.database import (
+    Database,
+    ServerGoneError,
+    SqlError,
+    hung_up_after,
+)
 from bluegreen.postgres.journal.lease import HOLDS
+from bluegreen.postgres.sync_wait import name_standby
 
 NOT_NEWEST = "BG001"
 """How a command of ours says on the server that others have moved on. No SQLSTATE of
@@ -26,6 +33,11 @@ _COLUMNS = sql.SQL("seq, at, kind, epoch, run, action, body, writer, follows")
 LOCK_WAIT = "1s"
 """A record is written in milliseconds; a tool that was stopped in the middle of one
 holds its lock for longer, and has paused nothing then."""
+
+
+STORED_WITHIN = timedelta(seconds=20)
+"""Longer than a disk stands still under a checkpoint. A commit that waits for a
+synchronous standby never gives up by itself, and no timeout of the server ends it."""
 
 
 def has_journal(database: Database) -> bool:
@@ -105,11 +117,14 @@ def add_record(
 
     Raises:
         SqlError: 23505 when another writer took the number.
+        ServerGoneError: unknown whether it was stored. A commit that waits for a
+            synchronous standby is not waited for any longer than `STORED_WITHIN`; it is
+            stored once the wait ends, and until then nobody gets its number.
     """
     held, holder = (
         (sql.SQL("true"), ()) if lease_session is None else (HOLDS, (lease_session,))
     )
-    with database.transaction() as session:
+    with _in_time(database), database.transaction() as session:
         session.execute(sql.SQL("SET LOCAL synchronous_commit = on"))
         stored = session.execute(
             sql.SQL(
@@ -120,6 +135,16 @@ def add_record(
             (*_values(record), *holder),
         ).fetchone()
     return stored is not None
+
+
+@contextmanager
+def _in_time(database: Database) -> Iterator[None]:
+    try:
+        with hung_up_after(STORED_WITHIN, database):
+            yield
+    except ServerGoneError as error:
+        name_standby(error, database)
+        raise
 
 
 def run_while_newest(database: Database, command: sql.Composable, pause: int) -> bool:

@@ -37,17 +37,20 @@ class Witness:
             what cannot be seen.
         timelines: of both servers, by side, where rows were compared: a server that
             failed over before that has nothing to lose by it.
+        sent: the publication as it was, and up to which OID its tables count: what was
+            added later is no change, what was taken out and put back is one.
     """
 
     side: Side
     started: str
     stream: str
     timelines: Mapping[str, int] = field(default_factory=dict)
+    sent: str = ""
 
     def as_body(self) -> dict[str, Any]:
         """For a record of the journal."""
         body = {"side": str(self.side), "started": self.started, "stream": self.stream}
-        return {**body, "timelines": dict(self.timelines)}
+        return {**body, "timelines": dict(self.timelines), "sent": self.sent}
 
     def is_same_stream(self, now: Witness) -> bool:
         """Whether nothing can have been skipped since.
@@ -67,11 +70,16 @@ class Witness:
         ]
         return not (seen and all(seen))
 
+    def is_same_sent(self, now: Witness) -> bool:
+        """Whether nothing was left out of the publication meanwhile."""
+        return self.sent in {"", now.sent}
+
     def holds(self, now: Witness) -> bool:
         """Whether what was known then still stands."""
         same = (self.side, self.started) == (now.side, now.started)
         timelines = self.timelines in ({}, now.timelines)
-        return same and timelines and self.is_same_stream(now)
+        stream = self.is_same_sent(now) and self.is_same_stream(now)
+        return same and timelines and stream
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Witness:
@@ -81,20 +89,44 @@ class Witness:
             str(body["started"]),
             str(body["stream"]),
             body.get("timelines", {}),
+            str(body.get("sent", "")),
         )
 
 
 def read_witness(
-    subscriber: Database, subscription: str, publisher: Database | None = None
+    subscriber: Database,
+    subscription: str,
+    publisher: Database | None = None,
+    then: Witness | None = None,
 ) -> Witness:
-    """Ask the server as it is now; with a publisher both for their timelines too."""
+    """Ask the server as it is now.
+
+    Args:
+        subscriber: the side that follows.
+        subscription: its name, and the publication's.
+        publisher: asked too for the timelines and for what it sends.
+        then: an earlier one, to which this one is to be held: tables that were
+            published since are left out.
+    """
     both = () if publisher is None else (subscriber, publisher)
     return Witness(
         subscriber.side,
         read_start(subscriber),
         _stream(subscriber, subscription),
         {str(one.side): read_server_life(one).timeline for one in both},
+        "" if publisher is None else _sent(publisher, subscription, then),
     )
+
+
+def _sent(publisher: Database, name: str, then: Witness | None) -> str:
+    """`OID digest`; see `Witness.sent`."""
+    rows = publisher.rows(_SENT, (name,))
+    up_to = max((row[0] for row in rows), default=0)
+    if then is not None and then.sent:
+        up_to = int(then.sent.split()[0])
+    kept = [row for row in rows if row[0] <= up_to]
+    told = (publisher.rows(_PUBLICATION, (name,)), kept)
+    return f"{up_to} {hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
 
 
 def read_start(database: Database) -> str:
@@ -142,11 +174,16 @@ def read_route(publisher: Database, subscriber: Database, name: str) -> str:
     that the subscription takes, with the position from which on; and since when the
     subscriber's server runs, as its disk may have been set back for a start.
     """
-    sent = publisher.rows(_SENT, (name,))
+    sent = (publisher.rows(_PUBLICATION, (name,)), publisher.rows(_SENT, (name,)))
     taken = subscriber.rows(_TAKEN, (name,))
     told = (sent, taken, read_start(subscriber))
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
+
+_PUBLICATION = sql.SQL(
+    "SELECT oid::bigint, pubinsert, pubupdate, pubdelete, pubtruncate"
+    " FROM pg_publication WHERE pubname = %s"
+)
 
 # Row filters and column lists are there since 15, which to_jsonb does not mind.
 _SENT = sql.SQL(

@@ -56,8 +56,11 @@ class MonitorFollower(Monitor[FollowerFacts]):
             return None
         if read_subscription(scene.on(side.other), scene.feeding.name) is None:
             return None  # the monitor of the stream says so
-        now = read_witness(scene.on(side.other), scene.feeding.name)
-        return FollowerFacts(Witness.from_body(told), now)
+        then = Witness.from_body(told)
+        # The timelines of both are for the monitor of the servers.
+        ends = scene.on(side.other), scene.on(side)
+        now = read_witness(ends[0], scene.feeding.name, ends[1], then)
+        return FollowerFacts(then, now)
 
     def judge(self, facts: FollowerFacts, limits: Limits) -> Iterator[MonitorFinding]:
         """A restart weighs more than errors."""
@@ -83,19 +86,23 @@ def _meaning(facts: FollowerFacts) -> Meaning:
             "were last known to be whole: a transaction that was skipped (ALTER "
             "SUBSCRIPTION … SKIP) is missing, and nothing brings it again"
         )
+    elif not then.is_same_sent(now):
+        says = (
+            f"the publication on {now.side.other} was changed since {now.side}'s rows "
+            "were last known to be whole: what was written to a table that was left "
+            "out meanwhile is missing, and nothing brings it again"
+        )
     else:
         return Meaning(
-            Severity.OK, f"{now.side} was not restarted, nothing was skipped"
+            Severity.OK, f"{now.side} was not restarted, nothing was left out"
         )
-    # Before a cutover a step `validate` compares the rows again by itself.
-    stops = Stops.MOVE if now.side is Side.BLUE else Stops.NOTHING
-    return Meaning(Severity.WARNING, says, _do(now.side), stops)
+    return Meaning(Severity.WARNING, says, _do(now.side), Stops.MOVE)
 
 
 def _do(side: Side) -> str:
     if side is Side.BLUE:
         return "`bluegreen rollback PLAYBOOK --prove` compares every row before it goes"
     return (
-        "run again with a step `validate` before the cutover: it compares every row. "
-        "Where you know that nothing is missing, `accept: [follower]` under `monitor`"
+        "the next run compares every row before the cutover. Where you know that "
+        "nothing is missing, `accept: [follower]` under `monitor`"
     )

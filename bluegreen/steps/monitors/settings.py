@@ -1,4 +1,4 @@
-"""Monitor: do both servers keep what they commit?
+"""Monitor: do both servers keep what they commit, and does a commit return?
 
 Owns what an unsafe setting stops right before traffic moves: one may be changed after
 `check` has looked. Which settings these are is in `postgres/catalog/durability.py`.
@@ -7,11 +7,12 @@ Owns what an unsafe setting stops right before traffic moves: one may be changed
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.durability import Harm, Unsafe, read_unsafe
+from bluegreen.postgres.sync_wait import REPAIR, SyncWait, read_sync_wait
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Meaning,
@@ -29,16 +30,18 @@ class SettingsFacts:
 
     Attributes:
         database: its name, for the statement that repairs.
+        wait: what a commit there waits for.
     """
 
     side: Side
     serves: bool
     unsafe: tuple[Unsafe, ...]
     database: str
+    wait: SyncWait = field(default_factory=SyncWait)
 
 
 class MonitorSettings(Monitor[SettingsFacts]):
-    """Neither side has settings by which a commit is no promise.
+    """Neither side has settings by which a commit is no promise, or hangs.
 
     The commit point rests on the side that traffic goes to, the closed fence on the
     side that it leaves: both must outlive a crash.
@@ -53,11 +56,13 @@ class MonitorSettings(Monitor[SettingsFacts]):
         return (Side.GREEN,) if scene.state.released else tuple(Side)
 
     def observe(self, scene: Scene, side: Side) -> SettingsFacts | None:
-        """Two catalog queries."""
+        """Three catalog queries."""
         database = scene.on(side)
         unsafe = read_unsafe(database)
         name = database.dbname if unsafe else ""
-        return SettingsFacts(side, side is scene.state.serving, unsafe, name)
+        serves = side is scene.state.serving
+        wait = read_sync_wait(database)
+        return SettingsFacts(side, serves, unsafe, name, wait)
 
     def judge(self, facts: SettingsFacts, limits: Limits) -> Iterator[MonitorFinding]:
         """The worst in words first, one finding a side."""
@@ -65,6 +70,9 @@ class MonitorSettings(Monitor[SettingsFacts]):
 
 
 def _meaning(facts: SettingsFacts) -> Meaning:
+    if facts.wait.hangs:
+        do = f"on {facts.side}: {REPAIR}"
+        return Meaning(Severity.CRITICAL, facts.wait.say(), do, Stops.MOVE)
     stopping = [one for one in facts.unsafe if _stops(facts, one)]
     bad = [one for one in facts.unsafe if one.harm is Harm.VACUUM]
     rest = [one for one in facts.unsafe if one not in (*stopping, *bad)]

@@ -142,7 +142,7 @@ def check_green_contents(
 
 
 def check_clocks(blue: ServerFacts, green: ServerFacts, _: Intent) -> Iterator[Finding]:
-    """Clocks that agree. The window is measured by green's alone."""
+    """Clocks that agree: the window is stored in green's time, and asked of all."""
     apart = abs(blue.clock_ahead_s - green.clock_ahead_s)
     if apart > _CLOCKS_APART_S:
         later = green if green.clock_ahead_s > blue.clock_ahead_s else blue
@@ -150,7 +150,7 @@ def check_clocks(blue: ServerFacts, green: ServerFacts, _: Intent) -> Iterator[F
             "clocks-apart",
             later.side,
             f"its clock is {format_duration(apart)} ahead of the other side's",
-            "now() jumps for the application at the cutover; the window itself is "
-            "measured by green's clock",
+            "now() jumps for the application at the cutover; no window is promised, "
+            "and none ends, while the clocks disagree by more than that allows",
             "start chrony or ntpd on both hosts",
         )

@@ -12,6 +12,7 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.durability import Harm, as_bool
 from bluegreen.postgres.catalog.server_facts import ServerFacts
+from bluegreen.postgres.sync_wait import REPAIR
 from bluegreen.steps.preflight.intent import Intent
 from bluegreen.steps.preflight.roles import whose
 
@@ -96,11 +97,10 @@ def check_standbys(
 ) -> Iterator[Finding]:
     """What a commit waits for, or does not."""
     for facts in (blue, green):
-        names = facts.settings.text("synchronous_standby_names") or ""
-        commit = facts.settings.text("synchronous_commit")
-        yield from _check_asynchronous(facts, commit)
-        if commit != "off" and names and commit != "local":
-            yield from _check_names(facts, names)
+        yield from _check_asynchronous(facts, facts.settings.text("synchronous_commit"))
+        # Whatever applications ask for, our own records wait.
+        if facts.wait.wanted:
+            yield _check_names(facts)
 
 
 def _check_asynchronous(facts: ServerFacts, commit: str | None) -> Iterator[Finding]:
@@ -123,22 +123,18 @@ def _check_asynchronous(facts: ServerFacts, commit: str | None) -> Iterator[Find
         )
 
 
-def _check_names(facts: ServerFacts, names: str) -> Iterator[Finding]:
-    standbys = facts.streams.standbys
-    anybody = "*" in names
+def _check_names(facts: ServerFacts) -> Finding:
+    wait = facts.wait
     why = "every commit waits for a standby"
-    if not standbys:
-        why = "no such standby is connected: every commit hangs, ours too"
-    elif anybody:
+    if wait.hangs:
+        why = "too few such standbys are connected: every commit hangs, ours too"
+    elif "*" in wait.names:
         why = f"* takes {facts.side.other}'s subscription for a standby too"
-    yield Finding(
+    return Finding(
         "synchronous-standbys",
         facts.side,
-        f"synchronous_standby_names is {names!r}, {standbys} connected",
+        f"synchronous_standby_names is {wait.names!r}, {wait.there} connected",
         why,
-        "connect the standby, or ALTER SYSTEM SET synchronous_standby_names = ''; "
-        "SELECT pg_reload_conf();"
-        if not standbys
-        else "",
-        blocks=not standbys,
+        REPAIR if wait.hangs else "",
+        blocks=wait.hangs,
     )

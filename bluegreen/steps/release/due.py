@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bluegreen.backups.pg_dump import find_fault
-from bluegreen.backups.proof import BackupProof
+from bluegreen.backups.proof import BackupProof, read_source
 from bluegreen.model.clock import host_time
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BluegreenError
@@ -111,8 +111,12 @@ def read_release(world: World) -> ReleaseFacts:
         ),
         host_now=host_time(),
         # The whole archive is read for this, so only once the window is over.
-        fault=find_fault(backup) if backup and _is_over(state, now) else "",
+        fault=_fault(world, backup) if backup and _is_over(state, now) else "",
     )
+
+
+def _fault(world: World, backup: BackupProof) -> str:
+    return backup.source.find_change(read_source(world.blue)) or find_fault(backup)
 
 
 def _is_over(state: State, now: datetime) -> bool:
@@ -308,7 +312,7 @@ def _no_backup(facts: ReleaseFacts) -> Verdict | None:
         return _no(
             "there is no proved backup of blue",
             facts.fault or "the journal tells of none that holds the whole database",
-            "an archive that is unchanged since it was read to its end",
+            "an archive of this very database, unchanged since it was read to its end",
             "add the step `backup` without `tables` to the playbook, run it, then "
             "try again",
         )

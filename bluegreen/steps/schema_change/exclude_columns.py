@@ -32,6 +32,7 @@ from bluegreen.steps.schema_change.journal_queries import (
     expansions_told,
     kept_back,
 )
+from bluegreen.steps.validation.green import doubt_of_green, noted_again
 from bluegreen.steps.world import World
 
 PASSES = timedelta(hours=1)
@@ -126,13 +127,15 @@ class LeaveOut(Action[LeaveOutFacts]):
     def act(self, world: World, facts: LeaveOutFacts) -> Result:
         """Edit the publication; then let green pass that point."""
         name = ReplicationStream(world.name, Side.BLUE).name
+        doubt = doubt_of_green(world)
         if facts.wanted != facts.present:
             publish(world.blue, name, facts.wanted)
         world.point(f"{self.id}/edited")
         following = read_subscription(world.green, name)
         if following is not None and following.enabled:
             send_marker(world.blue, world.green, deadline=PASSES, clock=world.clock)
-        return {"tables": narrow(facts.wanted)}
+        # What we changed ourselves is no doubt, and ends none.
+        return {"tables": narrow(facts.wanted), **({} if doubt else noted_again(world))}
 
     def undo(self, world: World, facts: LeaveOutFacts) -> None:
         """Send everything again, while green still has it all."""

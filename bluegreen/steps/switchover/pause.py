@@ -43,6 +43,7 @@ from bluegreen.postgres.replication.sequences import (
     set_sequences,
 )
 from bluegreen.postgres.replication.stream import stop_stream
+from bluegreen.postgres.sync_wait import require_commits_return
 from bluegreen.steps.switchover.switchover import Budget, Switchover
 from bluegreen.steps.switchover.table_set import LastLook
 from bluegreen.steps.world import World
@@ -167,7 +168,8 @@ def go_through(
     Raises:
         ServerRefused: 3007, a pooler's file holds what is not loaded; as below.
         StepError: 4001, the guard has ended, or 4011, a pooler's file or process is
-            not the one that was proved; nobody was held back.
+            not the one that was proved, or a commit would wait for a standby that is
+            not there; nobody was held back.
         BudgetError: 5001, 5002 or 5003; the caller backs out.
         ServerGoneError: the caller finds out whether the commit record is there.
     """
@@ -210,6 +212,8 @@ def go_through(
     point("move/stream_stopped")
     proof = {"fence_position": str(marker.position), "marker": str(marker.id)}
     record = replace(draft, body={**draft.body, **proof})
+    # Behind the fence once more: a commit that waits for a standby cannot be undone.
+    require_commits_return(ready.to_side, code=4011)
     # A question that was never sent leaves no doubt.
     ready.to_side.require_alive()
     ready.asked_to_commit = True

@@ -41,6 +41,7 @@ from bluegreen.postgres.journal.table import (
 )
 from bluegreen.postgres.replication.stream import ReplicationStream, start_stream
 from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_start
+from bluegreen.postgres.sync_wait import name_standby
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.switchover.inconsistencies import (
     TrafficFacts,
@@ -147,7 +148,9 @@ def claim_back_out(world: World, pause: int | None = None) -> None:
             raise
     except (ServerGoneError, ServerRefused) as error:
         seen = "\n".join(filter(None, (error.problem, error.seen)))
-        raise _nobody_knows(move, seen) from None
+        unknown = _nobody_knows(move, seen)
+        name_standby(unknown, world.on(move.to_side))
+        raise unknown from None
     _best_effort(world.journal.reconcile)
 
 

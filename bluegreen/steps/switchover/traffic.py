@@ -21,6 +21,7 @@ from bluegreen.pointers.client_probe import ClientProbe
 from bluegreen.postgres.catalog.identity import read_identity
 from bluegreen.postgres.database import hung_up_after
 from bluegreen.postgres.replication.sequences import read_sequences
+from bluegreen.postgres.sync_wait import name_standby, require_commits_return
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.switchover.inconsistencies import (
     TrafficFacts,
@@ -124,6 +125,7 @@ class SwitchTraffic(Action[TrafficFacts]):
                 self.switchover.max_pause, ready.from_side, ready.to_side
             ):
                 identities = {str(s): read_identity(world.on(s)).id for s in Side}
+                require_commits_return(ready.from_side, ready.to_side, code=4011)
                 pause = self._announce(world)
                 body = {"to": str(self.switchover.to_side), "identities": identities}
                 draft = world.journal.draft(Kind.COMMITTED, action=self.id, body=body)
@@ -134,6 +136,7 @@ class SwitchTraffic(Action[TrafficFacts]):
             # They may be what broke, and a silent session would hold us up again.
             ready.from_side.close()
             ready.to_side.close()
+            name_standby(error, world.blue, world.green)
             if not ready.asked_to_commit:
                 self._back_out(world, pause, error)
                 raise

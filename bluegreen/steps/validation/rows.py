@@ -12,6 +12,7 @@ from datetime import timedelta
 from queue import SimpleQueue
 from typing import Any, Literal
 
+from bluegreen.model.errors import StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
@@ -27,7 +28,7 @@ from bluegreen.postgres.replication.publication import read_publication
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.postgres.schema.mapping_triggers import read_given
-from bluegreen.steps.validation.proof import Proof, differs
+from bluegreen.steps.validation.proof import SERVES, Proof, differs
 from bluegreen.steps.world import World
 
 _LOOK_EVERY_S = 1.0
@@ -76,6 +77,8 @@ class CompareRows(Proof):
         )
         witness = read_witness(world.green, stream, world.blue)
         streams = bool(subscription_oid(world.green, stream))
+        if not plans:
+            raise _nothing_compared(streams=streams)
         results = self.compare(world, Side.BLUE, plans, streams=streams)
         lines = [
             f"{one.table}: {words}"
@@ -148,6 +151,22 @@ class CompareRows(Proof):
                 both.shutdown()
                 for pair in pairs:
                     pair.close()
+
+
+def _nothing_compared(*, streams: bool) -> StepError:
+    """Nothing is never taken for an answer: no row of anybody was seen."""
+    seen = "green has no table in common with blue"
+    if streams:
+        seen = "green's subscription feeds no table that blue publishes"
+    return StepError(
+        4005,
+        "no table was compared, which proves nothing",
+        seen=seen,
+        wanted="at least one table whose rows are on both sides",
+        traffic=SERVES,
+        hint="was the publication changed, or does `exclude` of the step replicate "
+        "leave every table out? `compare_rows: none` goes on without a proof",
+    )
 
 
 def _gather(futures: Sequence[Future[TableResult]], world: World) -> list[TableResult]:

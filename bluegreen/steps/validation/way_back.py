@@ -44,10 +44,10 @@ class ProveWayBack(Action[str]):
         if state.witness is None:
             return "nothing was proved since the cutover"
         name = ReplicationStream(world.name, Side.GREEN).name
-        now = read_witness(world.blue, name, world.green)
-        if not Witness.from_body(state.witness).holds(now):
+        then = Witness.from_body(state.witness)
+        if not then.holds(read_witness(world.blue, name, world.green, then)):
             return (
-                "blue was restarted, its subscription altered, or a server failed over "
+                "blue was restarted, its stream was altered, or a server failed over "
                 "since its last proof"
             )
         return ""
@@ -80,12 +80,26 @@ def _compare(world: World, name: str, step_id: str) -> Sequence[TableResult]:
         read_publication(world.green, name) or (),
         read_given(world.blue),
     )
+    if not plans:
+        raise _nothing_compared()
     comparing = CompareRows(step_id, "checksum", WORKERS, WITHIN)
     try:
         return comparing.compare(world, Side.GREEN, plans, streams=True)
     except BluegreenError as error:
         error.traffic = str(Side.GREEN)
         raise
+
+
+def _nothing_compared() -> RollbackUnavailable:
+    return RollbackUnavailable(
+        6001,
+        "no table was compared, which proves nothing of the way back",
+        seen="blue's subscription feeds no table that green publishes",
+        wanted="the tables that were published when the way back was opened",
+        traffic="green serves and nothing has moved",
+        hint="who changed the publication on green or the subscription on blue? Put "
+        "the tables back, then run `bluegreen rollback PLAYBOOK --prove` again",
+    )
 
 
 def _differ(different: Sequence[TableResult]) -> RollbackUnavailable:

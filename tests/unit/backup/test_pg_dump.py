@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from bluegreen.backups.pg_dump import (
     missing_rows,
     restore_list,
 )
-from bluegreen.backups.proof import BackupProof
+from bluegreen.backups.proof import BackupProof, Source
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.postgres.copy.exported_snapshot import Snapshot
@@ -91,9 +92,51 @@ def test_a_record_of_another_form_is_an_error() -> None:
 
 def test_a_record_may_hold_more_than_the_proof() -> None:
     proof = BackupProof(
-        Path("/a"), Path("/b"), Side.BLUE, ("t",), 1, 2, "ab", "0/1", "t", "16", "18"
+        Path("/a"),
+        Path("/b"),
+        Side.BLUE,
+        ("t",),
+        1,
+        2,
+        "ab",
+        "0/1",
+        "t",
+        "16",
+        "18",
+        TAKEN_OF,
     )
     assert BackupProof.from_result({**proof.as_result(), "seconds": 2}) == proof
+
+
+TAKEN_OF = Source("id-1", "7000000000000000001", 16384, 1)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "says"),
+    [
+        (TAKEN_OF, TAKEN_OF, ""),
+        (Source(), TAKEN_OF, "an older bluegreen took it"),
+        (TAKEN_OF, replace(TAKEN_OF, system="7000000000000000002"), "of system 7000"),
+        (TAKEN_OF, replace(TAKEN_OF, database=5), "and database 5 of system"),
+        (TAKEN_OF, replace(TAKEN_OF, identity="id-2"), "id-1, and id-2 answers"),
+        (TAKEN_OF, replace(TAKEN_OF, identity=""), "id-1, and none answers"),
+        (TAKEN_OF, replace(TAKEN_OF, timeline=2), "on timeline 1, and the server is"),
+    ],
+)
+def test_a_proof_ends_with_the_database_that_it_was_taken_of(
+    then: Source, now: Source, says: str
+) -> None:
+    change = then.find_change(now)
+    assert says in change
+    assert bool(change) is bool(says)
+
+
+def test_a_record_of_before_has_no_source() -> None:
+    body = BackupProof(
+        Path("/a"), Path("/b"), Side.BLUE, (), 1, 2, "ab", "0/1", "t", "16", "18"
+    ).as_result()
+    del body["source"]
+    assert BackupProof.from_result(body).source == Source()
 
 
 def test_a_left_over_draft_is_removed_and_a_named_one_stays(tmp_path: Path) -> None:

@@ -10,7 +10,13 @@ import pytest
 
 import bluegreen
 from bluegreen.engine import own_process
-from bluegreen.engine.own_process import own_environment, own_module, own_scope
+from bluegreen.engine.own_process import (
+    fate_of,
+    own_environment,
+    own_module,
+    own_scope,
+)
+from bluegreen.steps.preflight.fate import check_shared_fate
 
 HOME = str(Path(bluegreen.__file__).parents[1])
 
@@ -85,3 +91,33 @@ def test_a_systemd_that_refuses_leaves_the_process_where_it_is(
     assert own_scope() == []
     monkeypatch.setattr(own_process, "SYSTEMD", tmp_path / "none")
     assert own_scope() == []
+
+
+IN_UNIT = "0::/system.slice/bluegreen.service\n"
+IN_SESSION = "0::/user.slice/user-0.slice/session-4.scope\n"
+
+
+@pytest.mark.parametrize(
+    ("scope", "container", "groups", "says"),
+    [
+        (True, False, IN_UNIT, "this machine"),
+        (False, False, "0::/\n", "this machine"),
+        (False, False, "", "this machine"),
+        (False, False, IN_UNIT, "the systemd unit bluegreen.service"),
+        (False, False, IN_SESSION, "the systemd unit session-4.scope"),
+        (False, True, IN_UNIT, "this container"),
+        # A scope of systemd inside a container ends with the container.
+        (True, True, "0::/\n", "this container"),
+    ],
+)
+def test_what_ends_tool_and_guard_together(
+    scope: bool, container: bool, groups: str, says: str
+) -> None:
+    assert fate_of(scope=scope, container=container, groups=groups) == says
+    [finding] = check_shared_fate(says)
+    assert finding.seen == f"the end of {says} ends the tool and its guard together"
+    assert not finding.blocks
+
+
+def test_a_world_without_a_guard_has_no_such_finding() -> None:
+    assert list(check_shared_fate("")) == []

@@ -27,7 +27,6 @@ TEXTS: dict[str, str | None] = {
     "idle_replication_slot_timeout": "0",
     "wal_sender_timeout": "60000",
     "synchronous_commit": "on",
-    "synchronous_standby_names": "",
     "statement_timeout": "0",
     "transaction_timeout": "0",
     "session_replication_role": "origin",

@@ -25,6 +25,7 @@ from bluegreen.postgres.catalog.roles import Rights, Role, RoleSetting
 from bluegreen.postgres.catalog.slots import Slot, Streams, Subscription
 from bluegreen.postgres.replication.sequence_ranges import SequenceRange
 from bluegreen.postgres.schema.partitions import PartitionsEnd
+from bluegreen.postgres.sync_wait import SyncWait
 from bluegreen.steps import preflight
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.intent import Intent, listed
@@ -472,14 +473,14 @@ CASES = [
         "blue",
         True,
         "synchronous_standby_names = ''",
-        set_to(synchronous_standby_names="replica1"),
+        {"wait": SyncWait("replica1")},
     ),
     Case(
         "synchronous-standbys",
         "blue",
         False,
         "",
-        {**set_to(synchronous_standby_names="*"), **runs(standbys=1)},
+        {"wait": SyncWait("*", there=1)},
     ),
     Case(
         "table-without-identity",
@@ -1130,8 +1131,13 @@ def _is_kebab(text: str) -> bool:
     )
 
 
+OF_THIS_MACHINE = "guard-beside-tool"
+"""Its cases are in `unit/engine/test_own_process.py`: no server is asked."""
+
+
 def test_every_finding_has_a_case_here() -> None:
-    assert ids_in_code() == {case.id for case in CASES} | IDENTITY_IDS
+    known = {case.id for case in CASES} | IDENTITY_IDS | {OF_THIS_MACHINE}
+    assert ids_in_code() == known
 
 
 BLOCKS = {
@@ -1151,6 +1157,7 @@ def test_every_finding_stands_on_the_page() -> None:
     # An action's name has capitals, a finding's has none.
     told = {r[1].strip("`"): BLOCKS[r[3]] for r in cells if r[1].islower()}
     shown: dict[str, set[bool]] = {key: {True} for key in IDENTITY_IDS}
+    shown[OF_THIS_MACHINE] = {False}
     for case in CASES:
         shown.setdefault(case.id, set()).add(case.blocks)
     assert set(told) == ids_in_code()

@@ -1,0 +1,29 @@
+"""Look at what ends the tool and its guard together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bluegreen.model.verdict import Finding
+
+WHAT_THEN = (
+    "in a pause nobody is there then to let the clients go: behind a pooler they wait "
+    "until its query_wait_timeout, and writes are refused, until `bluegreen run` is "
+    "called again, from any machine that reaches both sides"
+)
+MEND = (
+    "run it on a machine that stays, and have a second one ready on which `bluegreen "
+    "run` can be called"
+)
+
+
+def check_shared_fate(fate: str) -> Iterator[Finding]:
+    """The guard outlives the tool, and not what both of them run in."""
+    if fate:
+        yield Finding(
+            "guard-beside-tool",
+            "this machine",
+            f"the end of {fate} ends the tool and its guard together",
+            WHAT_THEN,
+            MEND,
+        )
