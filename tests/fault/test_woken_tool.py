@@ -72,6 +72,17 @@ class Scene:
         for side in (self.here.pair.blue, self.here.pair.green):
             end_the_lease(side)
 
+    def end_all_sessions(self) -> None:
+        """As keepalives do to a machine that was suspended."""
+        for side in (self.here.pair.blue, self.here.pair.green):
+            ended = side.rows(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND application_name LIKE 'bluegreen%' AND backend_type ="
+                " 'client backend'"
+            )
+            assert len(ended) > 1, "the lease and at least one more"
+
 
 @pytest.fixture
 def scene(arena: Callable[..., Arena], tmp_path: Path) -> Scene:
@@ -133,6 +144,20 @@ def test_a_tool_that_wakes_up_after_later_moves_touches_nothing(
             assert "\n  traffic: blue" in said, said
         require_serves(scene, Side.BLUE)
         assert scene.other.call("status").status == 0, point
+
+
+@pytest.mark.parametrize("point", ["move/committed", "move/pointed"])
+def test_a_tool_whose_sessions_were_all_ended_asks_by_new_ones(
+    scene: Scene, point: str
+) -> None:
+    """Its first question to each server fails, though both answer."""
+    with stopped_at(scene, point) as process:
+        scene.end_all_sessions()
+        scene.other.call("run").require()
+        scene.other.call("rollback").require()
+        said = require_overtaken(scene, process, point)
+        assert "error BG-8001: " in said
+    require_serves(scene, Side.BLUE)
 
 
 def test_a_tool_that_wakes_up_in_a_later_pause_lets_none_of_its_clients_go(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bluegreen.sql.builtin_functions import CALM, VOLATILE
+from bluegreen.sql.builtin_functions import STABLE, VOLATILE
 from tests.kit.databases import Database, create_database, drop_databases
 from tests.kit.sampling import sample
 from tests.kit.table_effects import Measured, measure, measure_alone
@@ -128,5 +128,5 @@ def test_functions_are_as_volatile_as_the_linter_says(
     )
     volatile = {str(name) for name, wild in rows if wild}
     calm = {str(name) for name, wild in rows if not wild}
-    assert volatile & CALM == set()
+    assert volatile & STABLE == set()
     assert calm & VOLATILE == set()

@@ -77,7 +77,7 @@ def _stream(
         if not _caught_up(one, two):
             return "BREAK"
         left, right = read_snapshot(one), read_snapshot(two)
-        stream = _stream(direction, left, right)
+        stream = _stream_between(direction, left, right)
         with one.transaction(), two.transaction():
             harmed = orphans(two, stream).total() or (
                 direction is not Direction.REVERSE and _broken(two, case)
@@ -91,7 +91,7 @@ def _broken(green: psycopg.Connection, case: Case) -> bool:
     return bool(row and row[0])
 
 
-def _stream(direction: Direction, left: Catalog, right: Catalog) -> Stream:
+def _stream_between(direction: Direction, left: Catalog, right: Catalog) -> Stream:
     publication = left.publications.get("p")
     return Stream(direction, left, right, publication)
 

@@ -1,25 +1,29 @@
 """A world without servers: two databases, poolers and time, as crashes may leave them.
 
-Owns what is true of the simulated world and what happens to it by itself: streams
-apply, orphaned statements go on, time passes. What our code asks of a server is
-answered in `simulated_sql.py`; who acts, and in which order, is in
-`simulated_actors.py`. Only servers and poolers are made up here; every decision is
-made by the code that is tried.
+Owns what is true of the simulated world as a whole, and that time passes. A server is
+in `simulated_server.py`; what our code asks of it is answered in `simulated_sql.py`;
+who acts, and in which order, is in `simulated_actors.py`. Only servers and poolers are
+made up here; every decision is made by the code that is tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from bluegreen.backups.proof import BackupProof
 from bluegreen.model.side import Side
+from tests.kit.simulated_data import (
+    TABLES,
+    Beat,
+    Change,
+    Subscription,
+    stream_from,
+)
+from tests.kit.simulated_server import Server
 
-TABLES = ("a", "b")
-PLAYBOOK = "sim"
 BACKUP = BackupProof(
     Path("/b"), Path("/b.toc"), Side.BLUE, (), 2, 1, "00", "0/0", "", "18", "18"
 ).as_result()
@@ -32,208 +36,13 @@ GIVEN_UP_AFTER_S = 30.0
 """A server ends the session of a client that its keepalives do not reach."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A line of WAL that a publication carries."""
-
-    table: str
-    key: object
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """What a side takes: whether it runs, and how far it has come."""
-
-    enabled: bool
-    origin: int
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """All of a server that a crash may take back, as one value.
-
-    Attributes:
-        sequence: the value that the ids of both tables were last given.
-        made: tables that have a fence trigger.
-        shut: the flag that each trigger asks.
-        slots: by name, the position from which each sends.
-    """
-
-    journal: tuple[tuple[Any, ...], ...] = ()
-    wal: tuple[Change, ...] = ()
-    rows: frozenset[Change] = frozenset()
-    markers: frozenset[object] = frozenset()
-    made: frozenset[str] = frozenset()
-    shut: bool = False
-    sequence: int = 0
-    subscriptions: tuple[tuple[str, Subscription], ...] = ()
-    slots: tuple[tuple[str, int], ...] = ()
-    publications: frozenset[str] = frozenset()
-
-    @property
-    def closed(self) -> frozenset[str]:
-        """Tables that refuse writes."""
-        return self.made if self.shut else frozenset()
-
-
-def put(pairs: Iterable[tuple[str, Any]], name: str, value: Any) -> tuple[Any, ...]:
-    """The pairs with one more or another value; without it where `value` is None."""
-    kept = tuple(pair for pair in pairs if pair[0] != name)
-    return kept if value is None else (*kept, (name, value))
-
-
-@dataclass
-class Server:
-    """One side's server.
-
-    Attributes:
-        data: what sessions see.
-        synced: what is on disk: a crash may go back to it.
-        sessions: those that live.
-        locks: advisory locks, by key the session that holds each.
-        writers: open transactions of clients, by name the table each has written to.
-        orphans: sessions whose client is gone and whose statement still runs.
-        says_nothing: the next synchronous commit is made, and its answer lost.
-        conflicts: rows that came a second time: doubled writes.
-    """
-
-    side: Side
-    world: World
-    data: Data = field(default_factory=Data)
-    synced: Data = field(default_factory=Data)
-    up: bool = True
-    gone: bool = False
-    stalled: bool = False
-    sessions: list[Any] = field(default_factory=list)
-    locks: dict[tuple[int, int], Any] = field(default_factory=dict)
-    writers: dict[str, str] = field(default_factory=dict)
-    orphans: list[Any] = field(default_factory=list)
-    says_nothing: bool = False
-    conflicts: list[Change] = field(default_factory=list)
-
-    @property
-    def identity(self) -> str:
-        """The random identity row; a name is as good here."""
-        return f"identity of {self.side}"
-
-    @property
-    def answers(self) -> bool:
-        return self.up and not self.gone
-
-    def alter(self, **changes: Any) -> None:
-        """Change what sessions see; `commit` makes it last."""
-        self.data = replace(self.data, **changes)
-
-    def commit(self, *, synchronous: bool) -> None:
-        """A transaction has ended; a synchronous one takes all before it to disk."""
-        if synchronous:
-            self.synced = self.data
-
-    def crash(self, *, lose: bool) -> None:
-        """Die; what was never flushed is lost or, by luck, is not."""
-        if not self.up:
-            return
-        self.up = False
-        self.data = self.synced = self.synced if lose else self.data
-        for session in self.sessions:
-            session.lost = True
-        self.sessions.clear()
-        self.locks.clear()
-        self.writers.clear()
-        self.orphans.clear()
-
-    def start(self) -> None:
-        self.up = True
-
-    def drop(self, session: Any) -> None:
-        """A session is over; what it still runs is left to the server."""
-        session.lost = True
-        if session in self.sessions:
-            self.sessions.remove(session)
-            if session.closing:
-                self.orphans.append(session)
-            else:
-                self.forget(session)
-
-    def forget(self, session: Any) -> None:
-        self.locks = {k: s for k, s in self.locks.items() if s is not session}
-
-    def terminate(self, session: Any) -> None:
-        """What pg_terminate_backend does."""
-        session.closing = False
-        session.lost = True
-        for those in (self.sessions, self.orphans):
-            if session in those:
-                those.remove(session)
-        self.forget(session)
-
-    def shut(self) -> None:
-        """Outside MVCC, so seen at once, whatever becomes of the transaction."""
-        self.alter(shut=True)
-        self.commit(synchronous=False)
-
-    def go_on(self) -> None:
-        """Statements whose client is gone go on until they end or meet a lock."""
-        for session in list(self.orphans):
-            if self.world.now >= session.lock_until:
-                session.closing = False
-            if session.closing and not self.writers:
-                session.closing = False
-                self.shut()
-            if not session.closing:
-                self.terminate(session)
-
-    def write(self, table: str) -> Change | None:
-        """One client's transaction; None where the fence refuses it."""
-        if table in self.data.closed:
-            return None
-        sequence = self.data.sequence + 1
-        row = Change(table, sequence)
-        self.alter(sequence=sequence)
-        assert row not in self.data.rows, f"{self.side} gave the id {sequence} twice"
-        self._insert(row)
-        self.commit(synchronous=True)
-        return row
-
-    def _insert(self, row: Change) -> None:
-        self.alter(rows=self.data.rows | {row}, wal=(*self.data.wal, row))
-
-    def mark(self, marker: object) -> None:
-        row = Change("marker", marker)
-        self.alter(markers=self.data.markers | {marker}, wal=(*self.data.wal, row))
-
-    def apply(self) -> None:
-        """What the apply workers of this side do while nobody holds them up."""
-        if not self.answers or self.stalled:
-            return
-        for name, subscription in self.data.subscriptions:
-            publisher = self.world.servers[self.side.other]
-            start = dict(publisher.data.slots).get(name)
-            if subscription.enabled and publisher.answers and start is not None:
-                self._take(name, publisher, max(start, subscription.origin))
-
-    def _take(self, name: str, publisher: Server, origin: int) -> None:
-        # A walsender sends what is flushed, never more.
-        for position, change in enumerate(
-            publisher.synced.wal[origin:], start=origin + 1
-        ):
-            if change.table == "marker":
-                self.mark(change.key)
-            elif change in self.data.rows:
-                self.conflicts.append(change)
-            else:
-                self._insert(change)
-            taken = put(self.data.subscriptions, name, Subscription(True, position))
-            self.alter(subscriptions=taken)
-            self.commit(synchronous=False)
-
-
 @dataclass
 class Pooler:
     """A PgBouncer: its file, what it read of it, and whether it holds clients back.
 
     Attributes:
         busy: a client's transaction is open through it.
+        paused_by: who held its clients back last.
     """
 
     id: str
@@ -242,6 +51,7 @@ class Pooler:
     paused: bool = False
     up: bool = True
     busy: bool = False
+    paused_by: Any = None
 
     def crash(self) -> None:
         self.up = self.paused = self.busy = False
@@ -252,7 +62,12 @@ class Pooler:
 
 
 class World:
-    """Both servers, the poolers, the guards and the time."""
+    """Both servers, the poolers, the guards and the time.
+
+    Attributes:
+        acknowledged: rows whose COMMIT a client saw.
+        pauses: by run, when both sides knew of the last pause that it announced.
+    """
 
     def __init__(self, poolers: int = 1) -> None:
         self.now = 0.0
@@ -262,12 +77,27 @@ class World:
         self.guards: list[Any] = []
         self.acknowledged: set[Change] = set()
         self.destroyed: list[Side] = []
+        self.pauses: dict[str, int] = {}
         self._counter = 0
         self._flushed = 0.0
 
+    def followed_by(self, poolers: int) -> World:
+        """A world that goes on from here, with nobody in it and servers as new."""
+        world = World(poolers)
+        world.now, world._counter = self.now, self._counter
+        world.acknowledged = set(self.acknowledged)
+        return world
+
     def number(self) -> int:
+        """One that nothing else has, and that only grows."""
         self._counter += 1
         return self._counter
+
+    def newest_pause_but(self, run: str) -> int:
+        """When another run announced a pause newer than this one's last; 0 for none."""
+        own = self.pauses.get(run, 0)
+        others = [at for one, at in self.pauses.items() if one != run and at > own]
+        return max(others, default=0)
 
     @property
     def time(self) -> datetime:
@@ -298,6 +128,11 @@ class World:
         commits = [row for row in rows if row[2] == "committed"]
         return Side(max(commits, key=_epoch)[6]["to"]) if commits else Side.BLUE
 
+    @property
+    def epoch(self) -> int:
+        """How many moves were committed."""
+        return max((_epoch(row) for row in self.records()), default=0)
+
     def destroy(self, side: Side) -> None:
         """What cannot be undone."""
         ends = [row[6]["until"] for row in self.records() if row[2] == "window_opened"]
@@ -325,30 +160,53 @@ class World:
         for server in self.servers.values():
             server.apply()
 
+    def send_heartbeat(self, publisher: Side) -> bool:
+        """The next one, in the epoch that the side knows; as `write_beat` does it."""
+        server = self.servers[publisher]
+        epoch = _epoch(server.data.journal[-1]) if server.data.journal else 0
+        told = [b.number for b in server.data.beats if _is_of(b, publisher, epoch)]
+        number = max(told, default=0) + 1
+        position = len(server.data.wal)
+        done = server.beat(
+            Beat(str(publisher), epoch, number, position, self.now, self.number())
+        )
+        server.commit(synchronous=True)
+        return done
+
 
 def _epoch(row: tuple[Any, ...]) -> int:
     return int(row[3])
+
+
+def _is_of(beat: Beat, publisher: Side, epoch: int) -> bool:
+    return (beat.publisher, beat.epoch) == (str(publisher), epoch)
 
 
 def replicated_world(*, poolers: int, armed: bool) -> World:
     """Green follows blue; with `armed`, what a move makes ready stands already."""
     world = World(poolers)
     blue, green = world.servers[Side.BLUE], world.servers[Side.GREEN]
-    forward, back = (f"bluegreen_{PLAYBOOK}_from_{side}" for side in Side)
+    forward, back = (stream_from(side) for side in Side)
+    lives = {
+        str(side): {"system": str(number), "timeline": 1, "identity": server.identity}
+        for number, (side, server) in enumerate(world.servers.items(), start=1)
+    }
     journal = (
         _row(1, world, "run_started", "", {"green": green.identity}),
         _row(2, world, "result", "backup/take_backup", BACKUP),
+        _row(3, world, "watched", "", {"monitor": "servers", "sides": lives}),
     )
     for server in (blue, green):
         server.alter(journal=journal)
-    blue.alter(slots=((forward, 0),), publications=frozenset({forward}))
     everything = frozenset(TABLES)
+    published = tuple((table, n) for n, table in enumerate(TABLES, start=1))
+    blue.alter(slots=((forward, 0),), publications=((forward, published),))
     streams = ((forward, Subscription(True, 0)),)
     green.alter(subscriptions=streams, made=everything, shut=True)
     if armed:
         streams = ((back, Subscription(False, 0)),)
         blue.alter(made=everything, subscriptions=streams)
-        green.alter(slots=((back, 0),), publications=frozenset({back}))
+        green.alter(slots=((back, 0),), publications=((back, published),))
     for server in (blue, green):
         server.commit(synchronous=True)
     return world

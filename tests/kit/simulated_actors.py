@@ -17,6 +17,9 @@ from tests.kit.simulated import World
 TOO_MANY = 30_000
 """No verb comes near; one that does turns in a circle."""
 
+ENOUGH = 100_000
+"""Effects that no verb comes near."""
+
 _HERE = threading.local()
 
 
@@ -29,8 +32,12 @@ class Actor:
 
     Attributes:
         error: what it ended with, when it ended with one of our errors.
+        gave_up: it has ended without having done what it was there for.
         cut: sides to which its network is cut.
         effects: how many it has had so far.
+        move: the run whose move it may end: its own, or that of a guard's tool.
+        asked: at which effect of the world it last looked at a journal.
+        has_asked: that was its last statement: what it does now rests on it.
     """
 
     def __init__(self, world: World, name: str, work: Callable[[Actor], None]) -> None:
@@ -39,9 +46,13 @@ class Actor:
         self.error: BluegreenError | None = None
         self.cut: set[Side] = set()
         self.effects = 0
-        self.dead = self.ended = False
+        self.move = name
+        self.asked = 0
+        self.has_asked = False
+        self.dead = self.ended = self.gave_up = False
         self._work = work
         self._left = 0
+        self._stop_at, self._behind = "", 0
         self._bug: BaseException | None = None
         self._mine, self._theirs = threading.Lock(), threading.Lock()
         self._mine.acquire()
@@ -58,6 +69,20 @@ class Actor:
         if self.alive:
             self._left = effects
             self._hand_over()
+
+    def stop_at(self, point: str, behind: int) -> None:
+        """The turn that comes to a named point ends so many effects behind it."""
+        self._stop_at, self._behind = point, behind
+
+    @property
+    def has_come(self) -> bool:
+        """Whether it was there, or will never be."""
+        return not self.alive or not self._stop_at
+
+    def point(self, name: str) -> None:
+        """It has come to a point that our code names."""
+        if self._stop_at and name.endswith(self._stop_at):
+            self._left, self._stop_at = self._behind, ""
 
     def kill(self) -> None:
         """End it where it stands; its open sessions are left to the servers."""
@@ -86,6 +111,17 @@ class Actor:
                 self._left -= 1
         if self.dead:
             raise Killed
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another run has announced a pause since its own."""
+        pauses = self.world.pauses
+        return self.move in pauses and self.world.newest_pause_but(self.move) > 0
+
+    def asks(self) -> None:
+        """It looks at a journal."""
+        self.asked = self.world.number()
+        self.has_asked = True
 
     def sleep(self, seconds: float) -> None:
         self.effect()

@@ -72,7 +72,7 @@ class Witness:
 
     def is_same_sent(self, now: Witness) -> bool:
         """Whether nothing was left out of the publication meanwhile."""
-        return self.sent in {"", now.sent}
+        return "" in {self.sent, now.sent} or self.sent == now.sent
 
     def holds(self, now: Witness) -> bool:
         """Whether what was known then still stands."""

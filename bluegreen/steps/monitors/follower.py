@@ -1,8 +1,9 @@
 """Monitor: does the side that follows still hold every row that it was known to hold?
 
-Owns what a restart of it, or a changed subscription, means. A restart may have set its
-disk back, and a transaction that failed may have been skipped: the stream goes on
-behind both, and no figure shows the gap. So the way over to it is in doubt until rows
+Owns what a restart of it, or a changed subscription or publication, means. A restart
+may have set its disk back, a transaction that failed may have been skipped, and a table
+may have been out of the publication for a while: the stream goes on behind each, and no
+figure shows the gap. So the way over to it is in doubt until rows
 were compared. Reading is in `postgres/replication/witness.py`.
 """
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 from bluegreen.model.errors import BluegreenError, LeaseRefused, ServerRefused
 from bluegreen.model.history import State, fold
@@ -22,6 +24,12 @@ from bluegreen.pointers.all_poolers import by_place, name_side
 from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.journal.table import newest_pause
 from bluegreen.steps.world import World
+
+Answer = TypeVar("Answer")
+
+FAILS_WITHIN_S = 0.2
+"""A session that was ended fails at once. A server that is silent takes longer, and is
+not asked again while clients wait."""
 
 PUT_RIGHT_TRIES = 5
 """Each is for one more move that was committed meanwhile."""
@@ -54,7 +62,7 @@ def read_story(world: World) -> Sequence[Record]:
 
 def _one_story(world: World, side: Side) -> Sequence[Record] | None:
     try:
-        return world.journal.told_by(side)
+        return _again_if_ended(world, partial(world.journal.told_by, side))
     except (ServerGoneError, ServerRefused):
         return None
 
@@ -114,8 +122,27 @@ def _witnessed(world: World, witnesses: Sequence[Side]) -> Record | _Silent | No
     """The newest pause as the first of them that answers tells it."""
     for side in witnesses:
         with suppress(ServerGoneError, ServerRefused):
-            return newest_pause(world.on(side))
+            return _again_if_ended(world, partial(newest_pause, world.on(side)))
     return _SILENT
+
+
+def _again_if_ended(world: World, ask: Callable[[], Answer]) -> Answer:
+    """Ask once more where the first question met a session that was ended.
+
+    Servers end the sessions of a process that stood still for long. Its first question
+    to each then fails though both answer, and they know of every move since.
+
+    Raises:
+        ServerGoneError: the server is silent, or went away a second time.
+        ServerRefused: it cannot be reached.
+    """
+    started = world.clock.monotonic()
+    try:
+        return ask()
+    except ServerGoneError:
+        if world.clock.monotonic() - started > FAILS_WITHIN_S:
+            raise
+        return ask()
 
 
 def _put_right_unless(

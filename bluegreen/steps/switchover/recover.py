@@ -32,7 +32,12 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.pointers.all_poolers import acts_until_served
 from bluegreen.postgres.database import ServerGoneError, SqlError
-from bluegreen.postgres.fence.fence import close_fence, open_fence, read_fence
+from bluegreen.postgres.fence.fence import (
+    close_fence,
+    create_fence,
+    open_fence,
+    read_fence,
+)
 from bluegreen.postgres.journal.table import (
     add_record,
     newest_pause,
@@ -113,6 +118,8 @@ def _shut_other(world: World) -> Result:
     other = world.on(state.serving.other)
     if not is_open_by_mistake(read_fence(other)):
         return {}
+    # A trigger that is disabled is enabled first; that alone would count as touched.
+    create_fence(other, closed="closed", clock=world.clock)
     close_fence(other)
     found = f"{FOUND_OPEN} {server_time(other):%Y-%m-%d %H:%M:%S} UTC"
     return {"witness": Witness(other.side, read_start(other), found).as_body()}

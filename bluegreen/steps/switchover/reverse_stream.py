@@ -120,6 +120,8 @@ class StartReverseStream(Action[WayBackFacts]):
             origin = Lsn.parse(facts.commit.body["origin_position"])
             result["origin"] = str(advance_origin(from_side, name, origin))
             world.point("way_back/origin_advanced")
+            # A side that was restarted may be another one by now; the lease tells.
+            world.require_lease()
             if not start_stream(from_side, name, newest=facts.pause):
                 require_newest(world, facts.pause)
             world.point("way_back/enabled")
@@ -203,7 +205,10 @@ class DropOldStream(Action[OldStreamFacts]):
         drop_subscription(world.on(self.to_side), name, world.clock)
         world.point("way_back/subscription_dropped")
         require_newest(world, facts.pause)
+        # A side that came back with an older disk still needs this slot.
+        world.require_lease()
         drop_slot(from_side, name, world.clock)
         require_newest(world, facts.pause)
+        world.require_lease()
         drop_publication(from_side, name)
         return {}

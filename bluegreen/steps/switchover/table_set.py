@@ -28,9 +28,15 @@ from bluegreen.postgres.replication.table_set import (
     unfenced_tables,
     unready_tables,
 )
-from bluegreen.postgres.replication.witness import read_route
+from bluegreen.postgres.replication.witness import (
+    FOUND_OPEN,
+    Witness,
+    read_route,
+    read_witness,
+)
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.drift import changed_things
+from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.world import World
 
@@ -137,6 +143,28 @@ def outlived(state: State, route: str) -> tuple[str, ...]:
     )
 
 
+def known_witness(world: World, to_side: Side, stream: str) -> Witness:
+    """As the journal has it; as it is now where nothing was proved, or is asked for.
+
+    Before a cutover that is the proof of a step `validate`, which makes it again.
+    """
+    now = read_witness(world.on(to_side), stream)
+    state = fold(world.journal.records())
+    told = state.witness
+    if (
+        told is None
+        or told["side"] != str(to_side)
+        or told["stream"].startswith(FOUND_OPEN)
+    ):
+        return now
+    proved = to_side is Side.BLUE or any(
+        "witness" in one.body and one.epoch == state.epoch
+        for one in state.results.values()
+    )
+    accepted = MonitorFollower.id in world.limits.accept
+    return Witness.from_body(told) if proved and not accepted else now
+
+
 def noted_print(results: Mapping[str, object], action: str) -> str:
     """What `NoteTables` of this id left in the journal; empty for nothing. Pure."""
     body = getattr(results.get(action), "body", {})
@@ -152,12 +180,14 @@ class LastLook:
             subscription on the other.
         was: the set, in its short form.
         tables: the same table by table, for words.
+        witness: the other side when it was last known to hold every row.
     """
 
     switchover: Switchover
     stream: str
     was: TableSet
     tables: Mapping[str, str]
+    witness: Witness
 
     @classmethod
     def before_pause(cls, world: World, switchover: Switchover, noted: str) -> LastLook:
@@ -174,7 +204,8 @@ class LastLook:
         from_side = world.on(switchover.from_side)
         stream = switchover.stream(world.name).name
         now = read_table_set(from_side, stream)
-        look = cls(switchover, stream, now, read_table_prints(from_side, stream))
+        known = known_witness(world, switchover.to_side, stream)
+        look = cls(switchover, stream, now, read_table_prints(from_side, stream), known)
         if noted and now.print != noted:
             raise look._changed(changed_things(world, switchover.from_side))
         if unfenced := unfenced_tables(from_side):
@@ -197,12 +228,16 @@ class LastLook:
             raise self._unfenced(unfenced_tables(from_side))
 
     def require_copied(self, world: World) -> None:
-        """Ask the other side whether every table streams.
+        """Ask the other side whether every table streams, and nothing was skipped.
 
         Raises:
-            StepError: 4011, naming those that do not.
+            StepError: 4011, naming what does not.
         """
         to_side = self.switchover.to_side
+        if not self.witness.is_same_stream(
+            read_witness(world.on(to_side), self.stream)
+        ):
+            raise self._skipped()
         if unready := unready_tables(world.on(to_side), self.stream):
             raise StepError(
                 4011,
@@ -212,6 +247,19 @@ class LastLook:
                 hint=f"see the copy's progress in `bluegreen status` and its errors in "
                 f"{to_side}'s log; then run again",
             )
+
+    def _skipped(self) -> StepError:
+        to_side, from_side = self.switchover.to_side, self.switchover.from_side
+        again = "rollback PLAYBOOK --prove" if to_side is Side.BLUE else "run"
+        return StepError(
+            4011,
+            f"{to_side} may lack a transaction of {from_side}",
+            seen=f"the subscription on {to_side} failed and was altered since the rows "
+            f"of {to_side} were last known to be whole",
+            wanted="a stream from which nothing was skipped",
+            hint="did somebody run ALTER SUBSCRIPTION … SKIP while the move was made "
+            f"ready? Run `bluegreen {again}`: it compares the rows first",
+        )
 
     def _changed(self, found: Sequence[str]) -> StepError:
         from_side = self.switchover.from_side

@@ -47,8 +47,8 @@ class ProveWayBack(Action[str]):
         then = Witness.from_body(state.witness)
         if not then.holds(read_witness(world.blue, name, world.green, then)):
             return (
-                "blue was restarted, its stream was altered, or a server failed over "
-                "since its last proof"
+                "blue was restarted, its subscription or green's publication altered, "
+                "or a server failed over since its last proof"
             )
         return ""
 
