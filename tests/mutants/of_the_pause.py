@@ -18,10 +18,11 @@ LATE_ID = (
 
 PAUSE = "steps/switchover/pause.py"
 END_OF_PAUSE = "    return Committed(origin, marker, sequences, values)\n"
-WRITE_MARKER = "    marker = write_marker(ready.left)\n"
+WRITE_MARKER = "    marker = write_marker(ready.from_side)\n"
 AWAIT_MARKER = (
-    "    await_marker(ready.to, marker, deadline=budget.left, clock=clock,"
-    " poll_s=POLL_S)\n"
+    "    await_marker(\n"
+    "        ready.to_side, marker, deadline=budget.remaining, clock=clock, poll_s=POLL_S\n"
+    "    )\n"
 )
 
 FLUSH_POSITION = """
@@ -34,33 +35,33 @@ def _flushed(database):
     return Marker(uuid4(), Lsn.parse(position))
 
 
-def _await_position(world, movement, marker, budget):
+def _await_position(world, switchover, marker, budget):
     from psycopg import sql
 
     query = sql.SQL(
         "SELECT coalesce(max(latest_end_lsn), '0/0') >= %s::pg_lsn"
         " FROM pg_stat_subscription WHERE subname = %s"
     )
-    words = (str(marker.position), movement.stream(world.name).name)
-    while not world.on(movement.to).value(query, words):
+    words = (str(marker.position), switchover.stream(world.name).name)
+    while not world.on(switchover.to_side).value(query, words):
         budget.done("catch_up")
         world.clock.sleep(POLL_S)
 """
 
 ORIGIN_ADVANCE = """\
-            result["origin"] = str(advance_origin(left, name, origin))
+            result["origin"] = str(advance_origin(from_side, name, origin))
 """
 SLOT_ADVANCE = """\
             from psycopg import sql
 
-            world.on(self.to).rows(
+            world.on(self.to_side).rows(
                 sql.SQL("SELECT pg_replication_slot_advance(%s, %s::pg_lsn)"),
                 (name, str(origin)),
             )
 """
 
 UNFENCE = """\
-    with ready.to.connect(synchronous_commit="off") as own:
+    with ready.to_side.connect(synchronous_commit="off") as own:
         own.execute("CALL bluegreen.set_fence(false)")
     budget.mark("commit")
 """
@@ -69,16 +70,16 @@ OPEN_BLUE = """\
         except BluegreenError as error:
             from bluegreen.postgres.fence.fence import open_fence
 
-            open_fence(world.on(self.movement.left))
+            open_fence(world.on(self.switchover.from_side))
             resume_all(world.pointers)
 """
 
 REVERSE_FIRST = """\
     from bluegreen.postgres.replication.stream import start_stream
 
-    start_stream(ready.left, movement.counter_stream(world.name).name)
+    start_stream(ready.from_side, switchover.reverse_stream(world.name).name)
     stop_stream(
-        ready.to, stream, clock=clock, deadline=budget.left, while_free=free
+        ready.to_side, stream, clock=clock, deadline=budget.remaining, while_free=free
     )
 """
 
@@ -98,11 +99,11 @@ OF_THE_PAUSE = (
         "blue's flush position instead of a marker that is seen",
         (ASYNCHRONOUS_COMMIT,),
         (
-            Edit(PAUSE, WRITE_MARKER, "    marker = _flushed(ready.left)\n"),
+            Edit(PAUSE, WRITE_MARKER, "    marker = _flushed(ready.from_side)\n"),
             Edit(
                 PAUSE,
                 AWAIT_MARKER,
-                "    _await_position(world, movement, marker, budget)\n",
+                "    _await_position(world, switchover, marker, budget)\n",
             ),
             Edit(PAUSE, END_OF_PAUSE, END_OF_PAUSE + FLUSH_POSITION),
         ),
@@ -150,11 +151,11 @@ OF_THE_PAUSE = (
         "sequences are read before the fence",
         (LATE_ID,),
         (
-            Edit(PAUSE, "    values = read_sequences(ready.left)\n", ""),
+            Edit(PAUSE, "    values = read_sequences(ready.from_side)\n", ""),
             Edit(
                 PAUSE,
                 "    pause_all(world.pointers",
-                "    values = read_sequences(ready.left)\n    pause_all(world.pointers",
+                "    values = read_sequences(ready.from_side)\n    pause_all(world.pointers",
             ),
         ),
     ),
@@ -175,8 +176,8 @@ OF_THE_PAUSE = (
         (
             Edit(
                 PAUSE,
-                "    stop_stream(ready.to, stream, clock=clock, deadline=budget.left,"
-                " while_free=free)\n",
+                "    stop_stream(\n        ready.to_side, stream, clock=clock,"
+                " deadline=budget.remaining, while_free=free\n    )\n",
                 REVERSE_FIRST,
             ),
         ),

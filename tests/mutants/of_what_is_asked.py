@@ -46,7 +46,7 @@ OF_WHAT_IS_ASKED = (
             Edit(
                 "steps/switchover/table_set.py",
                 "        if now.unfenced != self.was.unfenced:\n"
-                "            raise self._unfenced(unfenced_tables(left))\n",
+                "            raise self._unfenced(unfenced_tables(from_side))\n",
                 "",
             ),
         ),
@@ -65,7 +65,7 @@ OF_WHAT_IS_ASKED = (
     Bug(
         "the guard is not asked right before the pause",
         (f"{GUARD}::test_without_a_guard_that_answers_nobody_is_held_back[9]",),
-        (Edit(PAUSE, "    require_watched()\n    pause_all", "    pause_all"),),
+        (Edit(PAUSE, "    require_monitored()\n    pause_all", "    pause_all"),),
     ),
     Bug(
         "nobody asks who is newest before the poolers are touched",
@@ -106,8 +106,8 @@ OF_WHAT_IS_ASKED = (
         (
             Edit(
                 PAUSE,
-                "set_sequences(ready.to, values, while_free=draft.seq)\n",
-                "set_sequences(ready.to, values)\n",
+                "set_sequences(ready.to_side, values, while_free=draft.seq)\n",
+                "set_sequences(ready.to_side, values)\n",
             ),
         ),
     ),

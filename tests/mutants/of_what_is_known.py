@@ -18,9 +18,7 @@ BLUE_CAME_BACK = (
 CHANGED_BEHIND = (
     f"{PROOF}::test_a_publication_changed_and_put_back_behind_the_proof_stops_the_move"
 )
-TRIGGER_OFF = (
-    f"{PROOF}::test_a_trigger_that_was_off_for_a_while_on_the_other_side_is_a_doubt"
-)
+TRIGGER_OFF = f"{PROOF}::test_a_trigger_that_was_disabled_on_the_other_side_is_a_doubt"
 ROLLBACK_REFUSED = (
     f"{PARTITIONS}::test_rows_of_a_partition_that_only_green_has_refuse_a_rollback"
 )
@@ -75,7 +73,7 @@ OF_WHAT_IS_KNOWN = (
         (
             Edit(
                 "steps/validation/proof.py",
-                "            read_route(world.blue, world.green, channel),\n",
+                "            read_route(world.blue, world.green, stream),\n",
                 "",
             ),
         ),
@@ -124,8 +122,8 @@ OF_WHAT_IS_KNOWN = (
         (
             Edit(
                 "steps/switchover/recover.py",
-                "        ends = [*_left_open(facts), *loose_ends(facts)]\n",
-                "        ends = loose_ends(facts)\n",
+                "        ends = [*_left_open(facts), *find_inconsistencies(facts)]\n",
+                "        ends = find_inconsistencies(facts)\n",
             ),
         ),
     ),
@@ -167,9 +165,9 @@ OF_WHAT_IS_KNOWN = (
         (f"{POOLER}::test_an_edit_of_our_own_entry_is_never_loaded_by_a_look",),
         (
             Edit(
-                "pointers/pgbouncer/pointer.py",
-                "        if strange := self._unloaded():\n",
-                "        if strange := []:\n",
+                "pointers/pgbouncer/proof.py",
+                "        if strange:\n",
+                "        if strange and False:\n",
             ),
         ),
     ),
@@ -178,9 +176,9 @@ OF_WHAT_IS_KNOWN = (
         (ELSEWHERE,),
         (
             Edit(
-                "pointers/pgbouncer/pointer.py",
-                '        if not any(row["name"] == name for row in rows):\n',
-                "        if not rows:\n",
+                "pointers/pgbouncer/proof.py",
+                "        if not came:\n",
+                "        if False:\n",
             ),
         ),
     ),

@@ -47,12 +47,15 @@ class Publisher:
     def __init__(self, *oids: int) -> None:
         self.oids = oids
 
-    def rows(self, *_: object) -> list[tuple[Any, ...]]:
+    def rows(self, query: object, _: object) -> list[tuple[Any, ...]]:
+        if query is module._PUBLICATION:
+            return [(1, True, True, True, True)]
         return [(oid, oid + 1, None, None) for oid in self.oids]
 
 
 def sent(*oids: int, then: str = "") -> str:
-    return module._sent(cast(Database, Publisher(*oids)), "shop", then)
+    noted = replace(THEN, sent=then) if then else None
+    return module._sent(cast(Database, Publisher(*oids)), "shop", noted)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ WHAT_THEN = (
     "until its query_wait_timeout, and writes are refused, until `bluegreen run` is "
     "called again, from any machine that reaches both sides"
 )
-MEND = (
+FIX = (
     "run it on a machine that stays, and have a second one ready on which `bluegreen "
     "run` can be called"
 )
@@ -25,5 +25,5 @@ def check_shared_fate(fate: str) -> Iterator[Finding]:
             "this machine",
             f"the end of {fate} ends the tool and its guard together",
             WHAT_THEN,
-            MEND,
+            FIX,
         )
