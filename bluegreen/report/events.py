@@ -22,7 +22,7 @@ NAMES = {
     "ActionStarted": "action_started",
     "ActionDone": "action_done",
     "ActionWaits": "action_waited",
-    "MonitorChanged": "watch_changed",
+    "MonitorChanged": "monitor_changed",
     "StopAsked": "stop_asked",
     "RunEnded": "run_ended",
 }

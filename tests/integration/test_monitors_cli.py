@@ -152,7 +152,7 @@ def test_a_run_that_waits_ends_when_rows_are_lost(
     # The stream may have been seen down as well by then.
     assert re.search(r"BG-4011: a monitor blocks .* green: .*heartbeats", err)
     events = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
-    changed = [e for e in events if e["event"] == "watch_changed"]
+    changed = [e for e in events if e["event"] == "monitor_changed"]
     assert ("heartbeats", "critical", "run") in {
         (e["monitor"], e["severity"], e["stops"]) for e in changed
     }

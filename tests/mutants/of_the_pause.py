@@ -21,7 +21,8 @@ END_OF_PAUSE = "    return Committed(origin, marker, sequences, values)\n"
 WRITE_MARKER = "    marker = write_marker(ready.from_side)\n"
 AWAIT_MARKER = (
     "    await_marker(\n"
-    "        ready.to_side, marker, deadline=budget.remaining, clock=clock, poll_s=POLL_S\n"
+    "        ready.to_side, marker, deadline=budget.remaining, clock=clock,"
+    " poll_s=POLL_S\n"
     "    )\n"
 )
 
@@ -155,7 +156,8 @@ OF_THE_PAUSE = (
             Edit(
                 PAUSE,
                 "    pause_all(world.pointers",
-                "    values = read_sequences(ready.from_side)\n    pause_all(world.pointers",
+                "    values = read_sequences(ready.from_side)\n"
+                "    pause_all(world.pointers",
             ),
         ),
     ),
