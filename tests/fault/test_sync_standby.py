@@ -103,7 +103,6 @@ def test_a_run_does_not_begin_where_a_commit_would_hang(
     ), tool.said
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "point"),
     [

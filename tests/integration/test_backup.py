@@ -318,7 +318,6 @@ def test_the_step_keeps_a_backup_for_its_epoch(
         assert verdict == Needed("no backup of blue was taken in this epoch")
 
 
-@pytest.mark.slow
 def test_a_backup_ends_with_a_failover_and_with_the_database(
     lab_folder: Path, tmp_path: Path
 ) -> None:

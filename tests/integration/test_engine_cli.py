@@ -163,7 +163,7 @@ def test_a_plan_is_run_only_while_it_is_true(desk: Desk) -> None:
     ]
     status, out, error = desk.call("run", "--plan", "0123456789ab", "--log", "text")
     assert (status, out) == (2, "")
-    assert error.startswith("error BG-2007: the world is not the one the plan was")
+    assert error.startswith("error BG-2007: the plan is out of date")
     run = begun(desk, "--plan", plan["digest"], "--log", "text")
     assert desk.call("approve")[0] == 0
     run.communicate(timeout=60)

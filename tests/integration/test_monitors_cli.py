@@ -82,6 +82,7 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
         "servers",
         "kept-wal",
         "schema-drift",
+        "follower",
         "foreign-slots",
         "sequences",
         "settings",
