@@ -89,7 +89,7 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
         "transactions",
     }
     metrics = read(call("status", playbook, "--prometheus").require().out)
-    named = (("playbook", here.name), ("monitor", "schema-drift"), ("where", "blue"))
+    named = (("monitor", "schema-drift"), ("playbook", here.name), ("where", "blue"))
     (drift,) = [s for s in metrics["bluegreen_monitor_severity"] if s.labels == named]
     assert drift.value == 3
     (kept,) = metrics["bluegreen_slot_kept_bytes"]
