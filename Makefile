@@ -41,13 +41,13 @@ demo: install pgbouncer
 # of cases are sampled; the first lines name the seed, BLUEGREEN_SEED=N repeats it.
 test: install pgbouncer servers
 	$(BIN)/pytest -n 2 $(TIERS_ALONE)
-	$(BIN)/pytest -n 3 $(TIERS_TOGETHER)
+	$(BIN)/pytest -n 2 $(TIERS_TOGETHER)
 
 # Every case. Cut short and called again, it goes on after what has passed.
 test-all: export BLUEGREEN_TESTS := all
 test-all: install pgbouncer servers
 	$(BIN)/pytest -n 2 --resume .cache/passed-alone $(TIERS_ALONE)
-	$(BIN)/pytest -n 3 --resume .cache/passed-together --timeout 3600 $(TIERS_TOGETHER)
+	$(BIN)/pytest -n 2 --resume .cache/passed-together --timeout 3600 $(TIERS_TOGETHER)
 	$(BIN)/python -m tests.mutants
 
 # The last line of each is JSON. SECONDS=0 is all of the matrix, or an hour of flips;

@@ -60,7 +60,7 @@ def with_judge(steps: Sequence[Step]) -> list[Step]:
 def _before(steps: Sequence[Step], judge: Compat, *, moves: bool) -> Iterator[Step]:
     plain = judge.model_copy(update={"travel": ()})
     migrations = [n for n, step in enumerate(steps) if isinstance(step, Migrate)]
-    text = {"step": "compat", "id": "judge-text"}
+    text = {"step": "compat", "id": "compat-text"}
     for number, step in enumerate(steps):
         if migrations and number == migrations[0]:
             yield CompatFirst.model_validate({**plain.model_dump(), **text})
@@ -76,6 +76,6 @@ def _before(steps: Sequence[Step], judge: Compat, *, moves: bool) -> Iterator[St
         follows = steps[number + 1 : number + 2]
         asked = any(isinstance(one, Compat) for one in follows)
         if migrations and number == migrations[-1] and not asked:
-            yield plain.model_copy(update={"id": "judge-migrated"})
+            yield plain.model_copy(update={"id": "compat-migrated"})
     if moves and not (steps and isinstance(steps[-1], Compat)):
-        yield plain.model_copy(update={"id": "judge-last"})
+        yield plain.model_copy(update={"id": "compat-last"})

@@ -22,11 +22,11 @@ def kinds(*steps: Step) -> list[str]:
 def test_it_is_asked_before_and_behind_the_migrations_and_before_the_cutover() -> None:
     assert kinds(COPY, MIGRATE, Validate(), Cutover(), Hold()) == [
         "replicate",
-        "judge-text",
+        "compat-text",
         "migrate",
-        "judge-migrated",
+        "compat-migrated",
         "validate",
-        "judge-last",
+        "compat-last",
         "cutover",
         "hold",
     ]
@@ -36,11 +36,11 @@ def test_a_judge_of_the_playbook_stands_where_it_stands() -> None:
     own = Compat(id="mine", accept={"*": "all"}, travel=("*",))
     assert kinds(COPY, MIGRATE, own, Validate(), Cutover()) == [
         "replicate",
-        "judge-text",
+        "compat-text",
         "migrate",
         "mine",
         "validate",
-        "judge-last",
+        "compat-last",
         "cutover",
     ]
     assert kinds(MIGRATE, own, Cutover())[-2:] == ["mine", "cutover"]
@@ -60,6 +60,6 @@ def test_every_look_knows_what_all_steps_say() -> None:
 
 
 def test_without_migrations_the_cutover_is_judged_all_the_same() -> None:
-    assert kinds(COPY, Cutover()) == ["replicate", "judge-last", "cutover"]
+    assert kinds(COPY, Cutover()) == ["replicate", "compat-last", "cutover"]
     assert kinds(COPY) == ["replicate"]
     assert judge_of([COPY]).exclude == ("public.log",)
