@@ -38,13 +38,13 @@ demo: install pgbouncer
 	@$(BIN)/bluegreen demo
 
 # Two passes: what measures time runs apart from what starts many servers. Large sets
-# of cases are sampled; the first lines name the seed, BLUEGREEN_SEED=N repeats it.
+# of cases are sampled; the first lines name the seed, SEED=N repeats it.
 test: install pgbouncer servers
 	$(BIN)/pytest -n 2 $(TIERS_ALONE)
 	$(BIN)/pytest -n 2 $(TIERS_TOGETHER)
 
 # Every case. Cut short and called again, it goes on after what has passed.
-test-all: export BLUEGREEN_TESTS := all
+test-all: export TESTS := all
 test-all: install pgbouncer servers
 	$(BIN)/pytest -n 2 --resume .cache/passed-alone $(TIERS_ALONE)
 	$(BIN)/pytest -n 2 --resume .cache/passed-together --timeout 3600 $(TIERS_TOGETHER)

@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     """What repeats this run."""
     size = "all cases" if is_whole() else "a sample of the cases"
-    return f"bluegreen: {size}, BLUEGREEN_SEED={get_seed()}"
+    return f"bluegreen: {size}, SEED={get_seed()}"
 
 
 def pytest_collection_modifyitems(

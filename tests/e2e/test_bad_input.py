@@ -210,7 +210,7 @@ BAD = [
         "error BG-3003: the check found something that blocks: 1 finding blocks\n"
         "  seen:    main: pooler-3007: /nowhere/pgbouncer.ini is not the one place of "
         "entry shop\n"
-        "           PgBouncer starts at INI and reads it from INI\n"
+        "           PgBouncer starts at INI and reads it from INI:2\n"
         "  wanted:  none of these, or their ids in the step's `accept`\n"
         "  traffic: blue (nothing has moved)\n"
         "  hint:    on main: correct `config_file` or `database` of the pointer, or "

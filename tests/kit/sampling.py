@@ -1,8 +1,8 @@
 """How much of a large set of cases a run tries: a sample by seed, or all of it.
 
 `make test` takes samples, another one each time; the report's first lines name the
-seed, and BLUEGREEN_SEED=N takes the same again. `make test-all` sets
-BLUEGREEN_TESTS=all.
+seed, and SEED=N takes the same again. `make test-all` sets
+TESTS=all.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TypeVar
 
 Case = TypeVar("Case")
 
-SEED_VARIABLE = "BLUEGREEN_SEED"
+SEED_VARIABLE = "SEED"
 SEED_LIMIT = 1_000_000
 
 
 def is_whole() -> bool:
     """Whether all cases are wanted."""
-    return os.environ.get("BLUEGREEN_TESTS") == "all"
+    return os.environ.get("TESTS") == "all"
 
 
 def get_seed() -> int:

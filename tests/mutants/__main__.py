@@ -40,7 +40,7 @@ def copy_to(root: Path) -> Path:
 def run_tests(root: Path, tests: Iterable[str]) -> tuple[int, list[str]]:
     """pytest's exit status and the lines that name what failed."""
     # A sample of cases may lack the one that is to find the bug.
-    environ = {**os.environ, "PYTHONPATH": str(root), "BLUEGREEN_TESTS": "all"}
+    environ = {**os.environ, "PYTHONPATH": str(root), "TESTS": "all"}
     where = [sys.executable, "-c", "import bluegreen; print(bluegreen.__file__)"]
     used = subprocess.run(
         where, cwd=root, env=environ, capture_output=True, text=True, check=True

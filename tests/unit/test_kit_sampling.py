@@ -19,8 +19,8 @@ NUMBERS = range(100)
 
 @pytest.fixture
 def seeded(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setenv("BLUEGREEN_SEED", "4711")
-    monkeypatch.delenv("BLUEGREEN_TESTS", raising=False)
+    monkeypatch.setenv("SEED", "4711")
+    monkeypatch.delenv("TESTS", raising=False)
     return monkeypatch
 
 
@@ -43,11 +43,11 @@ class TestSample:
     ) -> None:
         first = sample(NUMBERS, 5)
         assert sample(NUMBERS, 5) == first
-        seeded.setenv("BLUEGREEN_SEED", "4712")
+        seeded.setenv("SEED", "4712")
         assert sample(NUMBERS, 5) != first
 
     def test_a_whole_run_leaves_nothing_out(self, seeded: pytest.MonkeyPatch) -> None:
-        seeded.setenv("BLUEGREEN_TESTS", "all")
+        seeded.setenv("TESTS", "all")
         assert sample(NUMBERS, 5) == list(NUMBERS)
         assert size(sampled=1, whole=9) == 9
 
@@ -79,7 +79,7 @@ class TestResume:
         words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
         words += ["--resume", str(tmp_path / "passed")]
         words += ["--measure", str(tmp_path / "seconds")]
-        environ = {**os.environ, "BLUEGREEN_SEED": "7"}
+        environ = {**os.environ, "SEED": "7"}
         said = [
             subprocess.run(
                 words, cwd=ROOT, env=environ, capture_output=True, text=True

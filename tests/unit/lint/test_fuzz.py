@@ -1,6 +1,6 @@
 """Mangled SQL: never a traceback, and every fault has a line and a column.
 
-`BLUEGREEN_FUZZ` sets how many inputs each test makes, `BLUEGREEN_SEED` where chance
+`BLUEGREEN_FUZZ` sets how many inputs each test makes, `SEED` where chance
 begins; the defaults keep CI quick. `BLUEGREEN_FUZZ=10000` takes some minutes.
 """
 
@@ -128,4 +128,4 @@ def test_broken_bytes_are_judged_without_a_traceback() -> None:
         try:
             look(content)
         except Exception as error:
-            raise AssertionError(f"BLUEGREEN_SEED={SEED}: {content!r}") from error
+            raise AssertionError(f"SEED={SEED}: {content!r}") from error
