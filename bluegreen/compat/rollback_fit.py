@@ -1,6 +1,6 @@
 """What a look at the way back means: yes, no with the rows, or unknown. Pure.
 
-Owns the values and the words. Looking is for `fitting.py`.
+Owns the values and the words. Looking is for `compat/probe/rollback_fit.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The guard: a small process that sees the tool die and lets the clients go on.
 
 Owns both ends: starting it before a pause, and what it does when the tool's pipe closes
-or the pause runs over its budget. What it does is `settle.py`'s rule, nothing of its
+or the pause runs over its budget. What it does is `recover.py`'s rule, nothing of its
 own: commit record absent, it backs out; present, it finishes.
 
 Everything it needs is opened before it says that it is ready. Passwords reach it

@@ -77,7 +77,7 @@ class TwinJournal:
     def records(self) -> Sequence[Record]:
         """All records, oldest first, as both sides have them now.
 
-        Only what is new is read; see `story.py`.
+        Only what is new is read; see `records.py`.
 
         Raises:
             LeaseRefused: 8002; the sides tell two stories.

@@ -1,7 +1,7 @@
 """What status says: its parts, and what the answers of the world mean together. Pure.
 
 What could not be seen is said as unknown and is never taken for good. Asking is for
-`look.py`, showing for `report/`.
+`ask_status.py`, showing for `report/`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reads the files of a large set in a process beside the one that judges them.
 
 Owns when a second process pays, that process, and letting each file go once it was
-judged. What is read of a file is for `source.py` and `reading.py`; the order in which
-statements count leaves judging to one process.
+judged. What is read of a file is for `sql/source.py` and `sql/reading/statements.py`;
+the order in which statements count leaves judging to one process.
 """
 
 from __future__ import annotations

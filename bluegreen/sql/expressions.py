@@ -1,7 +1,7 @@
 """Questions about an expression's tree: which functions, which columns, how volatile.
 
 Which functions are volatile is in `builtin_functions.py`; what follows for a lock or a
-rewrite is for `effects.py`.
+rewrite is for `lint/effects/effect.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A file of SQL as statements: where each begins, what it says, its parse tree.
 
 Owns decoding, splitting, places (line and column) and comments. What a statement does
-is for `reading.py`; whether it may is for the rules.
+is for `sql/reading/statements.py`; whether it may is for the rules.
 
 Trees are the parse trees of pglast (the grammar of PostgreSQL 18) as plain
 dictionaries, because building pglast's node objects costs twenty times the parse.

@@ -86,3 +86,23 @@ def test_a_word_that_is_out_is_seen(text: str) -> None:
 
 def test_a_name_that_is_out_is_seen() -> None:
     assert names_in("def f(channel): pass") & NAMES.keys() == {"channel"}
+
+
+FILES = {str(path.relative_to(ROOT)) for path in ROOT.glob("[bt]*/**/*.py")}
+STRANGERS = {"json.py"}
+"""Files of others that a docstring speaks of."""
+
+
+def files_missing(text: str) -> list[str]:
+    """Files of ours that a text names and that are not there."""
+    named = set(re.findall(r"`([\w/]+\.py)`", text)) - STRANGERS
+    return sorted(n for n in named if not any(f"/{f}".endswith(f"/{n}") for f in FILES))
+
+
+@pytest.mark.parametrize("path", [*CODE, *PAGES], ids=_id)
+def test_every_file_that_is_named_is_there(path: Path) -> None:
+    assert files_missing(path.read_text()) == []
+
+
+def test_a_file_that_moved_is_seen() -> None:
+    assert files_missing("see `settle.py` and `engine/guard.py`") == ["settle.py"]

@@ -1,1 +1,1 @@
-"""."""
+"""What catalogs and rows of live servers tell of compatibility."""

@@ -4,7 +4,7 @@ Owns the look. The stream from green to blue is itself the proof for every row t
 has applied, so as long as blue keeps up only what the stream cannot tell is asked:
 parents that blue would miss, and what blue does not carry at all. Once it stands
 still, each condition is asked of green's rows, to name those that stopped it. What the
-answers mean is in `fitting_verdict.py`.
+answers mean is in `compat/rollback_fit.py`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""."""
+"""The laws of compatibility. Pure."""

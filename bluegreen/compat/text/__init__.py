@@ -1,1 +1,1 @@
-"""."""
+"""What a migration's text alone tells of compatibility."""

@@ -1,1 +1,1 @@
-"""."""
+"""What each operation locks, rewrites and scans."""

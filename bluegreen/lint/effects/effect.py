@@ -2,7 +2,7 @@
 
 Every row was measured on PostgreSQL 13 to 18, and a test measures them again. `ROWS`
 holds the statements with one answer; those whose answer hangs on the details are in
-`deciders.py`. Judging an effect is for the rules.
+`of_operations.py`. Judging an effect is for the rules.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What an op does to other sessions: the effects that hang on what is known.
 
-Each decider takes an op and the state before it. The plain rows are in `effects.py`,
+Each decider takes an op and the state before it. The plain rows are in `effect.py`,
 changes of a type in `type_changes.py`; columns, constraints and tables have modules of
-their own, and how far a lock reaches is in `deciders_reach.py`.
+their own, and how far a lock reaches is in `reach.py`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns reading them, in one short transaction that can only read. What follows for a
 migration is for `lint/`, which takes the SQL as it takes a schema dump. Looking at rows
-is for `lint_probes.py`.
+is for `probes.py`.
 """
 
 from __future__ import annotations

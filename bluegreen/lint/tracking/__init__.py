@@ -1,1 +1,1 @@
-"""."""
+"""What is known before a statement, as the files before it left it."""

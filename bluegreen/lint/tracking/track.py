@@ -1,7 +1,7 @@
 """What the files have done so far, statement by statement, over the whole set.
 
 Owns the fold from ops to the state: the file, the transaction and the session's
-settings; tables are for `track_tables.py`. It judges nothing: rules ask the state
+settings; tables are for `tables.py`. It judges nothing: rules ask the state
 before each op, then the op is applied.
 """
 

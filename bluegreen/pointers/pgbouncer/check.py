@@ -1,6 +1,6 @@
 """What about a PgBouncer would hurt a move, and how to fix it. Pure.
 
-Owns the findings and their reasons; looking is for `pgbouncer.py`.
+Owns the findings and their reasons; looking is for `pointer.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What about a PgBouncer's file would hurt a move, and how to correct it. Pure.
 
 Owns the findings about the entry's line and the file around it; those of the running
-process are in `pgbouncer_check.py`.
+process are in `check.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Entries of one of PgBouncer's files: finding, staging and moving them, all at once.
 
-Owns bringing the grammar (`pgbouncer_ini.py`) and the file (`pgbouncer_file.py`)
+Owns bringing the grammar (`ini.py`) and the file (`file.py`)
 together. Entries that stand in one file share one draft and one rename. What the
-running pooler makes of it is for `pgbouncer_proof.py` and `pgbouncer_move.py`.
+running pooler makes of it is for `proof.py` and `move.py`.
 """
 
 from __future__ import annotations

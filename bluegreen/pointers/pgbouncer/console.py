@@ -2,7 +2,7 @@
 
 Owns quoting, deadlines, and reading the console's refusals: all of them carry SQLSTATE
 08P01, so here, and nowhere else, words are read. What to send when is for
-`pgbouncer.py`. `WAIT_CLOSE` is not offered: after one of them later PAUSEs of that
+`pointer.py`. `WAIT_CLOSE` is not offered: after one of them later PAUSEs of that
 process return at once though transactions are open (measured with 1.18).
 """
 

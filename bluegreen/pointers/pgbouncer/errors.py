@@ -1,6 +1,6 @@
 """What a person reads when a PgBouncer did not do what a move needs of it.
 
-Owns the texts of this pointer's errors; when they are raised is for `pgbouncer.py`.
+Owns the texts of this pointer's errors; when they are raised is for `pointer.py`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns reading it, writing a draft beside it with the same owner and mode, the rename,
 and the lock that lets one of ours at a time do that. Never follows a link.
-What stands in the file is for `pgbouncer_ini.py`.
+What stands in the file is for `ini.py`.
 """
 
 from __future__ import annotations

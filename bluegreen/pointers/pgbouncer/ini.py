@@ -3,7 +3,7 @@
 Owns the grammar: sections, settings, `%include`, and the connection strings of
 `[databases]`. It follows PgBouncer's own readers (`cfparser.c` of its library and
 `loader.c`; 1.18 and later), down to what they count as space. Files are handed in and
-handed back; reading and replacing them is for `pgbouncer_file.py`.
+handed back; reading and replacing them is for `file.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether a running PgBouncer has what its file says, in both directions. Pure.
 
 Owns what a RELOAD would do, with the settings of `[pgbouncer]` and SHOW CONFIG here,
-entries, users and peers in `pgbouncer_loaded_rows.py`. A move RELOADs the
+entries, users and peers in `loaded_rows.py`. A move RELOADs the
 whole file: what somebody wrote and did not load would go live in the pause, what runs
 and is in no file would be taken back, and a key that PgBouncer does not know makes it
 forget all settings behind it (1.18). Left aside is what RELOAD leaves as it is: keys

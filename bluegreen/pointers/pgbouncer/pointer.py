@@ -1,9 +1,9 @@
 """A PgBouncer entry as a pointer: which side an entry of `[databases]` leads to.
 
 Owns bringing together what a pointer is asked for; each part is in a file of its own:
-the file (`pgbouncer_config.py`), the proof that it is the pooler's
-(`pgbouncer_proof.py`), PAUSE and RESUME (`pgbouncer_pause.py`), the move
-(`pgbouncer_move.py`), the console and the findings.
+the file (`config.py`), the proof that it is the pooler's
+(`proof.py`), PAUSE and RESUME (`pause.py`), the move
+(`move.py`), the console and the findings.
 """
 
 from __future__ import annotations

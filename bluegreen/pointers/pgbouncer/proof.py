@@ -2,7 +2,7 @@
 
 Owns the three questions before a pause: is all of the file loaded, does this process
 read this file (a throw-away entry comes and goes), and is it still so right before
-clients are held back. Comparing is for `pgbouncer_loaded.py`.
+clients are held back. Comparing is for `loaded.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a running PgBouncer shows of itself, and how a difference is told. Pure.
 
 Owns the two values that the comparison of file and process is made of; comparing is
-for `pgbouncer_loaded.py` and `pgbouncer_loaded_rows.py`.
+for `loaded.py` and `loaded_rows.py`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""."""
+"""What a database and its server are: reading catalogs, settings and activity."""

@@ -1,7 +1,7 @@
 """The canonical form of a row, alike on both sides, and hashes over it.
 
 Owns which cast makes two types comparable, the hash expressions, and the SQL that sums
-them in buckets of the key. What equal and unequal sums mean is for `row_compare.py`.
+them in buckets of the key. What equal and unequal sums mean is for `rows.py`.
 
 A row is hashed as a record of its common columns, hashed once more and summed, so that
 values swapped between two rows show. PostgreSQL's hash functions take 1.10 and 1.1, -0

@@ -1,7 +1,7 @@
 """What comparing both sides needs of them: a session on each, and a marker's way.
 
 Owns opening, cancelling and closing the sessions, and sending markers one at a time.
-What is compared is for `row_compare.py`.
+What is compared is for `rows.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Comparing the rows of one table on both sides while blue takes writes.
 
 Owns going from buckets to finer buckets to rows, and looking again until each row is
-settled. Expressions are in `checksum.py`, weighing in `settling.py`, pairing tables in
-`table_plans.py`.
+settled. Expressions are in `checksum.py`, weighing in `live_differences.py`, pairing
+tables in `table_plans.py`.
 """
 
 from __future__ import annotations

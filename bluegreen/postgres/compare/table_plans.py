@@ -1,6 +1,6 @@
 """Which tables are compared, by which columns and which key.
 
-Owns pairing blue's tables with green's. How a pair is compared is in `row_compare.py`.
+Owns pairing blue's tables with green's. How a pair is compared is in `rows.py`.
 """
 
 from __future__ import annotations

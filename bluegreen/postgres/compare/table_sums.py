@@ -1,7 +1,7 @@
 """Count and checksum of every table of one database, to hold a copy against.
 
 Owns summing a whole database, also as a snapshot saw it. What a row's hash is made of
-is for `checksum.py`; two live sides are compared in `row_compare.py`.
+is for `checksum.py`; two live sides are compared in `rows.py`.
 """
 
 from __future__ import annotations

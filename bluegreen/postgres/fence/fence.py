@@ -1,8 +1,8 @@
 """The fence: statement triggers that make a side refuse writes on its data.
 
 Owns making, closing, opening and reading it, and that only one session switches it.
-How it is closed inside a pause, with what holds it up, is in `fence_closer.py`; the
-routines and where its state is kept are in `fence_sql.py`; opening green's fence
+How it is closed inside a pause, with what holds it up, is in `closer.py`; the
+routines and where its state is kept are in `routines.py`; opening green's fence
 together with the commit record is in `commit_point.py`.
 
 Why triggers: every connection fence (NOLOGIN, REVOKE CONNECT, connection limits,

@@ -1,7 +1,7 @@
 """The fence's state and routines inside a database, as SQL. Nothing else.
 
 Owns where the state is kept and what a trigger asks. Making, closing and reading the
-fence is in `fence.py`; `house.py` installs what stands here.
+fence is in `fence.py`; `postgres/journal/own_schema.py` installs what stands here.
 
 The state is one flag of ours and not the triggers' own: the triggers stay enabled on
 the side that serves too, and each write asks. So closing and opening take one step for

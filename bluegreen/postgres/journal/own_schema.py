@@ -1,9 +1,10 @@
 """Our own schema `bluegreen` in a database: making it, its version, removing it.
 
 Owns the tables `identity`, `journal`, `marker` and the function of the commit point.
-Reading and writing the journal is in `journal_table.py`, the fence in `fence.py` and
-its SQL in `fence_sql.py`, the commit point in `commit_point.py`, markers in `marker.py`
-and `heartbeat.py`.
+Reading and writing the journal is in `table.py`, the fence in `postgres/fence/fence.py`
+and its SQL in `postgres/fence/routines.py`, the commit point in
+`postgres/fence/commit_point.py`, markers in `postgres/replication/marker.py` and
+`postgres/replication/heartbeat.py`.
 
 Nothing here is published (but `marker`), dumped or compared. The schema must not be
 named like a login role: `"$user"` in the default search_path would send the role's

@@ -1,1 +1,1 @@
-"""."""
+"""Logical replication between the sides: streams, markers, heartbeats, sequences."""

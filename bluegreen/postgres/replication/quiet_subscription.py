@@ -1,7 +1,7 @@
 """CREATE SUBSCRIPTION without its connection string being seen.
 
 Owns the way by which the string, with its password, reaches the server. When a
-subscription is made, and over what, is for `channel.py`.
+subscription is made, and over what, is for `stream.py`.
 
 Written out, the statement stands in pg_stat_activity while it runs, in the log when
 it fails or log_statement asks for it, and in pg_stat_statements. So the string goes

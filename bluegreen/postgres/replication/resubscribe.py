@@ -1,7 +1,7 @@
 """Starting green's stream again after a migration that replaced tables.
 
 Owns finding tables that were dropped and made again under their old name, and taking
-them up again before the stream can pass them by. The channel itself is in `channel.py`.
+them up again before the stream can pass them by. The stream itself is in `stream.py`.
 
 A subscription knows its tables by OID: a replaced table silently gets nothing until
 REFRESH PUBLICATION, which is refused while the subscription is disabled (55000). So

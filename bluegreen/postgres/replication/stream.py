@@ -1,7 +1,7 @@
 """One direction of replication: publication, slot, subscription, replication origin.
 
 Owns making, reading, enabling and taking apart these four objects. Which tables travel
-is for `published.py`; when a stream is made or ended is for the steps.
+is for `publication.py`; when a stream is made or ended is for the steps.
 
 A stream is made again for each move of traffic and never revived: an old slot keeps
 WAL, and an old origin stands at an old position.

@@ -1,1 +1,1 @@
-"""."""
+"""Schemas: listing, comparing and copying them, and changing one for a stream."""

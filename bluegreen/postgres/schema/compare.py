@@ -1,7 +1,7 @@
 """Whether green has everything that blue has, alike.
 
 Owns what counts as missing, different and extra, and seeing past the words in which
-two versions print the same view or function. Reading is for `schema_items.py`.
+two versions print the same view or function. Reading is for `items.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A fingerprint of a database's schema that also tells what was changed.
 
 Owns making it small enough to be remembered. What belongs to a schema is for
-`schema_items.py`: our own schema and fence triggers do not.
+`items.py`: our own schema and fence triggers do not.
 """
 
 from __future__ import annotations

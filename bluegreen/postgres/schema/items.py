@@ -1,6 +1,6 @@
 """A database's schema as a list of named things with their definitions.
 
-Owns the queries. What a difference means is for `schema_compare.py`.
+Owns the queries. What a difference means is for `compare.py`.
 
 Left out: our own schema and fence triggers, members of extensions, publications and
 subscriptions, comments, statistics targets, and what each version of the catalog keeps

@@ -1,1 +1,1 @@
-"""."""
+"""Parse trees to operations, one file for each family of statements."""

@@ -1,6 +1,6 @@
 """Statements that drop, rename, move, alter or rebuild something, to `Op`s.
 
-`ALTER TABLE` is in `reading_alter.py`.
+`ALTER TABLE` is in `alter.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a move that died may have left half-way.
 
 Owns seeing it, in servers and pointers, and telling it from what somebody else did.
-Tying it up is for `settle.py`.
+Tying it up is for `recover.py`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns reading the story for that, by one side alone where the other is away, and the
 refusal of a run that others have overtaken. What is done with poolers, fences and
-streams is for `settle.py`, `traffic.py` and `way_back.py`.
+streams is for `recover.py`, `traffic.py` and `reverse_stream.py`.
 
 A process can be stopped at any instruction, for as long as two later moves take. What a
 server does for us it does in one transaction with the question (`journal_table`); of a

@@ -3,7 +3,7 @@
 Owns the order, which is the protocol's: all poolers or none, fence, marker, marker
 seen, sequences, stream stopped, commit point. What was asked before the pause and can
 change is asked again behind the fence. Everything it uses was opened, warmed and
-written beforehand by `Ready`. Backing out is for `settle.py`, moving on for
+written beforehand by `Ready`. Backing out is for `recover.py`, moving on for
 `traffic.py`.
 """
 

@@ -146,7 +146,7 @@ def outlived(state: State, route: str) -> tuple[str, ...]:
 def known_witness(world: World, to_side: Side, stream: str) -> Witness:
     """As the journal has it; as it is now where nothing was proved, or is asked for.
 
-    Before a cutover that is the proof of a step `validate`, which makes it again.
+    Before a cutover that is what `replicate` noted, or the newest proof of its rows.
     """
     now = read_witness(world.on(to_side), stream)
     state = fold(world.journal.records())

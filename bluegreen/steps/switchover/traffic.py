@@ -1,6 +1,6 @@
 """The action that moves traffic. Owns what happens around the pause and after it.
 
-The sequence inside is in `pause.py`; backing out and finishing in `settle.py`.
+The sequence inside is in `pause.py`; backing out and finishing in `recover.py`.
 """
 
 from __future__ import annotations
