@@ -29,12 +29,12 @@ from io import FileIO
 from typing import Any
 
 from bluegreen.engine.journal import TwinJournal
-from bluegreen.engine.lifeline import CONNECT_S, TRIES, TRY_EVERY_S, Lifeline, mover
+from bluegreen.engine.lifeline import CONNECT_S, TRIES, TRY_EVERY_S, Lifeline
 from bluegreen.engine.own_process import own_environment, own_module, own_scope
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.record import Kind
-from bluegreen.pointers.pgbouncer.pointer import PgBouncer
-from bluegreen.pointers.pgbouncer.spec import of_spec, spec_of
+from bluegreen.pointers.handover import of_spec, spec_of
+from bluegreen.pointers.pointer import move_name
 from bluegreen.postgres.database import Database, hung_up_after
 from bluegreen.steps.switchover.newest import read_state
 from bluegreen.steps.switchover.recover import claim_back_out, settle
@@ -106,15 +106,14 @@ def _part(process: subprocess.Popen[bytes]) -> None:
 
 
 def _spec(world: World, run: str, budget: timedelta) -> dict[str, Any]:
-    pointers = [spec_of(p) for p in world.pointers if isinstance(p, PgBouncer)]
     return {
         "name": world.name,
         "run": run,
-        "mover": mover(),
+        "mover": move_name(),
         "budget_s": budget.total_seconds(),
         "blue": world.blue.spec(),
         "green": world.green.spec(),
-        "pointers": pointers,
+        "pointers": [spec_of(pointer) for pointer in world.pointers],
     }
 
 

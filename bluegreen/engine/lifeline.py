@@ -22,10 +22,9 @@ from typing import Any
 
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.record import Record
-from bluegreen.pointers.pgbouncer.holders import MOVE
-from bluegreen.pointers.pgbouncer.pointer import PgBouncer
-from bluegreen.pointers.pgbouncer.spec import of_spec
-from bluegreen.postgres.database import Database, holder, hung_up_after
+from bluegreen.pointers.handover import of_spec
+from bluegreen.pointers.pointer import Pointer, move_name
+from bluegreen.postgres.database import Database, hung_up_after
 from bluegreen.postgres.journal.table import newest_pause
 
 LOOK_S = 0.2
@@ -42,11 +41,6 @@ CONNECT_S = 2
 """The shortest connect_timeout that libpq knows."""
 
 
-def mover() -> str:
-    """The name by which poolers know this process as one that moves traffic."""
-    return holder(MOVE)
-
-
 class Lifeline:
     """Lets the clients of every pooler go, unless they wait for a newer move.
 
@@ -58,8 +52,8 @@ class Lifeline:
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self._run = str(spec["run"])
-        self._ours = frozenset({str(spec["mover"]), mover()})
-        self._pointers = [of_spec({**p, "client": None}) for p in spec["pointers"]]
+        self._ours = frozenset({str(spec["mover"]), move_name()})
+        self._pointers = [_without_client(of_spec(one)) for one in spec["pointers"]]
         self._servers = [
             Database.of_spec(spec[side], connect_timeout_s=CONNECT_S)
             for side in ("blue", "green")
@@ -113,7 +107,7 @@ class Lifeline:
         found = [record for future in done if (record := future.result())]
         return max(found, key=lambda record: record.seq).run if found else ""
 
-    def _let_go(self, pointer: PgBouncer, *, known: bool) -> bool:
+    def _let_go(self, pointer: Pointer, *, known: bool) -> bool:
         """RESUME; True when nobody waits there for us any more."""
         try:
             if not known and pointer.younger_moves(self._ours):
@@ -122,6 +116,12 @@ class Lifeline:
         except BluegreenError:
             return False
         return True
+
+
+def _without_client(pointer: Pointer) -> Pointer:
+    """It lets clients go; how one comes in is not asked."""
+    pointer.client = None
+    return pointer
 
 
 def _last_pause(server: Database) -> Record | None:

@@ -16,6 +16,7 @@ from bluegreen.playbook.dsn import Dsn
 from bluegreen.playbook.load import Loaded
 from bluegreen.playbook.models import PgBouncerConfig, Playbook, SideConfig
 from bluegreen.playbook.references import resolver
+from bluegreen.pointers.handover import require_guardable
 from bluegreen.pointers.pgbouncer.pointer import PgBouncer
 from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres.database import Database
@@ -55,9 +56,13 @@ def databases_from_dsns(
 
 
 def open_pointers(loaded: Loaded) -> tuple[Pointer, ...]:
-    """The playbook's pointers, in its order."""
+    """The playbook's pointers, in its order.
+
+    Raises:
+        PlaybookRefused: 2003, one cannot be used, or no guard could take it over.
+    """
     return tuple(
-        _pgbouncer(config, loaded.playbook, loaded.home)
+        require_guardable(_pgbouncer(config, loaded.playbook, loaded.home))
         for config in loaded.playbook.pointers
     )
 

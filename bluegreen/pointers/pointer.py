@@ -6,15 +6,24 @@ side, never to swap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Finding
 from bluegreen.pointers.client_probe import Client
+from bluegreen.postgres.database import holder
+
+MOVE = "bluegreen move"
+"""First words of the name under which a process of ours holds clients back."""
+
+
+def move_name() -> str:
+    """The name by which a pointer knows this process as one that holds clients back."""
+    return holder(MOVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,15 @@ class Pointer(Protocol):
 
     id: str
     client: Client | None
+
+    def spec(self) -> dict[str, Any]:
+        """What `from_spec` needs, as JSON holds it, passwords in clear."""
+        ...
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Self:
+        """The same pointer in another process: the guard."""
+        ...
 
     @property
     def place(self) -> object:
@@ -98,6 +116,14 @@ class Pointer(Protocol):
 
     def resume(self) -> None:
         """Let clients go on. Resuming what is not paused is fine."""
+        ...
+
+    def younger_moves(self, ours: Collection[str]) -> list[str]:
+        """Moves that came to it after `ours`, which are names as `move_name` gives.
+
+        For a guard that no server answers. A pointer that cannot tell of them, as it
+        holds nobody back, gives none.
+        """
         ...
 
     def probe(self) -> str:

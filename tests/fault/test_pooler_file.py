@@ -27,10 +27,10 @@ from bluegreen.pointers.all_poolers import (
     resume_all,
     stage_all,
 )
+from bluegreen.pointers.handover import of_spec, spec_of
 from bluegreen.pointers.pgbouncer.address import Address
 from bluegreen.pointers.pgbouncer.config import ConfiguredFile
 from bluegreen.pointers.pgbouncer.pointer import PgBouncer
-from bluegreen.pointers.pgbouncer.spec import of_spec, spec_of
 from tests.kit.databases import Database, DatabasePair
 from tests.kit.wait import wait_until
 

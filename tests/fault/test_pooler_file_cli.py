@@ -79,8 +79,8 @@ def three(here: Arena, folder: Path) -> Path:
 
 
 def point(here: Arena, name: str) -> PgBouncer:
-    given = {**here.pointer().given, "id": name, "database": name, "client": None}
-    made = PgBouncer(**given)  # type: ignore[arg-type]
+    given = {**here.pointer().spec(), "id": name, "database": name, "client": None}
+    made = PgBouncer.from_spec(given)
     here.stack.callback(made.close)
     return made
 

@@ -17,14 +17,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bluegreen.model.errors import PlaybookRefused, ServerRefused, StepError
 from bluegreen.model.secret import Secret
-from bluegreen.pointers.pgbouncer.holders import MOVE
+from bluegreen.pointers.pointer import move_name
 from bluegreen.pointers.simple_query import (
     Row,
     SessionBrokenError,
     SessionTimeoutError,
     SimpleSession,
 )
-from bluegreen.postgres.database import holder
 from bluegreen.postgres.tls import advice, pinned
 
 OPEN_S = 2.0
@@ -181,7 +180,7 @@ class Console:
     def warm_up(self) -> None:
         """Open both sessions and try them."""
         self.show("VERSION")
-        self._pause = self._usable(self._pause, holder(MOVE))
+        self._pause = self._usable(self._pause, move_name())
         self._pause.ask("SHOW VERSION", ANSWER_S)
 
     def show(self, what: str) -> list[Row]:
@@ -228,7 +227,7 @@ class Console:
             ConsoleSilentError: transactions were open for `within_s` seconds. The
                 session is closed, which does not lift the PAUSE: send RESUME.
         """
-        self._pause = self._usable(self._pause, holder(MOVE))
+        self._pause = self._usable(self._pause, move_name())
         return self._exchange(self._pause, f"PAUSE {quoted(database)}", within_s)[0]
 
     def close(self) -> None:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from bluegreen.pointers.pointer import MOVE
 from bluegreen.pointers.simple_query import Row
-
-MOVE = "bluegreen move"
-"""First words of the application_name of a console session that is there to PAUSE."""
 
 LOGIN_STATES = frozenset({"new", "login"})
 """Server connections that are not ready yet; SHOW SERVERS says `new` up to 1.25."""

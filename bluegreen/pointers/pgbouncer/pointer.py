@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, Self
 
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.secret import Secret
@@ -61,15 +62,15 @@ class PgBouncer:
     ) -> None:
         self.id = id
         self.database = database
-        self.given: Mapping[str, object] = {
+        self._spec = {
             "id": id,
             "console": console,
-            "console_password": console_password,
-            "config_file": config_file,
+            "console_password": _revealed(console_password),
+            "config_file": str(config_file),
             "database": database,
-            "addresses": addresses,
+            "addresses": {str(side): dict(at) for side, at in addresses.items()},
             "client": client,
-            "client_password": client_password,
+            "client_password": _revealed(client_password),
         }
         self.client = Client(client, client_password) if client else None
         self._console = Console(id, console, console_password)
@@ -83,6 +84,21 @@ class PgBouncer:
         quoted(database)
         if self._addresses[Side.BLUE] == self._addresses[Side.GREEN]:
             raise errors.same_address(id, self._addresses[Side.BLUE])
+
+    def spec(self) -> dict[str, Any]:
+        """What `from_spec` needs, passwords in clear."""
+        return dict(self._spec)
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Self:
+        """The same pointer in another process."""
+        passwords = {
+            name: Secret(spec[name]) if spec[name] is not None else None
+            for name in ("console_password", "client_password")
+        }
+        addresses = {Side(side): at for side, at in spec["addresses"].items()}
+        file = Path(spec["config_file"])
+        return cls(**{**spec, **passwords, "addresses": addresses, "config_file": file})
 
     @property
     def place(self) -> object:
@@ -296,3 +312,7 @@ class PgBouncer:
             return []
         self.client.warm_up()
         return []
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return secret.reveal() if secret else None

@@ -1,0 +1,79 @@
+"""The guard takes over every kind of pointer that the tool holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bluegreen.model.side import Side
+from bluegreen.postgres.fence.fence import read_fence
+from tests.kit.arena import Arena, replicate
+from tests.kit.file_pointer import FilePointer
+from tests.kit.wait import wait_until
+
+pytestmark = pytest.mark.timeout(300)
+
+DIES = """
+import json, os, signal, sys
+from pathlib import Path
+
+from bluegreen.engine.guard import guarded
+from bluegreen.engine.journal import new_run_id, open_journal
+from bluegreen.model.side import Side
+from bluegreen.postgres.database import Database
+from bluegreen.steps.world import World
+from tests.kit.arena import move
+from tests.kit.file_pointer import FilePointer
+
+given = json.loads(sys.argv[1])
+blue, green = (Database(side, given[side]) for side in Side)
+run = new_run_id()
+world = World(
+    given["name"],
+    blue,
+    green,
+    (FilePointer("foreign", Path(given["file"])),),
+    open_journal(blue, green, given["name"], run),
+    home=Path(given["home"]),
+    guard=lambda budget: guarded(world, run, budget),
+    point=lambda name: name == given["at"] and os.kill(os.getpid(), signal.SIGKILL),
+)
+move(world, Side.GREEN)
+"""
+
+
+@pytest.mark.parametrize(
+    ("at", "side"), [("move/paused", Side.BLUE), ("move/committed", Side.GREEN)]
+)
+def test_a_foreign_kind_is_let_go_when_the_tool_dies_in_the_pause(
+    arena: Callable[..., Arena], tmp_path: Path, at: str, side: Side
+) -> None:
+    here = arena(16, 18)
+    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+    replicate(here.world())
+    file = tmp_path / "names.json"
+    pointer = FilePointer.make("foreign", file, Side.BLUE)
+    given = {str(one): here.conninfo(one) for one in Side}
+    given |= {"name": here.name, "file": str(file), "at": at, "home": str(tmp_path)}
+    home = str(Path(__file__).parents[2])
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", DIES, json.dumps(given)],
+        env={**os.environ, "PYTHONPATH": home},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    wait_until(lambda: pointer.observe().paused is False, "the guard to let go", 30)
+    wait_until(lambda: read_fence(here.database(side)).is_open, f"{side} to serve", 30)
+    assert pointer.observe().names is side
+    assert read_fence(here.database(side.other)).is_closed
