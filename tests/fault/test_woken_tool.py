@@ -128,6 +128,8 @@ def require_serves(scene: Scene, side: Side) -> None:
     [
         ("move/committed", "move/resumed", "way_back/enabled"),
         ("move/fenced", "way_back/subscription_dropped"),
+        # Its PAUSE is obeyed, long after its own guard has gone.
+        ("move/guarded",),
     ],
     ids=" ".join,
 )
@@ -160,10 +162,11 @@ def test_a_tool_whose_sessions_were_all_ended_asks_by_new_ones(
     require_serves(scene, Side.BLUE)
 
 
+@pytest.mark.parametrize("point", ["move/guarded", "move/pointed"])
 def test_a_tool_that_wakes_up_in_a_later_pause_lets_none_of_its_clients_go(
-    scene: Scene,
+    scene: Scene, point: str
 ) -> None:
-    with stopped_at(scene, "move/pointed") as process:
+    with stopped_at(scene, point) as process:
         scene.end_leases()
         scene.other.call("run").require()
         with standing_still(scene.other, "rollback", "move/paused") as (later, next_):

@@ -18,6 +18,7 @@ POINTS = (
     "pass_monitors/after_act",
     "switch_traffic/before_act",
     "move/ready",
+    "move/guarded",
     "move/paused",
     "move/fenced",
     "move/marked",

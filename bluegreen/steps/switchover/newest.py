@@ -20,7 +20,7 @@ from bluegreen.model.errors import BluegreenError, LeaseRefused, ServerRefused
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.pointers.all_poolers import by_place, name_side
+from bluegreen.pointers.all_poolers import acts_until_served, by_place, name_side
 from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.journal.table import newest_pause
 from bluegreen.steps.world import World
@@ -155,6 +155,22 @@ def _put_right_unless(
         side = _put_right(world)
         refused.seen += f"\nthis process stood still in between; pointers name {side}"
         raise
+
+
+def end_late_pause(world: World) -> None:
+    """Take back a PAUSE of ours that may have come after a later move's RESUME.
+
+    While that move is open its own RESUME, or its guard's, is still to come, and clients
+    who were let go now would meet its fence.
+
+    Raises:
+        BluegreenError: a pointer could not be told, or neither side answers.
+    """
+    if read_state(world).open_move is not None:
+        return
+    serving = _put_right(world)
+    for act in acts_until_served(world.pointers, serving):
+        act()
 
 
 def _put_right(world: World) -> Side:

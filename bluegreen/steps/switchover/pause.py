@@ -56,6 +56,7 @@ class Ready:
     Attributes:
         look: the set of tables as it was judged.
         commit_before: when the commit point must be passed, by the clock of `to_side`.
+        asked_to_pause: whether clients may have been held back.
         asked_to_commit: whether the commit point may have been reached.
     """
 
@@ -65,6 +66,7 @@ class Ready:
     look: LastLook
     budget: Budget
     commit_before: datetime
+    asked_to_pause: bool = False
     asked_to_commit: bool = False
 
 
@@ -179,6 +181,8 @@ def go_through(
     budget.start()
     _require_guard(ready)
     require_monitored()
+    point("move/guarded")
+    ready.asked_to_pause = True
     pause_all(world.pointers, switchover.max_pause)
     budget.done("pause")
     point("move/paused")

@@ -10,7 +10,11 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from bluegreen.model.errors import BluegreenError, TrafficUnknownError
+from bluegreen.model.errors import (
+    BluegreenError,
+    LeaseRefused,
+    TrafficUnknownError,
+)
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
@@ -28,7 +32,12 @@ from bluegreen.steps.switchover.inconsistencies import (
     find_inconsistencies,
     read_traffic,
 )
-from bluegreen.steps.switchover.newest import read_state, require_newest, while_newest
+from bluegreen.steps.switchover.newest import (
+    end_late_pause,
+    read_state,
+    require_newest,
+    while_newest,
+)
 from bluegreen.steps.switchover.pause import Committed, Ready, go_through, made_ready
 from bluegreen.steps.switchover.recover import claim_back_out, open_again, settle
 from bluegreen.steps.switchover.switchover import Switchover
@@ -137,17 +146,29 @@ class SwitchTraffic(Action[TrafficFacts]):
             ready.from_side.close()
             ready.to_side.close()
             name_standby(error, world.blue, world.green)
-            if not ready.asked_to_commit:
-                self._back_out(world, pause, error)
+            try:
+                self._end_pause(world, ready, pause, error)
+            except LeaseRefused:
+                if ready.asked_to_pause:
+                    end_late_pause(world)
                 raise
-            require_newest(world, pause)
-            claim_back_out(world, pause)
-            if read_state(world).serving is self.switchover.to_side:
-                ready.budget.mark("commit")
-                return pause, None
-            settle(world)
-            error.traffic = self._backed_out
-            raise
+            return pause, None
+
+    def _end_pause(
+        self, world: World, ready: Ready, pause: int, error: BluegreenError
+    ) -> None:
+        """Back out, and raise `error`; it returns where the move was committed."""
+        if not ready.asked_to_commit:
+            self._back_out(world, pause, error)
+            raise error
+        require_newest(world, pause)
+        claim_back_out(world, pause)
+        if read_state(world).serving is self.switchover.to_side:
+            ready.budget.mark("commit")
+            return
+        settle(world)
+        error.traffic = self._backed_out
+        raise error
 
     def _announce(self, world: World) -> int:
         body = {"to": str(self.switchover.to_side)}
