@@ -297,8 +297,8 @@ def _abandoned(state: State, _: Record) -> State:
     return replace(state, abandoned=True)
 
 
-def _note(state: State, _: Record) -> State:
-    return state
+def _note(state: State, record: Record) -> State:
+    return replace(state, witness=record.body.get("witness", state.witness))
 
 
 _WAYS: Mapping[Kind, Callable[[State, Record], State]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -254,6 +255,23 @@ def test_a_fence_found_open_on_the_other_side_is_closed_and_a_doubt(
         require_in_doubt(playbook, "blue did not serve and its fence found open at")
         ended = call("rollback", playbook, "--prove").require(6)
         assert "public.t differs" in ended.err
+
+
+@pytest.mark.parametrize(
+    "point", ["recover/doubt_noted", "run/recover_switchover/after_act"]
+)
+def test_the_doubt_of_an_open_fence_outlives_the_run_that_closed_it(
+    lab_folder: Path, pooler: Callable[..., Pooler], point: str
+) -> None:
+    with shop(lab_folder, pooler) as (here, playbook):
+        call("run", playbook).require()
+        open_fence(here.database(Side.BLUE))
+        here.pair.blue.run("INSERT INTO t VALUES (500, 'stale client')")
+        killed = {"BLUEGREEN_FAULT": f"{point}:kill:1"}
+        assert call("run", playbook, environ=killed).status == -signal.SIGKILL
+        call("run", playbook).require()
+        assert read_fence(here.database(Side.BLUE)).is_closed
+        require_in_doubt(playbook, "blue did not serve and its fence found open at")
 
 
 @pytest.mark.parametrize("again", [True, False], ids=["enabled-again", "left-off"])

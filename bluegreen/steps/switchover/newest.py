@@ -160,7 +160,7 @@ def _put_right_unless(
 def end_late_pause(world: World) -> None:
     """Take back a PAUSE of ours that may have come after a later move's RESUME.
 
-    While that move is open its own RESUME, or its guard's, is still to come, and clients
+    While that move is open its own RESUME, or its guard's, is still to come; clients
     who were let go now would meet its fence.
 
     Raises:

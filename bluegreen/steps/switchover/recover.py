@@ -95,9 +95,9 @@ class RecoverSwitchover(Action[TrafficFacts]):
     def act(self, world: World, facts: TrafficFacts) -> Result:
         """Shut the side that does not serve, then back out or finish."""
         claim_back_out(world)
-        doubt = _shut_other(world)
+        _shut_other(world)
         settle(world)
-        return {"settled": [*_left_open(facts), *find_inconsistencies(facts)], **doubt}
+        return {"settled": [*_left_open(facts), *find_inconsistencies(facts)]}
 
 
 def _left_open(facts: TrafficFacts) -> list[str]:
@@ -110,19 +110,24 @@ def _left_open(facts: TrafficFacts) -> list[str]:
     return [f"{other} does not serve and its fence is open"]
 
 
-def _shut_other(world: World) -> Result:
-    """Close it first; what it took meanwhile is on no other side: a doubt to record."""
+def _shut_other(world: World) -> None:
+    """What it took meanwhile is on no other side: a doubt, noted before it is closed.
+
+    Once it is closed nothing else tells of it.
+    """
     state = read_state(world)
     if not state.epoch or state.released or state.open_move is not None:
-        return {}
+        return
     other = world.on(state.serving.other)
     if not is_open_by_mistake(read_fence(other)):
-        return {}
+        return
+    found = f"{FOUND_OPEN} {server_time(other):%Y-%m-%d %H:%M:%S} UTC"
+    doubt = Witness(other.side, read_start(other), found).as_body()
+    world.journal.append(Kind.NOTE, body={"witness": doubt})
+    world.point("recover/doubt_noted")
     # A trigger that is disabled is enabled first; that alone would count as touched.
     create_fence(other, closed="closed", clock=world.clock)
     close_fence(other)
-    found = f"{FOUND_OPEN} {server_time(other):%Y-%m-%d %H:%M:%S} UTC"
-    return {"witness": Witness(other.side, read_start(other), found).as_body()}
 
 
 def claim_back_out(world: World, pause: int | None = None) -> None:
