@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from bluegreen.model.errors import StepError
+from bluegreen.model.record import Kind
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Needed, Satisfied
+from bluegreen.model.verdict import Needed, Refused, Satisfied
 from bluegreen.postgres.database import Database
 from bluegreen.steps.contract import Action
+from bluegreen.steps.switchover.table_set import NoteTables
 from bluegreen.steps.validate import Validate
 from bluegreen.steps.world import World
 from tests.kit.databases import DatabasePair
@@ -194,3 +196,9 @@ def test_a_proof_of_rows_has_an_age(
     verdict = look(rows, world)
     assert isinstance(verdict, Needed)
     assert verdict.why.startswith("the proof is older than ")
+    # A person may take days to approve what a run has proved.
+    result = rows.act(world, rows.observe(world))
+    world.journal.append(Kind.RESULT, action=rows.id, body=result)
+    noted = look(NoteTables("cutover", Side.GREEN), world)
+    assert isinstance(noted, Refused)
+    assert noted.why == "what validate/compare_rows proved no longer holds"

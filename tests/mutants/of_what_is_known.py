@@ -61,9 +61,8 @@ OF_WHAT_IS_KNOWN = (
         (
             Edit(
                 "steps/validation/proof.py",
-                "        if self.max_age and server_time(world.green) - result.at >"
-                " self.max_age:\n",
-                "        if False and self.max_age:\n",
+                "        if self.max_age and (\n",
+                "        if False and (\n",
             ),
         ),
     ),

@@ -8,8 +8,8 @@ any more. Reading it is in `postgres/replication/table_set.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import State, fold
@@ -38,6 +38,7 @@ from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.drift import changed_things
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.switchover.switchover import Switchover
+from bluegreen.steps.validation.age import age_ends, read_clocks
 from bluegreen.steps.world import World
 
 MOST_NAMED = 5
@@ -53,7 +54,7 @@ class NotedFacts:
         noted: the same as the journal has it; empty for none.
         unready: tables whose initial copy has not ended.
         lacking: published tables that the other side does not subscribe to.
-        outlived: comparisons made since the last move over another route than now.
+        outlived: comparisons made since the last move that no longer hold, and why.
     """
 
     moved: bool
@@ -61,7 +62,7 @@ class NotedFacts:
     noted: str = ""
     unready: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
-    outlived: tuple[str, ...] = ()
+    outlived: Mapping[str, str] = field(default_factory=dict)
 
 
 class NoteTables(Action[NotedFacts]):
@@ -97,7 +98,9 @@ class NoteTables(Action[NotedFacts]):
                 for one in published
                 if (one.schema, one.name) not in subscribed
             ),
-            outlived=outlived(state, read_route(from_side, to_side, stream)),
+            outlived=outlived(
+                state, read_route(from_side, to_side, stream), read_clocks(world)
+            ),
         )
 
     def judge(self, facts: NotedFacts) -> Verdict:
@@ -117,9 +120,9 @@ class NoteTables(Action[NotedFacts]):
         if facts.outlived:
             return Refused(
                 4011,
-                f"what {', '.join(facts.outlived)} proved speaks of another stream",
-                seen="the publication or the subscription was changed since",
-                wanted="rows compared over the stream that is there now",
+                f"what {', '.join(facts.outlived)} proved no longer holds",
+                seen="\n".join(dict.fromkeys(facts.outlived.values())),
+                wanted="rows compared not long ago, over the stream that is there now",
                 hint="run again: they are compared again",
             )
         if facts.unready:
@@ -134,13 +137,25 @@ class NoteTables(Action[NotedFacts]):
         return {"print": read_table_set(world.on(self.to_side.other), stream).print}
 
 
-def outlived(state: State, route: str) -> tuple[str, ...]:
-    """Actions whose proof, of this epoch, was made over another route. Pure."""
-    return tuple(
-        action
-        for action, result in state.results.items()
-        if result.epoch == state.epoch and result.body.get("route", route) != route
-    )
+def outlived(
+    state: State, route: str, clocks: Mapping[str, datetime]
+) -> dict[str, str]:
+    """Actions whose proof, of this epoch, holds no longer, and why. Pure.
+
+    Args:
+        state: as the journal tells it.
+        route: the stream's route now.
+        clocks: of both servers now.
+    """
+    ended = {}
+    for action, result in state.results.items():
+        if result.epoch != state.epoch:
+            continue
+        if result.body.get("route", route) != route:
+            ended[action] = "the publication or the subscription was changed since"
+        elif "lasts_s" in result.body and (why := age_ends(result.body, clocks)):
+            ended[action] = why
+    return ended
 
 
 def known_witness(world: World, to_side: Side, stream: str) -> Witness:

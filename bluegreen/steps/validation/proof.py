@@ -22,12 +22,12 @@ from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.postgres.compare.table_plans import subscription_oid
-from bluegreen.postgres.journal.table import server_time
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.replication.witness import read_route, read_start, read_witness
 from bluegreen.postgres.schema.compare import fingerprint
 from bluegreen.postgres.schema.items import read_items
 from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.validation.age import age_ends, read_clocks, stamp
 from bluegreen.steps.world import World
 
 MOST_SHOWN = 12
@@ -82,8 +82,10 @@ class Proof(Action[ProofFacts]):
             return ProofFacts("", "it was not proved in this epoch")
         if result.body.get("of") != self._subject(world):
             return ProofFacts("", CHANGED)
-        if self.max_age and server_time(world.green) - result.at > self.max_age:
-            return ProofFacts("", f"the proof is older than {_hours(self.max_age)}")
+        if self.max_age and (
+            why := age_ends(result.body, read_clocks(world), self.max_age)
+        ):
+            return ProofFacts("", why)
         return ProofFacts(str(result.body["summary"]))
 
     def judge(self, facts: ProofFacts) -> Verdict:
@@ -96,7 +98,9 @@ class Proof(Action[ProofFacts]):
         stream = ReplicationStream(world.name, Side.BLUE).name
         # Asked again right before a move, which may come hours later.
         route = read_route(world.blue, world.green, stream)
-        return {**self.prove(world), "of": subject, "route": route}
+        proved = {**self.prove(world), "of": subject, "route": route}
+        age = stamp(read_clocks(world), self.max_age) if self.max_age else {}
+        return {**proved, **age}
 
     def _subject(self, world: World) -> str:
         """Names what the proof is about: another text is another subject."""
@@ -114,10 +118,6 @@ class Proof(Action[ProofFacts]):
             *witness.stream.split()[::2],
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _hours(age: timedelta) -> str:
-    return f"{age / timedelta(hours=1):g} hours"
 
 
 def differs(problem: str, lines: Sequence[str], *, wanted: str, hint: str) -> StepError:
