@@ -114,7 +114,9 @@ class SimulatedPointer:
 
     def resume(self) -> None:
         pooler = self._ask()
-        self._require_in_time(f"lets the clients of {self.id} go")
+        # Its own PAUSE may have come late; that one it has to take back.
+        if not pooler.paused or pooler.paused_by is not self._actor:
+            self._require_in_time(f"lets the clients of {self.id} go")
         pooler.paused = False
 
     def _require_in_time(self, what: str) -> None:

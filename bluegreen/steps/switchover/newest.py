@@ -20,7 +20,7 @@ from bluegreen.model.errors import BluegreenError, LeaseRefused, ServerRefused
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.pointers.all_poolers import acts_until_served, by_place, name_side
+from bluegreen.pointers.all_poolers import by_place, name_side
 from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.journal.table import newest_pause
 from bluegreen.steps.world import World
@@ -166,11 +166,13 @@ def end_late_pause(world: World) -> None:
     Raises:
         BluegreenError: a pointer could not be told, or neither side answers.
     """
-    if read_state(world).open_move is not None:
+    held = [pointer for pointer in world.pointers if pointer.observe().paused]
+    # In this order: a move announces itself before it pauses.
+    if not held or read_state(world).open_move is not None:
         return
-    serving = _put_right(world)
-    for act in acts_until_served(world.pointers, serving):
-        act()
+    _put_right(world)
+    for pointer in held:
+        pointer.resume()
 
 
 def _put_right(world: World) -> Side:
