@@ -22,6 +22,7 @@ from bluegreen.engine.status import (
     say_way_back,
 )
 from bluegreen.model.errors import BluegreenError, LeaseRefused
+from bluegreen.model.finding import Finding
 from bluegreen.model.history import fold
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
@@ -39,7 +40,7 @@ from bluegreen.postgres.replication.stream import (
     read_subscription,
 )
 from bluegreen.steps.monitors.every import look_round, scene_of
-from bluegreen.steps.monitors.monitor import MonitorFinding, Scene
+from bluegreen.steps.monitors.monitor import Scene
 from bluegreen.steps.preflight.intent import listed
 from bluegreen.steps.world import World
 
@@ -148,7 +149,7 @@ def _stream(world: World, stream: ReplicationStream) -> StreamStatus | None:
     )
 
 
-def _monitors(scene: Scene, *, beat: bool) -> tuple[MonitorFinding, ...]:
+def _monitors(scene: Scene, *, beat: bool) -> tuple[Finding, ...]:
     """A round of all monitors, behind a heartbeat that had time to arrive."""
     if beat and write_heartbeat(scene):
         await_heartbeat(scene, HEARTBEAT_WITHIN_S)

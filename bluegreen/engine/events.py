@@ -81,22 +81,22 @@ class MonitorChanged:
     """A monitor sees something else than before.
 
     Attributes:
-        monitor: its id.
+        id: the monitor's.
         where: the side or the direction.
-        severity: `good`, `odd`, `unknown` or `bad`.
+        severity: `ok`, `info`, `warning`, `unknown` or `critical`.
         was: the same before.
-        says: in plain words.
-        do: what a person does now; may be empty.
-        stops: `nothing`, `move` or `run`.
+        seen: in plain words.
+        fix: what a person does now; may be empty.
+        blocks: `nothing`, `switchover` or `run`.
     """
 
-    monitor: str
+    id: str
     where: str
     severity: str
     was: str
-    says: str
-    do: str
-    stops: str
+    seen: str
+    fix: str
+    blocks: str
 
 
 @dataclass(frozen=True, slots=True)

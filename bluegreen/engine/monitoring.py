@@ -20,6 +20,7 @@ from bluegreen.engine.heartbeats import forget_heartbeats, write_heartbeat
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.records import read_on
 from bluegreen.model.errors import BluegreenError, StepError
+from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.history import Story, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
@@ -29,13 +30,7 @@ from bluegreen.postgres.replication.stream import drop_slot
 from bluegreen.steps.monitors.every import MONITORS, scene_of, worst_first
 from bluegreen.steps.monitors.gate import stop_of_run
 from bluegreen.steps.monitors.kept_wal import MonitorKeptWal, is_over
-from bluegreen.steps.monitors.monitor import (
-    MonitorFinding,
-    Scene,
-    Severity,
-    Stops,
-    look_through,
-)
+from bluegreen.steps.monitors.monitor import Scene, look_through
 from bluegreen.steps.world import World
 
 BEAT_EVERY_S = 1.0
@@ -98,7 +93,7 @@ class MonitorThread:
         self._every_s = every_s
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._found: dict[str, tuple[MonitorFinding, ...]] = {}
+        self._found: dict[str, tuple[Finding, ...]] = {}
         self._due: dict[str, float] = {}
         self._rounds = 0
         self._dropped: int | None = None
@@ -125,7 +120,7 @@ class MonitorThread:
         self._remember_dropped()
 
     @property
-    def found(self) -> tuple[MonitorFinding, ...]:
+    def found(self) -> tuple[Finding, ...]:
         """What was last seen, worst first."""
         with self._lock:
             return worst_first(one for told in self._found.values() for one in told)
@@ -145,10 +140,10 @@ class MonitorThread:
                 wanted="monitors that look as long as a run goes on",
                 hint="this is a bug; its traceback stands above. Run again",
             )
-        lost = [one for one in self.found if one.stops is Stops.RUN]
+        lost = [one for one in self.found if one.blocks is Blocks.RUN]
         if not lost:
             return
-        told = [{"monitor": w.monitor, "where": w.where, "says": w.says} for w in lost]
+        told = [{"id": w.id, "where": w.where, "seen": w.seen} for w in lost]
         self._world.journal.append(Kind.NOTE, body={"found": told})
         serving = fold(self._world.journal.records()).serving
         raise stop_of_run(lost, serving.other)
@@ -190,7 +185,7 @@ class MonitorThread:
         if self._rounds % FORGET_EVERY == 0:
             forget_heartbeats(scene)
 
-    def _take(self, monitor: str, told: tuple[MonitorFinding, ...]) -> None:
+    def _take(self, monitor: str, told: tuple[Finding, ...]) -> None:
         with self._lock:
             before = {one.where: one for one in self._found.get(monitor, ())}
             self._found[monitor] = told
@@ -225,13 +220,13 @@ def _identity_of_green(world: World) -> str:
         return ""
 
 
-def _changed(one: MonitorFinding, was: Severity) -> MonitorChanged:
+def _changed(one: Finding, was: Severity) -> MonitorChanged:
     return MonitorChanged(
-        one.monitor,
+        one.id,
         one.where,
         str(one.severity),
         str(was),
-        one.says,
-        one.do,
-        str(one.stops),
+        one.seen,
+        one.fix,
+        str(one.blocks),
     )

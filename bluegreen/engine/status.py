@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bluegreen.model.errors import TrafficUnknownError
+from bluegreen.model.finding import Blocks, Finding
 from bluegreen.model.history import State
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.fence.fence import FenceFacts
-from bluegreen.steps.monitors.monitor import MonitorFinding, Stops, direction
+from bluegreen.steps.monitors.monitor import direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Status:
     journal: JournalStatus
     state: State
     way_back: str
-    monitors: tuple[MonitorFinding, ...] = ()
+    monitors: tuple[Finding, ...] = ()
     at: datetime | None = None
 
     def require_known(self) -> None:
@@ -226,7 +227,7 @@ def say_way_back(
     state: State,
     now: datetime | None,
     streams: Sequence[StreamStatus],
-    monitors: Sequence[MonitorFinding] = (),
+    monitors: Sequence[Finding] = (),
 ) -> str:
     """Whether rollback is open, in words. Pure."""
     move = state.last_move
@@ -238,8 +239,8 @@ def say_way_back(
         return "not open: no marker has come back from green to blue yet"
     back = direction(Side.GREEN)
     for one in monitors:
-        if one.stops is Stops.RUN and one.where == back:
-            return f"LOST: {one.says}"
+        if one.blocks is Blocks.RUN and one.where == back:
+            return f"LOST: {one.seen}"
     stream = next((one for one in streams if one.publisher is Side.GREEN), None)
     if stream is None or stream.problem or not stream.running:
         return "in doubt: nothing is seen to stream from green to blue"
@@ -254,11 +255,11 @@ def say_way_back(
     return f"open until {end}"
 
 
-def _doubt_of_way_back(monitors: Sequence[MonitorFinding]) -> str:
+def _doubt_of_way_back(monitors: Sequence[Finding]) -> str:
     """The worst thing that would stop a move back; empty for none."""
-    stopping = (one for one in monitors if one.stops is not Stops.NOTHING)
+    stopping = (one for one in monitors if one.blocks is not Blocks.NOTHING)
     worst = next(stopping, None)
-    return f"{worst.monitor}, {worst.where}: {worst.says}" if worst else ""
+    return f"{worst.id}, {worst.where}: {worst.seen}" if worst else ""
 
 
 def say_fence(fence: FenceFacts) -> str:

@@ -1,4 +1,4 @@
-"""What a judge may answer. Owns the four verdicts and the form of a finding."""
+"""What a judge may answer. Owns the four verdicts."""
 
 from __future__ import annotations
 
@@ -46,24 +46,3 @@ class Refused:
 
 
 Verdict = Satisfied | Needed | NotYet | Refused
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that a look at the servers brought up.
-
-    Attributes:
-        id: stable name, kebab-case, e.g. `table-without-identity`.
-        where: `blue`, `green`, or the name of a pointer.
-        seen: what was there.
-        why: why it matters, one sentence.
-        fix: the command or edit that fixes it; empty when nothing needs fixing.
-        blocks: whether a run must not go on.
-    """
-
-    id: str
-    where: str
-    seen: str
-    why: str
-    fix: str = ""
-    blocks: bool = False

@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import Any, Protocol, Self
 
 from bluegreen.model.errors import BluegreenError
+from bluegreen.model.finding import Finding
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.pointers.client_probe import Client
 from bluegreen.postgres.database import holder
 

@@ -77,9 +77,9 @@ def line_of(event: Event) -> str:
 
 def _monitored(event: MonitorChanged) -> str:
     sign = {"ok": "✓", "warning": "!", "unknown": "?"}.get(event.severity, "✗")
-    stops = "" if event.stops == "nothing" else f" (stops the {event.stops})"
-    do = f". {event.do}" if event.do else ""
-    return f"{sign} monitor {event.monitor}, {event.where}: {event.says}{stops}{do}"
+    blocks = "" if event.blocks == "nothing" else f" (blocks the {event.blocks})"
+    fix = f". {event.fix}" if event.fix else ""
+    return f"{sign} monitor {event.id}, {event.where}: {event.seen}{blocks}{fix}"
 
 
 def _waited(event: ActionWaits) -> str:

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 
 from bluegreen.engine.status import Status
+from bluegreen.model.finding import Figure
 from bluegreen.model.side import Side
-from bluegreen.steps.monitors.monitor import Figure, Stops
 
 PREFIX = "bluegreen_"
 
@@ -52,11 +52,11 @@ def _figures(seen: Status) -> Iterator[Figure]:
             "pointer_paused", pointer.paused, "1 while it holds clients back.", at
         )
     for monitored in seen.monitors:
-        at = {"monitor": monitored.monitor, "where": monitored.where}
-        text = "How it stands: 0 good, 1 odd, 2 unknown, 3 bad."
+        at = {"monitor": monitored.id, "where": monitored.where}
+        text = "How it stands: 0 ok, 1 info, 2 warning, 3 unknown, 4 critical."
         yield Figure("monitor_severity", monitored.severity.rank, text, at)
-        text = "What it stops: 0 nothing, 1 a move of traffic, 2 a run at once."
-        yield Figure("monitor_stops", list(Stops).index(monitored.stops), text, at)
+        text = "What it blocks: 0 nothing, 1 a switchover, 2 the run at once."
+        yield Figure("monitor_blocks", monitored.blocks.rank, text, at)
         yield from monitored.figures
 
 

@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bluegreen.engine.plan import Plan
+from bluegreen.model.finding import Finding
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding, Refused
+from bluegreen.model.verdict import Refused
 
 if TYPE_CHECKING:
     from bluegreen.steps.compatibility.rows import Row
@@ -100,7 +101,9 @@ class Looked:
     @property
     def blocking(self) -> tuple[Finding, ...]:
         """Those that a run would stop at."""
-        return tuple(f for f in self.findings if f.blocks and f.id not in self.accept)
+        return tuple(
+            f for f in self.findings if f.is_blocking and f.id not in self.accept
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from bluegreen.engine.status import PointerStatus, SideStatus, Status, StreamSta
 from bluegreen.engine.verify_journal import Chained
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.errors import error_for
+from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding, Refused
+from bluegreen.model.verdict import Refused
 from bluegreen.report.results import (
     Approved,
     Looked,
@@ -27,7 +28,6 @@ from bluegreen.report.results import (
     Story,
     Verified,
 )
-from bluegreen.steps.monitors.monitor import MonitorFinding, Severity, Stops
 
 SIGNS = {
     "satisfied": "✓",
@@ -220,7 +220,7 @@ def _looked(looked: Looked) -> str:
 
 def _finding(finding: Finding, *, accepted: bool) -> list[str]:
     weight = "note"
-    if finding.blocks:
+    if finding.is_blocking:
         weight = "accepted" if accepted else "blocks"
     rows = [("seen:", finding.seen), ("why:", finding.why), ("fix:", finding.fix)]
     lines = [f"{weight}  {finding.id} on {finding.where}"]
@@ -348,19 +348,18 @@ def _stream(one: StreamStatus) -> tuple[str, str]:
     return name, ", ".join(parts)
 
 
-def _monitors(monitors: Sequence[MonitorFinding]) -> list[str]:
+def _monitors(monitors: Sequence[Finding]) -> list[str]:
     """Worst first; what to do stands under what is wrong."""
     if not monitors:
         return []
     rows = columns(
-        (_SEVERITIES[one.severity], one.monitor, one.where, _said(one))
-        for one in monitors
+        (_SEVERITIES[one.severity], one.id, one.where, _said(one)) for one in monitors
     )
     lines = ["", "monitors"]
     for one, row in zip(monitors, rows, strict=True):
         lines.append(row)
-        if one.do:
-            lines.append(f"      do: {one.do}")
+        if one.fix:
+            lines.append(f"      fix: {one.fix}")
     return lines
 
 
@@ -372,11 +371,11 @@ _SEVERITIES = {
 }
 
 
-def _said(one: MonitorFinding) -> str:
-    if one.stops is Stops.NOTHING:
-        return one.says
-    what = "a move" if one.stops is Stops.MOVE else "a run, and any move"
-    return f"{one.says} [stops {what}]"
+def _said(one: Finding) -> str:
+    if one.blocks is Blocks.NOTHING:
+        return one.seen
+    what = "a" if one.blocks is Blocks.SWITCHOVER else "run and"
+    return f"{one.seen} [blocks {what} switchover]"
 
 
 def _journal(seen: Status) -> list[str]:

@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bluegreen.model.finding import Blocks, Finding
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
-from bluegreen.model.verdict import Finding, Refused, Satisfied, Verdict
+from bluegreen.model.verdict import Refused, Satisfied, Verdict
 from bluegreen.postgres.catalog.identity import require_pair
 from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.steps.contract import Action, Result, Step
@@ -107,7 +108,7 @@ class LookAtServers(Action[Findings]):
 
     def judge(self, facts: Findings) -> Verdict:
         """Refuse with every blocking finding and what fixes it."""
-        blocking = [finding for finding in facts.all if finding.blocks]
+        blocking = [finding for finding in facts.all if finding.is_blocking]
         refused = [f for f in blocking if f.id not in self._check.accept]
         if refused:
             return refuse(refused)
@@ -195,7 +196,7 @@ def _fixes(findings: Sequence[Finding]) -> list[str]:
 
 
 def _progress(finding: Finding, *, accepted: bool) -> Progress:
-    weight = "accepted" if accepted else "blocks" if finding.blocks else "note"
+    weight = "accepted" if accepted else "blocks" if finding.is_blocking else "note"
     text = f"{weight}: {finding.where}: {finding.id}: {finding.seen}; {finding.why}"
     return Progress(
         "finding_seen",
@@ -206,6 +207,6 @@ def _progress(finding: Finding, *, accepted: bool) -> Progress:
             "seen": finding.seen,
             "why": finding.why,
             "fix": finding.fix,
-            "blocks": finding.blocks and not accepted,
+            "blocks": str(Blocks.NOTHING if accepted else finding.blocks),
         },
     )

@@ -85,8 +85,8 @@ class Pair:
     @property
     def fits(self) -> str:
         told = self.do("status", "--json").json["monitors"]
-        (one,) = [w for w in told if w["monitor"] == "way-back-fits"]
-        return str(one["says"])
+        (one,) = [w for w in told if w["id"] == "way-back-fits"]
+        return str(one["seen"])
 
     def certificate(self, epoch: int, kind: str) -> Path:
         name = f"{self.here.name}-epoch-{epoch}-{kind}.json"
@@ -196,7 +196,7 @@ def test_the_tool_makes_ahead_what_is_asked_and_no_more(pair: Pair) -> None:
     pair.green.run("INSERT INTO big SELECT generate_series(200, 399)")
     status = pair.do("status", "--json").json["monitors"]
     (drift,) = [
-        w for w in status if w["monitor"] == "schema-drift" and w["where"] == "green"
+        w for w in status if w["id"] == "schema-drift" and w["where"] == "green"
     ]
     assert drift["severity"] == "ok", drift
     pair.do("rollback").require()

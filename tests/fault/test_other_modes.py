@@ -11,11 +11,11 @@ from psycopg import sql
 from bluegreen.lab.ledger import LedgerClients, audit
 from bluegreen.lab.pooler import Pooler
 from bluegreen.model.errors import StepError
+from bluegreen.model.finding import Severity
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Satisfied
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.gate import PassMonitors
-from bluegreen.steps.monitors.monitor import Severity
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.replication.following import AwaitInitialCopy
 from tests.kit.arena import ENTRY, Arena, bring_about, move, replicate
@@ -137,7 +137,7 @@ def test_a_stream_whose_role_is_shut_out_stops_the_move(
             lambda: (w := only(world, "stream")).severity is Severity.CRITICAL and w,
             "the loss to be seen",
         )
-        assert told.says
+        assert told.seen
 
         def refused() -> bool:
             # A worker that tries again lives for some milliseconds each time.

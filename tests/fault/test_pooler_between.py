@@ -150,7 +150,7 @@ import sys
 from tests.kit.pooler_file import child_point
 pointer = child_point(*sys.argv[1:])
 pointer.warm_up()
-print([finding.id for finding in pointer.check() if finding.blocks])
+print([finding.id for finding in pointer.check() if finding.is_blocking])
 """
 
 

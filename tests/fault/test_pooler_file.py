@@ -145,7 +145,7 @@ def test_putting_one_line_back_keeps_what_the_neighbours_wrote(
 
 
 def blocking(pointer: PgBouncer) -> list[tuple[str, str]]:
-    return [(f.id, f.seen) for f in pointer.check() if f.blocks]
+    return [(f.id, f.seen) for f in pointer.check() if f.is_blocking]
 
 
 DEBIAN = {
@@ -211,7 +211,7 @@ def test_endless_waiting_of_clients_is_found(
         config_file=front.config_file,
         client=front.conninfo("shop"),
     )
-    found = {finding.id: finding.blocks for finding in pointer.check()}
+    found = {finding.id: finding.is_blocking for finding in pointer.check()}
     assert found["query-wait-endless"] is False
 
 

@@ -138,12 +138,13 @@ def test_however_it_was_set_it_is_found_and_its_own_repair_ends_it(
         lambda: [
             one
             for one in call("check", playbook, "--json").json["findings"]
-            if (one["where"], one["id"], one["blocks"]) == ("green", finding, True)
+            if (one["where"], one["id"], one["blocks"]) == ("green", finding, "run")
         ],
         "the finding",
     )
     green.run(*(part for part in found[0]["fix"].split(";") if part.strip()))
-    wait_until(lambda: not findings(playbook, 0) & {("green", finding, True)}, "an end")
+    blocking = ("green", finding, "run")
+    wait_until(lambda: blocking not in findings(playbook, 0), "an end")
 
 
 def test_our_own_sessions_commit_synchronously_and_read_committed_whatever_is_set(

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from bluegreen.model.finding import Finding
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
-from bluegreen.steps.monitors.monitor import MonitorFinding
 from tests.kit.histories import PASTS, Histories
 from tests.kit.operators import after, world_with
 from tests.kit.simulated import replicated_world
@@ -67,7 +67,7 @@ def whatever_was_begun(
     act()
 
 
-def says_nothing(*_: object) -> Iterator[MonitorFinding]:
+def says_nothing(*_: object) -> Iterator[Finding]:
     """What a monitor would say that sees nothing."""
     yield from ()
 

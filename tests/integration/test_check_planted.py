@@ -300,7 +300,7 @@ def test_what_is_planted_is_seen_and_mended(
     pair.green.run(*planted.green)
     with open_world(pair, tmp_path) as world:
         [finding] = seen(world)[planted.id]
-        assert (finding.where, finding.blocks) == (planted.where, planted.blocks)
+        assert (finding.where, finding.is_blocking) == (planted.where, planted.blocks)
         expected = [planted.id] if planted.blocks else []
         assert blocking(world) == expected
         if planted.fixes:
@@ -344,9 +344,9 @@ def test_transactions_are_named_by_their_age(
         [action] = Check(max_transaction_age="0s").actions()  # type: ignore[arg-type]
         by_id = {f.id: f for f in action.observe(world).all}
         found = by_id["long-transaction"]
-        assert (found.where, found.blocks) == ("blue", True)
+        assert (found.where, found.is_blocking) == ("blue", True)
         assert "postgres@127.0.0.1, nightly" in found.seen
-        assert not by_id["long-read"].blocks
+        assert not by_id["long-read"].is_blocking
         pair.blue.run(found.fix)
         wait_until(
             lambda: "long-transaction" not in {f.id for f in action.observe(world).all},
@@ -404,12 +404,12 @@ def test_roles_and_settings_that_green_lacks(
         assert len(found["membership-missing"]) == 1
         assert len(found["role-setting-missing"]) == 3
         assert "check_elsewhere" in found["role-missing-unused"][0].seen
-        fixes = [f.fix for f in find(world) if f.blocks]
+        fixes = [f.fix for f in find(world) if f.is_blocking]
         pair.green.run(*fixes)
         assert blocking(world) == []
         pair.green.run("ALTER ROLE check_app NOLOGIN")
         [differs] = seen(world)["role-differs"]
-        assert differs.blocks
+        assert differs.is_blocking
         pair.green.run(differs.fix)
         assert "role-differs" not in seen(world)
 
@@ -423,7 +423,7 @@ def test_a_login_role_named_like_our_schema(
         stack.callback(pair.green.run, "DROP ROLE bluegreen")
         world = stack.enter_context(open_world(pair, tmp_path))
         [finding] = seen(world)["role-named-bluegreen"]
-        assert (finding.where, finding.blocks) == ("green", False)
+        assert (finding.where, finding.is_blocking) == ("green", False)
         pair.green.run(finding.fix)
         assert "role-named-bluegreen" not in seen(world)
 
@@ -433,10 +433,10 @@ def test_extension_versions(database_pair: Pairs, tmp_path: Path) -> None:
     pair.blue.run("CREATE EXTENSION pg_stat_statements")
     with open_world(pair, tmp_path) as world:
         [newer] = seen(world)["extension-newer"]
-        assert not newer.blocks
+        assert not newer.is_blocking
         pair.green.run("CREATE EXTENSION pg_stat_statements VERSION '1.9'")
         [older] = seen(world)["extension-older"]
-        assert older.blocks
+        assert older.is_blocking
         pair.green.run(older.fix)
         found = seen(world)
         assert "extension-older" not in found

@@ -77,7 +77,7 @@ def test_two_good_servers_let_the_run_go_on(
     with open_world(pair, tmp_path) as world:
         [action] = Check().actions()
         facts = action.observe(world)
-    assert [f for f in facts.all if f.blocks] == []
+    assert [f for f in facts.all if f.is_blocking] == []
     assert isinstance(action.judge(facts), Satisfied)
 
 
@@ -88,7 +88,7 @@ def test_a_schema_that_is_not_ours_blocks(database_pair: Pairs, tmp_path: Path) 
             side.run("DROP SCHEMA bluegreen CASCADE")
         pair.green.run("CREATE SCHEMA bluegreen")
         [finding] = seen(world)["schema-taken"]
-        assert (finding.where, finding.blocks) == ("green", True)
+        assert (finding.where, finding.is_blocking) == ("green", True)
         pair.green.run(finding.fix)
         assert blocking(world) == []
 
@@ -168,7 +168,7 @@ def test_each_right_that_is_missing_has_its_grant(
             "right-origins",
             "right-create",
         ]
-        found = [f for f in find(world) if f.blocks]
+        found = [f for f in find(world) if f.is_blocking]
         assert [f.id for f in found] == [
             *rights,
             "right-monitor",
@@ -235,7 +235,7 @@ def test_a_server_that_is_set_too_small(
         stack.callback(drop_databases, blue)
         world = stack.enter_context(open_world(DatabasePair(blue, green), tmp_path))
         on_green = [f for f in find(world) if f.where == "green"]
-        assert [(f.id, f.blocks) for f in on_green] == [
+        assert [(f.id, f.is_blocking) for f in on_green] == [
             ("wal-level", True),
             ("few-senders", True),
             ("few-origins", True),
@@ -279,7 +279,7 @@ def test_a_standby_that_is_waited_for(
         world = stack.enter_context(open_world(DatabasePair(blue, green), tmp_path))
         waiting.configure(synchronous_standby_names="replica1")
         [finding] = seen(world)["synchronous-standbys"]
-        assert finding.blocks
+        assert finding.is_blocking
         waiting.configure(synchronous_standby_names="")
         assert "synchronous-standbys" not in seen(world)
 

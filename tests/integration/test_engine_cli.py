@@ -283,7 +283,7 @@ def test_check_says_what_blocks_and_ends_with_3(desk: Desk) -> None:
     assert (status, error) == (3, ""), out
     assert out.splitlines()[-1].endswith("of them block a run")
     told = json.loads(desk.call("check", "--json")[1])
-    assert [one["id"] for one in told["findings"] if one["blocks"]]
+    assert [one["id"] for one in told["findings"] if one["blocks"] == "run"]
     assert desk.pair.blue.value("SELECT to_regnamespace('bluegreen') IS NULL")
 
 

@@ -72,10 +72,10 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
     here.pair.blue.run("CREATE TABLE new_one (id int)")
     seen = call("status", playbook, "--json").require().json
     first = seen["monitors"][0]
-    assert (first["monitor"], first["where"]) == ("schema-drift", "blue")
-    assert (first["severity"], first["stops"]) == ("critical", "move")
-    assert first["says"].endswith("table public.new_one is new")
-    ids = {one["monitor"] for one in seen["monitors"]}
+    assert (first["id"], first["where"]) == ("schema-drift", "blue")
+    assert (first["severity"], first["blocks"]) == ("critical", "switchover")
+    assert first["seen"].endswith("table public.new_one is new")
+    ids = {one["id"] for one in seen["monitors"]}
     assert ids == {
         "heartbeats",
         "stream",
@@ -91,7 +91,7 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
     metrics = read(call("status", playbook, "--prometheus").require().out)
     named = (("monitor", "schema-drift"), ("playbook", here.name), ("where", "blue"))
     (drift,) = [s for s in metrics["bluegreen_monitor_severity"] if s.labels == named]
-    assert drift.value == 3
+    assert drift.value == 4
     (kept,) = metrics["bluegreen_slot_kept_bytes"]
     assert dict(kept.labels)["side"] == "blue"
     assert {s.value for s in metrics["bluegreen_heartbeats_lost"]} == {0}
@@ -111,7 +111,7 @@ def test_what_cannot_be_seen_is_unknown_and_exits_7(
         playbook = write_playbook(here, tmp_path, STEPS)
         here.pair.green.server.kill()
         seen = call("status", playbook, "--json").require(7).json
-        found = {(w["monitor"], w["where"]): w["severity"] for w in seen["monitors"]}
+        found = {(w["id"], w["where"]): w["severity"] for w in seen["monitors"]}
         assert found["heartbeats", "blue → green"] == "unknown"
         assert found["servers", "green"] == "unknown"
         assert found["kept-wal", "blue"] == "ok"
@@ -155,10 +155,10 @@ def test_a_run_that_waits_ends_when_rows_are_lost(
     events = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
     changed = [e for e in events if e["event"] == "monitor_changed"]
     assert ("heartbeats", "critical", "run") in {
-        (e["monitor"], e["severity"], e["stops"]) for e in changed
+        (e["id"], e["severity"], e["blocks"]) for e in changed
     }
     found = here.pair.green.value(
-        "SELECT body -> 'found' -> 0 ->> 'monitor' FROM bluegreen.journal"
+        "SELECT body -> 'found' -> 0 ->> 'id' FROM bluegreen.journal"
         " WHERE kind = 'note' AND body ? 'found'"
     )
     assert found == "heartbeats"
@@ -187,8 +187,8 @@ def test_abandon_needs_blue_alone_and_is_told_in_the_journal(
         assert again.out == "nothing was dropped: blue has no slot of ours\n"
         here.pair.green.server.start_again()
         seen = call("status", playbook, "--json").require().json
-        assert seen["monitors"][0]["monitor"] == "stream"
-        assert seen["monitors"][0]["says"].startswith("green was given up")
+        assert seen["monitors"][0]["id"] == "stream"
+        assert seen["monitors"][0]["seen"].startswith("green was given up")
         refused = call("run", playbook).require(4)
         assert "green was given up" in refused.err
 
@@ -224,9 +224,9 @@ def test_from_a_timer_only_over_the_limit_and_only_when_allowed(
     small = {"wal_limit": "1MB"}
     silent = write_playbook(here, tmp_path, STEPS, monitor=small)
     seen = call("status", silent, "--json").require().json
-    (kept,) = [w for w in seen["monitors"] if w["monitor"] == "kept-wal"]
-    assert (kept["severity"], kept["stops"]) == ("critical", "move")
-    assert "the playbook's limit is 1 MB" in kept["says"]
+    (kept,) = [w for w in seen["monitors"] if w["id"] == "kept-wal"]
+    assert (kept["severity"], kept["blocks"]) == ("critical", "switchover")
+    assert "the playbook's limit is 1 MB" in kept["seen"]
     refused = call("drop-slot", silent, "--if-over").require(2)
     assert "BG-2006: the playbook does not allow ABANDONS_GREEN" in refused.err
     assert has_slot(here, Side.BLUE, slot)

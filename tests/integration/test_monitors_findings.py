@@ -9,13 +9,13 @@ from datetime import timedelta
 import pytest
 
 from bluegreen.model.errors import StepError
+from bluegreen.model.finding import Blocks, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.heartbeat import read_beats
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.drift import RememberSchema, remember_schema
 from bluegreen.steps.monitors.gate import PassMonitors, gates_of
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Severity, Stops
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, replicate
 from tests.kit.monitoring import beat, monitored, monitoring, only
@@ -57,12 +57,12 @@ class TestStream:
                 lambda: [e for e in told if getattr(e, "severity", "") == "critical"],
                 "the event",
             )
-        assert one.stops is Stops.MOVE
-        assert "could not be applied" in one.says
-        assert "at the first transaction after 0/" in one.says or "/" in one.says
-        assert "last ERROR of a logical replication worker" in one.do
+        assert one.blocks is Blocks.SWITCHOVER
+        assert "could not be applied" in one.seen
+        assert "at the first transaction after 0/" in one.seen or "/" in one.seen
+        assert "last ERROR of a logical replication worker" in one.fix
         if green >= 18:
-            assert "insert_exists" in one.says
+            assert "insert_exists" in one.seen
         errors = [f for f in one.figures if f.name == "apply_errors_total"]
         assert errors[0].value >= 1
         with pytest.raises(StepError) as caught:
@@ -85,8 +85,8 @@ class TestStream:
             f"ALTER SUBSCRIPTION {ReplicationStream(here.name, Side.BLUE).name} DISABLE"
         )
         one = only(world, "stream")
-        assert (one.severity, one.stops) == (Severity.CRITICAL, Stops.MOVE)
-        assert one.says.startswith("the subscription on green is switched off")
+        assert (one.severity, one.blocks) == (Severity.CRITICAL, Blocks.SWITCHOVER)
+        assert one.seen.startswith("the subscription on green is switched off")
 
     def test_a_lock_that_holds_the_worker_up_is_named_with_its_pid(
         self, arena: Callable[..., Arena]
@@ -101,7 +101,7 @@ class TestStream:
                 lambda: (w := only(world, "stream")).severity is Severity.WARNING and w,
                 "the lock to be seen",
             )
-            assert f"pid {locker.info.backend_pid} holds" in one.says
+            assert f"pid {locker.info.backend_pid} holds" in one.seen
             locker.execute("ROLLBACK")
 
     def test_a_slot_that_is_gone_ends_the_run(
@@ -123,7 +123,7 @@ class TestStream:
         here.pair.blue.run(f"SELECT pg_drop_replication_slot('{slot}')")
         with monitoring(world) as monitor_thread:
             wait_until(
-                lambda: any(w.stops is Stops.RUN for w in monitor_thread.found),
+                lambda: any(w.blocks is Blocks.RUN for w in monitor_thread.found),
                 "the loss to be seen",
             )
             with pytest.raises(StepError) as caught:
@@ -145,8 +145,8 @@ class TestDrift:
             "ALTER TABLE t ADD COLUMN late int", "CREATE TABLE later (id int)"
         )
         one = only(world, "schema-drift")
-        assert (one.severity, one.stops) == (Severity.CRITICAL, Stops.MOVE)
-        assert one.says == (
+        assert (one.severity, one.blocks) == (Severity.CRITICAL, Blocks.SWITCHOVER)
+        assert one.seen == (
             "2 things were changed by somebody else: table public.later is new, "
             "table public.t was changed"
         )
@@ -183,7 +183,7 @@ class TestDrift:
         here.pair.green.run("ALTER TABLE t ADD COLUMN only_green int")
         found = {one.where: one for one in monitored(world, "schema-drift")}
         assert found["green"].severity is Severity.CRITICAL
-        assert found["green"].says.endswith("table public.t was changed")
+        assert found["green"].seen.endswith("table public.t was changed")
 
     def test_it_is_remembered_once_and_before_the_copy(
         self, arena: Callable[..., Arena]
@@ -208,8 +208,8 @@ class TestOthers:
             f"SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')"
         )
         one = only(world, "foreign-slots")
-        assert (one.severity, one.stops) == (Severity.WARNING, Stops.NOTHING)
-        assert one.says.startswith(f"slots of others: {name} (not read now, keeps ")
+        assert (one.severity, one.blocks) == (Severity.WARNING, Blocks.NOTHING)
+        assert one.seen.startswith(f"slots of others: {name} (not read now, keeps ")
 
     def test_a_long_transaction_is_named_with_pid_age_and_application(
         self, arena: Callable[..., Arena]
@@ -229,8 +229,8 @@ class TestOthers:
                 ),
                 "the transaction to be old enough",
             )
-            assert f"pid {session.info.backend_pid} (" in one.says
-            assert "nightly report) writes, open for" in one.says
+            assert f"pid {session.info.backend_pid} (" in one.seen
+            assert "nightly report) writes, open for" in one.seen
             session.execute("ROLLBACK")
         assert only(world, "transactions").severity is Severity.OK
 
@@ -243,10 +243,10 @@ class TestOthers:
             session.execute("PREPARE TRANSACTION 'half'")
         one = only(world, "transactions")
         assert one.severity is Severity.WARNING
-        assert "'half' of postgres, prepared" in one.says
+        assert "'half' of postgres, prepared" in one.seen
         here.pair.blue.run("ROLLBACK PREPARED 'half'")
 
 
 def _bad(world: World):  # type: ignore[no-untyped-def]
     one = only(world, "stream")
-    return one if one.severity is Severity.CRITICAL and "applied" in one.says else None
+    return one if one.severity is Severity.CRITICAL and "applied" in one.seen else None

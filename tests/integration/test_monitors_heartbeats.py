@@ -15,6 +15,7 @@ from bluegreen.lab.ledger import LedgerClients
 from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
 from bluegreen.model.errors import RollbackUnavailable, StepError
+from bluegreen.model.finding import Blocks, Severity
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.heartbeat import (
@@ -24,7 +25,6 @@ from bluegreen.postgres.replication.heartbeat import (
 )
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.gate import PassMonitors
-from bluegreen.steps.monitors.monitor import Severity, Stops
 from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
 from tests.kit.databases import DatabasePair, create_database, drop_databases
 from tests.kit.monitoring import beat, monitoring, only, recreate_slot
@@ -57,14 +57,12 @@ def test_a_slot_made_anew_under_load_is_found_and_stops_the_move(
         _wait_for_beats(here, 2)
         recreated()
         found = wait_until(
-            lambda: [
-                w for w in monitor_thread.found if w.monitor == "heartbeats" and w.do
-            ],
+            lambda: [w for w in monitor_thread.found if w.id == "heartbeats" and w.fix],
             "the hole to be found",
             DEADLINE_S,
         )
         assert found[0].severity is Severity.CRITICAL
-        assert found[0].stops is Stops.RUN
+        assert found[0].blocks is Blocks.RUN
         with pytest.raises(StepError) as caught:
             monitor_thread.require_fit()
         clients.stop()
@@ -93,9 +91,7 @@ def test_it_is_found_within_five_seconds_of_one_second_heartbeats(
         again()
         started = time.monotonic()
         wait_until(
-            lambda: [
-                w for w in monitor_thread.found if w.monitor == "heartbeats" and w.do
-            ],
+            lambda: [w for w in monitor_thread.found if w.id == "heartbeats" and w.fix],
             "the hole to be found",
             DEADLINE_S,
         )
@@ -127,8 +123,8 @@ def test_a_slot_made_anew_between_two_heartbeats_is_found_by_its_counters(
     )
     assert here.pair.green.rows("SELECT FROM t WHERE id = 100") == []
     one = only(world, "heartbeats")
-    assert (one.severity, one.stops) == (Severity.CRITICAL, Stops.RUN)
-    assert "its counters began again" in one.says
+    assert (one.severity, one.blocks) == (Severity.CRITICAL, Blocks.RUN)
+    assert "its counters began again" in one.seen
     for _ in range(3):
         beat(world)
     assert only(world, "heartbeats").severity is Severity.CRITICAL
@@ -227,8 +223,8 @@ def test_the_way_back_that_lost_rows_is_loud_and_refuses_a_rollback(
     again()
     beat(world)
     one = only(world, "heartbeats")
-    assert (one.severity, one.stops) == (Severity.CRITICAL, Stops.RUN)
-    assert one.do.startswith("the way back is lost")
+    assert (one.severity, one.blocks) == (Severity.CRITICAL, Blocks.RUN)
+    assert one.fix.startswith("the way back is lost")
     with pytest.raises(RollbackUnavailable) as caught:
         bring_about(world, PassMonitors("rollback", Side.BLUE))
     assert caught.value.code == 6001

@@ -16,13 +16,13 @@ from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.processes import wait_for
 from bluegreen.lab.server import Server
 from bluegreen.model.errors import StepError
+from bluegreen.model.finding import Blocks, Severity
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.server_life import read_server_life
 from bluegreen.postgres.journal.table import read_records
 from bluegreen.steps.monitors.every import look_round, scene_of
 from bluegreen.steps.monitors.gate import PassMonitors
-from bluegreen.steps.monitors.monitor import Severity, Stops
 from bluegreen.steps.monitors.servers import RememberServers
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
@@ -116,12 +116,12 @@ def test_a_failover_of_blue_while_green_follows_stops_the_move(
     found = {one.where: one for one in monitored(world, "servers")}
     assert found["green"].severity is Severity.OK
     assert found["blue"].severity is Severity.CRITICAL
-    assert found["blue"].stops is Stops.MOVE
-    assert found["blue"].says == (
+    assert found["blue"].blocks is Blocks.SWITCHOVER
+    assert found["blue"].seen == (
         "timeline 2, it was 1: the server failed over or was restored; its rows were "
         "not compared since"
     )
-    assert "a step `validate`" in found["blue"].do
+    assert "a step `validate`" in found["blue"].fix
     with pytest.raises(StepError) as caught:
         bring_about(world, PassMonitors("cutover", Side.GREEN))
     assert caught.value.code == 4011
@@ -148,11 +148,11 @@ def test_a_failover_of_green_in_the_window_closes_the_way_back(
     fail_over(here.pair.green.server)
     world = here.world()
     found = {one.where: one for one in monitored(world, "servers")}
-    assert found["green"].stops is Stops.MOVE
-    assert "rollback PLAYBOOK --prove" in found["green"].do
+    assert found["green"].blocks is Blocks.SWITCHOVER
+    assert "rollback PLAYBOOK --prove" in found["green"].fix
     (stream,) = monitored(world, "stream")
-    assert stream.says == "the slot on green that blue counts on is gone"
-    assert stream.do.startswith("the way back is lost")
+    assert stream.seen == "the slot on green that blue counts on is gone"
+    assert stream.fix.startswith("the way back is lost")
 
 
 def test_a_failover_before_anything_streams_costs_nothing(
@@ -180,9 +180,9 @@ def test_a_server_that_is_away_is_unknown_and_stops_the_move(
     here.pair.green.server.stop("immediate")
     world.green.close()
     scene = scene_of(world, read_records(world.blue), away=[Side.GREEN])
-    found = {(one.monitor, one.where): one for one in look_round(scene)}
+    found = {(one.id, one.where): one for one in look_round(scene)}
     for key in (("servers", "green"), ("heartbeats", "blue → green")):
         assert found[key].severity is Severity.UNKNOWN, key
-        assert found[key].stops is Stops.MOVE, key
+        assert found[key].blocks is Blocks.SWITCHOVER, key
     assert found["kept-wal", "blue"].severity is Severity.OK
     here.pair.green.server.start_again()

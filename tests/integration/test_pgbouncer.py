@@ -477,7 +477,7 @@ def test_a_link_is_not_followed(shop: Make, pair: DatabasePair) -> None:
     with pytest.raises(ServerRefused) as caught:
         linked.stage(Side.GREEN)
     assert caught.value.code == 3007
-    assert any(f.blocks and "link" in f.seen + f.why for f in linked.check())
+    assert any(f.is_blocking and "link" in f.seen + f.why for f in linked.check())
     linked.close()
 
 
@@ -503,7 +503,7 @@ def test_another_file_than_the_pooler_reads_is_refused(
     pointer = point(pooler, pair, config_file=copy)
     with pytest.raises(ServerRefused, match="not the one place"):
         pointer.stage(Side.GREEN)
-    assert "pooler-3007" in {f.id for f in pointer.check() if f.blocks}
+    assert "pooler-3007" in {f.id for f in pointer.check() if f.is_blocking}
     pointer.close()
 
 
@@ -518,7 +518,7 @@ def test_an_entry_in_an_included_file_is_moved_there(
     main = text.replace(f"shop = {line(pair.blue)}", f"%include {included}")
     pooler.config_file.write_text(main)
     pointer = point(pooler, pair, config_file=included)
-    assert [f for f in pointer.check() if f.blocks] == []
+    assert [f for f in pointer.check() if f.is_blocking] == []
     flip(pointer, Side.GREEN)
     assert included.read_text() == f"shop = {line(pair.green)}\n"
     assert pooler.config_file.read_text() == main
@@ -640,7 +640,9 @@ def test_a_console_that_nobody_listens_on_is_told(
 def test_a_user_that_may_only_look_is_found(shop: Make, pair: DatabasePair) -> None:
     pooler, _ = shop(settings={"stats_users": "app"})
     pointer = point(pooler, pair, console=pooler.conninfo("pgbouncer", "app"))
-    assert "console-without-admin-right" in {f.id for f in pointer.check() if f.blocks}
+    assert "console-without-admin-right" in {
+        f.id for f in pointer.check() if f.is_blocking
+    }
     with pytest.raises(StepError, match="refused PAUSE"):
         pointer._console.pause("shop", 1)
     with pytest.raises(StepError, match="refused RELOAD"):
@@ -649,7 +651,7 @@ def test_a_user_that_may_only_look_is_found(shop: Make, pair: DatabasePair) -> N
 
 
 def blocking(pointer: PgBouncer) -> set[str]:
-    return {finding.id for finding in pointer.check() if finding.blocks}
+    return {finding.id for finding in pointer.check() if finding.is_blocking}
 
 
 def test_a_sound_pooler_has_nothing_that_blocks(shop: Make) -> None:

@@ -131,7 +131,7 @@ def test_a_user_that_leaves_the_file_is_told_and_blocks_nothing(front: Front) ->
     front.edit("bob = pool_mode=session", "")
     found = {f.id: f for f in front.point().check()}
     assert set(found) == {"config-only-running"}
-    assert not found["config-only-running"].blocks
+    assert not found["config-only-running"].is_blocking
     assert "user bob, the running pooler pool_mode = session" in str(found)
     front.say("RELOAD")
     modes = {row["name"]: row["pool_mode"] for row in front.say("SHOW USERS")}

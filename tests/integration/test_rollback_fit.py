@@ -111,8 +111,6 @@ def test_a_parent_that_blue_misses_is_seen_though_the_stream_is_in_step(
     assert look(here) == (Fits.NO, {("foreign-key", where, 1)})
     call("rollback", playbook, "--check").require(6)
     status = call("status", playbook, "--json").json
-    (monitor,) = [
-        one for one in status["monitors"] if one["monitor"] == "way-back-fits"
-    ]
+    (monitor,) = [one for one in status["monitors"] if one["id"] == "way-back-fits"]
     assert (monitor["severity"], monitor["where"]) == ("critical", "green → blue")
-    assert where in monitor["says"]
+    assert where in monitor["seen"]

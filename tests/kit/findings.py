@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from bluegreen.model.verdict import Finding
+from bluegreen.model.finding import Finding
 from bluegreen.steps.check import find
 from bluegreen.steps.world import World
 
@@ -20,4 +20,4 @@ def seen(world: World, **words: Any) -> dict[str, list[Finding]]:
 
 def blocking(world: World, **words: Any) -> list[str]:
     """Ids of those that block, in order."""
-    return [finding.id for finding in find(world, **words) if finding.blocks]
+    return [finding.id for finding in find(world, **words) if finding.is_blocking]

@@ -8,8 +8,9 @@ from typing import Any
 
 from bluegreen.engine.heartbeats import await_heartbeat, write_heartbeat
 from bluegreen.engine.monitoring import MonitorThread
+from bluegreen.model.finding import Finding
 from bluegreen.steps.monitors.every import look_round, scene_of
-from bluegreen.steps.monitors.monitor import MonitorFinding, Scene
+from bluegreen.steps.monitors.monitor import Scene
 from bluegreen.steps.world import World
 from tests.kit.databases import Database
 
@@ -21,12 +22,12 @@ def scene(world: World) -> Scene:
     return scene_of(world, world.journal.records())
 
 
-def monitored(world: World, monitor: str) -> list[MonitorFinding]:
+def monitored(world: World, monitor: str) -> list[Finding]:
     """What a monitor says now, of each place."""
-    return [one for one in look_round(scene(world)) if one.monitor == monitor]
+    return [one for one in look_round(scene(world)) if one.id == monitor]
 
 
-def only(world: World, monitor: str) -> MonitorFinding:
+def only(world: World, monitor: str) -> Finding:
     (one,) = monitored(world, monitor)
     return one
 

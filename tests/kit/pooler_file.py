@@ -102,7 +102,7 @@ def fronted(
 
 def blocking(pointer: PgBouncer) -> list[tuple[str, str]]:
     """Ids and sights of what blocks."""
-    return [(f.id, f.seen) for f in pointer.check() if f.blocks]
+    return [(f.id, f.seen) for f in pointer.check() if f.is_blocking]
 
 
 def child_point(console: str, file: str, name: str = "shop") -> PgBouncer:

@@ -19,6 +19,7 @@ from psycopg import sql
 
 from bluegreen.backups.proof import BackupProof
 from bluegreen.model.errors import BluegreenError, BudgetError, StepError
+from bluegreen.model.finding import Finding
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Refused, Satisfied, Verdict
@@ -33,7 +34,7 @@ from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.every import look_round
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats
-from bluegreen.steps.monitors.monitor import MonitorFinding, Scene
+from bluegreen.steps.monitors.monitor import Scene
 from bluegreen.steps.monitors.servers import MonitorServers
 from bluegreen.steps.monitors.stream import MonitorStream
 from bluegreen.steps.partitions.take_up import NewPartitions
@@ -230,7 +231,7 @@ def nullcontext_of(*_: object) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _look_round(scene: Scene) -> tuple[MonitorFinding, ...]:
+def _look_round(scene: Scene) -> tuple[Finding, ...]:
     return look_round(scene, MONITORS)
 
 

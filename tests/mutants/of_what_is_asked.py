@@ -19,6 +19,7 @@ AFTER_MOVES = f"{WOKEN}::test_a_tool_that_wakes_up_after_later_moves_touches_not
 IN_A_PAUSE = (
     f"{WOKEN}::test_a_tool_that_wakes_up_in_a_later_pause_lets_none_of_its_clients_go"
 )
+WOKEN_BEFORE_ITS_PAUSE = f"{AFTER_MOVES}[move/guarded]"
 NEWEST_COMMAND = (
     f"{JOURNAL}::test_a_command_runs_only_while_no_newer_pause_and_no_such_record_is"
     "_there"
@@ -65,7 +66,18 @@ OF_WHAT_IS_ASKED = (
     Bug(
         "the guard is not asked right before the pause",
         (f"{GUARD}::test_without_a_guard_that_answers_nobody_is_held_back[9]",),
-        (Edit(PAUSE, "    require_monitored()\n    pause_all", "    pause_all"),),
+        (Edit(PAUSE, "    require_monitored()\n    point(", "    point("),),
+    ),
+    Bug(
+        "a PAUSE that comes after a later move is left",
+        (WOKEN_BEFORE_ITS_PAUSE,),
+        (
+            Edit(
+                "steps/switchover/traffic.py",
+                "                    end_late_pause(world)\n",
+                "                    pass\n",
+            ),
+        ),
     ),
     Bug(
         "nobody asks who is newest before the poolers are touched",

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.pointers.pgbouncer.address import Address
 from bluegreen.pointers.simple_query import Row
 
@@ -64,7 +64,7 @@ def pooler_findings(survey: Survey, addresses: Mapping[Side, Address]) -> list[F
 
 def _right(survey: Survey) -> Iterator[Finding]:
     if not survey.may_pause:
-        yield Finding(
+        yield checked(
             "console-without-admin-right",
             survey.where,
             f"user {survey.user or '(none named)'} may only look",
@@ -84,7 +84,7 @@ def _pooling(survey: Survey, row: Row) -> Iterator[Finding]:
         if pool["database"] == survey.database and pool["pool_mode"] == "session"
     ]
     if seen:
-        yield Finding(
+        yield checked(
             "session-pooling",
             survey.where,
             "; ".join(seen),
@@ -97,7 +97,7 @@ def _pooling(survey: Survey, row: Row) -> Iterator[Finding]:
 def _times(survey: Survey, row: Row) -> Iterator[Finding]:
     retry = survey.config["server_login_retry"]
     if float(retry) > LOGIN_RETRY_S:
-        yield Finding(
+        yield checked(
             "login-retry-too-long",
             survey.where,
             f"server_login_retry = {retry}",
@@ -107,7 +107,7 @@ def _times(survey: Survey, row: Row) -> Iterator[Finding]:
             blocks=True,
         )
     if int(row.get("min_pool_size") or 0) and float(retry) > RETRY_WITH_MINIMUM_S:
-        yield Finding(
+        yield checked(
             "minimum-logs-in-while-paused",
             survey.where,
             f"min_pool_size = {row['min_pool_size']}, server_login_retry = {retry}",
@@ -117,7 +117,7 @@ def _times(survey: Survey, row: Row) -> Iterator[Finding]:
         )
     wait = survey.config["query_wait_timeout"]
     if float(wait) == 0:
-        yield Finding(
+        yield checked(
             "query-wait-endless",
             survey.where,
             "query_wait_timeout = 0",
@@ -126,7 +126,7 @@ def _times(survey: Survey, row: Row) -> Iterator[Finding]:
             "set query_wait_timeout = 120 in [pgbouncer], then RELOAD",
         )
     if 0 < float(wait) < SHORTEST_WAIT_S:
-        yield Finding(
+        yield checked(
             "query-wait-too-short",
             survey.where,
             f"query_wait_timeout = {wait}",
@@ -138,7 +138,7 @@ def _times(survey: Survey, row: Row) -> Iterator[Finding]:
 
 def _process(survey: Survey) -> Iterator[Finding]:
     if survey.config.get("so_reuseport", "0") != "0" and not survey.by_socket:
-        yield Finding(
+        yield checked(
             "console-of-many-processes",
             survey.where,
             "so_reuseport = 1, and the console is reached over TCP",
@@ -148,7 +148,7 @@ def _process(survey: Survey) -> Iterator[Finding]:
         )
     number = re.search(r"(\d+)\.(\d+)", survey.version)
     if number is None or tuple(map(int, number.groups())) < OLDEST:
-        yield Finding(
+        yield checked(
             "pooler-version-untried",
             survey.where,
             survey.version,
@@ -163,7 +163,7 @@ def _target(
     seen = Address.of_row(row)
     if seen not in addresses.values():
         known = ", ".join(f"{side} {at}" for side, at in addresses.items())
-        yield Finding(
+        yield checked(
             "pointer-names-neither",
             survey.where,
             f"entry {survey.database} leads to {seen}; the playbook says {known}",
@@ -173,7 +173,7 @@ def _target(
         )
     for column in ("paused", "disabled"):
         if row[column] != "0":
-            yield Finding(
+            yield checked(
                 f"entry-{column}",
                 survey.where,
                 f"entry {survey.database} is {column}",
@@ -182,7 +182,7 @@ def _target(
                 blocks=True,
             )
     if row["force_user"]:
-        yield Finding(
+        yield checked(
             "entry-forces-user",
             survey.where,
             f"entry {survey.database} logs in as {row['force_user']}",
@@ -198,7 +198,7 @@ def _neighbours(survey: Survey, row: Row) -> Iterator[Finding]:
         and Address.of_row(other) == Address.of_row(row)
     ]
     if others:
-        yield Finding(
+        yield checked(
             "other-entries-stay",
             survey.where,
             f"{', '.join(others)} lead to the same database",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bluegreen.model.verdict import Finding
+from bluegreen.model.finding import Finding, checked
 from bluegreen.pointers.pgbouncer import ini
 from bluegreen.pointers.pgbouncer.address import Address
 from bluegreen.pointers.pgbouncer.shown import Unloaded
@@ -27,7 +27,7 @@ def entry_findings(
     pairs = ini.read_pairs(entry.value)
     written = Address.of_pairs(pairs, entry.key)
     found = [
-        Finding(
+        checked(
             "config-not-replaceable",
             where,
             f"{entry.file}: {obstacle}",
@@ -39,7 +39,7 @@ def entry_findings(
     ]
     if written != running:
         found.append(
-            Finding(
+            checked(
                 "config-not-loaded",
                 where,
                 f"{entry.place} says {written}, the running pooler {running}",
@@ -49,7 +49,7 @@ def entry_findings(
             )
         )
     found += [
-        Finding(
+        checked(
             "config-not-loaded",
             where,
             str(one),
@@ -61,7 +61,7 @@ def entry_findings(
         for one in strange
     ]
     found += [
-        Finding(
+        checked(
             "config-only-running",
             where,
             str(one),
@@ -84,7 +84,7 @@ def _roles(
     auth = keys.get("auth_user") or next((s.value for s in wide), "")
     if auth:
         at = entry.place if "auth_user" in keys else wide[0].place
-        yield Finding(
+        yield checked(
             "auth-query",
             where,
             f"{at}: passwords are looked up by auth_query as {auth}",
@@ -94,7 +94,7 @@ def _roles(
 
 def _wildcard(where: str, settings: list[ini.Setting]) -> Iterator[Finding]:
     for entry in ini.find_entries(settings, "*"):
-        yield Finding(
+        yield checked(
             "wildcard-entry",
             where,
             f"{entry.place}: * = {_public(entry.value)}",

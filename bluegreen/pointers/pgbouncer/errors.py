@@ -18,7 +18,7 @@ from bluegreen.model.errors import (
     StepError,
     TrafficUnknownError,
 )
-from bluegreen.model.verdict import Finding
+from bluegreen.model.finding import Finding, checked
 from bluegreen.pointers.pgbouncer.address import Address
 from bluegreen.pointers.pgbouncer.console import Console, quoted
 from bluegreen.pointers.pgbouncer.shown import Unloaded
@@ -237,7 +237,7 @@ def by_hand(place: str, database: str, address: Address, console: Console) -> st
 
 def as_finding(where: str, error: BluegreenError, name: str = "") -> Finding:
     """What a look could not see, as a finding."""
-    return Finding(
+    return checked(
         id=name or f"pooler-{error.code}",
         where=where,
         seen="\n".join(filter(None, (error.problem, error.seen))),

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from bluegreen.model.errors import BluegreenError
+from bluegreen.model.finding import Finding
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.pointers.client_probe import Client, ask_identity
 from bluegreen.pointers.pgbouncer import errors
 from bluegreen.pointers.pgbouncer.address import Address
@@ -127,7 +127,7 @@ class PgBouncer:
                 found += look()
             except BluegreenError as error:
                 found.append(errors.as_finding(self.id, error))
-        if not any(finding.blocks for finding in found):
+        if not any(finding.is_blocking for finding in found):
             found += self._check_proof()
         return list(dict.fromkeys(found))
 

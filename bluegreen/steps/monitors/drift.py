@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
@@ -20,15 +21,7 @@ from bluegreen.postgres.catalog.identity import identity_of
 from bluegreen.postgres.schema.fingerprint import changes, read_prints
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Figure,
-    Meaning,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-    Stops,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
 from bluegreen.steps.preflight.intent import listed
 from bluegreen.steps.world import World
 
@@ -51,7 +44,7 @@ class MonitorDrift(Monitor[DriftFacts]):
     """
 
     id: ClassVar[str] = ID
-    if_unknown: ClassVar[Stops] = Stops.MOVE
+    if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
     every_s: ClassVar[float] = 60.0
 
     def places(self, scene: Scene) -> tuple[Side, ...]:
@@ -69,7 +62,7 @@ class MonitorDrift(Monitor[DriftFacts]):
         found = changes(then, read_prints(scene.on(side)))
         return DriftFacts(side, scene.state.serving, found)
 
-    def judge(self, facts: DriftFacts, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: DriftFacts, limits: Limits) -> Iterator[Finding]:
         """Every change counts: the other side lacks it, or cannot take it."""
         figure = Figure(
             "schema_changes",
@@ -77,20 +70,20 @@ class MonitorDrift(Monitor[DriftFacts]):
             "Things of the schema that were changed behind our back.",
             {"side": str(facts.side)},
         )
-        yield self.say(str(facts.side), _meaning(facts), (figure,))
+        yield self.say(str(facts.side), _weigh(facts), (figure,))
 
 
-def _meaning(facts: DriftFacts) -> Meaning:
+def _weigh(facts: DriftFacts) -> Finding:
     if not facts.changes:
-        return Meaning(Severity.OK, "the schema is as it was")
+        return weigh(Severity.OK, "the schema is as it was")
     other = facts.side.other
-    return Meaning(
+    return weigh(
         Severity.CRITICAL,
         f"{len(facts.changes)} things were changed by somebody else: "
         f"{listed(facts.changes)}",
         f"take it back, or make the same change on {other}; a new table also needs "
         f"its rows there. What is meant: `accept: [{ID}]` under `monitor`",
-        Stops.MOVE,
+        Blocks.SWITCHOVER,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from bluegreen.model.finding import Finding
 from bluegreen.model.history import State, fold, with_green
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
@@ -16,13 +17,7 @@ from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.foreign_slots import MonitorForeignSlots
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats
 from bluegreen.steps.monitors.kept_wal import MonitorKeptWal
-from bluegreen.steps.monitors.monitor import (
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Stops,
-    look_through,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, look_through
 from bluegreen.steps.monitors.sequences import MonitorSequences
 from bluegreen.steps.monitors.servers import MonitorServers
 from bluegreen.steps.monitors.settings import MonitorSettings
@@ -75,20 +70,19 @@ def scene_of(
 
 def look_round(
     scene: Scene, monitors: Iterable[Monitor[Any]] = MONITORS
-) -> tuple[MonitorFinding, ...]:
+) -> tuple[Finding, ...]:
     """Everything that the monitors say, worst first. Raises nothing of ours."""
     return worst_first(
         one for monitor in monitors for one in look_through(monitor, scene)
     )
 
 
-def worst_first(found: Iterable[MonitorFinding]) -> tuple[MonitorFinding, ...]:
+def worst_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
     """What stops more comes first, then what stands worse. Pure, and stable."""
     order = [monitor.id for monitor in MONITORS]
-    weights = list(Stops)
 
-    def weight(one: MonitorFinding) -> tuple[int, int, int]:
-        place = order.index(one.monitor) if one.monitor in order else len(order)
-        return -weights.index(one.stops), -one.severity.rank, place
+    def weight(one: Finding) -> tuple[int, int, int]:
+        place = order.index(one.id) if one.id in order else len(order)
+        return -one.blocks.rank, -one.severity.rank, place
 
     return tuple(sorted(found, key=weight))

@@ -13,19 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.stream import read_subscription
 from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_witness
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Meaning,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-    Stops,
-    direction,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +33,7 @@ class MonitorFollower(Monitor[FollowerFacts]):
     """The follower was not restarted, and skipped nothing, since its last proof."""
 
     id: ClassVar[str] = "follower"
-    if_unknown: ClassVar[Stops] = Stops.MOVE
+    if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
 
     def places(self, scene: Scene) -> tuple[Side, ...]:
         """The side that serves, once the other is meant to follow it."""
@@ -63,12 +56,12 @@ class MonitorFollower(Monitor[FollowerFacts]):
         now = read_witness(ends[0], scene.feeding.name, ends[1], then)
         return FollowerFacts(then, now)
 
-    def judge(self, facts: FollowerFacts, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: FollowerFacts, limits: Limits) -> Iterator[Finding]:
         """A restart weighs more than errors."""
-        yield self.say(direction(facts.now.side.other), _meaning(facts))
+        yield self.say(direction(facts.now.side.other), _weigh(facts))
 
 
-def _meaning(facts: FollowerFacts) -> Meaning:
+def _weigh(facts: FollowerFacts) -> Finding:
     then, now = facts.then, facts.now
     if then.stream.startswith(FOUND_OPEN):
         says = (
@@ -94,10 +87,8 @@ def _meaning(facts: FollowerFacts) -> Meaning:
             "out meanwhile is missing, and nothing brings it again"
         )
     else:
-        return Meaning(
-            Severity.OK, f"{now.side} was not restarted, nothing was left out"
-        )
-    return Meaning(Severity.WARNING, says, _do(now.side), Stops.MOVE)
+        return weigh(Severity.OK, f"{now.side} was not restarted, nothing was left out")
+    return weigh(Severity.WARNING, says, _do(now.side), Blocks.SWITCHOVER)
 
 
 def _do(side: Side) -> str:

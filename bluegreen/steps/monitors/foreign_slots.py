@@ -10,18 +10,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bluegreen.model.duration import format_bytes
+from bluegreen.model.finding import Figure, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.slots import Slot, read_slots
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Figure,
-    Meaning,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +45,7 @@ class MonitorForeignSlots(Monitor[ForeignFacts]):
         )
         return ForeignFacts(side, slots)
 
-    def judge(self, facts: ForeignFacts, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: ForeignFacts, limits: Limits) -> Iterator[Finding]:
         """Told, and never a reason to stop: whose they are, we do not know."""
         figure = Figure(
             "foreign_slots",
@@ -59,7 +53,7 @@ class MonitorForeignSlots(Monitor[ForeignFacts]):
             "Logical slots that are not ours.",
             {"side": str(facts.side)},
         )
-        yield self.say(str(facts.side), _meaning(facts), (figure,))
+        yield self.say(str(facts.side), _weigh(facts), (figure,))
 
 
 def _is_of_copy(slot: Slot) -> bool:
@@ -67,11 +61,11 @@ def _is_of_copy(slot: Slot) -> bool:
     return slot.name.startswith("pg_") and "_sync_" in slot.name
 
 
-def _meaning(facts: ForeignFacts) -> Meaning:
+def _weigh(facts: ForeignFacts) -> Finding:
     if not facts.slots:
-        return Meaning(Severity.OK, "no logical slot of others")
+        return weigh(Severity.OK, "no logical slot of others")
     told = ", ".join(map(_say, facts.slots))
-    return Meaning(
+    return weigh(
         Severity.WARNING,
         f"slots of others: {told}",
         f"a slot does not move with traffic: make them on {facts.side.other} and hand "

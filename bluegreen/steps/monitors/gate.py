@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from bluegreen.model.errors import BluegreenError, error_for
+from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
 from bluegreen.postgres.replication.heartbeat import Beats, read_beats, write_beat
@@ -20,7 +21,6 @@ from bluegreen.steps.monitors.drift import RememberSchema
 from bluegreen.steps.monitors.every import look_round, scene_of
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats, is_fresh
-from bluegreen.steps.monitors.monitor import MonitorFinding, Severity, Stops
 from bluegreen.steps.monitors.sequences import MonitorSequences
 from bluegreen.steps.monitors.servers import MonitorServers
 from bluegreen.steps.monitors.settings import MonitorSettings
@@ -62,10 +62,10 @@ class GateFacts:
     """
 
     moved: bool
-    found: tuple[MonitorFinding, ...] = ()
+    found: tuple[Finding, ...] = ()
     fresh: bool = False
 
-    def stopping(self, to_side: Side) -> tuple[MonitorFinding, ...]:
+    def stopping(self, to_side: Side) -> tuple[Finding, ...]:
         """What stops a move there, but for heartbeats that nobody has written yet."""
         return tuple(
             one
@@ -74,14 +74,14 @@ class GateFacts:
         )
 
 
-def _stops(one: MonitorFinding, to_side: Side) -> bool:
-    if one.stops is Stops.NOTHING:
+def _stops(one: Finding, to_side: Side) -> bool:
+    if one.blocks is Blocks.NOTHING:
         return False
-    return to_side is Side.GREEN or one.monitor in AGAINST_A_ROLLBACK
+    return to_side is Side.GREEN or one.id in AGAINST_A_ROLLBACK
 
 
-def _only_unwritten(one: MonitorFinding) -> bool:
-    return one.monitor == MonitorHeartbeats.id and one.severity is Severity.UNKNOWN
+def _only_unwritten(one: Finding) -> bool:
+    return one.id == MonitorHeartbeats.id and one.severity is Severity.UNKNOWN
 
 
 class PassMonitors(Action[GateFacts]):
@@ -115,7 +115,7 @@ class PassMonitors(Action[GateFacts]):
         if not facts.fresh:
             return Needed("no heartbeat came through in the last minute")
         told = [one for one in facts.found if one.severity is not Severity.OK]
-        words = f"; told: {', '.join(one.monitor for one in told)}" if told else ""
+        words = f"; told: {', '.join(one.id for one in told)}" if told else ""
         return Satisfied(f"{len(facts.found)} monitors, none blocks it{words}")
 
     def act(self, world: World, facts: GateFacts) -> Result:
@@ -154,20 +154,20 @@ def _has_come(beats: Beats) -> bool:
     return bool(beats.lost) or beats.came >= beats.last
 
 
-def refusal(found: Sequence[MonitorFinding], to_side: Side) -> Refused:
+def refusal(found: Sequence[Finding], to_side: Side) -> Refused:
     """The verdict that names all of them. Pure."""
     return Refused(
         # Over a broken stream a rollback would leave writes behind.
         6001 if to_side is Side.BLUE else 4011,
         f"a monitor blocks the move to {to_side}: "
-        f"{', '.join(dict.fromkeys(one.monitor for one in found))}",
-        seen="\n".join(f"{one.monitor}, {one.where}: {one.says}" for one in found),
+        f"{', '.join(dict.fromkeys(one.id for one in found))}",
+        seen="\n".join(f"{one.id}, {one.where}: {one.seen}" for one in found),
         wanted="no monitor that stops a move; `bluegreen status` shows them all",
-        hint="\n".join(dict.fromkeys(one.do for one in found if one.do)),
+        hint="\n".join(dict.fromkeys(one.fix for one in found if one.fix)),
     )
 
 
-def stop_of_run(found: Sequence[MonitorFinding], to_side: Side) -> BluegreenError:
+def stop_of_run(found: Sequence[Finding], to_side: Side) -> BluegreenError:
     """The error of a run that need not go on, whatever it does now. Pure."""
     no = refusal(found, to_side)
     problem = no.why.replace("the move to", "going on to", 1)

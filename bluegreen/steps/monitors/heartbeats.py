@@ -9,20 +9,12 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from bluegreen.model.duration import format_duration
+from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.heartbeat import Beats, read_beats
 from bluegreen.postgres.replication.stream import read_slot, read_subscription
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Figure,
-    Meaning,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-    Stops,
-    direction,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
 
 RECREATE = (
     "green lacks rows that nothing will bring: make green again (the runbook's "
@@ -44,7 +36,7 @@ class MonitorHeartbeats(Monitor[Beats]):
     """Numbers arrive without a hole, and the slot is the one that it was."""
 
     id: ClassVar[str] = "heartbeats"
-    if_unknown: ClassVar[Stops] = Stops.MOVE
+    if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
 
     def places(self, scene: Scene) -> tuple[Side, ...]:
         """The side that serves, once the other is meant to follow it."""
@@ -67,33 +59,33 @@ class MonitorHeartbeats(Monitor[Beats]):
             return None  # the monitor of the stream says so
         return read_beats(publisher, subscriber, name, scene.state.epoch)
 
-    def judge(self, facts: Beats, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: Beats, limits: Limits) -> Iterator[Finding]:
         """A hole is for ever; one on its way is lag."""
         where = direction(facts.publisher)
-        yield self.say(where, _meaning(facts, limits), _figures(facts, where))
+        yield self.say(where, _weigh(facts, limits), _figures(facts, where))
 
 
-def _meaning(facts: Beats, limits: Limits) -> Meaning:
+def _weigh(facts: Beats, limits: Limits) -> Finding:
     publisher, subscriber = facts.publisher, facts.publisher.other
     if not facts.copied:
-        return Meaning(Severity.OK, "the initial copy has not ended yet")
+        return weigh(Severity.OK, "the initial copy has not ended yet")
     if lost := _lost(facts):
         do = RECREATE if publisher is Side.BLUE else WAY_BACK_LOST
-        return Meaning(Severity.CRITICAL, lost, do, Stops.RUN)
+        return weigh(Severity.CRITICAL, lost, do, Blocks.RUN)
     if not facts.last or (not facts.came and not facts.pending):
         words = f"no heartbeat of {publisher} was seen in this epoch"
-        return Meaning(Severity.UNKNOWN, words, stops=Stops.MOVE)
+        return weigh(Severity.UNKNOWN, words, blocks=Blocks.SWITCHOVER)
     if facts.pending_s > limits.max_lag.total_seconds():
-        return Meaning(
+        return weigh(
             Severity.WARNING,
             f"a heartbeat has been on its way to {subscriber} for "
             f"{format_duration(facts.pending_s)}, {facts.pending} in all",
             f"see the stream below; a lock or a long transaction on {subscriber} holds "
             "it up as well",
-            Stops.NOTHING,
+            Blocks.NOTHING,
         )
     words = f"{facts.came} came through, none is missing"
-    return Meaning(Severity.OK, words)
+    return weigh(Severity.OK, words)
 
 
 def _lost(facts: Beats) -> str:

@@ -11,20 +11,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bluegreen.model.duration import format_bytes, format_duration
+from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.journal.own_schema import is_built
 from bluegreen.postgres.replication.heartbeat import growth_of_kept_wal
 from bluegreen.postgres.replication.kept_wal import KeptWal, read_kept_wal
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Figure,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-    Stops,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
 
 SOON_S = 6 * 3600.0
 """A forecast under this is said: time enough to look at it in working hours."""
@@ -63,7 +57,7 @@ class MonitorKeptWal(Monitor[WalFacts]):
         rate = growth_of_kept_wal(database, name) if built else None
         return WalFacts(side, kept, rate, side is scene.state.serving)
 
-    def judge(self, facts: WalFacts, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: WalFacts, limits: Limits) -> Iterator[Finding]:
         """Against the lower of both limits, and by the forecast."""
         kept, left = facts.kept, time_left_s(facts, limits)
         do = (
@@ -80,15 +74,13 @@ class MonitorKeptWal(Monitor[WalFacts]):
             severity = Severity.CRITICAL
             says += f"; the server says {kept.wal_status}"
         bad = severity is Severity.CRITICAL
-        yield MonitorFinding(
-            self.id,
-            str(facts.side),
+        found = weigh(
             severity,
             says,
             do if severity is not Severity.OK else "",
-            Stops.MOVE if bad else Stops.NOTHING,
-            _figures(facts, limits, left),
+            Blocks.SWITCHOVER if bad else Blocks.NOTHING,
         )
+        yield self.say(str(facts.side), found, _figures(facts, limits, left))
 
 
 def _counts(facts: WalFacts, limits: Limits) -> bool:

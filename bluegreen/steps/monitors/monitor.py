@@ -7,12 +7,12 @@ there are is in `every.py`; when they look is for `engine/monitoring.py`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
 from bluegreen.model.errors import BluegreenError, StepError
+from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.history import State
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
@@ -23,75 +23,11 @@ from bluegreen.steps.monitors.limits import Limits
 F = TypeVar("F")
 
 
-class Severity(StrEnum):
-    """How grave a finding is; `unknown` never counts as `ok`."""
-
-    OK = "ok"
-    WARNING = "warning"
-    UNKNOWN = "unknown"
-    CRITICAL = "critical"
-
-    @property
-    def rank(self) -> int:
-        """0 for ok, 1 warning, 2 unknown, 3 critical."""
-        return list(Severity).index(self)
-
-
-class Stops(StrEnum):
-    """What a finding stops: nothing, a move of traffic, or the run at once."""
-
-    NOTHING = "nothing"
-    MOVE = "move"
-    RUN = "run"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A number for machines.
-
-    Attributes:
-        name: with its unit, in Prometheus' form, without our prefix.
-        help: one line.
-        labels: beside the playbook's name.
-        counter: it only grows.
-    """
-
-    name: str
-    value: float
-    help: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    counter: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MonitorFinding:
-    """What a monitor says of one place.
-
-    Attributes:
-        monitor: its id.
-        where: `blue`, `green`, or a direction, `blue → green`.
-        says: in plain words.
-        do: what a person does now; empty where nothing is to be done.
-        figures: the same in numbers, and exact.
-    """
-
-    monitor: str
-    where: str
-    severity: Severity
-    says: str
-    do: str = ""
-    stops: Stops = Stops.NOTHING
-    figures: tuple[Figure, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
+def weigh(
+    severity: Severity, seen: str, fix: str = "", blocks: Blocks = Blocks.NOTHING
+) -> Finding:
     """What facts mean, before it is said of which monitor and place."""
-
-    severity: Severity
-    says: str
-    do: str = ""
-    stops: Stops = Stops.NOTHING
+    return Finding("", "", severity, seen, fix=fix, blocks=blocks)
 
 
 @dataclass(frozen=True)
@@ -145,7 +81,7 @@ class Monitor(ABC, Generic[F]):
     """
 
     id: ClassVar[str]
-    if_unknown: ClassVar[Stops] = Stops.NOTHING
+    if_unknown: ClassVar[Blocks] = Blocks.NOTHING
     every_s: ClassVar[float] = 1.0
 
     def places(self, scene: Scene) -> tuple[Side, ...]:
@@ -161,22 +97,14 @@ class Monitor(ABC, Generic[F]):
         """Read; change nothing. None where there is nothing to monitor yet."""
 
     @abstractmethod
-    def judge(self, facts: F, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: F, limits: Limits) -> Iterator[Finding]:
         """Say what the facts mean. Pure."""
 
     def say(
-        self, where: str, meaning: Meaning, figures: tuple[Figure, ...] = ()
-    ) -> MonitorFinding:
-        """The meaning with this monitor's name and the place."""
-        return MonitorFinding(
-            self.id,
-            where,
-            meaning.severity,
-            meaning.says,
-            meaning.do,
-            meaning.stops,
-            figures,
-        )
+        self, where: str, found: Finding, figures: tuple[Figure, ...] = ()
+    ) -> Finding:
+        """The same with this monitor's id and the place."""
+        return replace(found, id=self.id, where=where, figures=figures)
 
 
 def direction(publisher: Side) -> str:
@@ -184,9 +112,9 @@ def direction(publisher: Side) -> str:
     return f"{publisher} → {publisher.other}"
 
 
-def look_through(monitor: Monitor[Any], scene: Scene) -> tuple[MonitorFinding, ...]:
+def look_through(monitor: Monitor[Any], scene: Scene) -> tuple[Finding, ...]:
     """One monitor over all of its places; what could not be seen is unknown."""
-    found: list[MonitorFinding] = []
+    found: list[Finding] = []
     for side in monitor.places(scene):
         try:
             facts = monitor.observe(scene, side)
@@ -197,19 +125,14 @@ def look_through(monitor: Monitor[Any], scene: Scene) -> tuple[MonitorFinding, .
     return tuple(_accepted(one, scene.limits) for one in found)
 
 
-def _unseen(monitor: Monitor[Any], side: Side, error: BluegreenError) -> MonitorFinding:
+def _unseen(monitor: Monitor[Any], side: Side, error: BluegreenError) -> Finding:
     why = f"{error.problem}: {error.seen}" if error.seen else error.problem
-    return MonitorFinding(
-        monitor.id,
-        monitor.where(side),
-        Severity.UNKNOWN,
-        f"not seen: {why}",
-        "bring up what is away, or give the role the right to look",
-        monitor.if_unknown,
-    )
+    fix = "bring up what is away, or give the role the right to look"
+    found = weigh(Severity.UNKNOWN, f"not seen: {why}", fix, monitor.if_unknown)
+    return monitor.say(monitor.where(side), found)
 
 
-def _accepted(one: MonitorFinding, limits: Limits) -> MonitorFinding:
-    if one.stops is Stops.NOTHING or one.monitor not in limits.accept:
+def _accepted(one: Finding, limits: Limits) -> Finding:
+    if not one.is_blocking or one.id not in limits.accept:
         return one
-    return replace(one, says=f"{one.says} (accepted)", stops=Stops.NOTHING)
+    return replace(one, seen=f"{one.seen} (accepted)", blocks=Blocks.NOTHING)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.sequence_ranges import (
     SequenceMisfit,
@@ -18,15 +19,7 @@ from bluegreen.postgres.replication.sequence_ranges import (
     read_ranges,
 )
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Meaning,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-    Stops,
-    direction,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +40,7 @@ class MonitorSequences(Monitor[SequenceFacts]):
     """Every sequence's value fits the side that traffic would go to."""
 
     id: ClassVar[str] = "sequences"
-    if_unknown: ClassVar[Stops] = Stops.MOVE
+    if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
     every_s: ClassVar[float] = 30.0
 
     def places(self, scene: Scene) -> tuple[Side, ...]:
@@ -66,21 +59,21 @@ class MonitorSequences(Monitor[SequenceFacts]):
         back = compare_ranges(there, here, side) if side is Side.BLUE else ()
         return SequenceFacts(side, found, tuple(back))
 
-    def judge(self, facts: SequenceFacts, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: SequenceFacts, limits: Limits) -> Iterator[Finding]:
         """What does not fit stops a move; what nears its end is told."""
-        yield self.say(direction(facts.serving), _meaning(facts))
+        yield self.say(direction(facts.serving), _weigh(facts))
 
 
-def _meaning(facts: SequenceFacts) -> Meaning:
+def _weigh(facts: SequenceFacts) -> Finding:
     out = [one for one in facts.next if one.how is Tightness.OUT]
     odd = [one for one in facts.next if one.how is Tightness.NEAR]
     odd += facts.way_back
     told = out or odd
     if not told:
-        return Meaning(Severity.OK, "every value fits the other side's sequences")
-    return Meaning(
+        return weigh(Severity.OK, "every value fits the other side's sequences")
+    return weigh(
         Severity.CRITICAL if out else Severity.WARNING,
         "; ".join(one.says for one in told),
         "; ".join(f"on {one.on}: {one.repair}" for one in told),
-        Stops.MOVE if out else Stops.NOTHING,
+        Blocks.SWITCHOVER if out else Blocks.NOTHING,
     )

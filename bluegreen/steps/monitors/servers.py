@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
@@ -21,15 +22,7 @@ from bluegreen.postgres.replication.stream import (
 )
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Figure,
-    Meaning,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-    Stops,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
 from bluegreen.steps.world import World
 
 ID = "servers"
@@ -55,7 +48,7 @@ class MonitorServers(Monitor[LifeFacts]):
     """Neither side failed over, was restored or exchanged since the stream was made."""
 
     id: ClassVar[str] = ID
-    if_unknown: ClassVar[Stops] = Stops.MOVE
+    if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
 
     def places(self, scene: Scene) -> tuple[Side, ...]:
         """Both; green alone once blue was released."""
@@ -69,7 +62,7 @@ class MonitorServers(Monitor[LifeFacts]):
         proved = timelines.get(str(side))
         return LifeFacts(side, now, then, scene.state.serving, proved)
 
-    def judge(self, facts: LifeFacts, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: LifeFacts, limits: Limits) -> Iterator[Finding]:
         """Any change since then may have cost rows that nothing reports."""
         figure = Figure(
             "timeline",
@@ -77,18 +70,20 @@ class MonitorServers(Monitor[LifeFacts]):
             "Timeline of the server's WAL.",
             {"side": str(facts.side)},
         )
-        yield self.say(str(facts.side), _meaning(facts), (figure,))
+        yield self.say(str(facts.side), _weigh(facts), (figure,))
 
 
-def _meaning(facts: LifeFacts) -> Meaning:
+def _weigh(facts: LifeFacts) -> Finding:
     if changes := _changes(facts):
-        return Meaning(Severity.CRITICAL, "; ".join(changes), _do(facts), Stops.RUN)
+        return weigh(Severity.CRITICAL, "; ".join(changes), _do(facts), Blocks.RUN)
     if moved := _failed_over(facts):
-        return Meaning(Severity.CRITICAL, moved, _do_after_failover(facts), Stops.MOVE)
+        return weigh(
+            Severity.CRITICAL, moved, _do_after_failover(facts), Blocks.SWITCHOVER
+        )
     words = f"the server that it was, timeline {facts.now.timeline}"
     if facts.then is None:
         words = "how it was at first is not in the journal yet"
-    return Meaning(Severity.OK, words)
+    return weigh(Severity.OK, words)
 
 
 def _changes(facts: LifeFacts) -> list[str]:

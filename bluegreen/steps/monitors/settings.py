@@ -10,18 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.durability import Harm, Unsafe, read_unsafe
 from bluegreen.postgres.sync_wait import REPAIR, SyncWait, read_sync_wait
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Meaning,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-    Stops,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,7 @@ class MonitorSettings(Monitor[SettingsFacts]):
     """
 
     id: ClassVar[str] = "settings"
-    if_unknown: ClassVar[Stops] = Stops.MOVE
+    if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
     every_s: ClassVar[float] = 30.0
 
     def places(self, scene: Scene) -> tuple[Side, ...]:
@@ -64,26 +58,26 @@ class MonitorSettings(Monitor[SettingsFacts]):
         wait = read_sync_wait(database)
         return SettingsFacts(side, serves, unsafe, name, wait)
 
-    def judge(self, facts: SettingsFacts, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: SettingsFacts, limits: Limits) -> Iterator[Finding]:
         """The worst in words first, one finding a side."""
-        yield self.say(str(facts.side), _meaning(facts))
+        yield self.say(str(facts.side), _weigh(facts))
 
 
-def _meaning(facts: SettingsFacts) -> Meaning:
+def _weigh(facts: SettingsFacts) -> Finding:
     if facts.wait.hangs:
         do = f"on {facts.side}: {REPAIR}"
-        return Meaning(Severity.CRITICAL, facts.wait.say(), do, Stops.MOVE)
+        return weigh(Severity.CRITICAL, facts.wait.say(), do, Blocks.SWITCHOVER)
     stopping = [one for one in facts.unsafe if _stops(facts, one)]
     bad = [one for one in facts.unsafe if one.harm is Harm.VACUUM]
     rest = [one for one in facts.unsafe if one not in (*stopping, *bad)]
     if not facts.unsafe:
-        return Meaning(Severity.OK, "what it commits, it keeps")
+        return weigh(Severity.OK, "what it commits, it keeps")
     told = [*stopping, *bad, *rest]
-    return Meaning(
+    return weigh(
         Severity.CRITICAL if stopping or bad else Severity.WARNING,
         "; ".join(f"{one.say()}: {one.rule.why}" for one in told),
         f"on {facts.side}: {' '.join(one.repair(facts.database) for one in told)}",
-        Stops.MOVE if stopping else Stops.NOTHING,
+        Blocks.SWITCHOVER if stopping else Blocks.NOTHING,
     )
 
 

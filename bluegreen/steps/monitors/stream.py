@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bluegreen.model.duration import format_duration
+from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.apply_health import ApplyHealth, read_apply_health
 from bluegreen.postgres.replication.heartbeat import read_beats
@@ -18,16 +19,7 @@ from bluegreen.postgres.replication.lag import Lag, read_lag
 from bluegreen.postgres.replication.stream import SlotFacts, read_slot
 from bluegreen.steps.monitors.heartbeats import RECREATE, WAY_BACK_LOST
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Figure,
-    Meaning,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-    Stops,
-    direction,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
 from bluegreen.steps.preflight.intent import listed
 
 SLOW_S = 2.0
@@ -61,7 +53,7 @@ class MonitorStream(Monitor[StreamFacts]):
     """The subscription runs, nothing fails, and the slot has all that is needed."""
 
     id: ClassVar[str] = "stream"
-    if_unknown: ClassVar[Stops] = Stops.MOVE
+    if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
 
     def places(self, scene: Scene) -> tuple[Side, ...]:
         """The side that serves; none once the other was released."""
@@ -91,27 +83,27 @@ class MonitorStream(Monitor[StreamFacts]):
             pending_s=_pending_s(scene, slot, apply),
         )
 
-    def judge(self, facts: StreamFacts, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: StreamFacts, limits: Limits) -> Iterator[Finding]:
         """The worst of it, in the order of weight."""
         where = direction(facts.publisher)
-        yield self.say(where, _meaning(facts), _figures(facts, where))
+        yield self.say(where, _weigh(facts), _figures(facts, where))
 
 
-def _meaning(facts: StreamFacts) -> Meaning:
+def _weigh(facts: StreamFacts) -> Finding:
     if lost := _lost(facts):
         do = RECREATE if facts.publisher is Side.BLUE else WAY_BACK_LOST
-        return Meaning(Severity.CRITICAL, lost, do, Stops.RUN)
+        return weigh(Severity.CRITICAL, lost, do, Blocks.RUN)
     assert facts.apply is not None
     assert facts.slot is not None
     if not facts.expected:
-        return Meaning(Severity.WARNING, "it is not switched on yet")
+        return weigh(Severity.WARNING, "it is not switched on yet")
     if facts.slot.wal_status == "unreserved":
-        return Meaning(
+        return weigh(
             Severity.CRITICAL,
             f"the slot on {facts.publisher} loses its WAL at the next checkpoint",
             f"raise max_slot_wal_keep_size on {facts.publisher} now and reload; then "
             f"see why {facts.publisher.other} is behind",
-            Stops.MOVE,
+            Blocks.SWITCHOVER,
         )
     return _of_worker(facts.publisher.other, facts.apply, facts.pending_s)
 
@@ -141,39 +133,42 @@ def _lost(facts: StreamFacts) -> str:
     return ""
 
 
-def _of_worker(subscriber: Side, apply: ApplyHealth, pending_s: float) -> Meaning:
+def _of_worker(subscriber: Side, apply: ApplyHealth, pending_s: float) -> Finding:
     errors = _errors(apply)
     if not apply.enabled:
         why = f"; {errors}" if errors else ""
-        return Meaning(
+        return weigh(
             Severity.CRITICAL,
             f"the subscription on {subscriber} is switched off{why}",
             "was it a person, or disable_on_error? Fix the cause, then "
             "ALTER SUBSCRIPTION … ENABLE",
-            Stops.MOVE,
+            Blocks.SWITCHOVER,
         )
     if apply.blocked_by:
         pids = listed(map(str, apply.blocked_by))
-        return Meaning(
+        return weigh(
             Severity.WARNING,
             f"the apply worker on {subscriber} waits for a lock{_on(apply)} that pid "
             f"{pids} holds",
             f"end that transaction on {subscriber}: SELECT pg_terminate_backend(pid)",
-            Stops.NOTHING,
+            Blocks.NOTHING,
         )
     if apply.unready:
         return _of_copy(subscriber, apply)
     if apply.pid is None or (_is_young(apply) and pending_s > SLOW_S):
-        return Meaning(
-            Severity.CRITICAL, _failing(subscriber, apply, errors), _LOG, Stops.MOVE
+        return weigh(
+            Severity.CRITICAL,
+            _failing(subscriber, apply, errors),
+            _LOG,
+            Blocks.SWITCHOVER,
         )
     if _is_young(apply):
         # It may just have been fixed; markers prove the stream before a move.
-        return Meaning(Severity.WARNING, _failing(subscriber, apply, errors), _LOG)
+        return weigh(Severity.WARNING, _failing(subscriber, apply, errors), _LOG)
     age = apply.worker_age_s
     since = f" since {format_duration(age)}" if age is not None else ""
     before = f"; before that {errors}" if errors else ""
-    return Meaning(Severity.OK, f"runs{since}{before}")
+    return weigh(Severity.OK, f"runs{since}{before}")
 
 
 _LOG = (
@@ -183,7 +178,7 @@ _LOG = (
 )
 
 
-def _of_copy(subscriber: Side, apply: ApplyHealth) -> Meaning:
+def _of_copy(subscriber: Side, apply: ApplyHealth) -> Finding:
     done = apply.tables - len(apply.unready)
     words = f"{done} of {apply.tables} tables are copied"
     if apply.copy_errors:
@@ -191,8 +186,8 @@ def _of_copy(subscriber: Side, apply: ApplyHealth) -> Meaning:
             f"; {apply.copy_errors} copies have failed, not ended: "
             f"{listed(apply.unready)}"
         )
-        return Meaning(Severity.WARNING, words, _LOG, Stops.MOVE)
-    return Meaning(Severity.OK, words, stops=Stops.MOVE)
+        return weigh(Severity.WARNING, words, _LOG, Blocks.SWITCHOVER)
+    return weigh(Severity.OK, words, blocks=Blocks.SWITCHOVER)
 
 
 def _is_young(apply: ApplyHealth) -> bool:

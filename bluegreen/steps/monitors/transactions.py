@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bluegreen.model.duration import format_duration
+from bluegreen.model.finding import Figure, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.activity import (
     OpenTransaction,
@@ -18,14 +19,7 @@ from bluegreen.postgres.catalog.activity import (
     read_prepared_transactions,
 )
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Figure,
-    Meaning,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
 
 _MOST_TOLD = 3
 
@@ -57,9 +51,7 @@ class MonitorTransactions(Monitor[TransactionFacts]):
             read_prepared_transactions(database),
         )
 
-    def judge(
-        self, facts: TransactionFacts, limits: Limits
-    ) -> Iterator[MonitorFinding]:
+    def judge(self, facts: TransactionFacts, limits: Limits) -> Iterator[Finding]:
         """Told, and no reason to stop: the fence backs out by itself."""
         oldest = max((one.age_s for one in facts.open), default=0.0)
         at = {"side": str(facts.side)}
@@ -77,10 +69,10 @@ class MonitorTransactions(Monitor[TransactionFacts]):
                 at,
             ),
         )
-        yield self.say(str(facts.side), _meaning(facts, limits), figures)
+        yield self.say(str(facts.side), _weigh(facts, limits), figures)
 
 
-def _meaning(facts: TransactionFacts, limits: Limits) -> Meaning:
+def _weigh(facts: TransactionFacts, limits: Limits) -> Finding:
     limit = limits.long_transaction.total_seconds()
     long = [one for one in facts.open if one.age_s > limit]
     told = [_say(one) for one in long[:_MOST_TOLD]]
@@ -90,10 +82,10 @@ def _meaning(facts: TransactionFacts, limits: Limits) -> Meaning:
     ]
     if not told:
         words = f"none is older than {format_duration(limit)}"
-        return Meaning(Severity.OK, words)
+        return weigh(Severity.OK, words)
     more = len(long) + len(facts.prepared) - len(told)
     rest = f" and {more} more" if more > 0 else ""
-    return Meaning(
+    return weigh(
         Severity.WARNING,
         "; ".join(told) + rest,
         "the fence waits for one that writes and then backs out: end it before the "

@@ -10,18 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from bluegreen.compat.rollback_fit import Fits, fixes, reasons, say_fit, warnings
+from bluegreen.model.finding import Figure, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.steps.compatibility.rollback_fit import is_open
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Figure,
-    Meaning,
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-    direction,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
 
 if TYPE_CHECKING:
     from bluegreen.compat.rollback_fit import Fitting
@@ -63,7 +56,7 @@ class MonitorWayBackFits(Monitor["Fitting"]):
             exclude=scene.limits.exclude,
         )
 
-    def judge(self, facts: Fitting, limits: Limits) -> Iterator[MonitorFinding]:
+    def judge(self, facts: Fitting, limits: Limits) -> Iterator[Finding]:
         """The first reason in words, every misfit in numbers."""
         severity = _SEVERITIES[facts.answer]
         if severity is Severity.OK and facts.sequences_near:
@@ -91,5 +84,5 @@ class MonitorWayBackFits(Monitor["Fitting"]):
                 "Things that block a rollback, the unknown included.",
             ),
         )
-        meaning = Meaning(severity, f"fits blue: {say_fit(facts)}", do)
-        yield self.say(direction(Side.GREEN), meaning, figures)
+        found = weigh(severity, f"fits blue: {say_fit(facts)}", do)
+        yield self.say(direction(Side.GREEN), found, figures)

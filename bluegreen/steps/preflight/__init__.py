@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bluegreen.model.verdict import Finding
+from bluegreen.model.finding import Finding
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.steps.preflight.activity import (
     check_clients,

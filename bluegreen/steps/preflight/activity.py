@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bluegreen.model.duration import format_bytes, format_duration
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.catalog.slots import Slot
 from bluegreen.postgres.quoting import quote_name, quote_value
@@ -22,7 +22,7 @@ def check_transactions(
         for found in facts.transactions:
             if found.age_s <= limit:
                 continue
-            yield Finding(
+            yield checked(
                 "long-transaction" if found.writes else "long-read",
                 facts.side,
                 f"pid {found.pid} ({found.client}) has had a transaction open for "
@@ -42,7 +42,7 @@ def check_prepared_transactions(
     for facts in (blue, green):
         for found in facts.prepared:
             where = "" if found.here else f"-- in database {found.database}: "
-            yield Finding(
+            yield checked(
                 "prepared-transaction",
                 facts.side,
                 f"{found.gid!r} of {found.owner} in database {found.database}, "
@@ -54,7 +54,7 @@ def check_prepared_transactions(
             )
         limit = int(facts.settings.number("max_prepared_transactions") or 0)
         if limit and facts.side is Side.BLUE:
-            yield Finding(
+            yield checked(
                 "prepared-transactions-possible",
                 facts.side,
                 f"max_prepared_transactions is {limit}",
@@ -76,7 +76,7 @@ def check_foreign_streams(
                 yield _foreign_subscription(subscription.name, facts)
         others = [p for p in facts.streams.publications if not intent.is_ours(p)]
         if others:
-            yield Finding(
+            yield checked(
                 "foreign-publications",
                 facts.side,
                 f"publications {listed(others)}",
@@ -94,7 +94,7 @@ def _is_ours(slot: Slot, facts: ServerFacts, intent: Intent) -> bool:
 
 def _foreign_slot(slot: Slot, facts: ServerFacts) -> Finding:
     state = "active" if slot.active else "idle"
-    return Finding(
+    return checked(
         "foreign-slot" if slot.here else "other-slot",
         facts.side,
         f"{slot.kind} slot {slot.name}, {state}, keeps {format_bytes(slot.held)} of "
@@ -111,7 +111,7 @@ def _foreign_slot(slot: Slot, facts: ServerFacts) -> Finding:
 
 
 def _foreign_subscription(name: str, facts: ServerFacts) -> Finding:
-    return Finding(
+    return checked(
         "foreign-subscription",
         facts.side,
         f"subscription {name}",
@@ -127,7 +127,7 @@ def check_clients(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[Fin
     """Whoever is not the pooler stays on blue and meets the fence."""
     if blue.clients:
         seen = [f"{c.role}@{c.address} ({c.count})" for c in blue.clients]
-        yield Finding(
+        yield checked(
             "clients",
             Side.BLUE,
             f"connected now: {listed(seen, most=10)}",

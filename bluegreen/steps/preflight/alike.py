@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.catalog.settings import RESULT_SETTINGS, is_list
 from bluegreen.postgres.quoting import quote_name, quote_value
@@ -23,7 +23,7 @@ def check_extensions(
         offer = green.extensions.offered.get(name)
         there = green.extensions.installed.get(name)
         if there is None and offer is None:
-            yield Finding(
+            yield checked(
                 "extension-missing",
                 Side.GREEN,
                 f"extension {name} {version} is on blue; green's server does not "
@@ -43,7 +43,7 @@ def _check_offer(
 ) -> Iterator[Finding]:
     may = green.rights.superuser or not green.extensions.offered[name].superuser
     if not may:
-        yield Finding(
+        yield checked(
             "extension-superuser",
             Side.GREEN,
             f"extension {name} is not in green's database yet",
@@ -63,7 +63,7 @@ def _check_version(
     offer = green.extensions.offered.get(name)
     can_update = offer is not None and version in offer.versions
     update = f"ALTER EXTENSION {quote_name(name)} UPDATE TO {quote_value(version)};"
-    yield Finding(
+    yield checked(
         "extension-older" if older else "extension-newer",
         Side.GREEN,
         f"extension {name} is {version} on blue and {there} on green",
@@ -96,7 +96,7 @@ def check_collations(
             "does not",
         )
     elif here.encoding == "SQL_ASCII":
-        yield Finding(
+        yield checked(
             "no-encoding",
             Side.BLUE,
             "the database is in SQL_ASCII, which takes any bytes",
@@ -114,7 +114,7 @@ def check_collations(
             "ORDER BY, comparisons and unique keys may come out in another way",
         )
     elif here.actual != there.actual and here.actual and there.actual:
-        yield Finding(
+        yield checked(
             "collation-version-differs",
             Side.GREEN,
             f"the rules of {here.collate} are {here.actual} on blue's host and "
@@ -129,7 +129,7 @@ def check_collations(
 def _made_otherwise(key: str, seen: str, why: str) -> Finding:
     fix = "make green's database with CREATE DATABASE … TEMPLATE template0 and "
     words = "blue's ENCODING, LOCALE_PROVIDER, LC_COLLATE and LC_CTYPE"
-    return Finding(key, Side.GREEN, seen, why, fix + words, blocks=True)
+    return checked(key, Side.GREEN, seen, why, fix + words, blocks=True)
 
 
 def _locale(name: str) -> str:
@@ -143,7 +143,7 @@ def _check_stale_collations(facts: ServerFacts) -> Iterator[Finding]:
     if collation.recorded != collation.actual:
         stale.insert(0, "the database's default")
     if stale:
-        yield Finding(
+        yield checked(
             "collation-stale",
             facts.side,
             f"the host's rules have changed for {listed(stale)}",
@@ -164,7 +164,7 @@ def check_settings(
         if _of_database(blue, name) is not None:
             continue  # told as a setting of the database
         value = here if is_list(name) else quote_value(here)
-        yield Finding(
+        yield checked(
             "time-zone-differs" if name == "TimeZone" else "setting-differs",
             Side.GREEN,
             f"{name} is {here!r} on blue and {there!r} on green",
@@ -196,7 +196,7 @@ def _same(name: str, here: str, there: str) -> bool:
 def _check_unseen_settings(facts: ServerFacts) -> Iterator[Finding]:
     unseen = [n for n in RESULT_SETTINGS if _is_unseen(facts, n)]
     if unseen:
-        yield Finding(
+        yield checked(
             "settings-unseen",
             facts.side,
             f"what {listed(unseen)} is for others cannot be seen",

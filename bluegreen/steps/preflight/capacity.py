@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.steps.preflight.intent import Intent
 
@@ -20,7 +20,7 @@ def check_wal_level(
     for facts in (blue, green):
         level = facts.settings.text("wal_level")
         if level != "logical":
-            yield Finding(
+            yield checked(
                 "wal-level",
                 facts.side,
                 f"wal_level is {level}",
@@ -137,7 +137,7 @@ def _check_need(facts: ServerFacts, need: _Need) -> Iterator[Finding]:
     enough = need.taken + need.wanted
     reload = need.setting == "max_sync_workers_per_subscription"
     then = "SELECT pg_reload_conf();" if reload else "-- then restart the server"
-    yield Finding(
+    yield checked(
         need.id,
         facts.side,
         f"{need.setting} is {limit} and {need.taken} are taken: {free} free, "

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.contents import ApplyTrigger
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.quoting import quote_name
@@ -30,7 +30,7 @@ def check_large_objects(
     """Large objects are neither streamed nor fenced."""
     count = blue.contents.large_objects
     if count:
-        yield Finding(
+        yield checked(
             "large-objects",
             Side.BLUE,
             f"{count} large objects",
@@ -45,7 +45,7 @@ def check_sequences(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[F
     """Sequences are not streamed; the cutover sets them."""
     count = blue.contents.sequences
     if count:
-        yield Finding(
+        yield checked(
             "sequences",
             Side.BLUE,
             f"{count} sequences",
@@ -65,7 +65,7 @@ def check_sequence_ranges(
             publisher.sequences, subscriber.sequences, subscriber.side
         ):
             out = one.how is Tightness.OUT
-            yield Finding(
+            yield checked(
                 "sequence-range",
                 subscriber.side,
                 one.says,
@@ -88,7 +88,7 @@ def check_triggers(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[Fi
             f"SET search_path = {trigger.schema}, pg_temp;"
         )
         if names:
-            yield Finding(
+            yield checked(
                 "trigger-unqualified",
                 Side.BLUE,
                 f"trigger {trigger.name} on {trigger.table} fires for streamed rows, "
@@ -99,7 +99,7 @@ def check_triggers(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[Fi
                 blocks=True,
             )
         else:
-            yield Finding(
+            yield checked(
                 "trigger-always",
                 Side.BLUE,
                 f"trigger {trigger.name} on {trigger.table} fires for streamed rows",
@@ -123,7 +123,7 @@ def check_event_triggers(
         writers = facts.contents.event_writers
         names = [n for n in facts.contents.event_triggers if n not in writers]
         if writers:
-            yield Finding(
+            yield checked(
                 "event-trigger-writes",
                 facts.side,
                 f"event triggers {listed(writers)} write to a table",
@@ -137,7 +137,7 @@ def check_event_triggers(
                 blocks=True,
             )
         if names:
-            yield Finding(
+            yield checked(
                 "event-triggers",
                 facts.side,
                 f"event triggers {listed(names)}",
@@ -154,7 +154,7 @@ def check_constraints(
     constraints = blue.contents.constraints
     for constraint in constraints:
         if not constraint.valid:
-            yield Finding(
+            yield checked(
                 "constraint-not-valid",
                 Side.BLUE,
                 f"{constraint.name} on {constraint.table} is NOT VALID",
@@ -165,7 +165,7 @@ def check_constraints(
             )
     late = [f"{c.name} on {c.table}" for c in constraints if c.kind in ("u", "x")]
     if late:
-        yield Finding(
+        yield checked(
             "row-by-row-constraints",
             Side.BLUE,
             f"deferrable or exclusion constraints {listed(late)}",
@@ -179,7 +179,7 @@ def check_invalid_indexes(
 ) -> Iterator[Finding]:
     """A dump makes an invalid index again, as a valid one, or fails at it."""
     for name in blue.contents.invalid_indexes:
-        yield Finding(
+        yield checked(
             "invalid-index",
             Side.BLUE,
             f"index {name} is invalid",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.durability import Harm, Unsafe
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.steps.preflight.intent import Intent, listed
@@ -24,7 +24,7 @@ def check_durability(
     """Every unsafe setting of either side, and whose it is."""
     for facts in (blue, green):
         for one in facts.unsafe:
-            yield Finding(
+            yield checked(
                 _IDS[one.harm],
                 facts.side,
                 one.say(),
@@ -50,7 +50,7 @@ def check_unvacuumed_tables(
     for facts in (blue, green):
         if facts.unvacuumed:
             count = len(facts.unvacuumed)
-            yield Finding(
+            yield checked(
                 "tables-unvacuumed",
                 facts.side,
                 f"autovacuum_enabled is off for {count} tables: "

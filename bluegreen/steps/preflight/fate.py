@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bluegreen.model.verdict import Finding
+from bluegreen.model.finding import Finding, checked
 
 WHAT_THEN = (
     "in a pause nobody is there then to let the clients go: behind a pooler they wait "
@@ -20,7 +20,7 @@ FIX = (
 def check_shared_fate(fate: str) -> Iterator[Finding]:
     """The guard outlives the tool, and not what both of them run in."""
     if fate:
-        yield Finding(
+        yield checked(
             "guard-beside-tool",
             "this machine",
             f"the end of {fate} ends the tool and its guard together",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.migration_tables import (
     is_bookkeeping,
     names_of_bookkeeping,
@@ -40,7 +40,7 @@ def check_table_identities(
     for table in tables_without_identity(
         blue.relations, exclude=spared, identity_full=intent.identity_full
     ):
-        yield Finding(
+        yield checked(
             "table-without-identity",
             Side.BLUE,
             f"{table.full_name} {_what_is_missing(table)}",
@@ -85,7 +85,7 @@ def check_full_identities(
             continue
         columns = _without_equality(table)
         if columns:
-            yield Finding(
+            yield checked(
                 "full-identity-unusable",
                 Side.BLUE,
                 f"{table.full_name} is found by whole rows, and {', '.join(columns)} "
@@ -122,7 +122,7 @@ def check_unlogged_tables(
             and table.kind in ("table", "partitioned")
             and not is_named(table, intent.exclude)
         ):
-            yield Finding(
+            yield checked(
                 "unlogged-table",
                 Side.BLUE,
                 f"{table.full_name} is UNLOGGED",
@@ -139,7 +139,7 @@ def check_migration_tables(
     """What a migration tool notes on green must not travel back to blue."""
     for table in blue.relations:
         if is_bookkeeping(table) and not is_named(table, intent.exclude):
-            yield Finding(
+            yield checked(
                 "migration-table",
                 Side.BLUE,
                 f"{table.full_name} is a migration tool's own table",

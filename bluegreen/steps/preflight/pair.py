@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bluegreen.model.duration import format_duration
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.steps.preflight.intent import Intent, listed
@@ -22,7 +22,7 @@ def check_versions(
     for facts in (blue, green):
         majors = _MAJORS[facts.side]
         if facts.major not in majors:
-            yield Finding(
+            yield checked(
                 "version-unknown",
                 facts.side,
                 f"PostgreSQL {facts.major}",
@@ -32,7 +32,7 @@ def check_versions(
                 blocks=True,
             )
         if facts.in_recovery:
-            yield Finding(
+            yield checked(
                 "standby",
                 facts.side,
                 "the server is in recovery",
@@ -41,7 +41,7 @@ def check_versions(
                 blocks=True,
             )
     if green.major < blue.major:
-        yield Finding(
+        yield checked(
             "version-older",
             Side.GREEN,
             f"blue is PostgreSQL {blue.major}, green {green.major}",
@@ -58,7 +58,7 @@ def check_identities(
     for facts in (blue, green):
         identity = facts.identity
         if identity.side and identity.side != facts.side:
-            yield Finding(
+            yield checked(
                 "sides-exchanged",
                 facts.side,
                 f"the database says that it is {identity.side}",
@@ -67,7 +67,7 @@ def check_identities(
                 blocks=True,
             )
         if identity.playbook and identity.playbook != intent.name:
-            yield Finding(
+            yield checked(
                 "other-playbook",
                 facts.side,
                 f"the database was set up by playbook {identity.playbook!r}",
@@ -84,7 +84,7 @@ def check_our_schema(
     """The schema `bluegreen` must be ours, and no role should be named like it."""
     for facts in (blue, green):
         if facts.contents.has_our_schema and not facts.identity.side:
-            yield Finding(
+            yield checked(
                 "schema-taken",
                 facts.side,
                 "a schema `bluegreen` is there that bluegreen did not make",
@@ -93,7 +93,7 @@ def check_our_schema(
                 blocks=True,
             )
         if _is_trapped(facts):
-            yield Finding(
+            yield checked(
                 "role-named-bluegreen",
                 facts.side,
                 'there is a login role `bluegreen` whose search_path has "$user" in it',
@@ -129,7 +129,7 @@ def check_green_contents(
     if filled:
         parts.append(f"tables with rows: {listed(filled)}")
     if parts:
-        yield Finding(
+        yield checked(
             "green-not-empty",
             Side.GREEN,
             f"database {quote_name(green.database)} has " + "; ".join(parts),
@@ -146,7 +146,7 @@ def check_clocks(blue: ServerFacts, green: ServerFacts, _: Intent) -> Iterator[F
     apart = abs(blue.clock_ahead_s - green.clock_ahead_s)
     if apart > _CLOCKS_APART_S:
         later = green if green.clock_ahead_s > blue.clock_ahead_s else blue
-        yield Finding(
+        yield checked(
             "clocks-apart",
             later.side,
             f"its clock is {format_duration(apart)} ahead of the other side's",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.steps.preflight.intent import Intent
 
@@ -26,7 +26,7 @@ def check_partition_ends(
         # One that ended longer ago than it lasts is an archive.
         if end.parent in intent.exclude or not -end.lasts_s < end.ahead_s < wanted:
             continue
-        yield Finding(
+        yield checked(
             "partitions-end-soon",
             Side.BLUE,
             f"{end.parent}: its last partition {end.newest} ends {end.upper} (UTC)",

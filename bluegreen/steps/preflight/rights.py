@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.roles import PARAMETER_GRANTS_SINCE
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.quoting import quote_name
@@ -46,7 +46,7 @@ def _check_streaming(facts: ServerFacts, peer: ServerFacts) -> Iterator[Finding]
             else f"ALTER ROLE {role} SUPERUSER; -- before 16 only a superuser may",
         )
     elif not rights.superuser and not peer.peer_password:
-        yield Finding(
+        yield checked(
             "right-password",
             facts.side,
             f"role {role} is no superuser and {peer.side}'s DSN has no password",
@@ -56,7 +56,7 @@ def _check_streaming(facts: ServerFacts, peer: ServerFacts) -> Iterator[Finding]
         )
     elif not rights.superuser and not peer.asks_password:
         # Where the other side's server comes from, another line of pg_hba.conf holds.
-        yield Finding(
+        yield checked(
             "right-password-unasked",
             facts.side,
             f"{peer.side} let role {role} in without asking for its password",
@@ -161,7 +161,7 @@ def check_owners(blue: ServerFacts, green: ServerFacts, _: Intent) -> Iterator[F
         )
         role = quote_name(facts.rights.role)
         for owner, count in sorted(counted.items()):
-            yield Finding(
+            yield checked(
                 "right-owner",
                 facts.side,
                 f"{count} tables belong to {quote_name(owner)} and role {role} is not "
@@ -182,4 +182,4 @@ def _missing(
     blocks: bool = True,
 ) -> Finding:
     seen = f"role {quote_name(facts.rights.role)} lacks {right}"
-    return Finding(key, facts.side, seen, why, fix, blocks=blocks)
+    return checked(key, facts.side, seen, why, fix, blocks=blocks)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.roles import Role, RoleSetting
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.catalog.settings import is_list
@@ -36,7 +36,7 @@ def check_roles(blue: ServerFacts, green: ServerFacts, _: Intent) -> Iterator[Fi
             yield _missing_membership(role.name, group)
     idle = [r.name for r in blue.roles if not r.used and r.name not in there]
     if idle:
-        yield Finding(
+        yield checked(
             "role-missing-unused",
             Side.GREEN,
             f"roles {listed(idle)} are on blue's server only",
@@ -45,7 +45,7 @@ def check_roles(blue: ServerFacts, green: ServerFacts, _: Intent) -> Iterator[Fi
 
 
 def _missing_role(role: Role) -> Finding:
-    return Finding(
+    return checked(
         "role-missing",
         Side.GREEN,
         f"role {quote_name(role.name)} is not there",
@@ -58,7 +58,7 @@ def _missing_role(role: Role) -> Finding:
 
 
 def _missing_membership(role: str, group: str) -> Finding:
-    return Finding(
+    return checked(
         "membership-missing",
         Side.GREEN,
         f"role {quote_name(role)} is a member of {quote_name(group)} on blue only",
@@ -71,7 +71,7 @@ def _missing_membership(role: str, group: str) -> Finding:
 def _compare(here: Role, there: Role) -> Iterator[Finding]:
     if _attributes(here) == _attributes(there):
         return
-    yield Finding(
+    yield checked(
         "role-differs",
         Side.GREEN,
         f"role {quote_name(here.name)} is {_attributes(here)} on blue and "
@@ -105,7 +105,7 @@ def check_role_settings(
             continue
         if setting.role == blue.rights.role and setting.name in STREAM_LIMITS:
             continue  # green has looks of its own for these
-        yield Finding(
+        yield checked(
             "role-setting-missing",
             Side.GREEN,
             f"{whose(setting, blue)} has {setting.name} = {setting.value}; on green "

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bluegreen.model.duration import format_duration
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.roles import RoleSetting
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.quoting import quote_name
@@ -41,7 +41,7 @@ def check_stream_limits(
 
 def _limited(facts: ServerFacts, name: str, limit: float, *, copied: bool) -> Finding:
     role, database = quote_name(facts.rights.role), quote_name(facts.database)
-    return Finding(
+    return checked(
         "stream-limited",
         facts.side,
         f"{name} is {format_duration(limit)} for sessions of role {role}",
@@ -88,7 +88,7 @@ def _reset(setting: RoleSetting, facts: ServerFacts) -> str:
 
 
 def _passes(facts: ServerFacts, who: str, fix: str) -> Finding:
-    return Finding(
+    return checked(
         "fence-passed",
         facts.side,
         f"{who} has session_replication_role = replica",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.relations import Column, Relation, is_named
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.quoting import quote_name
@@ -28,7 +28,7 @@ def check_row_security(
         ]
         if hidden:
             role = quote_name(facts.rights.role)
-            yield Finding(
+            yield checked(
                 "row-security",
                 facts.side,
                 f"row-level security holds for role {role} on {listed(hidden)}",
@@ -49,7 +49,7 @@ def check_kinds_of_tables(
     ) -> Iterator[Finding]:
         names = [table.full_name for table in tables if holds(table)]
         if names:
-            yield Finding(key, Side.BLUE, listed(names), why, fix)
+            yield checked(key, Side.BLUE, listed(names), why, fix)
 
     yield from find(
         "materialized-views",
@@ -102,7 +102,7 @@ def check_columns(
 
     generated = names(lambda column: column.generated)
     if generated:
-        yield Finding(
+        yield checked(
             "generated-columns",
             Side.BLUE,
             listed(generated),
@@ -110,7 +110,7 @@ def check_columns(
         )
     identities = names(lambda column: column.identity)
     if identities:
-        yield Finding(
+        yield checked(
             "identity-columns",
             Side.BLUE,
             listed(identities),

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bluegreen.model.duration import format_bytes, format_duration
+from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.postgres.catalog.durability import Harm, as_bool
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.sync_wait import REPAIR
@@ -38,7 +38,7 @@ def _check_size(facts: ServerFacts, ours: int) -> Iterator[Finding]:
     held = f"pg_wal holds {_size(facts.streams.wal_bytes)} now"
     advice = "ALTER SYSTEM SET max_slot_wal_keep_size = '…'; SELECT pg_reload_conf();"
     if limit < 0:
-        yield Finding(
+        yield checked(
             "wal-unbounded",
             facts.side,
             f"max_slot_wal_keep_size is -1, without a limit; {held}; the monitor "
@@ -49,7 +49,7 @@ def _check_size(facts: ServerFacts, ours: int) -> Iterator[Finding]:
             "{wal_limit: …}` in the playbook",
         )
     elif limit < max(_LEAST_KEPT, facts.settings.number("max_wal_size") or 0):
-        yield Finding(
+        yield checked(
             "wal-limit-small",
             facts.side,
             f"max_slot_wal_keep_size is {format_bytes(limit)}; {held}",
@@ -70,7 +70,7 @@ def _size(count: int | None) -> str:
 def _check_time(facts: ServerFacts) -> Iterator[Finding]:
     idle = facts.settings.number("idle_replication_slot_timeout") or 0
     if idle > 0:
-        yield Finding(
+        yield checked(
             "slot-timeout",
             facts.side,
             f"idle_replication_slot_timeout is {format_duration(idle)}",
@@ -82,7 +82,7 @@ def _check_time(facts: ServerFacts) -> Iterator[Finding]:
         )
     timeout = facts.settings.number("wal_sender_timeout") or 0
     if 0 < timeout < _LEAST_SENDER_TIMEOUT_S:
-        yield Finding(
+        yield checked(
             "sender-timeout",
             facts.side,
             f"wal_sender_timeout is {format_duration(timeout)}",
@@ -114,7 +114,7 @@ def _check_asynchronous(facts: ServerFacts, commit: str | None) -> Iterator[Find
     kept = not any(one.harm is Harm.CRASH for one in facts.unsafe)
     ours = "; our own records are committed synchronously" if kept else ""
     for who in whose_:
-        yield Finding(
+        yield checked(
             "asynchronous-commit",
             facts.side,
             "synchronous_commit is off"
@@ -130,7 +130,7 @@ def _check_names(facts: ServerFacts) -> Finding:
         why = "too few such standbys are connected: every commit hangs, ours too"
     elif "*" in wait.names:
         why = f"* takes {facts.side.other}'s subscription for a standby too"
-    return Finding(
+    return checked(
         "synchronous-standbys",
         facts.side,
         f"synchronous_standby_names is {wait.names!r}, {wait.there} connected",

@@ -116,7 +116,7 @@ def test_what_ends_tool_and_guard_together(
     assert fate_of(scope=scope, container=container, groups=groups) == says
     [finding] = check_shared_fate(says)
     assert finding.seen == f"the end of {says} ends the tool and its guard together"
-    assert not finding.blocks
+    assert not finding.is_blocking
 
 
 def test_a_world_without_a_guard_has_no_such_finding() -> None:

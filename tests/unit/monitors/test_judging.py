@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bluegreen.model.errors import StepError
+from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.history import State
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
@@ -29,14 +30,7 @@ from bluegreen.steps.monitors.gate import GateFacts, PassMonitors, refusal, stop
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats, is_fresh
 from bluegreen.steps.monitors.kept_wal import MonitorKeptWal, WalFacts, time_left_s
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import (
-    Monitor,
-    MonitorFinding,
-    Scene,
-    Severity,
-    Stops,
-    look_through,
-)
+from bluegreen.steps.monitors.monitor import Monitor, Scene, look_through
 from bluegreen.steps.monitors.servers import LifeFacts, MonitorServers, remembered
 from bluegreen.steps.monitors.stream import MonitorStream, StreamFacts
 from bluegreen.steps.monitors.transactions import MonitorTransactions, TransactionFacts
@@ -44,8 +38,8 @@ from bluegreen.steps.world import World
 
 T = datetime(2026, 5, 4, tzinfo=UTC)
 B, G = Side.BLUE, Side.GREEN
-GOOD, ODD, UNKNOWN, BAD = Severity
-NOTHING, MOVE, RUN = Stops
+GOOD, _, ODD, UNKNOWN, BAD = Severity
+NOTHING, MOVE, RUN = Blocks
 MB = 1024**2
 BEATS = Beats(B, last=9, came=9, came_age_s=0.2)
 SLOT = SlotFacts(7, "reserved", 0)
@@ -58,9 +52,7 @@ KEPT = KeptWal("s", True, "reserved", 5 * MB, None, None, 64 * MB)
 DEFAULTS = Limits()
 
 
-def said(
-    monitor: Monitor[Any], facts: Any, limits: Limits = DEFAULTS
-) -> MonitorFinding:
+def said(monitor: Monitor[Any], facts: Any, limits: Limits = DEFAULTS) -> Finding:
     (one,) = monitor.judge(facts, limits)
     return one
 
@@ -130,16 +122,16 @@ class TestHeartbeats:
         ],
     )
     def test_what_it_says(
-        self, change: dict[str, Any], severity: Severity, stops: Stops, says: str
+        self, change: dict[str, Any], severity: Severity, stops: Blocks, says: str
     ) -> None:
         one = said(MonitorHeartbeats(), replace(BEATS, **change))
-        assert (one.severity, one.stops, one.says) == (severity, stops, says)
-        assert bool(one.do) == (severity in {BAD, ODD})
+        assert (one.severity, one.blocks, one.seen) == (severity, stops, says)
+        assert bool(one.fix) == (severity in {BAD, ODD})
 
     def test_on_the_way_back_it_says_what_is_lost(self) -> None:
         one = said(MonitorHeartbeats(), replace(BEATS, publisher=G, recreated=2))
         assert one.where == "green → blue"
-        assert one.do.startswith("the way back is lost")
+        assert one.fix.startswith("the way back is lost")
 
     @pytest.mark.parametrize(
         ("beats", "fresh"),
@@ -308,10 +300,10 @@ class TestStream:
         ],
     )
     def test_what_it_says(
-        self, facts: StreamFacts, severity: Severity, stops: Stops, says: str
+        self, facts: StreamFacts, severity: Severity, stops: Blocks, says: str
     ) -> None:
         one = said(MonitorStream(), facts)
-        assert (one.severity, one.stops, one.says) == (severity, stops, says)
+        assert (one.severity, one.blocks, one.seen) == (severity, stops, says)
 
 
 class TestServers:
@@ -331,27 +323,27 @@ class TestServers:
     )
     def test_every_change_ends_the_run(self, now: ServerLife, says: str) -> None:
         one = said(MonitorServers(), LifeFacts(B, now, LIFE, B))
-        assert (one.severity, one.stops, one.says) == (BAD, RUN, says)
+        assert (one.severity, one.blocks, one.seen) == (BAD, RUN, says)
 
     def test_a_failover_stops_a_move_until_rows_were_compared(self) -> None:
         now = replace(LIFE, timeline=2)
         before = said(MonitorServers(), LifeFacts(B, now, LIFE, B))
         after = said(MonitorServers(), LifeFacts(G, now, LIFE, G))
-        assert (before.severity, before.stops) == (BAD, MOVE)
-        assert before.says == (
+        assert (before.severity, before.blocks) == (BAD, MOVE)
+        assert before.seen == (
             "timeline 2, it was 1: the server failed over or was restored; its rows "
             "were not compared since"
         )
-        assert "a step `validate`" in before.do
-        assert "--prove" in after.do
+        assert "a step `validate`" in before.fix
+        assert "--prove" in after.fix
         proved = said(MonitorServers(), LifeFacts(B, now, LIFE, B, proved=2))
-        assert (proved.severity, proved.stops) == (GOOD, NOTHING)
+        assert (proved.severity, proved.blocks) == (GOOD, NOTHING)
 
     def test_what_it_was_and_what_is_not_known_yet_are_good(self) -> None:
         same = said(MonitorServers(), LifeFacts(B, LIFE, LIFE, B))
         first = said(MonitorServers(), LifeFacts(B, LIFE, None, B))
         assert (same.severity, first.severity) == (GOOD, GOOD)
-        assert same.says == "the server that it was, timeline 1"
+        assert same.seen == "the server that it was, timeline 1"
 
 
 class TestKeptWal:
@@ -407,8 +399,8 @@ class TestKeptWal:
         self, kept: KeptWal, per_s: float | None, severity: Severity, says: str
     ) -> None:
         one = said(MonitorKeptWal(), WalFacts(B, kept, per_s, True), self.LIMITS)
-        assert (one.severity, one.says) == (severity, says)
-        assert one.stops is (MOVE if severity is BAD else NOTHING)
+        assert (one.severity, one.seen) == (severity, says)
+        assert one.blocks is (MOVE if severity is BAD else NOTHING)
 
     def test_what_the_server_leaves_counts_for_the_forecast(self) -> None:
         facts = WalFacts(B, replace(KEPT, safe=MB), 1024.0, True)
@@ -436,10 +428,10 @@ class TestDrift:
 
     def test_what_it_says(self) -> None:
         good = said(MonitorDrift(), DriftFacts(B, B, ()))
-        assert (good.severity, good.stops) == (GOOD, NOTHING)
+        assert (good.severity, good.blocks) == (GOOD, NOTHING)
         bad = said(MonitorDrift(), DriftFacts(B, B, ("table public.t is new",)))
-        assert (bad.severity, bad.stops) == (BAD, MOVE)
-        assert bad.do.startswith("take it back, or make the same change on green")
+        assert (bad.severity, bad.blocks) == (BAD, MOVE)
+        assert bad.fix.startswith("take it back, or make the same change on green")
 
 
 class TestOthers:
@@ -447,8 +439,8 @@ class TestOthers:
         lost = Slot("x", "logical", False, True, "lost", 2048)
         live = Slot("y", "logical", True, True, "reserved", 0)
         one = said(MonitorForeignSlots(), ForeignFacts(B, (lost, live)))
-        assert (one.severity, one.stops) == (ODD, NOTHING)
-        assert one.says == (
+        assert (one.severity, one.blocks) == (ODD, NOTHING)
+        assert one.seen == (
             "slots of others: x (lost, keeps 2 kB), y (read now, keeps 0 B)"
         )
         assert said(MonitorForeignSlots(), ForeignFacts(B, ())).severity is GOOD
@@ -460,7 +452,7 @@ class TestOthers:
         facts = TransactionFacts(B, (old, young), (gid,))
         one = said(MonitorTransactions(), facts)
         assert one.severity is ODD
-        assert one.says == (
+        assert one.seen == (
             "pid 4 (app@10.0.0.1, report) writes, open for 6 min 40 s; 'half' of app, "
             "prepared 5.0 s ago"
         )
@@ -486,27 +478,27 @@ class TestRound:
 
     def test_what_could_not_be_seen_is_unknown_and_never_good(self) -> None:
         found = look_through(Blind(), self.SCENE)
-        assert [(w.where, w.severity, w.stops) for w in found] == [
+        assert [(w.where, w.severity, w.blocks) for w in found] == [
             ("blue", UNKNOWN, MOVE),
             ("green", UNKNOWN, MOVE),
         ]
-        assert found[0].says == "not seen: the connection broke: so it did"
+        assert found[0].seen == "not seen: the connection broke: so it did"
 
     def test_what_the_playbook_accepts_is_still_told(self) -> None:
         limits = Limits(accept=frozenset({"blind"}))
         (one, _) = look_through(Blind(), replace(self.SCENE, limits=limits))
-        assert (one.severity, one.stops) == (UNKNOWN, NOTHING)
-        assert one.says.endswith("(accepted)")
+        assert (one.severity, one.blocks) == (UNKNOWN, NOTHING)
+        assert one.seen.endswith("(accepted)")
 
     def test_the_worst_comes_first(self) -> None:
         found = [
-            MonitorFinding("transactions", "blue", ODD, ""),
-            MonitorFinding("kept-wal", "blue", GOOD, ""),
-            MonitorFinding("heartbeats", "blue", GOOD, ""),
-            MonitorFinding("stream", "blue", BAD, "", stops=MOVE),
-            MonitorFinding("servers", "blue", BAD, "", stops=RUN),
+            Finding("transactions", "blue", ODD, ""),
+            Finding("kept-wal", "blue", GOOD, ""),
+            Finding("heartbeats", "blue", GOOD, ""),
+            Finding("stream", "blue", BAD, "", blocks=MOVE),
+            Finding("servers", "blue", BAD, "", blocks=RUN),
         ]
-        assert [one.monitor for one in worst_first(found)] == [
+        assert [one.id for one in worst_first(found)] == [
             "servers",
             "stream",
             "transactions",
@@ -543,11 +535,9 @@ class TestRound:
 
 
 class TestGate:
-    LOST = MonitorFinding(
-        "heartbeats", "blue → green", BAD, "gone", "make it again", RUN
-    )
-    DRIFT = MonitorFinding("schema-drift", "blue", BAD, "new", "take it back", MOVE)
-    UNSENT = MonitorFinding("heartbeats", "blue → green", UNKNOWN, "none yet", "", MOVE)
+    LOST = Finding("heartbeats", "blue → green", BAD, "gone", "", "make it again", RUN)
+    DRIFT = Finding("schema-drift", "blue", BAD, "new", "", "take it back", MOVE)
+    UNSENT = Finding("heartbeats", "blue → green", UNKNOWN, "none yet", "", MOVE)
 
     def test_it_names_all_that_stops(self) -> None:
         no = refusal([self.LOST, self.DRIFT], G)
@@ -578,7 +568,7 @@ class TestGate:
             (GateFacts(False, (DRIFT, UNSENT), fresh=False), "Refused"),
             (GateFacts(False, (DRIFT,), fresh=True), "Refused"),
             (
-                GateFacts(False, (replace(DRIFT, stops=NOTHING),), fresh=True),
+                GateFacts(False, (replace(DRIFT, blocks=NOTHING),), fresh=True),
                 "Satisfied",
             ),
         ],

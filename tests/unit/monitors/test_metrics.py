@@ -8,18 +8,18 @@ import pytest
 
 from bluegreen.engine.events import MonitorChanged
 from bluegreen.engine.status import JournalStatus, PointerStatus, SideStatus, Status
+from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.history import State
 from bluegreen.model.side import Side
 from bluegreen.report.lines import line_of
 from bluegreen.report.prometheus import exposition
 from bluegreen.report.text import text_of
-from bluegreen.steps.monitors.monitor import Figure, MonitorFinding, Severity, Stops
 from tests.kit.exposition import read
 
 ODD_NAME = 'a "quoted" \\back\\ slash\nand a line'
 
 
-def status(*monitors: MonitorFinding) -> Status:
+def status(*monitors: Finding) -> Status:
     return Status(
         "shop",
         Side.BLUE,
@@ -35,8 +35,8 @@ def status(*monitors: MonitorFinding) -> Status:
     )
 
 
-def figures(*values: Figure) -> MonitorFinding:
-    return MonitorFinding("kept-wal", "blue", Severity.OK, "", figures=values)
+def figures(*values: Figure) -> Finding:
+    return Finding("kept-wal", "blue", Severity.OK, "", figures=values)
 
 
 def test_the_smallest_status_is_well_formed() -> None:
@@ -97,25 +97,31 @@ def test_what_is_not_well_formed_is_seen(broken: str) -> None:
 
 
 def test_status_as_text_says_what_is_wrong_and_what_to_do() -> None:
-    bad = MonitorFinding(
-        "heartbeats", "blue → green", Severity.CRITICAL, "gone", "make again", Stops.RUN
+    bad = Finding(
+        "heartbeats",
+        "blue → green",
+        Severity.CRITICAL,
+        "gone",
+        fix="make again",
+        blocks=Blocks.RUN,
     )
-    good = MonitorFinding("servers", "blue", Severity.OK, "the server that it was")
+    good = Finding("servers", "blue", Severity.OK, "the server that it was")
     lines = text_of(status(bad, good)).splitlines()
     at = lines.index("monitors")
     assert lines[at + 1 : at + 4] == [
-        "  CRITICAL  heartbeats  blue → green  gone [stops a run, and any move]",
-        "      do: make again",
+        "  CRITICAL  heartbeats  blue → green  gone [blocks run and switchover]",
+        "      fix: make again",
         "  ok        servers     blue          the server that it was",
     ]
 
 
 def test_an_event_in_one_line() -> None:
     event = MonitorChanged(
-        "stream", "blue → green", "critical", "ok", "off", "look", "move"
+        "stream", "blue → green", "critical", "ok", "off", "look", "switchover"
     )
     assert (
-        line_of(event) == "✗ monitor stream, blue → green: off (stops the move). look"
+        line_of(event)
+        == "✗ monitor stream, blue → green: off (blocks the switchover). look"
     )
     better = MonitorChanged(
         "stream", "blue → green", "ok", "critical", "on", "", "nothing"

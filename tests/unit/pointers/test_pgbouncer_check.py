@@ -51,7 +51,7 @@ def found(**changes: Any) -> dict[str, bool]:
     }
     survey = Survey(config=config, databases=[row], **{**given, **changes})
     sides = {Side.BLUE: BLUE, Side.GREEN: GREEN}
-    return {f.id: f.blocks for f in pooler_findings(survey, sides)}
+    return {f.id: f.is_blocking for f in pooler_findings(survey, sides)}
 
 
 def test_nothing_is_found_where_nothing_is_wrong() -> None:

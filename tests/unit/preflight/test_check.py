@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bluegreen.model.verdict import Finding, Refused, Satisfied
+from bluegreen.model.finding import Finding, checked
+from bluegreen.model.verdict import Refused, Satisfied
 from bluegreen.steps.check import Check, Findings, LookAtServers, refuse
 from bluegreen.steps.replicate import Replicate
 
-UNLOGGED = Finding(
+UNLOGGED = checked(
     "unlogged-table",
     "blue",
     "public.cache is UNLOGGED",
@@ -14,8 +15,8 @@ UNLOGGED = Finding(
     "ALTER TABLE public.cache SET LOGGED;",
     blocks=True,
 )
-OBJECTS = Finding("large-objects", "blue", "3 large objects", "why", blocks=True)
-NOTE = Finding("clients", "blue", "connected now: app@10.0.0.9 (2)", "why", "look")
+OBJECTS = checked("large-objects", "blue", "3 large objects", "why", blocks=True)
+NOTE = checked("clients", "blue", "connected now: app@10.0.0.9 (2)", "why", "look")
 
 
 def judge(*findings: Finding, accept: tuple[str, ...] = ()) -> object:

@@ -884,7 +884,7 @@ def test_one_thing_spoilt_is_one_finding(case: Case) -> None:
         clean(Side.BLUE, **case.blue), clean(Side.GREEN, **case.green), case.intent
     )
     [finding] = [f for f in found if f.id == case.id]
-    assert (finding.where, finding.blocks) == (case.where, case.blocks)
+    assert (finding.where, finding.is_blocking) == (case.where, case.blocks)
     assert case.fix in finding.fix
     assert bool(case.fix) == bool(finding.fix)
     assert finding.seen
@@ -893,14 +893,14 @@ def test_one_thing_spoilt_is_one_finding(case: Case) -> None:
 
 def test_sides_exchanged_in_the_playbook_block() -> None:
     blue = replace(clean(Side.BLUE), identity=set_up(Side.GREEN).identity)
-    [finding] = [f for f in look(blue, clean(Side.GREEN)) if f.blocks]
+    [finding] = [f for f in look(blue, clean(Side.GREEN)) if f.is_blocking]
     assert (finding.id, finding.where) == ("sides-exchanged", "blue")
 
 
 def test_a_database_of_another_playbook_blocks() -> None:
     green = set_up(Side.GREEN, playbook="billing")
     [finding] = look(clean(Side.BLUE), green)
-    assert (finding.id, finding.where, finding.blocks) == (
+    assert (finding.id, finding.where, finding.is_blocking) == (
         "other-playbook",
         "green",
         True,
@@ -945,7 +945,7 @@ def test_the_slot_of_another_playbook_is_foreign() -> None:
     for other in ("billing", "shop_eu"):
         slot = Slot(f"bluegreen_{other}_from_blue", "logical", True, True)
         [finding] = look(clean(Side.BLUE, **runs(slots=(slot,))), clean(Side.GREEN))
-        assert (finding.id, finding.blocks) == ("foreign-slot", True)
+        assert (finding.id, finding.is_blocking) == ("foreign-slot", True)
 
 
 @pytest.mark.parametrize("words", ["exclude", "identity_full"])
@@ -1094,7 +1094,7 @@ def test_a_limit_that_does_not_meet_the_stream_is_not_told(given: Any) -> None:
 def test_a_limit_that_comes_after_the_copy_stops_no_cutover() -> None:
     blue = clean(Side.BLUE, **set_to(statement_timeout="1000"))
     found = look(blue, clean(Side.GREEN), replace(INTENT, copied=True))
-    assert [(f.id, f.blocks) for f in found] == [("stream-limited", False)]
+    assert [(f.id, f.is_blocking) for f in found] == [("stream-limited", False)]
 
 
 @pytest.mark.parametrize(

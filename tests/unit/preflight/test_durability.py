@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from bluegreen.model.finding import Blocks, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.durability import SAFE, Unsafe, as_bool, unsafe_of
 from bluegreen.postgres.catalog.roles import RoleSetting
 from bluegreen.steps.monitors.gate import AGAINST_A_ROLLBACK
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Severity, Stops
 from bluegreen.steps.monitors.settings import MonitorSettings, SettingsFacts
 
 B, G = Side.BLUE, Side.GREEN
@@ -54,33 +54,37 @@ def test_what_roles_and_databases_were_given_is_found_as_well() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "serves", "severity", "stops"),
     [
-        ("fsync", "off", True, Severity.CRITICAL, Stops.MOVE),
-        ("fsync", "off", False, Severity.CRITICAL, Stops.MOVE),
-        ("full_page_writes", "off", True, Severity.CRITICAL, Stops.MOVE),
-        ("full_page_writes", "off", False, Severity.CRITICAL, Stops.MOVE),
-        ("zero_damaged_pages", "on", False, Severity.CRITICAL, Stops.MOVE),
-        ("zero_damaged_pages", "on", True, Severity.WARNING, Stops.NOTHING),
-        ("ignore_checksum_failure", "on", False, Severity.CRITICAL, Stops.MOVE),
-        ("ignore_system_indexes", "on", False, Severity.CRITICAL, Stops.MOVE),
-        ("autovacuum", "off", False, Severity.CRITICAL, Stops.NOTHING),
-        ("track_counts", "off", True, Severity.CRITICAL, Stops.NOTHING),
-        ("data_sync_retry", "on", False, Severity.WARNING, Stops.NOTHING),
-        ("allow_in_place_tablespaces", "on", False, Severity.WARNING, Stops.NOTHING),
+        ("fsync", "off", True, Severity.CRITICAL, Blocks.SWITCHOVER),
+        ("fsync", "off", False, Severity.CRITICAL, Blocks.SWITCHOVER),
+        ("full_page_writes", "off", True, Severity.CRITICAL, Blocks.SWITCHOVER),
+        ("full_page_writes", "off", False, Severity.CRITICAL, Blocks.SWITCHOVER),
+        ("zero_damaged_pages", "on", False, Severity.CRITICAL, Blocks.SWITCHOVER),
+        ("zero_damaged_pages", "on", True, Severity.WARNING, Blocks.NOTHING),
+        ("ignore_checksum_failure", "on", False, Severity.CRITICAL, Blocks.SWITCHOVER),
+        ("ignore_system_indexes", "on", False, Severity.CRITICAL, Blocks.SWITCHOVER),
+        ("autovacuum", "off", False, Severity.CRITICAL, Blocks.NOTHING),
+        ("track_counts", "off", True, Severity.CRITICAL, Blocks.NOTHING),
+        ("data_sync_retry", "on", False, Severity.WARNING, Blocks.NOTHING),
+        ("allow_in_place_tablespaces", "on", False, Severity.WARNING, Blocks.NOTHING),
     ],
 )
 def test_what_a_setting_stops(
-    name: str, value: str, serves: bool, severity: Severity, stops: Stops
+    name: str, value: str, serves: bool, severity: Severity, stops: Blocks
 ) -> None:
     facts = SettingsFacts(G, serves, (Unsafe(name, value),), "shop")
     (found,) = MonitorSettings().judge(facts, Limits())
-    assert (found.severity, found.stops) == (severity, stops)
-    assert found.says.startswith(f"{name} is {value}: ")
-    assert found.do.startswith(f"on green: ALTER SYSTEM SET {name} = ")
+    assert (found.severity, found.blocks) == (severity, stops)
+    assert found.seen.startswith(f"{name} is {value}: ")
+    assert found.fix.startswith(f"on green: ALTER SYSTEM SET {name} = ")
 
 
 def test_a_side_with_safe_settings_is_good() -> None:
     (found,) = MonitorSettings().judge(SettingsFacts(B, True, (), ""), Limits())
-    assert (found.severity, found.stops, found.do) == (Severity.OK, Stops.NOTHING, "")
+    assert (found.severity, found.blocks, found.fix) == (
+        Severity.OK,
+        Blocks.NOTHING,
+        "",
+    )
 
 
 def test_it_speaks_for_a_rollback_as_well() -> None:

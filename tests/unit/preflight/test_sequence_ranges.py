@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bluegreen.compat.rollback_fit import Fits, Fitting, Stream, fixes, say_fit
+from bluegreen.model.finding import Blocks, Severity
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.sequence_ranges import (
     SequenceRange,
@@ -17,7 +18,6 @@ from bluegreen.postgres.replication.sequence_ranges import (
 from bluegreen.steps.compatibility.rollback_fit import CheckFit
 from bluegreen.steps.monitors.gate import AGAINST_A_ROLLBACK
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Severity, Stops
 from bluegreen.steps.monitors.sequences import MonitorSequences, SequenceFacts
 
 MAX = 2**63 - 1
@@ -120,18 +120,18 @@ class TestMeaning:
     @pytest.mark.parametrize(
         ("last", "severity", "stops"),
         [
-            (10, Severity.OK, Stops.NOTHING),
-            (950, Severity.WARNING, Stops.NOTHING),
-            (1001, Severity.CRITICAL, Stops.MOVE),
+            (10, Severity.OK, Blocks.NOTHING),
+            (950, Severity.WARNING, Blocks.NOTHING),
+            (1001, Severity.CRITICAL, Blocks.SWITCHOVER),
         ],
     )
     def test_the_watch_warns_and_then_stops(
-        self, last: int, severity: Severity, stops: Stops
+        self, last: int, severity: Severity, stops: Blocks
     ) -> None:
         facts = SequenceFacts(Side.GREEN, self.misfits(last))
         (found,) = MonitorSequences().judge(facts, Limits())
-        assert (found.severity, found.stops) == (severity, stops)
-        assert ("ALTER SEQUENCE public.inv" in found.do) is (
+        assert (found.severity, found.blocks) == (severity, stops)
+        assert ("ALTER SEQUENCE public.inv" in found.fix) is (
             severity is not Severity.OK
         )
 

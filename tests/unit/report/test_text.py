@@ -18,13 +18,14 @@ from bluegreen.engine.status import (
     Status,
     StreamStatus,
 )
+from bluegreen.model.finding import checked
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding, Needed, NotYet, Refused, Satisfied
+from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied
 from bluegreen.report.answer import show
 from bluegreen.report.json_result import as_json, dump
 from bluegreen.report.results import Approved, Looked, PlanResult, Story
@@ -130,10 +131,10 @@ def test_an_approval_and_one_given_before() -> None:
 
 
 def test_findings_say_what_blocks_and_what_mends() -> None:
-    found = Finding(
-        "no-key", "blue", "a\nb", "rows cannot be told apart", "ALTER", True
+    found = checked(
+        "no-key", "blue", "a\nb", "rows cannot be told apart", "ALTER", blocks=True
     )
-    looked = Looked((found, Finding("note", "green", "x", "y")))
+    looked = Looked((found, checked("note", "green", "x", "y")))
     assert text_of(looked) == (
         "blocks  no-key on blue\n"
         "  seen:  a\n"
