@@ -35,6 +35,6 @@ def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
             workers=step.workers,
             max_transaction_age=step.max_transaction_age,
         )
-    result = Looked(tuple(findings), step.accept)
+        result = Looked(tuple(findings), open_.world.limits.accept)
     show(result, as_json=json_)
     return 3 if result.blocking else 0

@@ -14,7 +14,7 @@ import typer
 from bluegreen.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bluegreen.compat.verdict import Verdict
     from bluegreen.report.compat_result import CompatResult
@@ -90,17 +90,22 @@ def _files(files: tuple[str, ...]) -> CompatResult:
 
     texts = read_texts(Path.cwd(), files)
     note = "catalogs and data were not asked; give it --blue and --green, or a playbook"
-    return _by_text(", ".join(files), Compat(), texts, compat_texts(texts), note)
+    return _by_text(", ".join(files), Compat(), texts, compat_texts(texts), note, {})
 
 
 def _by_text(
-    name: str, step: Compat, texts: Texts, found: Sequence[Verdict], note: str
+    name: str,
+    step: Compat,
+    texts: Texts,
+    found: Sequence[Verdict],
+    note: str,
+    accept: Mapping[str, str],
 ) -> CompatResult:
     from bluegreen.report.compat_result import CompatResult
     from bluegreen.steps.compat import rule_by_text
     from bluegreen.steps.compatibility.rows import rows_of
 
-    ruling = rule_by_text(found, step)
+    ruling = rule_by_text(found, step, accept)
     rows = tuple(rows_of(ruling, texts))
     return CompatResult(name, "the migration's text alone", rows, note)
 
@@ -108,6 +113,7 @@ def _by_text(
 def _playbook(path: Path) -> CompatResult:
     from bluegreen.cli.context import open_context
     from bluegreen.cli.order import judge_of_run
+    from bluegreen.model.accept import verdicts_accepted
     from bluegreen.model.errors import StepError
     from bluegreen.steps.compat import read_verdicts, require_migrated
 
@@ -118,9 +124,9 @@ def _playbook(path: Path) -> CompatResult:
             require_migrated(world, texts)
         except StepError as error:
             note = f"catalogs and data are not asked yet: {error.problem}"
-            return _by_text(
-                str(path), step, texts, read_verdicts(world, step, texts), note
-            )
+            found = read_verdicts(world, step, texts)
+            accept = verdicts_accepted(world.limits.accept)
+            return _by_text(str(path), step, texts, found, note, accept)
         return _by_pair(str(path), world, step, texts)
 
 
@@ -145,12 +151,14 @@ def _databases(blue: str, green: str, files: tuple[str, ...]) -> CompatResult:
 
 def _by_pair(name: str, world: World, step: Compat, texts: Texts) -> CompatResult:
     from bluegreen.compat.gate import rule
+    from bluegreen.model.accept import verdicts_accepted
     from bluegreen.report.compat_result import CompatResult
     from bluegreen.steps.compat import look, read_verdicts
     from bluegreen.steps.compatibility.rows import rows_of
 
     found = look(world, step, texts)
-    ruling = rule(found.verdicts, step.accept, read_verdicts(world, step, texts))
+    accept = verdicts_accepted(world.limits.accept)
+    ruling = rule(found.verdicts, accept, read_verdicts(world, step, texts))
     tiers = "the catalogs of both sides and questions to live data"
     note = f"rows were not compared: {found.unprobed}" if found.unprobed else ""
     rows = tuple(rows_of(ruling, texts))

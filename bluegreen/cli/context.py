@@ -153,7 +153,7 @@ def _limits(loaded: Loaded) -> Limits:
     return replace(
         limits,
         window=max(holds, default=limits.window),
-        losses=tuple(name for step in judges for name in step.accept),
+        accept=tuple(one.accepted() for one in loaded.playbook.accept),
         exclude=tuple(name for step in excluding for name in step.exclude),
     )
 

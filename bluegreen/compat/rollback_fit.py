@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bluegreen.compat.rules.rule import RULES
-from bluegreen.compat.verdict import Answer, Verdict
+from bluegreen.compat.verdict import Answer, Verdict, id_and_where
+from bluegreen.model.accept import entries
 from bluegreen.model.duration import format_bytes
 from bluegreen.postgres.replication.sequence_ranges import SequenceMisfit, Tightness
 
@@ -100,7 +101,7 @@ class Behind:
     """A table of green that blue's tables are short of: its rows stay on green.
 
     Attributes:
-        name: what a playbook accepts it by, in the step `compat`.
+        name: what a playbook accepts it by.
         table: `schema.table`.
         parent: the table of blue that its rows belong to; empty where blue has the
             table itself.
@@ -279,7 +280,5 @@ def ways_out(fitting: Fitting) -> list[str]:
         )
     if any(not one.parent for one in fitting.lost):
         lines.append("publish the table on green, or copy its rows to blue")
-    lines.append("or accept the loss by its name, in the playbook's step `compat`:")
-    lines.append("  accept:")
-    lines += [f"    {one.name}: why it may be" for one in fitting.lost]
-    return lines
+    lines.append("or accept the loss, in the playbook:")
+    return [*lines, *entries(id_and_where(one.name) for one in fitting.lost)]

@@ -66,9 +66,20 @@ class Verdict:
     lacking: tuple[str, ...] = ()
 
     @property
+    def id(self) -> str:
+        """What a playbook accepts it by, on `where`: `reverse/LOSSY/table-left-out`."""
+        return f"{self.direction}/{self.answer}/{self.rule}"
+
+    @property
     def name(self) -> str:
-        """What a playbook accepts it by: `reverse/LOSSY/table-left-out/shop.notes`."""
-        return f"{self.direction}/{self.answer}/{self.rule}/{self.where}"
+        """Both in one."""
+        return f"{self.id}/{self.where}"
+
+
+def id_and_where(name: str) -> tuple[str, str]:
+    """A verdict's name in its two parts."""
+    direction, answer, rule, where = name.split("/", 3)
+    return f"{direction}/{answer}/{rule}", where
 
 
 def worst(verdicts: Iterable[Verdict]) -> Answer:

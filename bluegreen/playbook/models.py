@@ -20,8 +20,10 @@ from pydantic import (
     PlainValidator,
     ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 
+from bluegreen.model.accept import Accepted
 from bluegreen.model.duration import Size
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
@@ -30,7 +32,7 @@ from bluegreen.playbook.references import Text
 from bluegreen.playbook.refusal import Wrong
 from bluegreen.steps.contract import Step
 from bluegreen.steps.fields import Duration, SizeText
-from bluegreen.steps.monitors.limits import WAL_LIMIT, Limits
+from bluegreen.steps.monitors.limits import NEVER_ACCEPTED, WAL_LIMIT, Limits
 from bluegreen.steps.registry import STEPS
 
 if TYPE_CHECKING:
@@ -205,8 +207,12 @@ class PgBouncerConfig(_Part):
     """That application's password by reference."""
 
 
+_SLASHES = 2
+"""Of `reverse/LOSSY/column-left-out`."""
+
+
 class MonitorConfig(_Part):
-    """How much is too much for the monitors, and what they let pass."""
+    """How much is too much for the monitors."""
 
     wal_limit: SizeText = Size(WAL_LIMIT)
     """How much WAL a slot of ours may keep on a server: less than its free disk, which
@@ -219,17 +225,47 @@ class MonitorConfig(_Part):
     long_transaction: Duration = timedelta(minutes=5)
     """A transaction that is open for longer is told."""
 
-    accept: tuple[Literal["servers", "schema-drift", "kept-wal"], ...] = ()
-    """Monitors whose findings do not stop a move. Lost rows cannot be accepted."""
-
     def limits(self) -> Limits:
         """The same as the monitors take it."""
         return Limits(
             self.wal_limit.bytes,
             self.max_lag,
             self.long_transaction,
-            frozenset(self.accept),
         )
+
+
+class AcceptConfig(_Part):
+    """A finding that is known and meant."""
+
+    id: str = Field(min_length=1)
+    """Of a finding of `check`, `status` or `validate`, e.g. `large-objects`, or of a
+    verdict of `compat`, e.g. `reverse/LOSSY/column-left-out`. Lost rows cannot be
+    accepted."""
+
+    object: str = Field(default="*", min_length=1)
+    """What it was found on, where not all are meant: a side, a table, a thing of the
+    schema; a `*` matches anything."""
+
+    reason: str = Field(pattern=r"\S")
+    """Why it may be; the next person wants to know."""
+
+    @field_validator("id")
+    @classmethod
+    def _is_acceptable(cls, finding: str) -> str:
+        if finding in NEVER_ACCEPTED:
+            raise ValueError(
+                f"another finding: {finding} finds lost rows, which no word brings back"
+            )
+        if "/" in finding and finding.count("/") != _SLASHES:
+            raise ValueError(
+                "a verdict's id has a direction, an answer and a rule, and its table "
+                "stands in `object`"
+            )
+        return finding
+
+    def accepted(self) -> Accepted:
+        """The same for whoever finds it."""
+        return Accepted(self.id, self.reason, self.object)
 
 
 class Playbook(_Part):
@@ -256,6 +292,9 @@ class Playbook(_Part):
     monitor: MonitorConfig = MonitorConfig()
     """Limits of the monitors, which look as long as a run goes on and in `status`."""
 
+    accept: tuple[AcceptConfig, ...] = ()
+    """Findings that are known and meant; each needs a reason."""
+
     allow: tuple[Hazard, ...] = ()
     """The hazards that may come about without asking; `bluegreen plan` names them."""
 
@@ -272,6 +311,8 @@ def model_at(path: tuple[str | int, ...], step: str = "") -> type[BaseModel] | N
             return SideConfig
         case ("monitor",):
             return MonitorConfig
+        case ("accept", int()):
+            return AcceptConfig
         case ("pointers", int()):
             return PgBouncerConfig
         case ("pointers", int(), "blue" | "green"):

@@ -21,6 +21,7 @@ from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.dsn import Dsn
 from bluegreen.playbook.models import (
+    AcceptConfig,
     Address,
     MonitorConfig,
     PgBouncerConfig,
@@ -117,6 +118,7 @@ def _page() -> Iterator[str]:
     yield from _section("## A pointer: `pgbouncer`", PgBouncerConfig)
     yield from _section("## An address: a pointer's `blue` and `green`", Address)
     yield from _section("## The monitors: `monitor`", MonitorConfig)
+    yield from _section("## A finding that is accepted: `accept`", AcceptConfig)
     yield "## Steps\n"
     yield _ORDER
     for step in STEPS:
@@ -177,6 +179,7 @@ _NAMES: dict[object, str] = {
     PgBouncerConfig: "pointer",
     Size: "size",
     MonitorConfig: "limits",
+    AcceptConfig: "accepted finding",
 }
 
 

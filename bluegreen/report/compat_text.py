@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from bluegreen.compat.verdict import id_and_where
+from bluegreen.model.accept import entries
 from bluegreen.report.compat_result import CompatResult
 from bluegreen.steps.compatibility.rows import MEANINGS, Row
 
@@ -79,13 +81,14 @@ def _ending(result: CompatResult) -> list[str]:
     stopping = [row for row in result.rows if row.weight == "stops"]
     if result.unused:
         names = "\n".join(f"  {name}" for name in result.unused)
-        return [f"`accept` has names that fit no verdict:\n{names}"]
+        return [f"`accept` has entries that fit no verdict:\n{names}"]
     waiting = sum(row.weight == "waits" for row in result.rows)
     if not stopping and waiting:
         several = "1 verdict waits" if waiting == 1 else f"{waiting} verdicts wait"
         return [f"nothing stops a run yet; {several} for catalogs and data"]
     if not stopping:
         return ["nothing would stop a run"]
-    lines = ["a run would stop; where it is meant, accept it by name in the playbook:"]
-    lines += ["  - step: compat", "    accept:"]
-    return lines + [f"      {row.name}: why it may be" for row in stopping]
+    return [
+        "a run would stop; where it is meant, accept it in the playbook:",
+        *entries(id_and_where(row.name) for row in stopping),
+    ]

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bluegreen.engine.plan import Plan
+from bluegreen.model.accept import Accepted, is_accepted
 from bluegreen.model.finding import Finding
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Record
@@ -93,17 +94,20 @@ class Approved:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Findings of a look, and the ids of those that the playbook accepts."""
+    """Findings of a look, and what the playbook accepts."""
 
     findings: tuple[Finding, ...]
-    accept: tuple[str, ...] = ()
+    accept: tuple[Accepted, ...] = ()
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
         """Those that a run would stop at."""
-        return tuple(
-            f for f in self.findings if f.is_blocking and f.id not in self.accept
-        )
+        blocking = (one for one in self.findings if one.is_blocking)
+        return tuple(one for one in blocking if not self.accepts(one))
+
+    def accepts(self, finding: Finding) -> bool:
+        """Whether the playbook accepts it."""
+        return is_accepted(self.accept, finding.id, finding.where)
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,7 @@ def _looked(looked: Looked) -> str:
         return "nothing was found"
     lines: list[str] = []
     for finding in looked.findings:
-        lines += [*_finding(finding, accepted=finding.id in looked.accept), ""]
+        lines += [*_finding(finding, accepted=looked.accepts(finding)), ""]
     total, blocking = len(looked.findings), len(looked.blocking)
     found = "1 finding" if total == 1 else f"{total} findings"
     blocks = "none blocks" if not blocking else f"{blocking} of them block a run"

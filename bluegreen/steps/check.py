@@ -13,7 +13,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bluegreen.model.finding import Blocks, Finding
+from bluegreen.model.accept import (
+    SCHEMA_DIFFERENCE,
+    Accepted,
+    entries,
+    is_accepted,
+    unused,
+)
+from bluegreen.model.finding import Blocks, Finding, checked
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.verdict import Refused, Satisfied, Verdict
@@ -21,6 +28,7 @@ from bluegreen.postgres.catalog.identity import require_pair
 from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
+from bluegreen.steps.monitors.every import MONITORS
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
@@ -36,9 +44,6 @@ class Check(Step):
     """Look at both sides and the pointers; stop on whatever would hurt later."""
 
     step: Literal["check"] = "check"
-
-    accept: tuple[str, ...] = ()
-    """Ids of blocking findings that this playbook accepts, e.g. `large-objects`."""
 
     max_transaction_age: Duration = timedelta(minutes=5)
     """A transaction on blue that is open longer than this blocks."""
@@ -74,9 +79,23 @@ class Check(Step):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a look brought up, in the order of the looks."""
+    """What a look brought up, in the order of the looks.
+
+    Attributes:
+        accept: what the playbook accepts.
+    """
 
     all: tuple[Finding, ...]
+    accept: tuple[Accepted, ...] = ()
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """Those that a run would stop at."""
+        return tuple(f for f in self.all if f.is_blocking and not self.accepts(f))
+
+    def accepts(self, finding: Finding) -> bool:
+        """Whether the playbook accepts it."""
+        return is_accepted(self.accept, finding.id, finding.where)
 
 
 class LookAtServers(Action[Findings]):
@@ -102,21 +121,18 @@ class LookAtServers(Action[Findings]):
             workers=check.workers,
             max_transaction_age=check.max_transaction_age,
         )
+        found = Findings(tuple(findings), world.limits.accept)
         for finding in findings:
-            world.tell(_progress(finding, accepted=finding.id in check.accept))
-        return Findings(tuple(findings))
+            world.tell(_progress(finding, accepted=found.accepts(finding)))
+        return found
 
     def judge(self, facts: Findings) -> Verdict:
         """Refuse with every blocking finding and what fixes it."""
-        blocking = [finding for finding in facts.all if finding.is_blocking]
-        refused = [f for f in blocking if f.id not in self._check.accept]
-        if refused:
-            return refuse(refused)
-        why = f"findings: {len(facts.all)}, none of them blocks"
-        if blocking:
-            accepted = ", ".join(sorted({finding.id for finding in blocking}))
-            why = f"findings: {len(facts.all)}, accepted: {accepted}"
-        return Satisfied(why)
+        if facts.blocking:
+            return refuse(facts.blocking)
+        accepted = sorted({one.id for one in facts.all if one.is_blocking})
+        why = f"accepted: {', '.join(accepted)}" if accepted else "none of them blocks"
+        return Satisfied(f"findings: {len(facts.all)}, {why}")
 
     def act(self, world: World, facts: Findings) -> Result:
         """Do nothing: the judge never asks for it."""
@@ -161,7 +177,25 @@ def find(
     for pointer in world.pointers:
         findings += pointer.check()
     findings += check_shared_fate(world.shared_fate())
+    findings += _unused(world.limits.accept, findings)
     return findings
+
+
+def _unused(accept: Sequence[Accepted], findings: Sequence[Finding]) -> list[Finding]:
+    """Entries that fit nothing here. Those for other looks are not asked of."""
+    others = {SCHEMA_DIFFERENCE, *(monitor.id for monitor in MONITORS)}
+    asked = [one for one in accept if one.id not in others and not one.is_of_verdicts]
+    fitting = [(finding.id, str(finding.where)) for finding in findings]
+    return [
+        checked(
+            "accept-unused",
+            "playbook",
+            f"`accept` has {name}, and there is no such finding",
+            "an entry that fits nothing may be misspelt, or be for what is over",
+            "correct it, or take it out",
+        )
+        for name in unused(asked, fitting)
+    ]
 
 
 def _is_copied(world: World) -> bool:
@@ -179,14 +213,14 @@ def refuse(findings: Sequence[Finding]) -> Refused:
     more = [f"… and {rest} more, told above"] if rest else []
     total = len(findings)
     count = "1 finding blocks" if total == 1 else f"{total} findings block"
-    ids = ", ".join(dict.fromkeys(finding.id for finding in findings))
+    wanted = entries((finding.id, str(finding.where)) for finding in told)
     return Refused(
         3003,
         f"the check found something that blocks: {count}",
         seen="\n".join([*(f"{f.where}: {f.id}: {f.seen}" for f in told), *more]),
-        wanted="none of these, or their ids in the step's `accept`",
+        wanted="none of these, or an entry in `accept` for each",
         hint="\n".join(
-            [*_fixes(told), f"then run again; to go on all the same: accept: [{ids}]"]
+            [*_fixes(told), "then run again; to go on all the same:", *wanted]
         ),
     )
 

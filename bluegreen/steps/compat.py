@@ -10,17 +10,16 @@ traffic moves.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import Field, field_validator
 
 from bluegreen.compat.gate import Ruling, rule
 from bluegreen.compat.probe.limits import Limits
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model import verdict as model
+from bluegreen.model.accept import verdicts_accepted
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
@@ -66,16 +65,10 @@ class Compat(Step):
     """Judge whether rows keep flowing both ways across green's new schema.
 
     A run asks before and after every `migrate` and right before the cutover anyway;
-    this step holds what the playbook accepts, and what more is to be tried.
+    this step says what more is to be tried.
     """
 
     step: Literal["compat"] = "compat"
-
-    accept: dict[str, str] = Field(default_factory=dict)
-    """Verdicts that this playbook accepts, each with a reason, by the names that
-    `bluegreen compat` prints, e.g. `reverse/LOSSY/column-left-out/shop.orders: the new
-    note may be lost at a rollback`; a `*` matches anything. A name that fits no
-    verdict stops the run."""
 
     files: tuple[str, ...] = ()
     """Migration files whose text is judged too; those of the steps migrate are
@@ -110,14 +103,6 @@ class Compat(Step):
     travel: tuple[str, ...] = ()
     """Tables of which one row makes the whole way for real, `schema.table` or `*`: an
     UPDATE on the side that serves that changes no value."""
-
-    @field_validator("accept")
-    @classmethod
-    def _with_reasons(cls, accept: dict[str, str]) -> dict[str, str]:
-        for name, reason in accept.items():
-            if not reason.strip():
-                raise ValueError(f"{name!r} is accepted without a reason")
-        return accept
 
     def texts(self, world: World) -> Texts:
         """The statements that run before traffic moves.
@@ -192,7 +177,7 @@ class CheckText(Action[TextFacts]):
         found = [
             v for v in read_verdicts(world, self.step, texts) if v.statement in pending
         ]
-        ruling = rule_by_text(found, self.step)
+        ruling = rule_by_text(found, self.step, verdicts_accepted(world.limits.accept))
         tell(world, ruling, texts)
         return TextFacts(len(pending), ruling)
 
@@ -225,8 +210,9 @@ class CheckSides(Action[Ruling]):
         texts = self.step.texts(world)
         require_migrated(world, texts)
         found = look(world, self.step, texts)
-        known = read_verdicts(world, self.step, texts) if self.step.accept else ()
-        ruling = rule(found.verdicts, self.step.accept, known)
+        accept = verdicts_accepted(world.limits.accept)
+        known = read_verdicts(world, self.step, texts) if accept else ()
+        ruling = rule(found.verdicts, accept, known)
         tell(world, ruling, texts)
         return ruling
 
@@ -295,11 +281,13 @@ def require_migrated(world: World, texts: Texts) -> None:
         )
 
 
-def rule_by_text(found: Iterable[Verdict], step: Compat) -> Ruling:
+def rule_by_text(
+    found: Iterable[Verdict], step: Compat, accept: Mapping[str, str]
+) -> Ruling:
     """What the text alone makes certain stops; all else waits for a higher tier."""
     filled = {name.rpartition(".")[0] for name in step.carried}
     found = [_fixed(v, filled) for v in found if not _is_bookkeeping(v)]
-    ruling = rule([v for v in found if v.answer in _CERTAIN], step.accept)
+    ruling = rule([v for v in found if v.answer in _CERTAIN], accept)
     waiting = tuple(v for v in found if v.answer not in _CERTAIN)
     return replace(ruling, passing=(*ruling.passing, *waiting))
 

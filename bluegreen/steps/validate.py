@@ -26,11 +26,8 @@ class Validate(Step):
     step: Literal["validate"] = "validate"
 
     compare_schema: bool = True
-    """Everything blue has must be on green, alike, unless named in `differs`."""
-
-    differs: tuple[str, ...] = ()
-    """Differences that the migration means, as the finding names them, e.g.
-    `column public.orders.note`; a `*` matches anything."""
+    """Everything blue has must be on green, alike, unless the playbook accepts it:
+    `schema-difference`, and the thing as `object`, e.g. `column public.orders.note`."""
 
     compare_rows: Literal["checksum", "count", "none"] = "checksum"
     """How rows are compared: canonical checksums of every table, counts, or not."""
@@ -52,7 +49,7 @@ class Validate(Step):
         """One action a proof, cheap ones first."""
         proofs: list[Action[Any]] = []
         if self.compare_schema:
-            proofs.append(CompareSchema(self.key, self.differs))
+            proofs.append(CompareSchema(self.key))
         proofs.append(CheckForeignKeys(self.key))
         if self.compare_rows != "none":
             proofs.append(

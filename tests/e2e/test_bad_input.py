@@ -123,7 +123,7 @@ BAD = [
         "           green: right-create: role PLAIN lacks CREATE on the database\n"
         "           green: right-public: role PLAIN lacks CREATE in schema public\n"
         "           green: right-monitor: role PLAIN lacks pg_monitor\n"
-        "  wanted:  none of these, or their ids in the step's `accept`\n"
+        "  wanted:  none of these, or an entry in `accept` for each\n"
         "  traffic: blue (nothing has moved)\n"
         "  hint:    on green: ALTER ROLE PLAIN REPLICATION;\n"
         "           on green: GRANT pg_create_subscription TO PLAIN;\n"
@@ -133,9 +133,15 @@ BAD = [
         "           on green: GRANT CREATE ON DATABASE GREEN_NAME TO PLAIN;\n"
         "           on green: GRANT CREATE ON SCHEMA public TO PLAIN;\n"
         "           on green: GRANT pg_monitor TO PLAIN;\n"
-        "           then run again; to go on all the same: accept: "
-        "[right-replication, right-subscribe, right-origins, right-create, "
-        "right-public, right-monitor]",
+        "           then run again; to go on all the same:\n"
+        "           accept:\n"
+        + "\n".join(
+            f"             - {{id: right-{name}, object: green, reason: why}}"
+            for name in (
+                *("replication", "subscribe", "origins", "create", "public"),
+                "monitor",
+            )
+        ),
         _set_dsn("green", lambda here: here.pair.green.conninfo(PLAIN)),
     ),
     Bad(
@@ -211,11 +217,13 @@ BAD = [
         "  seen:    main: pooler-3007: /nowhere/pgbouncer.ini is not the one place of "
         "entry shop\n"
         "           PgBouncer starts at INI and reads it from INI:2\n"
-        "  wanted:  none of these, or their ids in the step's `accept`\n"
+        "  wanted:  none of these, or an entry in `accept` for each\n"
         "  traffic: blue (nothing has moved)\n"
         "  hint:    on main: correct `config_file` or `database` of the pointer, or "
         "leave one such line\n"
-        "           then run again; to go on all the same: accept: [pooler-3007]",
+        "           then run again; to go on all the same:\n"
+        "           accept:\n"
+        "             - {id: pooler-3007, object: main, reason: why}",
         _set_pointer(config_file=lambda _: "/nowhere/pgbouncer.ini"),
     ),
     Bad(
@@ -237,11 +245,13 @@ BAD = [
         "  seen:    main: pooler-3001: no client comes in through the pointer\n"
         '           connection to server at "127.0.0.1", port POOLER failed: FATAL:  '
         '"trust" authentication failed\n'
-        "  wanted:  none of these, or their ids in the step's `accept`\n"
+        "  wanted:  none of these, or an entry in `accept` for each\n"
         "  traffic: blue (nothing has moved)\n"
         "  hint:    on main: is `client` of the pointer right, and its password "
         "given?\n"
-        "           then run again; to go on all the same: accept: [pooler-3001]",
+        "           then run again; to go on all the same:\n"
+        "           accept:\n"
+        "             - {id: pooler-3001, object: main, reason: why}",
         _set_pointer(client=lambda here: here.pooler.conninfo(ENTRY, "nobody")),
     ),
 ]
@@ -314,11 +324,13 @@ def test_a_green_with_rows_of_its_own_is_left_alone(
         "error BG-3003: the check found something that blocks: 1 finding blocks\n"
         "  seen:    green: green-not-empty: database GREEN_NAME has tables that blue "
         "does not have: public.other\n"
-        "  wanted:  none of these, or their ids in the step's `accept`\n"
+        "  wanted:  none of these, or an entry in `accept` for each\n"
         "  traffic: blue (nothing has moved)\n"
         "  hint:    on green: name a new, empty database as green in the playbook, "
         "made with CREATE DATABASE … TEMPLATE template0\n"
-        "           then run again; to go on all the same: accept: [green-not-empty]"
+        "           then run again; to go on all the same:\n"
+        "           accept:\n"
+        "             - {id: green-not-empty, object: green, reason: why}"
     )
     assert (ended.status, after, rows) == (3, before, [(1,)])
 

@@ -17,6 +17,7 @@ import pytest
 
 from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
+from bluegreen.model.accept import Accepted
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
 from bluegreen.model.verdict import Satisfied
@@ -53,7 +54,11 @@ from tests.kit.wait import wait_until
 PAIRS = {16: 18, 14: 16}
 
 
-LEFT = "reverse/LOSSY/partition-left-behind/r50_child_by_inheritance.child"
+LEFT = Accepted(
+    "reverse/LOSSY/partition-left-behind",
+    "it stays on green",
+    "r50_child_by_inheritance.child",
+)
 """A table that a migration puts below one of blue's; its rows stay on green."""
 
 
@@ -62,7 +67,7 @@ def there_and_back(here: Arena, folder: Path, changes: Sequence[Change]) -> Told
     told = Told()
     make_old_shape(here, changes)
     write_files(folder, changes)
-    world = here.world(home=folder, limits=Limits(losses=(LEFT,)))
+    world = here.world(home=folder, limits=Limits(accept=(LEFT,)))
     bring_about(world, *actions_before(changes))
     run_all(blue, changes, "before")
     told.acted_at_once = acts_of(world, actions_before(changes)[1:])

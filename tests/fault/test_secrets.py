@@ -35,10 +35,10 @@ from bluegreen.postgres.replication.stream import (
     drop_subscription,
 )
 from tests.kit.canaries import Canaries, scram_verifier
-from tests.kit.cli import ALLOW, Ended, call
+from tests.kit.cli import ALLOW, Ended, accepting, call
 
 STEPS = [
-    {"step": "check", "accept": ["prepared-transaction", "asynchronous-commit"]},
+    {"step": "check"},
     {"step": "backup", "to": "backups", "workers": 1},
     {"step": "replicate"},
     {"step": "migrate", "files": ["*.sql"]},
@@ -47,6 +47,9 @@ STEPS = [
     {"step": "hold", "window": "1s"},
     {"step": "decommission", "final_backup": "backups"},
 ]
+ACCEPT = accepting(
+    dict.fromkeys(("prepared-transaction", "asynchronous-commit"), "meant")
+)
 LOUD = {
     "log_statement": "all",
     "log_min_duration_statement": "0",
@@ -102,6 +105,7 @@ class House:
                 }
             ],
             "steps": STEPS,
+            "accept": ACCEPT,
             "allow": list(ALLOW),
             **changes,
         }

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.kit.arena import Arena
-from tests.kit.cli import call, write_playbook
+from tests.kit.cli import accepting, call, write_playbook
 
 SCHEMA = """
 CREATE SEQUENCE inv MAXVALUE 1000;
@@ -54,7 +54,7 @@ def test_a_value_that_blue_does_not_take_is_a_no_before_the_rollback(
     here: Arena, tmp_path: Path, name: str, change: str, value: int
 ) -> None:
     playbook = write_playbook(
-        here, tmp_path, STEPS, monitor={"accept": ["schema-drift"]}
+        here, tmp_path, STEPS, accept=accepting({"schema-drift": "meant"})
     )
     call("run", playbook).require()
     pauses = paused(here)
@@ -83,7 +83,7 @@ def test_a_value_that_green_does_not_take_stops_a_run_before_its_pause(
     here: Arena, tmp_path: Path, name: str, change: str, value: int
 ) -> None:
     """Blue was widened behind the copy."""
-    accept = {"monitor": {"accept": ["schema-drift"]}}
+    accept = {"accept": accepting({"schema-drift": "meant"})}
     call("run", write_playbook(here, tmp_path, STEPS[:1], **accept)).require()
     here.pair.blue.run(change, f"SELECT setval('{name}', {value})")
     playbook = write_playbook(here, tmp_path, STEPS, **accept)
@@ -100,7 +100,7 @@ def test_a_value_that_nears_the_end_is_told_and_a_rollback_goes_on(
     here: Arena, tmp_path: Path
 ) -> None:
     playbook = write_playbook(
-        here, tmp_path, STEPS, monitor={"accept": ["schema-drift"]}
+        here, tmp_path, STEPS, accept=accepting({"schema-drift": "meant"})
     )
     call("run", playbook).require()
     here.pair.green.run(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bluegreen.lab.server import Server
+from bluegreen.model.accept import Accepted
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.record import Kind
 from bluegreen.model.secret import Secret
@@ -17,6 +19,7 @@ from bluegreen.model.verdict import Refused, Satisfied
 from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.postgres.database import Database
 from bluegreen.steps.check import Check, find
+from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.world import World
 from tests.integration.test_check_planted import FAR, NOTE, PARTS
 from tests.kit.databases import (
@@ -317,16 +320,18 @@ def test_a_refusal_names_all_that_blocks(database_pair: Pairs, tmp_path: Path) -
             "the check found something that blocks: 2 findings block",
             seen="blue: table-without-identity: public.notes has no primary key\n"
             "blue: unlogged-table: public.cache is UNLOGGED",
-            wanted="none of these, or their ids in the step's `accept`",
+            wanted="none of these, or an entry in `accept` for each",
             hint="on blue: ALTER TABLE public.notes REPLICA IDENTITY FULL; -- or add a "
             "primary key, or name the table in `identity_full` or `exclude` of the "
             "step replicate\n"
             "on blue: ALTER TABLE public.cache SET LOGGED; -- rewrites the table; or "
             "name it in `exclude` of the step replicate\n"
-            "then run again; to go on all the same: accept: "
-            "[table-without-identity, unlogged-table]",
+            "then run again; to go on all the same:\n"
+            "accept:\n"
+            "  - {id: table-without-identity, object: blue, reason: why}\n"
+            "  - {id: unlogged-table, object: blue, reason: why}",
         )
-        [action] = Check(
-            identity_full=("public.notes",), accept=("unlogged-table",)
-        ).actions()
-        assert isinstance(action.judge(action.observe(world)), Satisfied)
+        [action] = Check(identity_full=("public.notes",)).actions()
+        limits = Limits(accept=(Accepted("unlogged-table", "meant"),))
+        accepting = replace(world, limits=limits)
+        assert isinstance(action.judge(action.observe(accepting)), Satisfied)

@@ -10,7 +10,7 @@ import pytest
 
 from bluegreen.model.side import Side
 from tests.kit.arena import Arena
-from tests.kit.cli import Ended, call, write_playbook
+from tests.kit.cli import Ended, accepting, call, write_playbook
 
 SHOP = """
 CREATE SCHEMA "Shop";
@@ -40,10 +40,10 @@ def prepare(
     steps: list[dict[str, Any]] = [
         {"step": "replicate"},
         {"step": "migrate", "files": ["1.sql"]},
-        {"step": "compat", "accept": dict(accept or {}), **judge},
+        {"step": "compat", **judge},
         {"step": "cutover"},
     ]
-    return write_playbook(here, folder, steps)
+    return write_playbook(here, folder, steps, accept=accepting(accept or {}))
 
 
 def names(ended: Ended, weight: str) -> set[str]:

@@ -17,7 +17,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, move, open_arena, replicate
-from tests.kit.cli import ALLOW, call, write_playbook
+from tests.kit.cli import ALLOW, accepting, call, write_playbook
 from tests.kit.databases import (
     DatabasePair,
     create_database,
@@ -248,9 +248,10 @@ def test_a_run_drops_the_slot_by_itself_where_that_is_allowed(
     playbook = write_playbook(
         here,
         tmp_path,
-        [{"step": "check", "id": "first", "accept": ["long-read"]}, *steps],
+        [{"step": "check", "id": "first"}, *steps],
         monitor={"wal_limit": "1MB"},
         allow=[*ALLOW, "ABANDONS_GREEN"],
+        accept=accepting({"long-read": "meant"}),
     )
     ended = call("run", playbook, deadline_s=120).require(4)
     assert "BG-4011" in ended.err

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from bluegreen.model.accept import Accepted
 from bluegreen.model.errors import StepError
 from bluegreen.model.finding import Blocks, Severity
 from bluegreen.model.side import Side
@@ -153,7 +154,9 @@ class TestDrift:
         with pytest.raises(StepError) as caught:
             bring_about(world, *gates_of("cutover", Side.GREEN))
         assert caught.value.code == 4011
-        accepting = replace(world, limits=Limits(accept=frozenset({"schema-drift"})))
+        accepting = replace(
+            world, limits=Limits(accept=(Accepted("schema-drift", "meant"),))
+        )
         bring_about(accepting, PassMonitors("cutover", Side.GREEN))
         here.pair.blue.run("ALTER TABLE t DROP COLUMN late", "DROP TABLE later")
         assert only(world, "schema-drift").severity is Severity.OK

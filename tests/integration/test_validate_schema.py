@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bluegreen.model.accept import SCHEMA_DIFFERENCE, Accepted
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.schema.compare import SchemaComparison, compare_schemas
+from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.validate import Validate
 from tests.kit.databases import DatabasePair, create_database, drop_databases
 from tests.kit.rich_schema import copy_schema, fill
@@ -262,15 +265,21 @@ def test_the_step_names_the_pattern_that_would_accept_it(
             "  seen:    column public.t.note is missing on green\n"
             "  wanted:  everything that blue has on green, alike\n"
             "  traffic: blue serves and nothing has moved\n"
-            "  hint:    does the migration mean it? Then name it in `differs` of the"
-            " step, e.g. 'column public.t.note'; else fix green and run again"
+            "  hint:    fix green and run again; or where the migration means it:\n"
+            "           accept:\n"
+            "             - {id: schema-difference, object: column public.t.note, "
+            "reason: why}"
         )
-        action = Validate(differs=("column public.t.*", "view x")).actions()[0]
-        result = carry_out(action, world)
+        accept = tuple(
+            Accepted(SCHEMA_DIFFERENCE, "meant", one)
+            for one in ("column public.t.*", "view x")
+        )
+        accepting = replace(world, limits=Limits(accept=accept))
+        result = carry_out(action, accepting)
         assert result["accepted"] == ["column public.t.note"]
         assert result["green_only"] == ["column public.t.more", "table public.fresh"]
         assert result["unused_patterns"] == ["view x"]
         pair.green.run("ALTER TABLE t ADD again int")
-        assert look(action, world) == Needed(
+        assert look(action, accepting) == Needed(
             "schema, stream, a server or the playbook changed since the proof"
         )

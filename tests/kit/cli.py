@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bluegreen.compat.verdict import id_and_where
 from tests.kit.arena import ENTRY, PATIENT, Arena
 from tests.kit.armed import command
 
@@ -106,6 +107,18 @@ def write_playbook(
     path = folder / "playbook.yml"
     path.write_text(json.dumps(told, indent=2))
     return path
+
+
+def accepting(names: Mapping[str, str]) -> list[dict[str, str]]:
+    """Entries of `accept`: an id, or a verdict's whole name, each with its reason."""
+    return [_entry(name, reason) for name, reason in names.items()]
+
+
+def _entry(name: str, reason: str) -> dict[str, str]:
+    if "/" not in name:
+        return {"id": name, "reason": reason}
+    finding, found_on = id_and_where(name)
+    return {"id": finding, "object": found_on, "reason": reason}
 
 
 def _patient(step: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -33,15 +33,12 @@ def judge_of(steps: Sequence[Step]) -> Compat:
             *(step.expand_blue for step in migrates),
         ),
     }
-    accept = {name: why for step in judges for name, why in step.accept.items()}
     update: dict[str, object] = {
         key: tuple(dict.fromkeys(name for names in several for name in names))
         for key, several in known.items()
     }
     asked = first.contract_by_judge or any(s.contract_by_judge for s in migrates)
-    return first.model_copy(
-        update={**update, "accept": accept, "contract_by_judge": asked}
-    )
+    return first.model_copy(update={**update, "contract_by_judge": asked})
 
 
 def with_judge(steps: Sequence[Step]) -> list[Step]:
@@ -67,7 +64,7 @@ def _before(steps: Sequence[Step], judge: Compat, *, moves: bool) -> Iterator[St
         if isinstance(step, Compat):
             keys = (
                 *("files", "contract", "contract_by_judge", "renamed"),
-                *("carried", "exclude", "accept"),
+                *("carried", "exclude"),
             )
             own = {key: getattr(judge, key) for key in keys}
             yield step.model_copy(update=own)

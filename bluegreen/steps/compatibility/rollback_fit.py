@@ -17,6 +17,7 @@ from bluegreen.compat.rollback_fit import (
     say_losses,
     warnings,
 )
+from bluegreen.model.accept import verdicts_accepted
 from bluegreen.model.history import State, fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
@@ -51,7 +52,7 @@ class CheckFit(Action["Fitting | None"]):
             world.blue,
             world.green,
             world.name,
-            accept=world.limits.losses,
+            accept=verdicts_accepted(world.limits.accept),
             exclude=world.limits.exclude,
         )
         world.tell(progress_of(found))

@@ -11,6 +11,7 @@ from bluegreen.compat.gate import Ruling
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.verdict import Direction, Verdict
 from bluegreen.model import verdict as model
+from bluegreen.model.accept import entries
 
 CODE = 3009
 
@@ -36,9 +37,8 @@ def judged(ruling: Ruling, *, whole: bool) -> model.Verdict:
             CODE,
             "the playbook accepts what the judge does not find",
             seen=names,
-            wanted="every name in the step's `accept` fits a verdict",
-            hint="take these lines out, or copy the names again from `bluegreen "
-            "compat`",
+            wanted="every entry in the playbook's `accept` fits a verdict",
+            hint="take these entries out, or copy them again from `bluegreen compat`",
         )
     count = len(ruling.passing) + len(ruling.accepted)
     said = (
@@ -75,9 +75,8 @@ def _ways_out(told: Sequence[Verdict]) -> Iterator[str]:
     others = [verdict for verdict in told if not _wider(verdict)]
     yield from dict.fromkeys(f"{v.where or 'it'}: {fix_of(v)}" for v in others)
     which = "it" if len(told) == 1 else "each"
-    yield f"or accept {which} by its name, with a reason, in the step `compat`:"
-    yield "  accept:"
-    yield from dict.fromkeys(f"    {v.name}: why it may be" for v in told)
+    yield f"or accept {which}, with a reason, in the playbook:"
+    yield from entries((v.id, v.where) for v in told)
 
 
 def _wider(verdict: Verdict) -> tuple[str, ...]:

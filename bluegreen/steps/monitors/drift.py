@@ -82,7 +82,7 @@ def _weigh(facts: DriftFacts) -> Finding:
         f"{len(facts.changes)} things were changed by somebody else: "
         f"{listed(facts.changes)}",
         f"take it back, or make the same change on {other}; a new table also needs "
-        f"its rows there. What is meant: `accept: [{ID}]` under `monitor`",
+        f"its rows there. Is it meant? Accept the finding {ID} in the playbook",
         Blocks.SWITCHOVER,
     )
 

@@ -96,5 +96,5 @@ def _do(side: Side) -> str:
         return "`bluegreen rollback PLAYBOOK --prove` compares every row before it goes"
     return (
         "the next run compares every row before the cutover. Where you know that "
-        "nothing is missing, `accept: [follower]` under `monitor`"
+        "nothing is missing, accept the finding follower in the playbook"
     )

@@ -1,9 +1,11 @@
-"""What the playbook's `monitor` says, as a value. Owns its fields and defaults."""
+"""What the playbook lets pass, as a value. Owns its fields and defaults."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+
+from bluegreen.model.accept import Accepted
 
 WAL_LIMIT = 10 * 1024**3
 """Bytes. Free disk cannot be seen by SQL; ten times the default max_wal_size leaves
@@ -21,8 +23,7 @@ class Limits:
         wal_limit: bytes of WAL that a slot of ours may keep on a server.
         max_lag: how long a heartbeat may be on its way before it is said.
         long_transaction: how long a transaction may be open before it is said.
-        accept: ids of monitors whose findings do not stop a move.
-        losses: names of losses that the playbook's steps `judge` accept.
+        accept: findings that the playbook accepts.
         exclude: tables that the playbook leaves out of the stream, `schema.table`.
         window: how long rollback is to be promised after the cutover.
     """
@@ -30,7 +31,6 @@ class Limits:
     wal_limit: int = WAL_LIMIT
     max_lag: timedelta = timedelta(minutes=1)
     long_transaction: timedelta = timedelta(minutes=5)
-    accept: frozenset[str] = frozenset()
-    losses: tuple[str, ...] = ()
+    accept: tuple[Accepted, ...] = ()
     exclude: tuple[str, ...] = ()
     window: timedelta = timedelta(hours=24)

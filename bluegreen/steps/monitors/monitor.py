@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
+from bluegreen.model.accept import is_accepted
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.history import State
@@ -133,6 +134,6 @@ def _unseen(monitor: Monitor[Any], side: Side, error: BluegreenError) -> Finding
 
 
 def _accepted(one: Finding, limits: Limits) -> Finding:
-    if not one.is_blocking or one.id not in limits.accept:
+    if not one.is_blocking or not is_accepted(limits.accept, one.id, one.where):
         return one
     return replace(one, seen=f"{one.seen} (accepted)", blocks=Blocks.NOTHING)

@@ -121,7 +121,7 @@ def _do_after_failover(facts: LifeFacts) -> str:
         return "`bluegreen rollback PLAYBOOK --prove` compares every row before it goes"
     return (
         "run again with a step `validate` before the cutover: it compares every row. "
-        "Where you know that nothing is missing, `accept: [servers]` under `monitor`"
+        "Where you know that nothing is missing, accept the finding servers"
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from bluegreen.compat.rollback_fit import Fits, fixes, reasons, say_fit, warnings
+from bluegreen.model.accept import verdicts_accepted
 from bluegreen.model.finding import Figure, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.steps.compatibility.rollback_fit import is_open
@@ -52,7 +53,7 @@ class MonitorWayBackFits(Monitor["Fitting"]):
             scene.on(Side.BLUE),
             scene.on(side),
             scene.name,
-            accept=scene.limits.losses,
+            accept=verdicts_accepted(scene.limits.accept),
             exclude=scene.limits.exclude,
         )
 

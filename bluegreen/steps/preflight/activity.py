@@ -103,7 +103,7 @@ def _foreign_slot(slot: Slot, facts: ServerFacts) -> Finding:
         if slot.here
         else "it takes a place and keeps WAL",
         f"SELECT pg_drop_replication_slot({quote_value(slot.name)}); -- when nobody "
-        "needs it; else plan its move and write `accept: [foreign-slot]`"
+        "needs it; else plan its move and accept foreign-slot"
         if slot.here
         else "",
         blocks=slot.here and facts.side is Side.BLUE,

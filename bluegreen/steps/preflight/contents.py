@@ -35,8 +35,7 @@ def check_large_objects(
             Side.BLUE,
             f"{count} large objects",
             "they are not streamed, and the fence does not stop writes to them",
-            "keep them in bytea columns, or write `accept: [large-objects]` and copy "
-            "them by hand",
+            "keep them in bytea columns, or accept large-objects and copy them by hand",
             blocks=True,
         )
 

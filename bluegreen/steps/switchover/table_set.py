@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from bluegreen.model.accept import is_accepted
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
@@ -37,6 +38,7 @@ from bluegreen.postgres.replication.witness import (
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.drift import changed_things
 from bluegreen.steps.monitors.follower import MonitorFollower
+from bluegreen.steps.monitors.monitor import direction
 from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.validation.age import age_ends, read_clocks
 from bluegreen.steps.world import World
@@ -176,7 +178,8 @@ def known_witness(world: World, to_side: Side, stream: str) -> Witness:
         "witness" in one.body and one.epoch == state.epoch
         for one in state.results.values()
     )
-    accepted = MonitorFollower.id in world.limits.accept
+    where = direction(to_side.other)
+    accepted = is_accepted(world.limits.accept, MonitorFollower.id, where)
     return Witness.from_body(told) if proved and not accepted else now
 
 

@@ -38,7 +38,7 @@ class RunCommand(Proof):
         self.command = command
         self.deadline = deadline
 
-    def asked(self) -> Mapping[str, Any]:
+    def asked(self, world: World) -> Mapping[str, Any]:
         """The program and its arguments."""
         return {"command": list(self.command)}
 

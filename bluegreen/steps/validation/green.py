@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from bluegreen.model.accept import is_accepted
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
@@ -23,6 +24,7 @@ from bluegreen.postgres.replication.stream import ReplicationStream, read_subscr
 from bluegreen.postgres.replication.witness import Witness, read_witness
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.monitors.follower import MonitorFollower
+from bluegreen.steps.monitors.monitor import direction
 from bluegreen.steps.validation.rows import CompareRows
 from bluegreen.steps.world import World
 
@@ -119,7 +121,9 @@ class ProveGreen(Action[str]):
 
     def observe(self, world: World) -> str:
         """Why rows must be compared; empty where what was noted still stands."""
-        accepted = MonitorFollower.id in world.limits.accept
+        accepted = is_accepted(
+            world.limits.accept, MonitorFollower.id, direction(Side.BLUE)
+        )
         return "" if accepted else doubt_of_green(world)
 
     def judge(self, facts: str) -> Verdict:

@@ -71,7 +71,7 @@ class Proof(Action[ProofFacts]):
         """
 
     @abstractmethod
-    def asked(self) -> Mapping[str, Any]:
+    def asked(self, world: World) -> Mapping[str, Any]:
         """The parameters on which the outcome rests, as JSON."""
 
     def observe(self, world: World) -> ProofFacts:
@@ -107,7 +107,7 @@ class Proof(Action[ProofFacts]):
         stream = ReplicationStream(world.name, Side.BLUE).name
         witness = read_witness(world.green, stream)
         parts = [
-            json.dumps(self.asked(), sort_keys=True),
+            json.dumps(self.asked(world), sort_keys=True),
             fingerprint(read_items(world.blue)),
             fingerprint(read_items(world.green)),
             str(subscription_oid(world.green, stream)),

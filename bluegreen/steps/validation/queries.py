@@ -32,7 +32,7 @@ class RunQueries(Proof):
         self.queries = dict(queries)
         self.deadline = deadline
 
-    def asked(self) -> Mapping[str, Any]:
+    def asked(self, world: World) -> Mapping[str, Any]:
         """The queries."""
         return self.queries
 

@@ -62,7 +62,7 @@ class CompareRows(Proof):
         self.workers = workers
         self.deadline = deadline
 
-    def asked(self) -> Mapping[str, Any]:
+    def asked(self, world: World) -> Mapping[str, Any]:
         """How rows are compared."""
         return {"how": self.how}
 

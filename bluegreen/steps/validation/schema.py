@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bluegreen.model.accept import SCHEMA_DIFFERENCE, entries
 from bluegreen.model.record import Record
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.schema.compare import compare_schemas
 from bluegreen.steps.schema_change.journal_queries import kept_back, shells
-from bluegreen.steps.validation.proof import Proof, differs
+from bluegreen.steps.validation.proof import MOST_SHOWN, Proof, differs
 from bluegreen.steps.world import World
 
 _MOST_LISTED = 200
@@ -28,8 +29,13 @@ def given_to_blue(records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(sorted(columns | tables))
 
 
+def _accepted(world: World) -> tuple[str, ...]:
+    accept = world.limits.accept
+    return tuple(one.object for one in accept if one.id == SCHEMA_DIFFERENCE)
+
+
 class CompareSchema(Proof):
-    """Everything that blue's schema has is on green, alike, or named in `differs`.
+    """Everything that blue's schema has is on green, alike, or accepted.
 
     Views and routines that print differently are made on green in a transaction that
     is rolled back.
@@ -39,18 +45,14 @@ class CompareSchema(Proof):
 
     title = "green's schema holds all of blue's"
 
-    def __init__(self, step_id: str, patterns: tuple[str, ...]) -> None:
-        super().__init__(step_id)
-        self.patterns = patterns
-
-    def asked(self) -> Mapping[str, Any]:
+    def asked(self, world: World) -> Mapping[str, Any]:
         """The accepted differences."""
-        return {"differs": list(self.patterns)}
+        return {"differs": list(_accepted(world))}
 
     def prove(self, world: World) -> dict[str, Any]:
         """Compare both catalogs."""
         ours = given_to_blue(world.journal.records())
-        patterns = (*self.patterns, *ours)
+        patterns = (*_accepted(world), *ours)
         found = compare_schemas(world.blue, world.green, patterns)
         if found.blocking:
             count = len(found.blocking)
@@ -60,8 +62,15 @@ class CompareSchema(Proof):
                 "green",
                 [str(one) for one in found.blocking],
                 wanted="everything that blue has on green, alike",
-                hint="does the migration mean it? Then name it in `differs` of the "
-                f"step, e.g. {found.blocking[0].key!r}; else fix green and run again",
+                hint="\n".join(
+                    [
+                        "fix green and run again; or where the migration means it:",
+                        *entries(
+                            (SCHEMA_DIFFERENCE, one.key)
+                            for one in found.blocking[:MOST_SHOWN]
+                        ),
+                    ]
+                ),
             )
         return {
             "summary": f"{found.compared} things of blue's schema are on green, "

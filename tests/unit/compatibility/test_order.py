@@ -33,7 +33,7 @@ def test_it_is_asked_before_and_behind_the_migrations_and_before_the_cutover() -
 
 
 def test_a_judge_of_the_playbook_stands_where_it_stands() -> None:
-    own = Compat(id="mine", accept={"*": "all"}, travel=("*",))
+    own = Compat(id="mine", travel=("*",))
     assert kinds(COPY, MIGRATE, own, Validate(), Cutover()) == [
         "replicate",
         "compat-text",
@@ -47,14 +47,13 @@ def test_a_judge_of_the_playbook_stands_where_it_stands() -> None:
 
 
 def test_every_look_knows_what_all_steps_say() -> None:
-    own = Compat(accept={"x": "why"}, travel=("*",))
+    own = Compat(travel=("*",))
     steps = with_judge([COPY, MIGRATE, own, Validate(), Cutover()])
     judges = [step for step in steps if isinstance(step, Compat)]
     assert len(judges) == 3
     assert {judge.files for judge in judges} == {("m/*.sql",)}
     assert {judge.contract for judge in judges} == {("m/later.sql",)}
     assert {judge.exclude for judge in judges} == {("public.log",)}
-    assert [judge.accept for judge in judges] == [{"x": "why"}] * 3
     assert [bool(judge.travel) for judge in judges] == [False, True, False]
     assert isinstance(judges[0], CompatFirst)
 

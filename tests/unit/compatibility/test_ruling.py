@@ -59,11 +59,12 @@ def test_every_verdict_that_stops_is_named_with_what_mends_it() -> None:
         "  hint:    shop.orders.note: widen the other side first\n"
         "           shop.orders: make the same change on the other side, or after the "
         "flip\n"
-        "           or accept each by its name, with a reason, in the step `compat`:\n"
-        "             accept:\n"
-        "               forward/BREAK/type-may-not-fit/shop.orders.note: why it may "
-        "be\n"
-        "               forward/SILENT/rows-differ/shop.orders: why it may be"
+        "           or accept each, with a reason, in the playbook:\n"
+        "           accept:\n"
+        "             - {id: forward/BREAK/type-may-not-fit, object: "
+        "shop.orders.note, reason: why}\n"
+        "             - {id: forward/SILENT/rows-differ, object: shop.orders, "
+        "reason: why}"
     )
 
 
@@ -76,10 +77,10 @@ def test_what_blue_lacks_is_offered_as_the_step_takes_it() -> None:
         "    - shop.orders.gift\n"
         "    - shop.orders.to\n"
         "    - shop.orders.token\n"
-        "or accept each by its name, with a reason, in the step `compat`:\n"
-        "  accept:\n"
-        "    reverse/LOSSY/column-left-out/shop.orders: why it may be\n"
-        "    reverse/BREAK/no-default/shop.orders.token: why it may be"
+        "or accept each, with a reason, in the playbook:\n"
+        "accept:\n"
+        "  - {id: reverse/LOSSY/column-left-out, object: shop.orders, reason: why}\n"
+        "  - {id: reverse/BREAK/no-default, object: shop.orders.token, reason: why}"
     )
 
 
@@ -91,8 +92,8 @@ def test_a_name_for_nothing_is_refused_once_everything_was_seen() -> None:
     assert str(refusal_error(verdict)) == (
         "error BG-3009: the playbook accepts what the judge does not find\n"
         "  seen:    reverse/LOSSY/x/y\n"
-        "  wanted:  every name in the step's `accept` fits a verdict\n"
-        "  hint:    take these lines out, or copy the names again from "
+        "  wanted:  every entry in the playbook's `accept` fits a verdict\n"
+        "  hint:    take these entries out, or copy them again from "
         "`bluegreen compat`"
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bluegreen.model.accept import Accepted
 from bluegreen.model.errors import StepError
 from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.history import State
@@ -485,7 +486,7 @@ class TestRound:
         assert found[0].seen == "not seen: the connection broke: so it did"
 
     def test_what_the_playbook_accepts_is_still_told(self) -> None:
-        limits = Limits(accept=frozenset({"blind"}))
+        limits = Limits(accept=(Accepted("blind", "meant"),))
         (one, _) = look_through(Blind(), replace(self.SCENE, limits=limits))
         assert (one.severity, one.blocks) == (UNKNOWN, NOTHING)
         assert one.seen.endswith("(accepted)")

@@ -56,8 +56,8 @@ def test_words_stay_words() -> None:
     steps = load(path, {}).playbook.steps
     assert steps[0].model_dump()["to"] == "no"
     assert steps[1].model_dump()["message"] == "1e3"
-    accepted = steps[2].model_dump()["accept"]
-    assert accepted == ("on", "0x10", "2024-01-01", "null")
+    left_out = steps[2].model_dump()["exclude"]
+    assert left_out == ("on", "0x10", "2024-01-01", "null")
 
 
 def test_an_escaped_reference_is_text() -> None:

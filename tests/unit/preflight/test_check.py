@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bluegreen.model.accept import Accepted
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.verdict import Refused, Satisfied
 from bluegreen.steps.check import Check, Findings, LookAtServers, refuse
@@ -20,8 +21,9 @@ NOTE = checked("clients", "blue", "connected now: app@10.0.0.9 (2)", "why", "loo
 
 
 def judge(*findings: Finding, accept: tuple[str, ...] = ()) -> object:
-    [action] = Check(accept=accept).actions()
-    return action.judge(Findings(findings))
+    [action] = Check().actions()
+    known = tuple(Accepted(name, "meant") for name in accept)
+    return action.judge(Findings(findings, known))
 
 
 def test_nothing_that_blocks_is_satisfied() -> None:
@@ -34,10 +36,12 @@ def test_everything_that_blocks_is_named_with_its_mend() -> None:
         "the check found something that blocks: 2 findings block",
         seen="blue: unlogged-table: public.cache is UNLOGGED\n"
         "blue: large-objects: 3 large objects",
-        wanted="none of these, or their ids in the step's `accept`",
+        wanted="none of these, or an entry in `accept` for each",
         hint="on blue: ALTER TABLE public.cache SET LOGGED;\n"
-        "then run again; to go on all the same: accept: [unlogged-table, "
-        "large-objects]",
+        "then run again; to go on all the same:\n"
+        "accept:\n"
+        "  - {id: unlogged-table, object: blue, reason: why}\n"
+        "  - {id: large-objects, object: blue, reason: why}",
     )
 
 

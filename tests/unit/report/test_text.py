@@ -18,6 +18,7 @@ from bluegreen.engine.status import (
     Status,
     StreamStatus,
 )
+from bluegreen.model.accept import Accepted
 from bluegreen.model.finding import checked
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
@@ -148,7 +149,7 @@ def test_findings_say_what_blocks_and_what_mends() -> None:
         "\n"
         "2 findings, 1 of them block a run"
     )
-    accepted = replace(looked, accept=("no-key",))
+    accepted = replace(looked, accept=(Accepted("no-key", "meant"),))
     assert text_of(accepted).startswith("accepted  no-key on blue")
     assert text_of(accepted).endswith("2 findings, none blocks")
     assert text_of(Looked(())) == "nothing was found"

@@ -25,5 +25,5 @@ def verdict(rule: str, where: str, answer: Answer = Answer.SILENT) -> Verdict:
     ids=lambda value: value.where if isinstance(value, Verdict) else "",
 )
 def test_what_an_action_makes_good_waits(one: Verdict, stops: bool) -> None:
-    ruling = rule_by_text([one], Compat(carried=("public.mapped.c",)))
+    ruling = rule_by_text([one], Compat(carried=("public.mapped.c",)), {})
     assert bool(ruling.stopping) is stops

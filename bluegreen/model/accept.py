@@ -1,0 +1,81 @@
+"""What a playbook accepts: findings that are known and meant, each with a reason.
+
+Owns when an entry of `accept` fits, and how the entry for a finding is written. What
+an accepted finding then lets pass is for whoever found it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+SCHEMA_DIFFERENCE = "schema-difference"
+"""What `validate` finds when it compares both schemas; its object is the thing."""
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./ -]*[A-Za-z0-9]")
+"""What YAML reads as the same text without quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One entry.
+
+    Attributes:
+        id: of a finding, or a verdict's direction, answer and rule,
+            `reverse/LOSSY/column-left-out`.
+        reason: why it may be.
+        object: a pattern for what it was found on; `*` matches anything.
+    """
+
+    id: str
+    reason: str
+    object: str = "*"
+
+    @property
+    def name(self) -> str:
+        """A verdict's whole name, as a pattern."""
+        return f"{self.id}/{self.object}"
+
+    @property
+    def is_of_verdicts(self) -> bool:
+        """Whether it is about what the compatibility analyser says."""
+        return "/" in self.id
+
+
+def is_accepted(accept: Iterable[Accepted], finding: str, found_on: str) -> bool:
+    """Whether an entry is about a finding of this id on this object."""
+    return any(
+        one.id == finding and fnmatchcase(found_on, one.object) for one in accept
+    )
+
+
+def verdicts_accepted(accept: Iterable[Accepted]) -> dict[str, str]:
+    """Patterns of verdicts' names, each with its reason."""
+    return {one.name: one.reason for one in accept if one.is_of_verdicts}
+
+
+def entries(found: Iterable[tuple[str, str]]) -> list[str]:
+    """The lines that accept these, ids and objects, as they stand in a playbook."""
+    return ["accept:", *(_entry(*one) for one in dict.fromkeys(found))]
+
+
+def unused(accept: Sequence[Accepted], seen: Iterable[tuple[str, str]]) -> list[str]:
+    """Entries that fit none of these findings, as `id` or `id on object`."""
+    told = list(seen)
+    return [
+        one.id if one.object == "*" else f"{one.id} on {one.object}"
+        for one in accept
+        if not any(is_accepted((one,), *each) for each in told)
+    ]
+
+
+def _entry(finding: str, found_on: str) -> str:
+    where = f", object: {_written(found_on)}" if found_on else ""
+    return f"  - {{id: {_written(finding)}{where}, reason: why}}"
+
+
+def _written(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
