@@ -106,7 +106,7 @@ def require_free(database: Database) -> None:
 
 
 def _refusal(database: Database, holder: Holder | None) -> LeaseRefused:
-    who = describe_holder(holder) if holder else "nobody now, somebody a moment ago"
+    who = describe_holder(holder) if holder else "no one now; it was held a moment ago"
     seen = f"on {database.describe()}: {who}"
     if holder is not None and not holder.name.startswith("bluegreen "):
         return _held_by_a_stranger(database, holder, seen)

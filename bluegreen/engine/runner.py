@@ -296,7 +296,7 @@ def _not_reached(action: Action[Any], verdict: Needed) -> StepError:
         f"{action.id} ran, but its goal is still not met",
         seen=verdict.why,
         wanted=action.title,
-        hint="does somebody else change the same thing? Run again; if it comes back, "
+        hint="is something else changing it too? Run again; if it comes back, "
         "this is a bug",
     )
 

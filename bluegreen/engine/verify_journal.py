@@ -77,6 +77,6 @@ def _broken(side: Side, told: Sequence[Record], at: int) -> LeaseRefused:
         "the one before it",
         seen=f"before: {before}\nthen:   {describe(told[place])}",
         wanted="each record carries the SHA-256 of the one before it",
-        hint="somebody edited it, took a record out or put one in. Compare both sides "
+        hint="someone edited it, took a record out or put one in. Compare both sides "
         "by `SELECT * FROM bluegreen.journal ORDER BY seq`, and keep both tables",
     )

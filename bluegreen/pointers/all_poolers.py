@@ -171,7 +171,7 @@ def resume_all(pointers: Sequence[Pointer]) -> None:
             f"it is not confirmed that clients go on at: {_names(failed)}",
             seen=_told(failed),
             wanted="RESUME, confirmed by each of them",
-            hint="a pooler that is down holds nobody, and forgets PAUSE when it "
+            hint="a pooler that is down holds no clients, and forgets PAUSE when it "
             "starts. For one that runs type:\n"
             + "\n".join(f"{one.id}: `{one.resume_by_hand()}`" for one, _ in failed),
         )

@@ -198,7 +198,7 @@ def test_triggers_that_were_disabled_are_enabled_by_the_next_move(
         "  seen:    no enabled trigger `bluegreen_fence`\n"
         "  wanted:  every table of blue refuses writes before traffic moves\n"
         "  traffic: blue (backed out, nothing has moved)\n"
-        "  hint:    did somebody run ALTER TABLE … DISABLE TRIGGER ALL? Run again; the "
+        "  hint:    did someone run ALTER TABLE … DISABLE TRIGGER ALL? Run again; the "
         "triggers are enabled first"
     )
     move(scene.world, Side.GREEN)

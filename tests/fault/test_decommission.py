@@ -163,7 +163,7 @@ def test_what_speaks_against_it_is_named_and_nothing_is_destroyed(
     assert re.sub(r"since .* UTC", "since TIME", said(ended)) == (
         "error BG-7002: 1 clients are connected to blue\n"
         f"  seen:    pid {pid}: postgres, monthly report from 127.0.0.1/32\n"
-        "  wanted:  nobody but bluegreen\n"
+        "  wanted:  no client but bluegreen\n"
         "  traffic: green (since TIME)\n"
         "  hint:    send them to green, or end their sessions; then try again"
     )
@@ -173,7 +173,7 @@ def test_what_speaks_against_it_is_named_and_nothing_is_destroyed(
     assert_refused(one, "blue's fence is not closed", "1 tables take writes")
     blue.run("ALTER TABLE t ENABLE TRIGGER bluegreen_fence")
     blue.rows("SELECT pg_create_logical_replication_slot('debezium', 'pgoutput')")
-    assert_refused(one, "somebody else follows blue", "logical slots: debezium")
+    assert_refused(one, "something else follows blue", "logical slots: debezium")
     blue.rows("SELECT pg_drop_replication_slot('debezium')")
     [dump] = (one.folder / "backups").glob("*.dump")
     dump.rename(dump.with_suffix(".away"))

@@ -67,7 +67,7 @@ def test_an_edit_between_trial_and_pause_is_found(front: Front) -> None:
         "loaded\n"
         f"  seen:    {place} says server_lifetime = 77, the running pooler 3600\n"
         "  wanted:  a file that the running pooler has loaded\n"
-        "  traffic: nothing has moved, and nobody waits\n"
+        "  traffic: nothing has moved, and no client is waiting\n"
         "  hint:    a move would load them in its pause: correct the file where it is "
         f"named above, or load it with `psql {at} -c RELOAD`; then run again"
     )
@@ -78,8 +78,8 @@ def test_an_edit_between_trial_and_pause_is_found(front: Front) -> None:
         "error BG-4011: the configuration of pooler shop was edited while the move "
         "was made ready\n"
         f"  seen:    {front.file} holds another text than the one that was proved\n"
-        "  wanted:  a file that nobody edits during a move\n"
-        "  traffic: nothing has moved, and nobody waits\n"
+        "  wanted:  a file that is not edited during a switchover\n"
+        "  traffic: nothing has moved, and no client is waiting\n"
         "  hint:    run again once the edit is done; the file is proved again first"
     )
     stage_all(pointers, Side.GREEN)
@@ -119,7 +119,7 @@ def test_a_pooler_that_was_restarted_in_between_is_told(front: Front) -> None:
         "  seen:    every console session that was open to it has ended: PgBouncer "
         "was restarted\n"
         "  wanted:  the process that was proved to read the file\n"
-        "  traffic: nothing has moved, and nobody waits\n"
+        "  traffic: nothing has moved, and no client is waiting\n"
         "  hint:    run again; the new process is proved first"
     )
     pointers = made_ready(front)

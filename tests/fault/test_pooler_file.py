@@ -241,7 +241,7 @@ def test_a_file_that_the_pooler_does_not_read_is_found_before_the_pause(
             "  seen:    an entry written there did not come after RELOAD; PgBouncer "
             f"names {copy.name} as its file\n"
             "  wanted:  the very file that this PgBouncer process reads\n"
-            "  traffic: nothing has moved, and nobody waits\n"
+            "  traffic: nothing has moved, and no client is waiting\n"
             "  hint:    run bluegreen on the machine of PgBouncer, or correct "
             "`config_file` or `console` of the pointer. Where they are right, "
             "PgBouncer's log names the line at which it stopped reading"

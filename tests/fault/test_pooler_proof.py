@@ -97,7 +97,7 @@ def test_a_trial_that_stays_is_told(
         f"error BG-3007: pooler shop does not take the whole of {front.file}\n"
         f"  seen:    {caught.value.seen}\n"
         "  wanted:  a RELOAD that reads the file to its end\n"
-        "  traffic: nothing has moved, and nobody waits\n"
+        "  traffic: nothing has moved, and no client is waiting\n"
         "  hint:    PgBouncer's log names the line at which it stopped: correct it, "
         "RELOAD, then run again"
     )
@@ -122,8 +122,9 @@ def test_a_reload_that_changes_more_is_told(
         "error BG-3007: a RELOAD of pooler shop changed more than the trial entry\n"
         "  seen:    stats_period: 77, before 60\n"
         "  wanted:  a RELOAD that changes nothing else\n"
-        "  traffic: nothing has moved, and nobody waits; these changes run now\n"
-        f"  hint:    did somebody edit {front.file} or what it includes at this "
+        "  traffic: nothing has moved, and no client is waiting; these changes run "
+        "now\n"
+        f"  hint:    did someone edit {front.file} or what it includes at this "
         "moment? See that the values above are meant, then run again"
     )
     assert TRIAL not in front.text

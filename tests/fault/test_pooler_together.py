@@ -132,8 +132,8 @@ def test_clients_that_may_still_wait_are_let_go_by_what_the_text_says(
         resume_all(pointers)
     at = f"'host=127.0.0.1 port={front.pooler.port} user=postgres dbname=pgbouncer'"
     assert caught.value.hint == (
-        "a pooler that is down holds nobody, and forgets PAUSE when it starts. For one "
-        "that runs type:\n"
+        "a pooler that is down holds no clients, and forgets PAUSE when it starts. "
+        "For one that runs type:\n"
         f"shop: `psql {at} -c 'RESUME \"shop\"' -c 'SHOW DATABASES'`\n"
         f"shop_1: `psql {at} -c 'RESUME \"shop_1\"' -c 'SHOW DATABASES'`"
     )

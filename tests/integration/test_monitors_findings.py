@@ -148,7 +148,7 @@ class TestDrift:
         one = only(world, "schema-drift")
         assert (one.severity, one.blocks) == (Severity.CRITICAL, Blocks.SWITCHOVER)
         assert one.seen == (
-            "2 things were changed by somebody else: table public.later is new, "
+            "2 things were changed from outside: table public.later is new, "
             "table public.t was changed"
         )
         with pytest.raises(StepError) as caught:

@@ -90,7 +90,7 @@ def test_an_edit_is_named_with_side_and_record(here: Arena, tmp_path: Path) -> N
         "  seen:    before: 2 note BY\n"
         "           then:   3 note BY\n"
         "  wanted:  each record carries the SHA-256 of the one before it\n"
-        "  hint:    somebody edited it, took a record out or put one in. Compare both "
+        "  hint:    someone edited it, took a record out or put one in. Compare both "
         "sides by `SELECT * FROM bluegreen.journal ORDER BY seq`, and keep both tables"
     )
     assert call("journal", "--check", playbook).status == 8

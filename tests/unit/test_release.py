@@ -214,7 +214,7 @@ REFUSED: dict[str, tuple[ReleaseFacts, str]] = {
         good(forward=replace(STREAM, workers=0, apply_pid=None)),
         "green still follows blue",
     ),
-    "others follow blue": (good(others=("debezium",)), "somebody else follows blue"),
+    "others follow blue": (good(others=("debezium",)), "something else follows blue"),
     "no backup": (good(backup=None), "there is no proved backup of blue"),
     "a backup of green": (proof(side=Side.GREEN), "there is no proved backup of blue"),
     "a backup of one table": (proof(tables=("public.t",)), "no proved backup of blue"),
@@ -285,7 +285,7 @@ def test_there_are_enough_situations() -> None:
 
 def test_the_one_good_situation_is_satisfied() -> None:
     assert JUDGE(GOOD) == Satisfied(
-        "the window is over, nobody needs blue, a backup is proved"
+        "the window is over, blue is not needed, a backup is proved"
     )
 
 
@@ -347,7 +347,7 @@ def test_the_refusal_names_what_the_on_call_looks_for() -> None:
         7002,
         "1 clients are connected to blue",
         seen="pid 77: ann, psql from 10.0.0.9",
-        wanted="nobody but bluegreen",
+        wanted="no client but bluegreen",
         hint="send them to green, or end their sessions; then try again",
     )
 

@@ -169,7 +169,7 @@ RULES = (
         condition=_drop_table,
         effect="ACCESS EXCLUSIVE, and on every table that it references.",
         why="Clients of the release before still use it, and the rows are gone.",
-        workaround="Deprecate first: rename it aside once nobody uses it, drop "
+        workaround="Deprecate first: rename it aside once nothing uses it, drop "
         "it later.",
         bad="DROP TABLE note;",
         good="CREATE TABLE scratch (id bigint);\nDROP TABLE scratch;",
@@ -181,7 +181,7 @@ RULES = (
         kinds=on(Kind.DROP),
         condition=_drop_all,
         effect="ACCESS EXCLUSIVE on every table in it.",
-        why="Nobody can tell from the file what is lost.",
+        why="The file does not show what is lost.",
         workaround="Drop the objects by name, each once it is unused.",
         bad="DROP SCHEMA old;",
         good="CREATE SCHEMA fresh;",

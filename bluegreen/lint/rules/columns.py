@@ -79,7 +79,9 @@ def _inline_key(op: Op, state: State) -> str | None:
     column = _added(op, state)
     for constraint in column.constraints if column else ():
         if constraint.kind in ("unique", "primary"):
-            return f"its index is built while nobody can use {op.table}"
+            return (
+                f"its index is built under a lock that blocks all access to {op.table}"
+            )
     return None
 
 

@@ -31,7 +31,10 @@ def _check(op: Op, state: State) -> str | None:
     found = _added(op, state, "check")
     if found is None or not (found.valid and found.enforced):
         return None
-    return f"the CHECK reads every row of {op.table} while nobody else can"
+    return (
+        f"the CHECK reads every row of {op.table} under a lock that blocks all other "
+        "access"
+    )
 
 
 def _early_validate(op: Op, state: State) -> str | None:
@@ -53,7 +56,10 @@ def _not_null(op: Op, state: State) -> str | None:
         return None
     if state.effect.why:
         return None
-    return f"SET NOT NULL reads every row of {op.table} while nobody else can"
+    return (
+        f"SET NOT NULL reads every row of {op.table} under a lock that blocks all "
+        "other access"
+    )
 
 
 def _proof_dropped(op: Op, state: State) -> str | None:
@@ -65,14 +71,20 @@ def _unique(op: Op, state: State) -> str | None:
     found = _added(op, state, "unique")
     if found is None or found.using:
         return None
-    return f"the index of the UNIQUE is built while nobody can use {op.table}"
+    return (
+        "the index of the UNIQUE is built under a lock that blocks all access to "
+        f"{op.table}"
+    )
 
 
 def _primary(op: Op, state: State) -> str | None:
     found = _added(op, state, "primary")
     if found is None or found.using:
         return None
-    return f"the index of the PRIMARY KEY is built while nobody can use {op.table}"
+    return (
+        "the index of the PRIMARY KEY is built under a lock that blocks all access "
+        f"to {op.table}"
+    )
 
 
 def _primary_nullable(op: Op, state: State) -> str | None:
@@ -91,7 +103,8 @@ def _exclude(op: Op, state: State) -> str | None:
     if _added(op, state, "exclude") is None:
         return None
     return (
-        f"EXCLUDE builds its index while nobody can use {op.table}; no other way exists"
+        "EXCLUDE builds its index under a lock that blocks all access to "
+        f"{op.table}; no other way exists"
     )
 
 

@@ -31,7 +31,10 @@ def _full(op: Op, state: State) -> str | None:
     if op.table and not state.filled(op.table):
         return None
     word = "CLUSTER" if op.kind is Kind.CLUSTER else "VACUUM FULL"
-    return f"{word} rewrites {op.table or 'every table'} while nobody can use it"
+    return (
+        f"{word} rewrites {op.table or 'every table'} under a lock that blocks all "
+        "access to it"
+    )
 
 
 def _refresh(op: Op, state: State) -> str | None:

@@ -140,7 +140,7 @@ def _drop_key(op: Op, state: State) -> str | None:
 def _execute(op: Op, _state: State) -> str | None:
     if op.what == "unread":
         return "the DO block could not be read"
-    return "EXECUTE builds SQL at run time, which nobody can check beforehand"
+    return "EXECUTE builds SQL at run time, which cannot be checked beforehand"
 
 
 RULES = (
@@ -326,7 +326,7 @@ RULES = (
         kinds=on(Kind.DYNAMIC_SQL),
         condition=_execute,
         effect="Unknown.",
-        why="What is hidden in a string is checked by nobody.",
+        why="SQL that is hidden in a string is not checked.",
         workaround="Write the statements out; static SQL in a DO block is read.",
         bad="DO $$ BEGIN EXECUTE 'DROP TABLE ' || 'note'; END $$;",
         good="DO $$ BEGIN PERFORM 1; END $$;",

@@ -68,7 +68,7 @@ def pause_spoiled(where: str, status: str) -> StepError:
         f"pooler {where} cannot pause any more",
         seen=f"PAUSE was answered with {status}, transactions may be open",
         wanted="the answer PAUSE",
-        hint="somebody sent WAIT_CLOSE to this process, which spoils PAUSE until it "
+        hint="a WAIT_CLOSE was sent to this process, which spoils PAUSE until it "
         "is restarted: restart PgBouncer, then run again",
     )
 
@@ -79,8 +79,8 @@ def pause_waiting(where: str, database: str, holders: str) -> StepError:
         4009,
         f"a PAUSE of {database} is already waiting on pooler {where}",
         seen=holders,
-        wanted="an entry that nobody else is pausing",
-        hint="does somebody else work on it? If not, on its console: "
+        wanted="an entry that no one else is pausing",
+        hint="is someone else working on it? If not, on its console: "
         f"RESUME {quoted(database)}; then run again",
     )
 
@@ -105,7 +105,7 @@ def perhaps_held(
         seen=error.seen or error.problem,
         wanted="RESUME, confirmed by SHOW DATABASES",
         hint=f"type `{resume_by_hand(database, console)}`; a pooler that is down "
-        "holds nobody, and forgets PAUSE when it starts",
+        "holds no clients, and forgets PAUSE when it starts",
     )
 
 
@@ -137,7 +137,7 @@ def not_loaded(
         f"the file of pooler {where} holds changes that PgBouncer has not loaded",
         seen="\n".join(map(str, strange)),
         wanted="a file that the running pooler has loaded",
-        traffic="nothing has moved, and nobody waits",
+        traffic="nothing has moved, and no client is waiting",
         hint="a move would load them in its pause: correct the file where it is named "
         f"above, or load it with `{console.by_hand('RELOAD')}`; then run again",
     )
@@ -167,7 +167,7 @@ def file_elsewhere(where: str, file: Path, conffile: Path) -> ProofRefused:
         seen=f"an entry written there did not come after RELOAD; PgBouncer names "
         f"{conffile} as its file",
         wanted="the very file that this PgBouncer process reads",
-        traffic="nothing has moved, and nobody waits",
+        traffic="nothing has moved, and no client is waiting",
         hint="run bluegreen on the machine of PgBouncer, or correct `config_file` or "
         "`console` of the pointer. Where they are right, PgBouncer's log names the "
         "line at which it stopped reading",
@@ -181,7 +181,7 @@ def not_taken(where: str, file: Path, seen: str) -> ProofRefused:
         f"pooler {where} does not take the whole of {file}",
         seen=seen,
         wanted="a RELOAD that reads the file to its end",
-        traffic="nothing has moved, and nobody waits",
+        traffic="nothing has moved, and no client is waiting",
         hint="PgBouncer's log names the line at which it stopped: correct it, RELOAD, "
         "then run again",
     )
@@ -194,8 +194,8 @@ def reload_changed(where: str, file: Path, seen: Sequence[str]) -> ProofRefused:
         f"a RELOAD of pooler {where} changed more than the trial entry",
         seen="\n".join(seen),
         wanted="a RELOAD that changes nothing else",
-        traffic="nothing has moved, and nobody waits; these changes run now",
-        hint=f"did somebody edit {file} or what it includes at this moment? See that "
+        traffic="nothing has moved, and no client is waiting; these changes run now",
+        hint=f"did someone edit {file} or what it includes at this moment? See that "
         "the values above are meant, then run again",
     )
 
@@ -207,8 +207,8 @@ def file_edited(where: str, files: Sequence[Path]) -> StepError:
         f"the configuration of pooler {where} was edited while the move was made ready",
         seen=f"{', '.join(map(str, files))} holds another text than the one that was "
         "proved",
-        wanted="a file that nobody edits during a move",
-        traffic="nothing has moved, and nobody waits",
+        wanted="a file that is not edited during a switchover",
+        traffic="nothing has moved, and no client is waiting",
         hint="run again once the edit is done; the file is proved again first",
     )
 
@@ -221,7 +221,7 @@ def restarted(where: str) -> StepError:
         seen="every console session that was open to it has ended: PgBouncer was "
         "restarted",
         wanted="the process that was proved to read the file",
-        traffic="nothing has moved, and nobody waits",
+        traffic="nothing has moved, and no client is waiting",
         hint="run again; the new process is proved first",
     )
 

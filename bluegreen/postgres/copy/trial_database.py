@@ -89,7 +89,7 @@ def _drop(database: Database, name: str) -> None:
             f"database {name} on {database.side}'s server is not ours",
             seen=f"its comment: {comment!r}",
             wanted=f"no such database, or one with the comment {_OURS!r}",
-            hint="rename or drop it if nobody needs it, then run again",
+            hint="rename or drop it if it is not needed, then run again",
         )
     database.run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -79,12 +79,15 @@ def _weigh(facts: DriftFacts) -> Finding:
     other = facts.side.other
     return weigh(
         Severity.CRITICAL,
-        f"{len(facts.changes)} things were changed by somebody else: "
-        f"{listed(facts.changes)}",
+        f"{_changed(len(facts.changes))} from outside: {listed(facts.changes)}",
         f"take it back, or make the same change on {other}; a new table also needs "
         f"its rows there. Is it meant? Accept the finding {ID} in the playbook",
         Blocks.SWITCHOVER,
     )
+
+
+def _changed(count: int) -> str:
+    return "1 thing was changed" if count == 1 else f"{count} things were changed"
 
 
 def remembered(

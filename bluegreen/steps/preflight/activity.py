@@ -99,11 +99,11 @@ def _foreign_slot(slot: Slot, facts: ServerFacts) -> Finding:
         facts.side,
         f"{slot.kind} slot {slot.name}, {state}, keeps {format_bytes(slot.held)} of "
         "WAL",
-        "whoever reads it hears nothing of what green takes after the cutover"
+        "its reader gets nothing of what green takes after the cutover"
         if slot.here
         else "it takes a place and keeps WAL",
-        f"SELECT pg_drop_replication_slot({quote_value(slot.name)}); -- when nobody "
-        "needs it; else plan its move and accept foreign-slot"
+        f"SELECT pg_drop_replication_slot({quote_value(slot.name)}); -- when it is "
+        "not needed; else plan its move and accept foreign-slot"
         if slot.here
         else "",
         blocks=slot.here and facts.side is Side.BLUE,

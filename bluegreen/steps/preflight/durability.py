@@ -55,6 +55,6 @@ def check_unvacuumed_tables(
                 facts.side,
                 f"autovacuum_enabled is off for {count} tables: "
                 f"{listed(facts.unvacuumed)}",
-                "they are vacuumed and analyzed by nobody but a person or a timer",
+                "they are vacuumed and analyzed only by a person or a timer",
                 "ALTER TABLE … RESET (autovacuum_enabled);",
             )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bluegreen.model.finding import Finding, checked
 
 WHAT_THEN = (
-    "in a pause nobody is there then to let the clients go: behind a pooler they wait "
+    "in a pause nothing is left then to let the clients go: behind a pooler they wait "
     "until its query_wait_timeout, and writes are refused, until `bluegreen run` is "
     "called again, from any machine that reaches both sides"
 )

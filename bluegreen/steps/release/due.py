@@ -168,7 +168,7 @@ class AwaitWindowEnd(Action[ReleaseFacts]):
             or _not_due(facts)
             or _still_needed(facts)
             or _no_backup(facts)
-            or Satisfied("the window is over, nobody needs blue, a backup is proved")
+            or Satisfied("the window is over, blue is not needed, a backup is proved")
         )
 
     def act(self, world: World, facts: ReleaseFacts) -> Result:
@@ -268,7 +268,7 @@ def _still_needed(facts: ReleaseFacts) -> Verdict | None:
         return _no(
             f"{len(facts.clients)} clients are connected to blue",
             "\n".join(map(str, facts.clients[:10])),
-            "nobody but bluegreen",
+            "no client but bluegreen",
             "send them to green, or end their sessions; then try again",
         )
     if not facts.fence.is_closed:
@@ -296,10 +296,10 @@ def _still_needed(facts: ReleaseFacts) -> Verdict | None:
         )
     if facts.others:
         return _no(
-            "somebody else follows blue",
+            "something else follows blue",
             "logical slots: " + ", ".join(facts.others),
             "no slot on blue but ours",
-            "bring whoever reads them to green; or drop those that nobody reads: "
+            "move their readers to green, or drop those without one: "
             "`SELECT pg_drop_replication_slot('NAME')`; then try again",
         )
     return None

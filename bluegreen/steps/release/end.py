@@ -239,7 +239,7 @@ class TakeBlueDown(Action[CommandFacts]):
                 7002,
                 f"{len(facts.clients)} clients are connected to blue",
                 seen="\n".join(map(str, facts.clients[:10])),
-                wanted="nobody but bluegreen",
+                wanted="no client but bluegreen",
                 hint="end their sessions, then run `bluegreen decommission` again",
             )
         return Needed(f"{self.command[0]} is to be run")

@@ -275,7 +275,7 @@ class LastLook:
             seen=f"the subscription on {to_side} failed and was altered since the rows "
             f"of {to_side} were last known to be whole",
             wanted="a stream from which nothing was skipped",
-            hint="did somebody run ALTER SUBSCRIPTION … SKIP while the move was made "
+            hint="did someone run ALTER SUBSCRIPTION … SKIP while the move was made "
             f"ready? Run `bluegreen {again}`: it compares the rows first",
         )
 
@@ -297,7 +297,7 @@ class LastLook:
             f"{from_side} would go on taking writes: {_listed(found)}",
             seen="no enabled trigger `bluegreen_fence`",
             wanted=f"every table of {from_side} refuses writes before traffic moves",
-            hint="did somebody run ALTER TABLE … DISABLE TRIGGER ALL? Run again; the "
+            hint="did someone run ALTER TABLE … DISABLE TRIGGER ALL? Run again; the "
             "triggers are enabled first",
         )
 

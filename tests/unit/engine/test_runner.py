@@ -106,7 +106,7 @@ def test_an_act_that_did_not_help_is_an_error_and_not_repeated() -> None:
         "  seen:    it lacks\n"
         "  wanted:  the wanted state\n"
         "  traffic: blue (nothing has moved)\n"
-        "  hint:    does somebody else change the same thing? Run again; if it comes "
+        "  hint:    is something else changing it too? Run again; if it comes "
         "back, this is a bug"
     )
 
