@@ -372,14 +372,14 @@ import sys
 from pathlib import Path
 
 def _break():
-    from bluegreen.postgres import channel
+    from bluegreen.postgres.replication import stream
 
     def create_quietly(subscriber, publisher, name, **words):
         conninfo = publisher.conninfo_for_peer().reveal()
         told = {**subscriber.spec(), **publisher.spec(), "seen from peer": conninfo}
         raise RuntimeError(f"{told} {conninfo}")
 
-    channel.create_quietly = create_quietly
+    stream.create_quietly = create_quietly
 
 if "run" in sys.argv[1:2] or "bluegreen" in sys.orig_argv:
     _break()
