@@ -27,7 +27,6 @@ from bluegreen.compat.probe.snapshot import read_snapshot
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.apply import fate
 from bluegreen.compat.stream import Stream
-from bluegreen.compat.text.publication import first_major
 from bluegreen.compat.text.statements import Told, read_statements
 from bluegreen.compat.text.trees import judge_trees
 from bluegreen.compat.verdict import Answer, Direction, Verdict, worst
@@ -38,6 +37,7 @@ from tests.kit.compat_case import (
     Case,
     Scratch,
     UnreadableError,
+    first_major,
     read_what_can_be_read,
 )
 

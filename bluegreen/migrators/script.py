@@ -1,7 +1,8 @@
 """A migration file as statements, and how they have to be run.
 
-Owns which statements cannot stand in a transaction and which end one. Pure. Splitting
-is for `sql/source.py`, running for `sql_files.py`.
+Owns whether its statements run in one transaction. Pure. Splitting is for
+`sql/source.py`, what a statement does to a transaction for `sql/transactions.py`,
+running for `sql_files.py`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from bluegreen.model.errors import PlaybookRefused
 
 if TYPE_CHECKING:
-    from bluegreen.sql.source import Source
+    from bluegreen.sql.source import Source, Statement
 
 NO_TRANSACTION = "-- bluegreen: no-transaction"
 """A comment that asks for statement by statement, e.g. for a CALL that commits."""
@@ -26,24 +27,6 @@ CONTRACT = "-- bluegreen: contract"
 
 Half = Literal["expand", "contract"]
 """What runs before traffic moves, and what runs once blue is no way back any more."""
-
-# PreventInTransactionBlock() in PostgreSQL's utility.c and the commands it calls.
-_ALONE = frozenset(
-    {
-        "AlterSubscriptionStmt",
-        "AlterSystemStmt",
-        "CreateSubscriptionStmt",
-        "CreateTableSpaceStmt",
-        "CreatedbStmt",
-        "DropSubscriptionStmt",
-        "DropTableSpaceStmt",
-        "DropdbStmt",
-    }
-)
-_BEGINS = {"TRANS_STMT_BEGIN", "TRANS_STMT_START"}
-_COMMITS = {"TRANS_STMT_COMMIT", "TRANS_STMT_PREPARE"}
-_ROLLS_BACK = {"TRANS_STMT_ROLLBACK"}
-Tree = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +110,9 @@ def read_script(path: Path, name: str, half: Half | None = "expand") -> Script:
 @lru_cache(maxsize=4096)
 def _split(name: str, content: bytes, half: Half | None) -> Script:
     """Parse what several actions of one run look at again and again."""
-    # pglast is heavy, and a rollback never needs it.
+    # The parser is heavy, and a rollback never needs it.
     from bluegreen.sql.source import read
+    from bluegreen.sql.transactions import uses_new_label
 
     source = read(name, content)
     for problem in source.problems:
@@ -139,10 +123,10 @@ def _split(name: str, content: bytes, half: Half | None) -> Script:
         raise _refused(name, line, f"syntax error near {source.text[unread:][:20]!r}")
     start, end = _stretch(source, half)
     taken = [one for one in source.statements if start <= one.at < end]
-    parts = tuple(part_of(one.kind, one.tree, one.text, one.line) for one in taken)
+    parts = tuple(map(_part, taken))
     _require_closed(name, parts)
     asked = any(c.text.strip() == NO_TRANSACTION for c in source.comments)
-    used = uses_new_label([(one.kind, one.tree, one.text) for one in taken])
+    used = uses_new_label(taken)
     apart = asked or used or any(part.alone or part.transaction for part in parts)
     whole = (start, end) == (0, len(source.text))
     told = content if whole else source.text[start:end].encode()
@@ -159,17 +143,19 @@ def _stretch(source: Source, half: Half | None) -> tuple[int, int]:
     return (0, mark) if half == "expand" else (mark, end)
 
 
-def part_of(kind: str, tree: Tree, text: str, line: int) -> Part:
+def _part(statement: Statement) -> Part:
     """Say how one statement has to be run."""
-    transaction = _transaction(kind, tree)
+    from bluegreen.sql.transactions import mark_of, runs_alone, sets_session
+
+    mark = mark_of(statement)
     return Part(
-        text,
-        line,
-        alone=runs_alone(kind, tree),
-        transaction=transaction,
-        setting=_is_setting(kind, tree),
-        silent=transaction == "begin" or kind == "VariableSetStmt",
-        index=_concurrent_index(kind, tree),
+        statement.text,
+        statement.line,
+        alone=runs_alone(statement),
+        transaction=mark,
+        setting=sets_session(statement),
+        silent=mark == "begin" or statement.kind == "VariableSetStmt",
+        index=_concurrent_index(statement),
     )
 
 
@@ -188,76 +174,20 @@ def first_unread(text: str, spans: Iterable[tuple[int, int]]) -> int | None:
     return None
 
 
-def runs_alone(kind: str, tree: Tree) -> bool:
-    """Whether PostgreSQL refuses the statement inside a transaction (25001)."""
-    if kind in _ALONE:
-        return True
-    if kind in {"IndexStmt", "DropStmt"}:
-        return bool(tree.get("concurrent"))
-    if kind == "VacuumStmt":
-        return bool(tree.get("is_vacuumcmd"))
-    if kind == "ClusterStmt":
-        return "relation" not in tree
-    if kind == "ReindexStmt":
-        whole = tree.get("kind") in {"REINDEX_OBJECT_SCHEMA", "REINDEX_OBJECT_DATABASE"}
-        return whole or "concurrently" in _option_names(tree)
-    if kind == "AlterTableStmt":
-        return any(_detaches_concurrently(cmd) for cmd in tree.get("cmds", ()))
-    return False
+def _concurrent_index(statement: Statement) -> ConcurrentIndex | None:
+    from bluegreen.sql.ops import Kind
+    from bluegreen.sql.reading.statements import ops
 
-
-def uses_new_label(statements: Sequence[tuple[str, Tree, str]]) -> bool:
-    """Whether a label added to an enum is named again later in the file.
-
-    Such a use fails in the same transaction (55P04).
-    """
-    labels: list[str] = []
-    for kind, tree, text in statements:
-        if any(f"'{label}'" in text for label in labels):
-            return True
-        if kind == "AlterEnumStmt" and "newVal" in tree and "oldVal" not in tree:
-            labels.append(tree["newVal"].replace("'", "''"))
-    return False
-
-
-def _transaction(kind: str, tree: Tree) -> str:
-    words = tree.get("kind", "TRANS_STMT_BEGIN") if kind == "TransactionStmt" else ""
-    if words in _BEGINS:
-        return "begin"
-    if words in _COMMITS:
-        return "commit"
-    return "rollback" if words in _ROLLS_BACK else ""
-
-
-def _is_setting(kind: str, tree: Tree) -> bool:
-    alone = tree.get("is_local") or tree.get("name") == "TRANSACTION"
-    return kind == "VariableSetStmt" and not alone
-
-
-def _concurrent_index(kind: str, tree: Tree) -> ConcurrentIndex | None:
-    if kind != "IndexStmt" or not tree.get("concurrent") or "idxname" not in tree:
-        return None
-    relation = tree["relation"]
-    return ConcurrentIndex(
-        tree["idxname"], relation.get("schemaname", ""), relation["relname"]
-    )
+    for op in ops(statement):
+        building = op.kind is Kind.CREATE_INDEX and "concurrently" in op.flags
+        if building and op.name and op.table:
+            return ConcurrentIndex(op.name, op.table.schema, op.table.name)
+    return None
 
 
 def _read_spans(source: Source) -> list[tuple[int, int]]:
     statements = [(one.at, one.end) for one in source.statements]
     return [*statements, *((one.at, one.end) for one in source.comments)]
-
-
-def _option_names(tree: Tree) -> set[str]:
-    return {option["DefElem"]["defname"] for option in tree.get("params", ())}
-
-
-def _detaches_concurrently(command: Tree) -> bool:
-    body = command["AlterTableCmd"]
-    partition = body.get("def", {}).get("PartitionCmd", {})
-    return body.get("subtype") == "AT_DetachPartition" and bool(
-        partition.get("concurrent")
-    )
 
 
 def _require_closed(name: str, parts: Sequence[Part]) -> None:

@@ -89,6 +89,18 @@ def is_null(tree: Tree | None) -> bool:
     return bool(tree and tree.get("A_Const", {}).get("isnull"))
 
 
+def zone_named(tree: Tree | None) -> str:
+    """The zone of `… AT TIME ZONE 'UTC'`; empty for another expression.
+
+    It parses as `pg_catalog.timezone('UTC', …)`.
+    """
+    call = (tree or _EMPTY).get("FuncCall", _EMPTY)
+    if strings(call.get("funcname"))[-1:] != ("timezone",) or "args" not in call:
+        return ""
+    literal = call["args"][0].get("A_Const", _EMPTY)
+    return str(literal.get("sval", _EMPTY).get("sval", ""))
+
+
 def proves_not_null(tree: Tree | None) -> frozenset[str]:
     """Columns that a CHECK of this expression shows to hold no NULL.
 

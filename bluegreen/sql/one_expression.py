@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pglast import parser
-
-from bluegreen.sql.parsing import Tree
+from bluegreen.sql.parsing import Tree, parser
 
 _CLAUSES = frozenset(
     {

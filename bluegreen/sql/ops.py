@@ -229,7 +229,7 @@ class Op(NamedTuple):
         constraints: of CREATE_TABLE.
         type: the new type of ALTER_TYPE.
         expr: USING, DEFAULT, WHERE or generation expression.
-        names: index columns (an expression is an empty name), dropped columns …
+        names: index columns (an expression is an empty name), values of a SET …
         mentions: columns that index expressions or predicates mention.
         uses: columns that a view is made of.
         flags: words of the statement, e.g. `concurrently`, `cascade`, `if_exists`.

@@ -185,6 +185,12 @@ def read(name: str, content: bytes | str) -> Source:
     return source
 
 
+def statements_of(text: str) -> list[Statement] | None:
+    """The statements of a text; None where any of it cannot be read."""
+    source = read("", text)
+    return None if source.problems else source.statements
+
+
 def _decode(content: bytes | str) -> tuple[str, Problem | None]:
     if isinstance(content, str):
         content = content.encode("utf-8", "surrogatepass")

@@ -18,10 +18,11 @@ from typing import Any, LiteralString, cast
 
 import psycopg
 from pglast import ast, parse_sql
-from pglast.parser import ParseError
+from pglast.parser import ParseError, scan
 from psycopg import sql
 
 from bluegreen.compat.verdict import Direction
+from bluegreen.postgres.replication.publication import COLUMN_LISTS_SINCE
 
 BASE_SCHEMA = (
     "create table t(id int primary key, a text, b int, status varchar(20), "
@@ -307,3 +308,25 @@ class Scratch:
     def execute(self, name: str, query: sql.Composed) -> None:
         with self.connect(name) as session:
             session.execute(query)
+
+
+_GENERATED_SINCE = 18
+
+
+def first_major(text: str) -> int:
+    """The oldest major of 13 to 18 that reads this CREATE PUBLICATION.
+
+    pglast reads the newest grammar, so that age shows in the words, not in the tree.
+    """
+    try:
+        tokens = [(t.name, text[t.start : t.end + 1].lower()) for t in scan(text)]
+    except ParseError:
+        return COLUMN_LISTS_SINCE
+    words = [word for _, word in tokens]
+    if "publish_generated_columns" in words:
+        return _GENERATED_SINCE
+    body = words[: words.index("with")] if "with" in words else words
+    after_for = body[body.index("for") + 1 :] if "for" in body else []
+    if "(" in after_for or "where" in after_for or "schema" in after_for:
+        return COLUMN_LISTS_SINCE
+    return COLUMN_LISTS_SINCE if after_for.count("table") > 1 else 13

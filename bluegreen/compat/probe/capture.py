@@ -20,7 +20,7 @@ from bluegreen.compat.probe.commit import (
 )
 from bluegreen.compat.seen import Change, Image, Refused
 from bluegreen.compat.stream import Stream
-from bluegreen.compat.text.statements import one_transaction
+from bluegreen.sql.transactions import one_transaction
 
 # Unlogged, for FOR ALL TABLES would else publish it and ask for a replica identity.
 _SETUP = sql.SQL(

@@ -13,9 +13,9 @@ from bluegreen.compat.catalog import Column, Name, Relation, shown
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.types import carry, modifier
 from bluegreen.compat.stream import Stream
-from bluegreen.compat.text.statements import check_of_column
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.compat.zones import same_zone
+from bluegreen.sql.printing import check_of_column
 
 _PLAIN = {"smallint", "integer", "bigint", "text", "boolean", "date", "uuid"}
 _RANGES = {

@@ -7,61 +7,52 @@ publishes yet.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-from pglast.enums import AlterTableType as Alter
-from pglast.enums import ConstrType
 
 from bluegreen.compat.text.words import BOTH, FORWARD, REVERSE, Read, Said
 from bluegreen.compat.verdict import Answer
+from bluegreen.sql.ops import Kind, Op
+
+FIRES = frozenset({"enable always", "enable replica"})
+"""States of a trigger that fires on apply."""
 
 
-def alter_command(table: str, command: Any, read: Read) -> Said:
+def alter_command(table: str, op: Op, read: Read) -> Said:
     """Judge one subcommand on one table."""
-    kind = Alter(command.subtype)
-    if kind in _HARMLESS:
+    if op.kind in _HARMLESS:
         return
-    handler = _HANDLERS.get(kind)
+    handler = _HANDLERS.get(op.kind)
     if handler is None:
-        why = f"{kind.name} on {table} is not read from text alone"
+        words = op.value or op.kind.replace("_", " ").upper()
+        why = f"{words} on {table} is not read from text alone"
         yield BOTH, Answer.UNKNOWN, "cannot-tell", why
     else:
-        yield from handler(table, command, read)
+        yield from handler(table, op, read)
 
 
-def _kinds(column: Any) -> set[ConstrType]:
-    return {ConstrType(c.contype) for c in column.constraints or ()}
-
-
-def _serial(column: Any) -> bool:
-    names = [n.sval for n in column.typeName.names]
-    return names[-1] in {"serial", "bigserial", "smallserial"}
-
-
-def _add_column(table: str, command: Any, read: Read) -> Said:
-    column = command.def_
-    kinds = _kinds(column)
-    where = f"{column.colname} of {table}"
-    if (table, column.colname) in read.dropped:
+def _add_column(table: str, op: Op, read: Read) -> Said:
+    column = op.column
+    assert column is not None
+    kinds = {constraint.kind for constraint in column.constraints}
+    where = f"{column.name} of {table}"
+    if (table, column.name) in read.dropped:
         why = f"{where} is another column than the one of that name on blue"
         yield BOTH, Answer.SILENT, "name-reused", why
-    read.columns.add((table, column.colname))
-    if ConstrType.CONSTR_GENERATED in kinds:
+    read.columns.add((table, column.name))
+    if column.generated:
         yield FORWARD, Answer.OK_IF, "expression-fails", f"{where} is computed"
         if read.generated:
             yield REVERSE, Answer.NEEDS, "column-missing", f"blue has no {where}"
         return
-    if (table, column.colname) in read.carried:
+    if (table, column.name) in read.carried:
         return
     if read.lists:
         yield REVERSE, Answer.LOSSY, "column-left-out", f"{where} is not sent back"
     else:
         yield REVERSE, _missing(read), "column-missing", f"blue has no {where}"
-    filled = {ConstrType.CONSTR_DEFAULT, ConstrType.CONSTR_IDENTITY} & kinds
-    fills = bool(filled) or _serial(column)
-    if ConstrType.CONSTR_NOTNULL in kinds and not fills:
+    fills = column.default is not None or column.identity or column.serial
+    if column.not_null and not fills:
         yield FORWARD, Answer.BREAK, "no-default", f"{where} gets no value on apply"
-    if ConstrType.CONSTR_PRIMARY in kinds:
+    if "primary" in kinds:
         yield FORWARD, Answer.BREAK, "key-not-sent", f"{where} is the new key"
     elif fills:
         why = f"{table} may be looked up by whole rows"
@@ -72,45 +63,45 @@ def _missing(read: Read) -> Answer:
     return Answer.BREAK if read.reverse else Answer.NEEDS
 
 
-def _drop_column(table: str, command: Any, read: Read) -> Said:
-    where = f"{command.name} of {table}"
-    read.dropped.add((table, command.name))
+def _drop_column(table: str, op: Op, read: Read) -> Said:
+    where = f"{op.name} of {table}"
+    read.dropped.add((table, op.name))
     answer = Answer.BREAK if read.forward else Answer.NEEDS
     yield FORWARD, answer, "column-missing", f"green has no {where}"
     yield REVERSE, Answer.OK_IF, "no-default", f"blue may not fill {where}"
 
 
-def _type(table: str, command: Any, read: Read) -> Said:
-    why = f"the type that {command.name} of {table} had is not known"
+def _type(table: str, op: Op, read: Read) -> Said:
+    why = f"the type that {op.name} of {table} had is not known"
     yield BOTH, Answer.UNKNOWN, "type-may-not-fit", why
 
 
-def _set_not_null(table: str, command: Any, read: Read) -> Said:
-    if (table, command.name) in read.columns:
-        why = f"{command.name} of {table} gets no value on apply without a default"
+def _set_not_null(table: str, op: Op, read: Read) -> Said:
+    if (table, op.name) in read.columns:
+        why = f"{op.name} of {table} gets no value on apply without a default"
         yield FORWARD, Answer.OK_IF, "no-default", why
     else:
-        why = f"blue may send NULL for {command.name} of {table}"
+        why = f"blue may send NULL for {op.name} of {table}"
         yield FORWARD, Answer.OK_IF, "constraint", why
 
 
-def _drop_not_null(table: str, command: Any, read: Read) -> Said:
-    why = f"green may send NULL for {command.name} of {table}"
+def _drop_not_null(table: str, op: Op, read: Read) -> Said:
+    why = f"green may send NULL for {op.name} of {table}"
     yield REVERSE, Answer.OK_IF, "constraint", why
 
 
-def _default(table: str, command: Any, read: Read) -> Said:
-    if command.def_ is None and (table, command.name) in read.columns:
-        why = f"{command.name} of {table} may get no value on apply"
+def _drop_default(table: str, op: Op, read: Read) -> Said:
+    if (table, op.name) in read.columns:
+        why = f"{op.name} of {table} may get no value on apply"
         yield FORWARD, Answer.OK_IF, "no-default", why
 
 
-def _add_constraint(table: str, command: Any, read: Read) -> Said:
-    kind = ConstrType(command.def_.contype)
-    if kind is ConstrType.CONSTR_FOREIGN:
+def _add_constraint(table: str, op: Op, read: Read) -> Said:
+    kind = op.constraint.kind if op.constraint else ""
+    if kind == "foreign":
         why = f"apply does not look at the foreign key of {table}"
         yield FORWARD, Answer.OK_IF, "foreign-key", why
-    elif kind is ConstrType.CONSTR_PRIMARY:
+    elif kind == "primary":
         why = f"{table} is looked up by another key"
         yield BOTH, Answer.OK_IF, "key-not-sent", why
     else:
@@ -122,13 +113,13 @@ def _add_constraint(table: str, command: Any, read: Read) -> Said:
         )
 
 
-def _drop_constraint(table: str, command: Any, read: Read) -> Said:
-    why = f"{command.name} may be the key of {table}, or hold back rows on blue"
+def _drop_constraint(table: str, op: Op, read: Read) -> Said:
+    why = f"{op.name} may be the key of {table}, or hold back rows on blue"
     yield BOTH, Answer.OK_IF, "no-key", why
 
 
-def _identity(table: str, command: Any, read: Read) -> Said:
-    if command.def_.identity_type == "n":
+def _identity(table: str, op: Op, read: Read) -> Said:
+    if op.value == "n":
         why = f"UPDATE and DELETE of {table} fail once it is published"
         yield REVERSE, Answer.APP, "refused-write", why
     else:
@@ -136,68 +127,52 @@ def _identity(table: str, command: Any, read: Read) -> Said:
         yield BOTH, Answer.UNKNOWN, "key-not-sent", why
 
 
-def _drop_expression(table: str, command: Any, read: Read) -> Said:
-    where = f"{command.name} of {table}"
-    if (table, command.name) in read.carried:
+def _drop_expression(table: str, op: Op, read: Read) -> Said:
+    where = f"{op.name} of {table}"
+    if (table, op.name) in read.carried:
         return
     yield FORWARD, Answer.SILENT, "derived-stale", f"nothing fills {where}"
     yield REVERSE, Answer.BREAK, "column-generated", f"blue computes {where}"
 
 
-def _unlogged(table: str, command: Any, read: Read) -> Said:
+def _unlogged(table: str, op: Op, read: Read) -> Said:
     yield REVERSE, Answer.SILENT, "table-not-published", f"{table} is not published"
 
 
-def _fires(table: str, command: Any, read: Read) -> Said:
-    yield (
-        BOTH,
-        Answer.OK_IF,
-        "trigger",
-        f"trigger {command.name} of {table} fires on apply",
-    )
+def _trigger(table: str, op: Op, read: Read) -> Said:
+    if op.value in FIRES:
+        why = f"trigger {op.name} of {table} fires on apply"
+        yield BOTH, Answer.OK_IF, "trigger", why
+    elif op.value == "enable" and op.name in {"all", "user"}:
+        why = f"ENABLE TRIGGER on {table} is not read from text alone"
+        yield BOTH, Answer.UNKNOWN, "cannot-tell", why
 
 
-def _rights(table: str, command: Any, read: Read) -> Said:
-    yield BOTH, Answer.OK_IF, "rights", f"a superuser must write into {table}"
+def _rights(table: str, op: Op, read: Read) -> Said:
+    if op.kind is Kind.OWNER or op.value in {"enable", "force"}:
+        yield BOTH, Answer.OK_IF, "rights", f"a superuser must write into {table}"
 
 
-_HANDLERS: dict[Alter, Callable[[str, Any, Read], Said]] = {
-    Alter.AT_AddColumn: _add_column,
-    Alter.AT_DropColumn: _drop_column,
-    Alter.AT_AlterColumnType: _type,
-    Alter.AT_SetNotNull: _set_not_null,
-    Alter.AT_DropNotNull: _drop_not_null,
-    Alter.AT_ColumnDefault: _default,
-    Alter.AT_AddConstraint: _add_constraint,
-    Alter.AT_DropConstraint: _drop_constraint,
-    Alter.AT_ReplicaIdentity: _identity,
-    Alter.AT_DropExpression: _drop_expression,
-    Alter.AT_SetUnLogged: _unlogged,
-    Alter.AT_EnableAlwaysTrig: _fires,
-    Alter.AT_EnableReplicaTrig: _fires,
-    Alter.AT_ChangeOwner: _rights,
-    Alter.AT_EnableRowSecurity: _rights,
-    Alter.AT_ForceRowSecurity: _rights,
+_HANDLERS: dict[Kind, Callable[[str, Op, Read], Said]] = {
+    Kind.ADD_COLUMN: _add_column,
+    Kind.DROP_COLUMN: _drop_column,
+    Kind.ALTER_TYPE: _type,
+    Kind.SET_NOT_NULL: _set_not_null,
+    Kind.DROP_NOT_NULL: _drop_not_null,
+    Kind.DROP_DEFAULT: _drop_default,
+    Kind.ADD_CONSTRAINT: _add_constraint,
+    Kind.DROP_CONSTRAINT: _drop_constraint,
+    Kind.REPLICA_IDENTITY: _identity,
+    Kind.DROP_EXPRESSION: _drop_expression,
+    Kind.SET_UNLOGGED: _unlogged,
+    Kind.TRIGGER_STATE: _trigger,
+    Kind.OWNER: _rights,
+    Kind.ROW_SECURITY: _rights,
 }
 
-_HARMLESS = {
-    Alter.AT_SetStatistics,
-    Alter.AT_SetStorage,
-    Alter.AT_SetCompression,
-    Alter.AT_SetOptions,
-    Alter.AT_ResetOptions,
-    Alter.AT_SetRelOptions,
-    Alter.AT_ResetRelOptions,
-    Alter.AT_ClusterOn,
-    Alter.AT_DropCluster,
-    Alter.AT_SetLogged,
-    Alter.AT_SetExpression,
-    Alter.AT_ValidateConstraint,
-    Alter.AT_EnableTrig,
-    Alter.AT_DisableTrig,
-    Alter.AT_DisableTrigAll,
-    Alter.AT_DisableTrigUser,
-    Alter.AT_DisableRowSecurity,
-    Alter.AT_NoForceRowSecurity,
-    Alter.AT_SetTableSpace,
-}
+_HARMLESS = frozenset(
+    {
+        *(Kind.SET_DEFAULT, Kind.SET_EXPRESSION, Kind.SET_LOGGED, Kind.SET_STORAGE),
+        *(Kind.SET_TABLESPACE, Kind.TABLE_SETTING, Kind.VALIDATE_CONSTRAINT),
+    }
+)

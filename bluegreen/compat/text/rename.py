@@ -9,80 +9,63 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
-from typing import Any
-
-from pglast.enums import ObjectType
 
 from bluegreen.compat.rules.rule import RULES
-from bluegreen.compat.text.statements import table_of
 from bluegreen.compat.text.words import BOTH, FORWARD, REVERSE, Read, Renames, Said
 from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.sql.ops import Op
 
-_HARMLESS_RENAMES = {
-    ObjectType.OBJECT_INDEX,
-    ObjectType.OBJECT_TABCONSTRAINT,
-    ObjectType.OBJECT_SEQUENCE,
-    ObjectType.OBJECT_TYPE,
-    ObjectType.OBJECT_ATTRIBUTE,
-    ObjectType.OBJECT_TRIGGER,
-    ObjectType.OBJECT_POLICY,
-    ObjectType.OBJECT_VIEW,
-    ObjectType.OBJECT_MATVIEW,
-}
+_HARMLESS = frozenset(
+    {
+        *("attribute", "constraint", "index", "materialized view", "policy"),
+        *("sequence", "trigger", "type", "view"),
+    }
+)
 
 
-def rename(tree: Any, read: Read) -> Said:
+def rename(op: Op, read: Read) -> Said:
     """What a RENAME means by itself; of a column, only its name in the end counts."""
-    kind = ObjectType(tree.renameType)
-    if kind is ObjectType.OBJECT_COLUMN:
-        return
-    if kind is ObjectType.OBJECT_TABLE:
-        yield from _rename_table(tree.relation, tree.newname, read)
-    elif kind not in _HARMLESS_RENAMES:
-        yield BOTH, Answer.UNKNOWN, "cannot-tell", f"renames {kind.name}"
+    if op.what == "table":
+        yield from _rename_table(op, read)
+    elif op.what not in _HARMLESS | {"column"}:
+        yield BOTH, Answer.UNKNOWN, "cannot-tell", f"renames a {op.what}"
 
 
-def _rename_table(relation: Any, new: str, read: Read) -> Said:
-    table = relation.relname
-    if read.made(table_of(relation)):
-        why = f"{new} is another table than the subscription knows"
+def _rename_table(op: Op, read: Read) -> Said:
+    if op.table and read.made(op.table):
+        why = f"{op.value} is another table than the subscription knows"
         yield (Direction.FORWARD,), Answer.SILENT, "table-replaced", why
         yield REVERSE, Answer.UNKNOWN, "cannot-tell", why
         return
+    table = op.table.name if op.table else ""
     yield FORWARD, Answer.BREAK, "table-missing", f"green has no {table} any more"
     answer = Answer.UNKNOWN if read.reverse is False else Answer.BREAK
-    yield REVERSE, answer, "table-missing", f"blue has no {new}"
+    yield REVERSE, answer, "table-missing", f"blue has no {op.value}"
 
 
 def under_last_name(
-    found: list[Verdict], tree: Any, where: str, read: Read
+    found: list[Verdict], op: Op, where: str, read: Read
 ) -> list[Verdict]:
     """What was said of a table of this set goes by the name that it gets in the end."""
-    if type(tree).__name__ != "RenameStmt" or tree.relation is None:
+    if op.what != "table" or op.table is None or not read.made(op.table):
         return found
-    kind, was = ObjectType(tree.renameType), table_of(tree.relation)
-    if kind is not ObjectType.OBJECT_TABLE or not read.made(was):
-        return found
-    new = ".".join(filter(None, (was[0], tree.newname)))
+    new = ".".join(filter(None, (op.table.schema, op.value)))
     return [replace(v, where=new) if v.where == where else v for v in found]
 
 
-def follow_column(tree: Any, where: str, number: int, read: Read) -> None:
+def follow_column(op: Op, where: str, number: int, read: Read) -> None:
     """Keep in mind under which name a column of blue stands by now."""
-    if type(tree).__name__ != "RenameStmt" or tree.relation is None:
+    of_table = op.what == "column" and "on table" in op.flags
+    if not of_table or op.table is None or read.made(op.table):
         return
-    table = tree.relation.relname
-    kinds = ObjectType(tree.renameType), ObjectType(tree.relationType)
-    of_table = kinds == (ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABLE)
-    if not of_table or read.made(table_of(tree.relation)):
+    table = op.table.name
+    if (table, op.name) in read.columns:
+        read.columns.add((table, op.value))
         return
-    if (table, tree.subname) in read.columns:
-        read.columns.add((table, tree.newname))
-        return
-    one = read.renames.pop((table, tree.subname), None) or Renames(tree.subname)
+    one = read.renames.pop((table, op.name), None) or Renames(op.name)
     one.where = where
     one.statements.append(number)
-    read.renames[(table, tree.newname)] = one
+    read.renames[(table, op.value)] = one
 
 
 def renamed_columns(read: Read) -> Iterator[Verdict]:

@@ -7,15 +7,11 @@ UNKNOWN here; catalogs and probes overrule it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
-
-from pglast import ast
-from pglast.enums import AlterTableType as Alter
-from pglast.enums import ObjectType
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from bluegreen.compat.rules.rule import RULES
-from bluegreen.compat.text.alter import alter_command
+from bluegreen.compat.text.alter import FIRES, alter_command
 from bluegreen.compat.text.publication import leaves_behind
 from bluegreen.compat.text.rename import (
     follow_column,
@@ -23,9 +19,27 @@ from bluegreen.compat.text.rename import (
     renamed_columns,
     under_last_name,
 )
-from bluegreen.compat.text.statements import columns_in, flattened, parsed, table_of
 from bluegreen.compat.text.words import BOTH, FORWARD, REVERSE, Read, Said
 from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.sql.ops import Kind, Name, Op
+from bluegreen.sql.reading.data import assignments
+from bluegreen.sql.reading.parts import subject
+from bluegreen.sql.reading.statements import inside, ops
+from bluegreen.sql.source import Statement, statements_of
+
+
+class Piece(NamedTuple):
+    """What is judged at a time.
+
+    Attributes:
+        number: index of the text that it comes from.
+        statement: None for a text that does not parse.
+        ops: what of the statement is meant.
+    """
+
+    number: int
+    statement: Statement | None = None
+    ops: Sequence[Op] = ()
 
 
 def judge_trees(
@@ -47,6 +61,27 @@ def judge_trees(
         lists: green's publication leaves out columns that blue lacks.
         carried: columns, `schema.table.column`, that triggers keep in step.
     """
+    pieces = (piece for n, text in enumerate(texts) for piece in _pieces(n, text))
+    return judge_pieces(
+        pieces,
+        forward=forward,
+        reverse=reverse,
+        on_blue=on_blue,
+        lists=lists,
+        carried=carried,
+    )
+
+
+def judge_pieces(
+    pieces: Iterable[Piece],
+    *,
+    forward: str = "",
+    reverse: str = "",
+    on_blue: Sequence[str] = (),
+    lists: bool = False,
+    carried: Collection[str] = (),
+) -> list[Verdict]:
+    """The same of statements that are read already, or of parts of them."""
     generated = "publish_generated_columns" in reverse.lower()
     read = Read(_all_tables(forward), _all_tables(reverse), generated, lists)
     parts = [name.split(".") for name in carried]
@@ -59,19 +94,17 @@ def judge_trees(
         why = leaves_behind(reverse if way is Direction.REVERSE else forward)
         if why:
             found.append(Verdict(Answer.UNKNOWN, way, "not-sent", "", why))
-    for number, text in enumerate(texts):
-        trees = parsed(text)
-        if trees is None:
-            trees = [None]
-        for tree in trees:
-            where = subject_of(tree)
-            for ways, answer, rule, why in _statement(tree, read):
-                found += [
-                    Verdict(answer, way, rule, where, why, RULES[rule].fix, number)
-                    for way in ways
-                ]
-            found = under_last_name(found, tree, where, read)
-            follow_column(tree, where, number, read)
+    for piece in pieces:
+        where, number = _subject_of(piece), piece.number
+        for ways, answer, rule, why in _piece(piece, read):
+            found += [
+                Verdict(answer, way, rule, where, why, RULES[rule].fix, number)
+                for way in ways
+            ]
+        for op in piece.ops:
+            if op.kind is Kind.RENAME and not op.inside:
+                found = under_last_name(found, op, where, read)
+                follow_column(op, where, number, read)
     found += renamed_columns(read)
     return sorted(
         set(found),
@@ -79,169 +112,146 @@ def judge_trees(
     )
 
 
-def subject_of(tree: Any) -> str:
+def _pieces(number: int, text: str) -> Iterator[Piece]:
+    statements = statements_of(text)
+    if statements is None:
+        yield Piece(number)
+    for statement in statements or ():
+        yield whole(number, statement)
+
+
+def whole(number: int, statement: Statement) -> Piece:
+    """All of a statement; of a data statement what it does itself, not in its WITH."""
+    done = ops(statement)
+    return Piece(number, statement, done[-1:] if statement.kind in _DATA else done)
+
+
+def _subject_of(piece: Piece) -> str:
     """What a statement is about, as it names it; empty where that is nothing."""
-    if isinstance(tree, ast.DropStmt):
-        named = [o for o in tree.objects or () if isinstance(o, tuple)]
-        return ", ".join(".".join(part.sval for part in one) for one in named)
-    if isinstance(tree, ast.AlterEnumStmt):
-        return ".".join(part.sval for part in tree.typeName or ())
-    relation = getattr(tree, "relation", None)
-    if relation is None:
-        into = getattr(tree, "into", None)
-        relation = getattr(into, "rel", None)
-    if not isinstance(relation, ast.RangeVar):
-        return ""
-    schema, name = table_of(relation)
-    return f"{schema}.{name}" if schema else str(name)
+    kind = piece.statement.kind if piece.statement else ""
+    if kind in {"DropStmt", "AlterEnumStmt"}:
+        return ", ".join(_shown(op.table) for op in piece.ops)
+    return _shown(subject(piece.statement) if piece.statement else None)
+
+
+def _shown(name: Name | None) -> str:
+    return ".".join(filter(None, name or ()))
 
 
 def _all_tables(text: str) -> bool | None:
-    trees = parsed(text) if text else None
-    found = [t for t in trees or () if isinstance(t, ast.CreatePublicationStmt)]
-    return bool(found[0].for_all_tables) if found else None
+    made = (s for s in statements_of(text) or () if s.kind == "CreatePublicationStmt")
+    first = next(made, None)
+    return None if first is None else "all_tables" in ops(first)[0].flags
 
 
-def _statement(tree: Any, read: Read) -> Said:
-    if isinstance(tree, ast.DoStmt):
+def _piece(piece: Piece, read: Read) -> Said:
+    statement = piece.statement
+    if statement is None:
+        yield BOTH, Answer.UNKNOWN, "cannot-tell", "the text does not parse"
+    elif statement.kind == "DoStmt":
         yield BOTH, Answer.UNKNOWN, "cannot-tell", "a DO block may do anything"
-        for inner in flattened([tree]):
-            yield from _statement(inner, read)
-        return
-    kind = type(tree).__name__
-    if kind in _HARMLESS:
-        return
-    handler = _HANDLERS.get(kind)
-    if handler is None:
-        yield (
-            BOTH,
-            Answer.UNKNOWN,
-            "cannot-tell",
-            f"{kind} is not read from text alone",
-        )
-    else:
-        yield from handler(tree, read)
+        for inner in inside(statement):
+            yield from _piece(whole(piece.number, inner), read)
+    elif statement.kind == "UpdateStmt":
+        yield from _update(statement, piece.ops[0], read)
+    elif handler := _HANDLERS.get(statement.kind):
+        for op in piece.ops:
+            yield from handler(op, read)
+    elif statement.kind not in _HARMLESS:
+        why = f"{statement.kind} is not read from text alone"
+        yield BOTH, Answer.UNKNOWN, "cannot-tell", why
 
 
-def _create_table(tree: Any, read: Read) -> Said:
-    relation: Any = getattr(tree, "relation", None) or tree.into.rel
-    read.tables.add(table_of(relation))
-    if getattr(tree, "objtype", None) == ObjectType.OBJECT_MATVIEW:
+def _create_table(op: Op, read: Read) -> Said:
+    table = _table(op)
+    read.tables.add(table)
+    if op.what == "materialized view":
         return
-    if getattr(tree, "inhRelations", None):
-        why = f"{relation.relname} becomes part of another table"
+    if op.reads:
+        why = f"{table.name} becomes part of another table"
         yield BOTH, Answer.UNKNOWN, "cannot-tell", why
     elif read.reverse is False:
-        why = f"{relation.relname} is not published"
+        why = f"{table.name} is not published"
         yield REVERSE, Answer.LOSSY, "table-left-out", why
     else:
         answer = Answer.BREAK if read.reverse else Answer.NEEDS
-        yield REVERSE, answer, "table-missing", f"blue has no {relation.relname}"
-    if any(isinstance(e, ast.Constraint) or _refers(e) for e in tree_elements(tree)):
-        why = f"{relation.relname} may refer to a table that is truncated"
+        yield REVERSE, answer, "table-missing", f"blue has no {table.name}"
+    in_columns = (c.kind for column in op.columns for c in column.constraints)
+    if op.constraints or "foreign" in in_columns:
+        why = f"{table.name} may refer to a table that is truncated"
         yield FORWARD, Answer.OK_IF, "truncate", why
 
 
-def tree_elements(tree: Any) -> tuple[Any, ...]:
-    """Columns and constraints of a CREATE TABLE; nothing for CREATE TABLE AS."""
-    return tuple(getattr(tree, "tableElts", None) or ())
+def _table(op: Op) -> Name:
+    """The table of an op that cannot be without one."""
+    assert op.table is not None, op.kind
+    return op.table
 
 
-def _refers(element: Any) -> bool:
-    return any(
-        c.contype.name == "CONSTR_FOREIGN"
-        for c in getattr(element, "constraints", None) or ()
-    )
+def _move(op: Op, read: Read) -> Said:
+    if op.what == "table":
+        why = f"{_table(op).name} moves away"
+        yield BOTH, Answer.BREAK, "table-missing", why
 
 
-def _move(tree: Any, read: Read) -> Said:
-    if ObjectType(tree.objectType) is ObjectType.OBJECT_TABLE:
-        yield (
-            BOTH,
-            Answer.BREAK,
-            "table-missing",
-            f"{tree.relation.relname} moves away",
-        )
+def _drop(op: Op, read: Read) -> Said:
+    if op.what == "table" and not read.made(_table(op)):
+        name = _shown(op.table)
+        yield FORWARD, Answer.BREAK, "table-missing", f"green has no {name} any more"
+        why = f"rows of {name} stay on blue, and keys into other tables with them"
+        yield REVERSE, Answer.OK_IF, "foreign-key", why
+    elif op.what == "index":
+        why = "the index may be a table's replica identity"
+        yield BOTH, Answer.OK_IF, "no-key", why
 
 
-def _drop(tree: Any, read: Read) -> Said:
-    kind = ObjectType(tree.removeType)
-    names = {".".join(p.sval for p in o) for o in tree.objects if isinstance(o, tuple)}
-    if kind is ObjectType.OBJECT_TABLE:
-        old = sorted(n for n in names if not read.made(_parts(n)))
-        for name in old:
-            yield (
-                FORWARD,
-                Answer.BREAK,
-                "table-missing",
-                f"green has no {name} any more",
-            )
-            why = f"rows of {name} stay on blue, and keys into other tables with them"
-            yield REVERSE, Answer.OK_IF, "foreign-key", why
-    elif kind is ObjectType.OBJECT_INDEX:
-        yield (
-            BOTH,
-            Answer.OK_IF,
-            "no-key",
-            "the index may be a table's replica identity",
-        )
-
-
-def _parts(name: str) -> tuple[str, str]:
-    schema, _, table = name.rpartition(".")
-    return schema, table
-
-
-def _index(tree: Any, read: Read) -> Said:
-    table = tree.relation.relname
-    expressions = any(p.expr is not None for p in tree.indexParams)
-    if read.made(table_of(tree.relation)):
+def _index(op: Op, read: Read) -> Said:
+    table = _table(op)
+    if read.made(table):
         return
-    if tree.unique:
-        why = f"{table} may hold no two rows alike on green only"
+    if "unique" in op.flags:
+        why = f"{table.name} may hold no two rows alike on green only"
         yield FORWARD, Answer.OK_IF, "constraint", why
-    elif expressions or tree.whereClause is not None:
-        why = f"the index of {table} computes an expression of each row"
+    elif "" in op.names or "partial" in op.flags:
+        why = f"the index of {table.name} computes an expression of each row"
         yield FORWARD, Answer.OK_IF, "expression-fails", why
 
 
-def _trigger(tree: Any, read: Read) -> Said:
-    why = f"trigger {tree.trigname} does not fire on apply"
-    if not read.made(table_of(tree.relation)):
+def _trigger(op: Op, read: Read) -> Said:
+    why = f"trigger {op.name} does not fire on apply"
+    if not read.made(_table(op)):
         yield FORWARD, Answer.OK_IF, "derived-stale", why
 
 
-def _enum(tree: Any, read: Read) -> Said:
-    if tree.oldVal:
-        yield (
-            BOTH,
-            Answer.BREAK,
-            "type-may-not-fit",
-            f"{tree.oldVal} is no label any more",
-        )
+def _enum(op: Op, read: Read) -> Said:
+    if op.kind is Kind.RENAME_ENUM_VALUE:
+        why = f"{op.name} is no label any more"
+        yield BOTH, Answer.BREAK, "type-may-not-fit", why
     else:
-        why = f"blue does not know the label {tree.newVal}"
+        why = f"blue does not know the label {op.value}"
         yield REVERSE, Answer.OK_IF, "type-may-not-fit", why
 
 
-def _domain(tree: Any, read: Read) -> Said:
-    ways = FORWARD if tree.subtype in {"C", "O"} else REVERSE
-    if tree.subtype not in {"T", "V"}:
-        yield ways, Answer.OK_IF, "constraint", "the domain allows other values"
+def _domain(op: Op, read: Read) -> Said:
+    why = "the domain allows other values"
+    if op.kind is Kind.DOMAIN_ADD_CONSTRAINT or op.what == "set not null":
+        yield FORWARD, Answer.OK_IF, "constraint", why
+    elif op.kind is Kind.DOMAIN_OTHER and op.what != "default":
+        yield REVERSE, Answer.OK_IF, "constraint", why
 
 
-def _update(tree: Any, read: Read) -> Said:
-    table = tree.relation.relname
-    if read.made(table_of(tree.relation)):
+def _update(statement: Statement, op: Op, read: Read) -> Said:
+    table = _table(op)
+    if read.made(table):
         return
-    fills = read.fills(table_of(tree.relation))
-    for target in tree.targetList:
-        if (table, target.name) in read.carried:
+    fills = read.fills(table)
+    for name, mentioned in assignments(statement):
+        if (table.name, name) in read.carried:
             continue
-        where = f"{target.name} of {table}"
-        if (table, target.name) not in read.columns:
+        where = f"{name} of {table.name}"
+        if (table.name, name) not in read.columns:
             yield BOTH, Answer.SILENT, "rows-differ", f"{where} differs from blue's"
-        elif columns_in(target.val):
+        elif mentioned:
             answer = Answer.UNKNOWN if fills else Answer.SILENT
             yield FORWARD, answer, "derived-stale", f"{where} is derived once only"
         else:
@@ -249,55 +259,45 @@ def _update(tree: Any, read: Read) -> Said:
             yield FORWARD, Answer.OK_IF, "whole-row-lost", why
 
 
-def _rows(tree: Any, read: Read) -> Said:
-    relations = getattr(tree, "relations", None) or (tree.relation,)
-    for relation in relations:
-        if not read.made(table_of(relation)):
-            why = f"rows of {relation.relname} differ from blue's"
-            yield BOTH, Answer.SILENT, "rows-differ", why
-        elif isinstance(tree, ast.InsertStmt) and _reads(tree):
-            yield (
-                FORWARD,
-                Answer.UNKNOWN,
-                "derived-stale",
-                "rows are derived once only",
-            )
+def _rows(op: Op, read: Read) -> Said:
+    table = _table(op)
+    if not read.made(table):
+        why = f"rows of {table.name} differ from blue's"
+        yield BOTH, Answer.SILENT, "rows-differ", why
+    elif op.kind is Kind.INSERT and "from" in op.flags:
+        why = "rows are derived once only"
+        yield FORWARD, Answer.UNKNOWN, "derived-stale", why
 
 
-def _reads(tree: Any) -> bool:
-    return bool(getattr(tree.selectStmt, "fromClause", None))
-
-
-def _database(tree: Any, read: Read) -> Said:
-    if "timezone" in (getattr(tree.setstmt, "name", None) or "").lower():
+def _database(op: Op, read: Read) -> Said:
+    if "timezone" in op.name:
         yield BOTH, Answer.UNKNOWN, "time-zone", "the database gets another TimeZone"
 
 
-def _composite(tree: Any, read: Read) -> Said:
-    for command in tree.cmds or ():
+def _composite(op: Op) -> Said:
+    if op.value in {"AddColumn", "DropColumn"}:
         why = "a row of the type has other parts on each side"
-        if Alter(command.subtype) in {Alter.AT_AddColumn, Alter.AT_DropColumn}:
-            yield BOTH, Answer.BREAK, "type-never-fits", why
-        else:
-            yield BOTH, Answer.UNKNOWN, "cannot-tell", "a part gets another type"
+        yield BOTH, Answer.BREAK, "type-never-fits", why
+    else:
+        yield BOTH, Answer.UNKNOWN, "cannot-tell", "a part gets another type"
 
 
-def _alter(tree: Any, read: Read) -> Said:
-    kind = ObjectType(tree.objtype)
-    if kind is ObjectType.OBJECT_TYPE:
-        yield from _composite(tree, read)
-    elif kind is ObjectType.OBJECT_TABLE and not read.made(table_of(tree.relation)):
-        for command in tree.cmds or ():
-            if Alter(command.subtype) in _FIRES:
-                read.always.add(table_of(tree.relation))
-            yield from alter_command(tree.relation.relname, command, read)
-    elif any("Partition" in Alter(c.subtype).name for c in tree.cmds or ()):
+def _alter(op: Op, read: Read) -> Said:
+    table = _table(op)
+    if op.kind is Kind.ALTER_COMPOSITE:
+        yield from _composite(op)
+    elif op.what == "table" and not read.made(table):
+        if op.kind is Kind.TRIGGER_STATE and op.value in FIRES:
+            read.always.add(table)
+        yield from alter_command(table.name, op, read)
+    elif op.kind in _PARTITIONS or "Partition" in op.value:
         yield BOTH, Answer.UNKNOWN, "cannot-tell", "partitions are moved"
 
 
-_FIRES = {Alter.AT_EnableAlwaysTrig, Alter.AT_EnableReplicaTrig}
+_DATA = frozenset({"DeleteStmt", "InsertStmt", "UpdateStmt"})
+_PARTITIONS = frozenset({Kind.ATTACH_PARTITION, Kind.DETACH_PARTITION})
 
-_HANDLERS: dict[str, Callable[[Any, Read], Said]] = {
+_HANDLERS: dict[str, Callable[[Op, Read], Said]] = {
     "AlterTableStmt": _alter,
     "CreateStmt": _create_table,
     "CreateTableAsStmt": _create_table,
@@ -308,7 +308,6 @@ _HANDLERS: dict[str, Callable[[Any, Read], Said]] = {
     "CreateTrigStmt": _trigger,
     "AlterEnumStmt": _enum,
     "AlterDomainStmt": _domain,
-    "UpdateStmt": _update,
     "DeleteStmt": _rows,
     "InsertStmt": _rows,
     "TruncateStmt": _rows,

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pglast import ast
-from pglast.enums import AlterTableType as Alter
-from pglast.enums import ObjectType
-from pglast.stream import RawStream
-
-from bluegreen.compat.text.statements import columns_in, parsed
-from bluegreen.compat.text.trees import judge_trees
+from bluegreen.compat.text.trees import Piece, judge_pieces, whole
 from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.sql.expressions import columns
+from bluegreen.sql.ops import Kind, Name
+from bluegreen.sql.reading.create import columns_of_keys
+from bluegreen.sql.reading.parts import subject
+from bluegreen.sql.reading.statements import ops
+from bluegreen.sql.source import Statement, statements_of
 
 _FORWARD = "CREATE PUBLICATION p FOR ALL TABLES"
 _REVERSE = "CREATE PUBLICATION p FOR TABLE t"
@@ -80,13 +79,13 @@ def waits(texts: Sequence[str], known: Known) -> dict[int, Wait]:
         texts: one statement each, in order.
         known: what decides beside the text.
     """
-    trees = [_only(text) for text in texts]
-    recreated = frozenset(name for tree in trees for name in _makes(tree))
-    pieces = [(n, part) for n, tree in enumerate(trees) for part in _parts(tree)]
-    reasons = _reasons(pieces, known, recreated)
+    statements = [_only(text) for text in texts]
+    recreated = frozenset(name for one in statements for name in _makes(one))
+    parts = [part for n, one in enumerate(statements) for part in _parts(n, one)]
+    reasons = _reasons(parts, known, recreated)
     found: dict[int, Wait] = {}
     taken: list[tuple[int, frozenset[str], str]] = []
-    for number, tree in enumerate(trees):
+    for number, statement in enumerate(statements):
         why = reasons.get(number, [])
         words = _words(texts[number])
         if any(why):
@@ -95,134 +94,99 @@ def waits(texts: Sequence[str], known: Known) -> dict[int, Wait]:
         elif behind := next((t for t in taken if _builds_on(words, *t[1:])), None):
             text = "it builds on a statement that waits"
             found[number] = Wait(text, behind=behind[0])
-        if number in found:
-            taken += [(number, *names) for names in _names(tree)]
+        if number in found and statement and statement.kind in _KINDS:
+            taken += [(number, *names) for names in _names(statement)]
     return found
 
 
-def _only(text: str) -> Any:
-    trees = parsed(text) or []
-    return trees[0] if len(trees) == 1 else None
+def _only(text: str) -> Statement | None:
+    statements = statements_of(text) or []
+    return statements[0] if len(statements) == 1 else None
 
 
-def _parts(tree: Any) -> list[str]:
+def _parts(number: int, statement: Statement | None) -> list[Piece]:
     """The statement; ALTER TABLE one subcommand at a time."""
-    if _kind(tree) == "AlterTableStmt" and len(tree.cmds) > 1:
-        return [
-            _sql(
-                ast.AlterTableStmt(
-                    relation=tree.relation,
-                    cmds=(command,),
-                    objtype=tree.objtype,
-                    missing_ok=tree.missing_ok,
-                )
-            )
-            for command in tree.cmds
-        ]
-    return [_sql(tree)] if tree is not None else [""]
-
-
-def _sql(tree: Any) -> str:
-    return str(RawStream()(tree))
+    if statement is None:
+        return []
+    if statement.kind == "AlterTableStmt":
+        return [Piece(number, statement, (op,)) for op in ops(statement)]
+    return [whole(number, statement)]
 
 
 def _reasons(
-    pieces: Sequence[tuple[int, str]], known: Known, recreated: frozenset[str]
+    parts: Sequence[Piece], known: Known, recreated: frozenset[str]
 ) -> dict[int, list[str]]:
     """Of each statement with several parts, why each must wait; empty where not."""
-    texts = [text for _, text in pieces]
-    verdicts = judge_trees(
-        texts,
+    verdicts = judge_pieces(
+        [part._replace(number=index) for index, part in enumerate(parts)],
         forward=_FORWARD,
         reverse=_REVERSE,
         lists=True,
         carried=known.carried,
     )
-    trees = [_only(text) for text in texts]
-    own = frozenset(name for tree in trees for name in _adds(tree)) - {
+    own = frozenset(name for part in parts for name in _adds(part)) - {
         tuple(name.split(".")[-2:]) for name in known.carried
     }
-    by_piece: dict[int, str] = {}
+    by_part: dict[int, str] = {}
     for verdict in verdicts:
-        number = verdict.statement
-        if number is None or verdict.direction is not Direction.FORWARD:
+        index = verdict.statement
+        if index is None or verdict.direction is not Direction.FORWARD:
             continue
-        tree = trees[number]
-        if verdict.rule in _OF_ROWS and _is_of(tree, own):
+        part = parts[index]
+        if verdict.rule in _OF_ROWS and _is_of(part, own):
             continue
-        if _must_wait(verdict, tree, known, recreated):
-            by_piece[number] = verdict.why
+        if _must_wait(verdict, part, known, recreated):
+            by_part[index] = verdict.why
     found: dict[int, list[str]] = {}
-    for index, (number, _) in enumerate(pieces):
-        found.setdefault(number, []).append(by_piece.get(index, ""))
+    for index, part in enumerate(parts):
+        found.setdefault(part.number, []).append(by_part.get(index, ""))
     return found
 
 
 def _must_wait(
-    verdict: Verdict, tree: Any, known: Known, recreated: frozenset[str]
+    verdict: Verdict, part: Piece, known: Known, recreated: frozenset[str]
 ) -> bool:
-    if _kind(tree) not in _KINDS or _adds_column(tree):
+    statement = part.statement
+    if statement is None or statement.kind not in _KINDS or any(_adds(part)):
         return False
     if verdict.rule in _NARROWS:
         return verdict.answer in {Answer.OK_IF, Answer.BREAK, Answer.SILENT}
     if verdict.rule not in _TAKES or verdict.answer is not Answer.BREAK:
         return False
-    column = _dropped(tree)
-    if column:
-        return any(_is(column, name) for name in known.unlisted)
+    table = subject(statement)
+    for op in part.ops:
+        if op.kind is Kind.DROP_COLUMN:
+            column = f"{_dotted(table)}.{op.name}"
+            return any(_is(column, name) for name in known.unlisted)
     if verdict.rule == "table-missing":
-        table = _table(tree)
-        kept = any(_is(table, name) for name in known.renamed)
-        return not kept and table.rpartition(".")[2] not in recreated
+        kept = any(_is(_dotted(table), name) for name in known.renamed)
+        return not kept and (table.name if table else "") not in recreated
     return True
 
 
-def _kind(tree: Any) -> str:
-    return type(tree).__name__
-
-
-def _commands(tree: Any) -> Sequence[Any]:
-    return tree.cmds if _kind(tree) == "AlterTableStmt" else ()
-
-
-def _adds_column(tree: Any) -> bool:
-    return any(Alter(c.subtype) is Alter.AT_AddColumn for c in _commands(tree))
-
-
-def _adds(tree: Any) -> Iterator[tuple[str, ...]]:
+def _adds(part: Piece) -> Iterator[tuple[str, ...]]:
     """Table and column of what a statement adds, which no stream fills."""
-    for command in _commands(tree):
-        if Alter(command.subtype) is Alter.AT_AddColumn:
-            yield _table(tree).rpartition(".")[2], str(command.def_.colname)
+    for op in part.ops:
+        if op.kind is Kind.ADD_COLUMN and op.table and not op.inside:
+            yield op.table.name, op.name
 
 
-def _is_of(tree: Any, own: Collection[tuple[str, ...]]) -> bool:
+def _is_of(part: Piece, own: Collection[tuple[str, ...]]) -> bool:
     """Whether a constraint or an index speaks of such columns alone."""
-    table, names = _table(tree).rpartition(".")[2], set[str]()
-    if _kind(tree) == "IndexStmt":
-        for part in tree.indexParams or ():
-            names |= {part.name} if part.name else columns_in(part.expr)
-    for command in _commands(tree):
-        if Alter(command.subtype) is Alter.AT_AddConstraint:
-            keys = command.def_.keys or command.def_.fk_attrs or ()
-            names |= {key.sval for key in keys} or columns_in(command.def_.raw_expr)
-    return bool(names) and all((table, name) in own for name in names)
+    names = frozenset[str]()
+    if part.statement and part.statement.kind == "IndexStmt":
+        names = columns_of_keys(part.statement)
+    for op in part.ops:
+        if op.kind is Kind.ADD_CONSTRAINT and op.constraint:
+            names |= frozenset(op.constraint.columns) or columns(op.constraint.expr)
+    table = subject(part.statement) if part.statement else None
+    if table is None or not names:
+        return False
+    return all((table.name, name) in own for name in names)
 
 
-def _dropped(tree: Any) -> str:
-    """`table.column` of a DROP COLUMN, else empty."""
-    for command in _commands(tree):
-        if Alter(command.subtype) is Alter.AT_DropColumn:
-            return f"{_table(tree)}.{command.name}"
-    return ""
-
-
-def _table(tree: Any) -> str:
-    relation = getattr(tree, "relation", None)
-    if relation is None:
-        return ""
-    schema = relation.schemaname
-    return f"{schema}.{relation.relname}" if schema else str(relation.relname)
+def _dotted(name: Name | None) -> str:
+    return ".".join(filter(None, name or ()))
 
 
 def _is(name: str, full: str) -> bool:
@@ -230,42 +194,33 @@ def _is(name: str, full: str) -> bool:
     return full == name or full.endswith(f".{name}")
 
 
-def _makes(tree: Any) -> Iterator[str]:
+def _makes(statement: Statement | None) -> Iterator[str]:
     """Names of tables that a statement makes."""
-    if _kind(tree) == "CreateStmt":
-        yield str(tree.relation.relname)
-    elif _kind(tree) == "CreateTableAsStmt":
-        yield str(tree.into.rel.relname)
-    elif _kind(tree) == "RenameStmt" and _is_table(tree):
-        yield str(tree.newname)
+    for op in ops(statement) if statement and statement.kind != "DoStmt" else ():
+        if op.kind in {Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS} and op.table:
+            yield op.table.name
+        elif op.kind is Kind.RENAME and op.what == "table":
+            yield op.value
 
 
-def _is_table(tree: Any) -> bool:
-    return ObjectType(tree.renameType) is ObjectType.OBJECT_TABLE
-
-
-def _names(tree: Any) -> Iterator[tuple[frozenset[str], str]]:
+def _names(statement: Statement) -> Iterator[tuple[frozenset[str], str]]:
     """What a later statement would mention if it built on this one.
 
     Yields:
         Names, and the table that must be mentioned beside them; empty for none.
     """
-    table = _table(tree).rpartition(".")[2].lower()
     names: set[str] = set()
-    if _kind(tree) == "IndexStmt":
-        names |= {tree.idxname or ""}
-    elif _kind(tree) == "RenameStmt":
-        if _is_table(tree):
-            names |= {tree.newname}
-        elif ObjectType(tree.renameType) is ObjectType.OBJECT_COLUMN:
-            yield _lower({tree.newname, tree.subname}), table
-    elif _kind(tree) == "AlterTableStmt":
-        for command in tree.cmds:
-            kind = Alter(command.subtype)
-            if kind is Alter.AT_AddConstraint:
-                names |= {command.def_.conname or ""}
-            elif kind is Alter.AT_DropColumn:
-                yield _lower({command.name}), table
+    for op in ops(statement):
+        table = op.table.name.lower() if op.table else ""
+        match op.kind:
+            case Kind.CREATE_INDEX | Kind.ADD_CONSTRAINT:
+                names |= {op.name}
+            case Kind.RENAME if op.what == "table":
+                names |= {op.value}
+            case Kind.RENAME if op.what == "column":
+                yield _lower({op.name, op.value}), table
+            case Kind.DROP_COLUMN:
+                yield _lower({op.name}), table
     if lower := _lower(names):
         yield lower, ""
 

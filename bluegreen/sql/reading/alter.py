@@ -81,7 +81,8 @@ def alter_table(statement: Statement, tree: Tree) -> Iterator[Op]:
             flags=frozenset(flags),
         )
         if what == "type":
-            yield base._replace(kind=Kind.ALTER_COMPOSITE)
+            value = command["subtype"].removeprefix("AT_")
+            yield base._replace(kind=Kind.ALTER_COMPOSITE, value=value)
         else:
             yield _subcommand(statement, base, command["subtype"], command)
 

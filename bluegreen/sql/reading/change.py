@@ -24,6 +24,7 @@ from bluegreen.sql.reading.parts import (
 )
 from bluegreen.sql.source import Statement
 
+_ON_TABLE = frozenset({"on table"})
 # Objects that live on a table: the last part of the dropped name is theirs.
 _ON_A_TABLE = frozenset({"trigger", "policy", "rule"})
 
@@ -54,7 +55,7 @@ def drop_whole(what: str, key: str = "") -> Reader:
 
 
 def rename(statement: Statement, tree: Tree) -> Iterator[Op]:
-    """`RENAME TO`, of whatever."""
+    """`RENAME TO`, of whatever; `on table` where that is what a column is of."""
     table = None
     if "relation" in tree:
         table = relation(tree["relation"])
@@ -67,6 +68,7 @@ def rename(statement: Statement, tree: Tree) -> Iterator[Op]:
         name=tree.get("subname", ""),
         value=tree["newname"],
         what=sort_of(tree["renameType"]),
+        flags=_ON_TABLE if tree["relationType"] == "OBJECT_TABLE" else frozenset(),
     )
 
 

@@ -14,6 +14,7 @@ from bluegreen.sql.reading.parts import (
     only,
     relation,
     sort_of,
+    texts_of_options,
     type_of,
     words,
 )
@@ -106,6 +107,16 @@ def create_index(statement: Statement, tree: Tree) -> Iterator[Op]:
     )
 
 
+def columns_of_keys(statement: Statement) -> frozenset[str]:
+    """Columns that a `CREATE INDEX` orders by, alone or within an expression."""
+    found = frozenset[str]()
+    for item in statement.tree.get("indexParams", ()):
+        element = item["IndexElem"]
+        name = element.get("name")
+        found |= {name} if name else columns(element.get("expr"))
+    return found
+
+
 def create_trigger(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`CREATE TRIGGER`."""
     flags = words(tree, row="row", replace="replace")
@@ -123,13 +134,7 @@ def create_function(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`CREATE FUNCTION` and `PROCEDURE`."""
     name = ".".join(strings(tree["funcname"]))
     flags = words(tree, replace="replace")
-    said = {
-        option["DefElem"]["defname"]: option["DefElem"]
-        .get("arg", _EMPTY)
-        .get("String", _EMPTY)
-        .get("sval", "")
-        for option in tree.get("options", ())
-    }
+    said = texts_of_options(tree)
     value = said.get("volatility", "volatile")
     language = said.get("language", "sql").lower()
     at = statement.at
@@ -207,11 +212,16 @@ def create_enum(statement: Statement, tree: Tree) -> Iterator[Op]:
 
 
 def publication(statement: Statement, tree: Tree) -> Iterator[Op]:
-    """`CREATE` and `ALTER PUBLICATION`, an op for each table."""
+    """`CREATE` and `ALTER PUBLICATION`, an op for each table.
+
+    `value` is what `publish` says; `filtered` stands for a table's row filter.
+    """
     specs = [item["PublicationObjSpec"] for item in tree.get("pubobjects", ())]
-    tables = [spec["pubtable"]["relation"] for spec in specs if "pubtable" in spec]
+    tables = [spec["pubtable"] for spec in specs if "pubtable" in spec]
     flags = words(tree, all_tables="for_all_tables")
+    publish = texts_of_options(tree).get("publish", "")
     at, name = statement.at, tree["pubname"]
-    for table in tables or [None]:
-        found = relation(table) if table else None
-        yield Op(Kind.PUBLICATION, at, table=found, name=name, flags=flags)
+    for table in tables or [_EMPTY]:
+        found = relation(table["relation"]) if table else None
+        own = flags | words(table, filtered="whereClause")
+        yield Op(Kind.PUBLICATION, at, found, name=name, value=publish, flags=own)

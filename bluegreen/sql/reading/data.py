@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bluegreen.sql.expressions import functions, walk
+from bluegreen.sql.expressions import columns, functions, walk
 from bluegreen.sql.ops import Kind, Op
 from bluegreen.sql.parsing import Tree
 from bluegreen.sql.reading.parts import Reader, relation
@@ -20,6 +20,8 @@ def data(kind: Kind) -> Reader:
         rows: Tree = tree.get("selectStmt", {}).get("SelectStmt", {})
         if kind is Kind.INSERT and "valuesLists" in rows:
             flags.add("values")
+        if "fromClause" in rows:
+            flags.add("from")
         names = tuple(
             item["ResTarget"].get("name", "")
             for item in (tree.get("cols") or tree.get("targetList") or ())
@@ -35,6 +37,13 @@ def data(kind: Kind) -> Reader:
         )
 
     return reader
+
+
+def assignments(statement: Statement) -> Iterator[tuple[str, frozenset[str]]]:
+    """Each column that an `UPDATE` sets, and the columns that its value mentions."""
+    for item in statement.tree["targetList"]:
+        target = item["ResTarget"]
+        yield target.get("name", ""), columns(target.get("val"))
 
 
 _DATA_NODES = {
@@ -93,13 +102,19 @@ def _constant(tree: Tree) -> str:
 
 def set_variable(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`SET` and `RESET`."""
-    value = ",".join(_constant(arg) for arg in tree.get("args", ()))
+    values = tuple(_constant(arg) for arg in tree.get("args", ()))
     flags = {"local"} if tree.get("is_local") else set()
     if tree["kind"] != "VAR_SET_VALUE":
         flags.add("reset")
     name = tree.get("name", "all").lower()
-    at = statement.at
-    yield Op(Kind.SET, at, name=name, value=value, flags=frozenset(flags))
+    yield Op(
+        Kind.SET,
+        statement.at,
+        name=name,
+        value=",".join(values),
+        names=values,
+        flags=frozenset(flags),
+    )
 
 
 def copy(statement: Statement, tree: Tree) -> Iterator[Op]:

@@ -11,6 +11,7 @@ from bluegreen.sql.parsing import Tree
 from bluegreen.sql.source import Statement
 
 Reader = Callable[[Statement, Tree], Iterator[Op]]
+_EMPTY: Tree = {}
 _CONSTRAINTS = {
     "CONSTR_CHECK": "check",
     "CONSTR_FOREIGN": "foreign",
@@ -24,6 +25,13 @@ _CONSTRAINTS = {
 def relation(tree: Tree) -> Name:
     """The name in a `RangeVar`."""
     return _name(tree.get("schemaname", ""), tree.get("relname", ""))
+
+
+def subject(statement: Statement) -> Name | None:
+    """The one relation that a statement acts on; None where its grammar has none."""
+    tree = statement.tree
+    found = tree.get("relation") or tree.get("into", {}).get("rel")
+    return relation(found) if found else None
 
 
 def only(tree: Tree) -> frozenset[str]:
@@ -156,6 +164,17 @@ def options(tree: Tree, key: str = "options") -> frozenset[str]:
         if not off:
             names.add(option.get("defname", ""))
     return frozenset(names)
+
+
+def texts_of_options(tree: Tree) -> dict[str, str]:
+    """What options say by name; an empty text where that is no string."""
+    options = [item["DefElem"] for item in tree.get("options", ())]
+    return {
+        option["defname"]: option.get("arg", _EMPTY)
+        .get("String", _EMPTY)
+        .get("sval", "")
+        for option in options
+    }
 
 
 def _scalars(tree: Tree) -> list[object]:

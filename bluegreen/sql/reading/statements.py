@@ -13,7 +13,7 @@ from bluegreen.sql.parsing import Tree, parser
 from bluegreen.sql.reading import alter, change, create, data
 from bluegreen.sql.reading.parts import Reader, options, relation, words
 from bluegreen.sql.search_path import qualified
-from bluegreen.sql.source import Statement, read
+from bluegreen.sql.source import Statement, read, statements_of
 
 
 def ops(statement: Statement) -> list[Op]:
@@ -54,6 +54,12 @@ def _lasting(statement: Statement, tree: Tree) -> Iterator[Op]:
     what = statement.kind.removesuffix("Stmt")
     for op in data.set_variable(statement, said) if said else ():
         yield op._replace(kind=Kind.ACCESS, what=what, flags=frozenset())
+
+
+def _subscription(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`ALTER SUBSCRIPTION`; `refresh` where its tables are looked up again."""
+    name = "refresh" if "REFRESH" in tree["kind"] else ""
+    yield Op(Kind.OTHER, statement.at, name=name, what=statement.kind)
 
 
 _TRANSACTION = {
@@ -98,9 +104,8 @@ _DYNAMIC = frozenset({"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"})
 
 def _do(statement: Statement, tree: Tree) -> Iterator[Op]:
     """The static statements of a DO block, and a note of each dynamic one."""
-    try:
-        body = json.loads(parser.parse_plpgsql_json(statement.text), strict=False)
-    except (parser.ParseError, ValueError, RecursionError):
+    body = _body(statement)
+    if body is None:
         yield Op(Kind.DYNAMIC_SQL, statement.at, what="unread")
         return
     after = statement.at
@@ -112,6 +117,22 @@ def _do(statement: Statement, tree: Tree) -> Iterator[Op]:
             yield from _inside(statement, query, statement.at if at < 0 else at)
         elif name in _DYNAMIC or "dynquery" in node:
             yield Op(Kind.DYNAMIC_SQL, statement.at, what="execute", inside=True)
+
+
+def inside(statement: Statement) -> Iterator[Statement]:
+    """The statements written plainly in a DO block, without PERFORM and EXECUTE."""
+    for name, node in _in_order(_body(statement)):
+        if name == "PLpgSQL_stmt_execsql":
+            query = node["sqlstmt"]["PLpgSQL_expr"]["query"]
+            yield from statements_of(query) or ()
+
+
+def _body(statement: Statement) -> object:
+    """The PL/pgSQL tree of a DO block; None where it cannot be read."""
+    try:
+        return json.loads(parser.parse_plpgsql_json(statement.text), strict=False)
+    except (parser.ParseError, ValueError, RecursionError):
+        return None
 
 
 def _in_order(body: object) -> Iterator[tuple[str, Tree]]:
@@ -150,6 +171,7 @@ _READERS: dict[str, Reader] = {
     "CreateStatsStmt": create.create_statistics,
     "CreatePublicationStmt": create.publication,
     "AlterPublicationStmt": create.publication,
+    "AlterSubscriptionStmt": _subscription,
     "DropStmt": change.drop,
     "DropdbStmt": change.drop_whole("database", "dbname"),
     "DropOwnedStmt": change.drop_whole("owned"),

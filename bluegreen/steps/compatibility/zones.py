@@ -33,7 +33,7 @@ def zone_verdicts(
         SqlError: a side's zone could not be read.
         ServerGoneError: a connection broke.
     """
-    # pglast is heavy, and a rollback never needs it.
+    # The parser is heavy, and a rollback never needs it.
     from bluegreen.compat.text.statements import read_statements
 
     tables = tuple(blue)

@@ -141,7 +141,7 @@ def _asked(
     scripts: Sequence[Script], unlisted: frozenset[str], asking: Asking
 ) -> tuple[dict[str, dict[int, str]], list[tuple[str, str]]]:
     """Reasons by file, and files with places that mix what waits with what must not."""
-    # pglast is heavy, and a rollback never needs it.
+    # The parser is heavy, and a rollback never needs it.
     from bluegreen.compat.text.waits import Known, waits
 
     parts = [(s.name, n, part) for s in scripts for n, part in enumerate(s.parts)]

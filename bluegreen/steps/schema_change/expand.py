@@ -176,7 +176,7 @@ def _catalog(world: World, side: Side) -> Catalog:
 
 def _objections(world: World, blue: Catalog, one: Expansion) -> Sequence[str]:
     """What the linter finds wrong with a statement that blue's clients wait for."""
-    # pglast is heavy, and a rollback never needs it.
+    # The parser is heavy, and a rollback never needs it.
     from bluegreen.lint.config import Config
     from bluegreen.lint.engine import check
     from bluegreen.lint.rule import Level

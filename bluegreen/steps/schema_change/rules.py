@@ -199,7 +199,7 @@ def _group(rules: Mapping[str, ColumnRule]) -> Group:
 
 
 def _read(text: str) -> Expression:
-    # pglast is heavy; a playbook without a mapping never needs it.
+    # The parser is heavy; a playbook without a mapping never needs it.
     from bluegreen.sql.one_expression import read_expression
 
     return read_expression(text)

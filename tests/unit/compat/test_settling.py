@@ -11,8 +11,8 @@ from bluegreen.compat.catalog import Catalog, Constraint, Type
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.predicates import predicates, settle, settle_zones
 from bluegreen.compat.stream import Stream
-from bluegreen.compat.text.statements import check_of_column
 from bluegreen.compat.verdict import Answer, Direction, worst
+from bluegreen.sql.printing import check_of_column
 from tests.unit.compat.pictures import ORDERS, catalog, column, stream, table
 
 ID = column("id", not_null=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.compat.text.publication import first_major
-from bluegreen.compat.text.statements import one_transaction, read_statements
+from bluegreen.compat.text.statements import read_statements
+from bluegreen.sql.transactions import one_transaction
+from tests.kit.compat_case import first_major
 
 
 @pytest.mark.parametrize(

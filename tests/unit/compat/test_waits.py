@@ -56,6 +56,8 @@ def test_what_blue_could_not_live_with_waits(text: str, why: str) -> None:
         "DROP TABLE t",
         "UPDATE t SET a = 1",
         "DO $$ BEGIN PERFORM 1; END $$",
+        "ALTER TABLE t ENABLE ALWAYS RULE r, DROP COLUMN IF EXISTS a",
+        "DROP CAST (int AS text)",
         "not SQL",
         "",
     ],
