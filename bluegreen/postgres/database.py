@@ -103,6 +103,9 @@ class ServerGoneError(StepError):
         self.side = side
 
 
+LOCK_NOT_FREE = frozenset({"55P03", "40P01"})
+"""A lock was not had: `lock_timeout`, or a deadlock. Asking again may do."""
+
 DROPPED_MEANWHILE = "XX000"
 """What the server's functions say of a relation that was dropped since their snapshot:
 they know no state of their own for it."""

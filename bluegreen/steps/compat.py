@@ -19,11 +19,10 @@ from bluegreen.compat.gate import Ruling, rule
 from bluegreen.compat.probe.limits import Limits
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model import verdict as model
-from bluegreen.model.accept import verdicts_accepted
+from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
-from bluegreen.postgres.catalog.migration_tables import BOOKKEEPING
 from bluegreen.postgres.catalog.relations import read_relations
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.replication.publication import (

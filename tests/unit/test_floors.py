@@ -54,6 +54,12 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def words_of_constants(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    values = (node.value for node in nodes if isinstance(node, ast.Constant))
+    return {word for text in values if isinstance(text, str) for word in text.split()}
+
+
 FILES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT)
 
 
@@ -79,6 +85,19 @@ def test_every_package_is_known_to_its_owners_alone() -> None:
             if package not in {*sys.stdlib_module_names, "bluegreen"}:
                 users.setdefault(package, set()).add(path.relative_to(ROOT).parts[0])
     assert users == OWNERS
+
+
+@pytest.mark.parametrize(
+    ("word", "owner"),
+    [
+        ("alembic_version", "model/bookkeeping.py"),
+        ("zulu", "model/zones.py"),
+        ("CreateTableSpaceStmt", "sql/transactions.py"),
+    ],
+)
+def test_a_list_of_names_stands_once(word: str, owner: str) -> None:
+    having = [path for path in FILES if word in words_of_constants(path)]
+    assert [str(path.relative_to(ROOT)) for path in having] == [owner]
 
 
 def test_every_room_has_a_floor() -> None:

@@ -17,21 +17,7 @@ from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.seen import Difference, Seen
 from bluegreen.compat.stream import Stream, sent_key
 from bluegreen.compat.verdict import Answer, Direction, Verdict
-
-BOOKKEEPING = frozenset(
-    {
-        "schema_migrations",
-        "alembic_version",
-        "django_migrations",
-        "_prisma_migrations",
-        "flyway_schema_history",
-        "knex_migrations",
-        "knex_migrations_lock",
-        "__drizzle_migrations",
-        "atlas_schema_revisions",
-    }
-)
-"""Migration tools' own tables, which must not be published (row 67)."""
+from bluegreen.model.bookkeeping import BOOKKEEPING
 
 
 def judge(

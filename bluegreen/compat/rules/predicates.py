@@ -14,7 +14,7 @@ from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.types import carry, modifier
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, Verdict
-from bluegreen.compat.zones import same_zone
+from bluegreen.model.zones import same_zone
 from bluegreen.sql.printing import check_of_column
 
 _PLAIN = {"smallint", "integer", "bigint", "text", "boolean", "date", "uuid"}

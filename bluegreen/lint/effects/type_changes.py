@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.zones import UTC
 from bluegreen.sql.expressions import columns, strings
 from bluegreen.sql.knowledge import Table
 from bluegreen.sql.ops import Column, Kind, Op, Type
 from bluegreen.sql.parsing import Tree
 from bluegreen.sql.reading.parts import type_of
 
-# Zones that are UTC at all times: measured, no other spares the rewrite.
-_UTC = ("utc", "uct", "gmt", "gmt0", "gmt+0", "gmt-0", "zulu", "universal", "greenwich")
-UTC = frozenset({*_UTC, *(f"etc/{name}" for name in _UTC), "0", "+00", "+00:00"})
 _STAMPS = frozenset({"timestamp", "timestamptz"})
 _TIMES = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
 # Fractional digits of a second that every time type holds unless told otherwise.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from bluegreen.lint.effects.effect import Effect, Lock
+from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.sql import expressions
 from bluegreen.sql.constraint_names import named
 from bluegreen.sql.expressions import proves_not_null
@@ -23,15 +24,6 @@ from bluegreen.sql.source import Source, Statement
 from bluegreen.sql.view_columns import holds
 
 FIRST_VERSION, LAST_VERSION = 13, 18
-# Where migration tools remember what they ran. They write there in the same
-# transaction, and no client looks.
-BOOKKEEPING = frozenset(
-    {
-        *("alembic_version", "django_migrations", "schema_migrations"),
-        *("atlas_schema_revisions", "flyway_schema_history", "goose_db_version"),
-        *("_prisma_migrations", "__drizzle_migrations"),
-    }
-)
 
 
 class Versions(NamedTuple):

@@ -13,7 +13,8 @@ from dataclasses import replace
 from bluegreen.lint.effects.effect import Effect
 from bluegreen.lint.effects.of_operations import effect
 from bluegreen.lint.tracking import tables
-from bluegreen.lint.tracking.state import BOOKKEEPING, FileSoFar, State, Transaction
+from bluegreen.lint.tracking.state import FileSoFar, State, Transaction
+from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.sql.knowledge import Key, Knowledge
 from bluegreen.sql.ops import DATA, SCHEMA, Kind, Op
 from bluegreen.sql.reading.statements import ops

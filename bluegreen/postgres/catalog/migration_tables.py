@@ -1,6 +1,6 @@
 """The tables in which migration tools remember what they ran.
 
-Owns their names and bringing their rows to green once. They travel in no stream: the
+Owns bringing their rows to green once. They travel in no stream: the
 tool's own rows on green would tell blue that it was migrated (golang-migrate's
 TRUNCATE and INSERT did), and blue's would tell green the opposite.
 """
@@ -13,41 +13,10 @@ from datetime import timedelta
 
 from psycopg import sql
 
+from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.user_session import user_session
-
-BOOKKEEPING = frozenset(
-    {
-        "__diesel_schema_migrations",
-        "__drizzle_migrations",
-        "__EFMigrationsHistory",
-        "_prisma_migrations",
-        "_sqlx_migrations",
-        "_yoyo_log",
-        "_yoyo_migration",
-        "_yoyo_version",
-        "alembic_version",
-        "ar_internal_metadata",
-        "atlas_schema_revisions",
-        "databasechangelog",
-        "databasechangeloglock",
-        "django_migrations",
-        "doctrine_migration_versions",
-        "flyway_schema_history",
-        "goose_db_version",
-        "knex_migrations",
-        "knex_migrations_lock",
-        "pgmigrations",
-        "phinxlog",
-        "refinery_schema_history",
-        "schema_migrations",
-        "SequelizeMeta",
-    }
-)
-"""Tables by name, in any schema: of Rails, golang-migrate, dbmate, Alembic, Prisma,
-Flyway, Liquibase, Knex, Django, Drizzle, Atlas and others. Names that an application
-may well use itself, such as TypeORM's `migrations`, are for `exclude`."""
 
 LOCK_WAIT = timedelta(seconds=5)
 

@@ -24,7 +24,12 @@ from psycopg import sql
 
 from bluegreen.model.clock import Clock
 from bluegreen.model.errors import BudgetError
-from bluegreen.postgres.database import Database, SqlError, wait_briefly_for_locks
+from bluegreen.postgres.database import (
+    LOCK_NOT_FREE,
+    Database,
+    SqlError,
+    wait_briefly_for_locks,
+)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -39,8 +44,8 @@ transaction, and a person should know of it."""
 SWITCH_WAIT = "2s"
 """A session that was ended lets go within milliseconds."""
 
-LOCKED = {"55P03", "57014", "40P01"}
-"""A lock was not had in time: its timeout, a cancel, a deadlock."""
+LOCKED = LOCK_NOT_FREE | {"57014"}
+"""A lock was not had in time. Our statements here end by `statement_timeout` too."""
 
 GONE = {"42P01", "3F000"}
 """The table was dropped meanwhile, or its schema."""

@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.model.clock import Clock
-from bluegreen.postgres.catalog.migration_tables import BOOKKEEPING
 from bluegreen.postgres.catalog.relations import OURS_OR_SYSTEM
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.publication import (

@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from psycopg import sql
 
+from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.model.side import Side
-from bluegreen.postgres.catalog.migration_tables import BOOKKEEPING
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.replication.sequences import read_values

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from bluegreen.postgres.catalog.migration_tables import BOOKKEEPING
+from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.postgres.database import Database
 
 AT_ONCE = 1000

@@ -16,7 +16,7 @@ from psycopg import sql
 from bluegreen.model.clock import Clock
 from bluegreen.model.errors import BudgetError
 from bluegreen.postgres.catalog.relations import Column, Relation
-from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.database import LOCK_NOT_FREE, Database, SqlError
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.replication.publication import COLUMN_LISTS_SINCE
 from bluegreen.postgres.schema.expansion_catalog import Catalog
@@ -31,8 +31,6 @@ PAUSE_S = 1.0
 Kind = Literal[
     "column", "type", "nullable", "constraint", "index", "label", "enum", "table"
 ]
-
-_STAYED_LOCKED = {"55P03", "40P01"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +249,7 @@ def run_on_blue(
                 with database.translated():
                     own.execute(verbatim(statement))
             except SqlError as error:
-                if error.sqlstate not in _STAYED_LOCKED:
+                if error.sqlstate not in LOCK_NOT_FREE:
                     raise
                 clock.sleep(PAUSE_S)
             else:

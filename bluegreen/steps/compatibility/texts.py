@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bluegreen.migrators.halves import Halves, Waiting
+from bluegreen.model.bookkeeping import BOOKKEEPING
 
 if TYPE_CHECKING:
     from bluegreen.compat.catalog import Name
@@ -74,7 +75,6 @@ def compat_texts(
         lists: green is of 15 or later and can leave columns out.
         carried: columns that triggers keep in step.
     """
-    from bluegreen.compat.rules.analyse import BOOKKEEPING
     from bluegreen.compat.text.trees import judge_trees
 
     found = judge_trees(

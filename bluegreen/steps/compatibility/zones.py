@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from bluegreen.compat.probe.directions import zone_of
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.verdict import Answer, Direction, Verdict
-from bluegreen.compat.zones import same_zone
 from bluegreen.model.side import Side
+from bluegreen.model.zones import same_zone
 from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.steps.compatibility.texts import Texts
 from bluegreen.steps.world import World

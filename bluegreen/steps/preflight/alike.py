@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
+from bluegreen.model.verdict import Finding
+from bluegreen.model.zones import same_zone
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.catalog.settings import RESULT_SETTINGS, is_list
 from bluegreen.postgres.quoting import quote_name, quote_value
 from bluegreen.steps.preflight.intent import Intent, listed
-
-_UTC = {"utc", "etc/utc", "gmt", "etc/gmt", "zulu", "etc/zulu", "uct", "etc/uct"}
 
 
 def check_extensions(
@@ -190,7 +190,7 @@ def _of_database(facts: ServerFacts, name: str) -> str | None:
 
 def _same(name: str, here: str, there: str) -> bool:
     ours, theirs = (re.sub(r"\s", "", text).lower() for text in (here, there))
-    return ours == theirs or (name == "TimeZone" and {ours, theirs} <= _UTC)
+    return ours == theirs or (name == "TimeZone" and same_zone(ours, theirs))
 
 
 def _check_unseen_settings(facts: ServerFacts) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.seen import Change, Difference, Harm, Refused, Seen, Stopped
 from bluegreen.compat.verdict import Answer, Direction, worst
+from bluegreen.model.bookkeeping import BOOKKEEPING
 from tests.unit.compat.pictures import (
     KEY,
     ORDERS,
@@ -131,8 +132,9 @@ def test_a_table_left_out_is_a_loss_of_shape_or_silent() -> None:
     assert answer(green, green, **more) is Answer.SILENT
 
 
-def test_bookkeeping_tables_may_be_left_out() -> None:
-    own = table(ID, name=("public", "schema_migrations"))
+@pytest.mark.parametrize("name", sorted(BOOKKEEPING))
+def test_bookkeeping_tables_may_be_left_out(name: str) -> None:
+    own = table(ID, name=("public", name))
     both = catalog(table(ID, NOTE), own)
     assert answer(both, both, publication=publish(BLUE)) is Answer.OK
 

@@ -9,6 +9,7 @@ from bluegreen.lint.config import Config
 from bluegreen.lint.engine import check
 from bluegreen.lint.rule import Level
 from bluegreen.lint.strategy import Strategy
+from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.sql.ops import Name
 from bluegreen.sql.source import read
 from tests.unit.lint.kit import QUIET, fired, known, lint, lint_whole
@@ -39,6 +40,12 @@ def test_a_table_made_in_the_set_is_exempt(sql: str) -> None:
 def test_in_a_history_a_table_of_an_earlier_file_is_in_use() -> None:
     sql = "ALTER TABLE fresh ADD COLUMN n bigserial;"
     assert fired(MADE + sql, history=True) == ["add-serial-column"]
+
+
+@pytest.mark.parametrize("name", [*sorted(BOOKKEEPING), "note"])
+def test_what_a_migration_tool_writes_for_itself_is_no_data_change(name: str) -> None:
+    sql = f'INSERT INTO "{name}" VALUES (1);\nALTER TABLE t ADD COLUMN a int;'
+    assert fired(sql) == (["schema-and-data"] if name == "note" else [])
 
 
 def test_only_the_filled_side_of_a_foreign_key_counts() -> None:
