@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from bluegreen.lint.effects.type_changes import casts
 from bluegreen.lint.tracking.state import State
 from bluegreen.sql.expressions import is_null
 from bluegreen.sql.ops import Constraint, Kind, Name, Op, Type
+from bluegreen.sql.reading.parts import casts
 
 
 class Question(NamedTuple):

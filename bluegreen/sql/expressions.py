@@ -13,6 +13,8 @@ from bluegreen.sql.builtin_functions import STABLE, VOLATILE
 from bluegreen.sql.parsing import Tree
 
 _EMPTY: Tree = {}
+# The fields of constants, and what stands for a field that says its zero.
+_LITERALS = (("sval", ""), ("ival", 0), ("fval", ""), ("boolval", False))
 
 
 def walk(tree: Any) -> Iterator[tuple[str, Tree]]:
@@ -82,11 +84,31 @@ def _strange(tree: Tree | None) -> set[str]:
     return {name[-1] for name in calls if len(name) > 1 and name[-2] != "pg_catalog"}
 
 
-def is_null(tree: Tree | None) -> bool:
-    """Whether the expression is the literal NULL, cast or not."""
+def uncast(tree: Tree | None) -> Tree:
+    """What stands within casts; an empty tree where there is none."""
     while tree and "TypeCast" in tree:
         tree = tree["TypeCast"]["arg"]
-    return bool(tree and tree.get("A_Const", {}).get("isnull"))
+    return tree or _EMPTY
+
+
+def is_null(tree: Tree | None) -> bool:
+    """Whether the expression is the literal NULL, cast or not."""
+    return bool(uncast(tree).get("A_Const", _EMPTY).get("isnull"))
+
+
+def is_number(tree: Tree | None) -> bool:
+    """Whether it is a number as it stands, cast or not."""
+    return not {"ival", "fval"}.isdisjoint(uncast(tree).get("A_Const", _EMPTY))
+
+
+def literal(tree: Tree | None) -> str | None:
+    """The text of a constant, cast or not; None for NULL and whatever is none."""
+    node = uncast(tree).get("A_Const", _EMPTY)
+    for key, otherwise in _LITERALS:
+        if key in node:
+            value = node[key].get(key, otherwise)
+            return str(value).lower() if key == "boolval" else str(value)
+    return None
 
 
 def zone_named(tree: Tree | None) -> str:
@@ -97,8 +119,8 @@ def zone_named(tree: Tree | None) -> str:
     call = (tree or _EMPTY).get("FuncCall", _EMPTY)
     if strings(call.get("funcname"))[-1:] != ("timezone",) or "args" not in call:
         return ""
-    literal = call["args"][0].get("A_Const", _EMPTY)
-    return str(literal.get("sval", _EMPTY).get("sval", ""))
+    zone = call["args"][0]
+    return literal(zone) or "" if "sval" in zone.get("A_Const", _EMPTY) else ""
 
 
 def proves_not_null(tree: Tree | None) -> frozenset[str]:

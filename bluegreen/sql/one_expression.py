@@ -6,11 +6,10 @@ Owns telling an expression over the columns of one row from everything else. Pur
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from bluegreen.sql.parsing import Tree, parser
+from bluegreen.sql.expressions import walk
+from bluegreen.sql.parsing import COMMENTS, Tree, parser
 
 _CLAUSES = frozenset(
     {
@@ -30,7 +29,6 @@ _CLAUSES = frozenset(
         "larg",
     }
 )
-_COMMENTS = frozenset({"SQL_COMMENT", "C_COMMENT"})
 _WANTED = "one SQL expression over columns of the same table"
 _FUNCTION = "put it into a function and call that by schema and name"
 
@@ -54,7 +52,7 @@ def read_expression(text: str) -> Expression:
     Raises:
         ValueError: it is something else; the message says what is wanted.
     """
-    nodes = list(_nodes(_only_value(text)))
+    nodes = list(walk(_only_value(text)))
     for kind, node in nodes:
         _refuse(kind, node)
     columns = (node for kind, node in nodes if kind == "ColumnRef")
@@ -64,7 +62,7 @@ def read_expression(text: str) -> Expression:
 def _only_value(text: str) -> Tree:
     """The tree of the one value that `SELECT text` would give."""
     try:
-        if any(token.name in _COMMENTS for token in parser.scan(text)):
+        if any(token.name in COMMENTS for token in parser.scan(text)):
             raise ValueError(f"{_WANTED}, without a comment")
         parsed = json.loads(parser.parse_sql_json(f"SELECT {text}\n"), strict=False)
     except parser.ParseError as error:
@@ -80,17 +78,6 @@ def _only_value(text: str) -> Tree:
     if "name" in value:
         raise ValueError(f"{_WANTED}, without a name behind it")
     return value["val"]  # type: ignore[no-any-return]
-
-
-def _nodes(tree: Any) -> Iterator[tuple[str, Tree]]:
-    if isinstance(tree, list):
-        for item in tree:
-            yield from _nodes(item)
-    elif isinstance(tree, dict):
-        for key, value in tree.items():
-            if key[:1].isupper() and isinstance(value, dict):
-                yield key, value
-            yield from _nodes(value)
 
 
 def _refuse(kind: str, node: Tree) -> None:

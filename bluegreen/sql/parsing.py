@@ -13,7 +13,10 @@ from importlib.util import LazyLoader
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Tree", "parser"]
+__all__ = ["COMMENTS", "Tree", "parser"]
+
+COMMENTS = frozenset({"SQL_COMMENT", "C_COMMENT"})
+"""The scanner's names of comments."""
 
 Tree = dict[str, Any]
 """A node's fields, as its JSON says them."""

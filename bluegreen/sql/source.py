@@ -22,7 +22,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from bluegreen.sql.parsing import Tree, parser
+from bluegreen.sql.parsing import COMMENTS, Tree, parser
 
 if TYPE_CHECKING:
     from bluegreen.sql.ops import Op
@@ -38,7 +38,6 @@ _COPY_DATA = r"(?is)\bfrom\s+stdin\b[^;]*;[^\n]*\n(.*?\n)\\\.[^\n]*"
 _STATEMENT_END = r"(?m)^-- (?=\+(?:goose|migrate) StatementEnd\b)"
 # Where goose, dbmate and sql-migrate part the way up from the way down.
 _DOWN = r"(?im)^--\s*(\+goose down|migrate:down|\+migrate down)\b"
-_COMMENTS = frozenset({"SQL_COMMENT", "C_COMMENT"})
 # A file with more meta-commands than this is a psql script, and saying so once more
 # helps nobody; each costs a parse.
 _MOST_META_COMMANDS = 100
@@ -258,7 +257,7 @@ def _pieces(tokens: Iterable[Any]) -> Iterator[tuple[int, int]]:
     start = end = depth = 0
     empty, before = True, ""
     for token in tokens:
-        if token.name in _COMMENTS:
+        if token.name in COMMENTS:
             continue
         if token.name == "ASCII_59" and not depth:
             if not empty:
@@ -352,6 +351,6 @@ def _comments(text: str) -> Iterator[Comment]:
             yield Comment(match.start(), match.end(), match[0])
         return
     for token in tokens:
-        if token.name in _COMMENTS:
+        if token.name in COMMENTS:
             end = token.end + 1
             yield Comment(token.start, end, text[token.start : end])

@@ -11,7 +11,15 @@ from dataclasses import replace
 from itertools import product
 
 from bluegreen.compat.rules.rule import RULES
-from bluegreen.compat.text.words import BOTH, FORWARD, REVERSE, Read, Renames, Said
+from bluegreen.compat.text.words import (
+    BOTH,
+    FORWARD,
+    REVERSE,
+    Read,
+    Renames,
+    Said,
+    dotted,
+)
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.sql.ops import Op
 
@@ -49,7 +57,7 @@ def under_last_name(
     """What was said of a table of this set goes by the name that it gets in the end."""
     if op.what != "table" or op.table is None or not read.made(op.table):
         return found
-    new = ".".join(filter(None, (op.table.schema, op.value)))
+    new = dotted(op.table._replace(name=op.value))
     return [replace(v, where=new) if v.where == where else v for v in found]
 
 

@@ -19,7 +19,7 @@ from bluegreen.compat.text.rename import (
     renamed_columns,
     under_last_name,
 )
-from bluegreen.compat.text.words import BOTH, FORWARD, REVERSE, Read, Said
+from bluegreen.compat.text.words import BOTH, FORWARD, REVERSE, Read, Said, dotted
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.sql.ops import Kind, Name, Op
 from bluegreen.sql.reading.data import assignments
@@ -117,25 +117,24 @@ def _pieces(number: int, text: str) -> Iterator[Piece]:
     if statements is None:
         yield Piece(number)
     for statement in statements or ():
-        yield whole(number, statement)
+        yield from pieces_of(number, statement)
 
 
-def whole(number: int, statement: Statement) -> Piece:
-    """All of a statement; of a data statement what it does itself, not in its WITH."""
+def pieces_of(number: int, statement: Statement) -> list[Piece]:
+    """The statement; of a data statement each table that it or its WITH writes to."""
     done = ops(statement)
-    return Piece(number, statement, done[-1:] if statement.kind in _DATA else done)
+    if statement.kind in _DATA:
+        return [Piece(number, statement, (op,)) for op in done]
+    return [Piece(number, statement, done)]
 
 
 def _subject_of(piece: Piece) -> str:
     """What a statement is about, as it names it; empty where that is nothing."""
-    kind = piece.statement.kind if piece.statement else ""
-    if kind in {"DropStmt", "AlterEnumStmt"}:
-        return ", ".join(_shown(op.table) for op in piece.ops)
-    return _shown(subject(piece.statement) if piece.statement else None)
-
-
-def _shown(name: Name | None) -> str:
-    return ".".join(filter(None, name or ()))
+    if piece.statement is None:
+        return ""
+    if piece.statement.kind in {"DropStmt", "AlterEnumStmt", *_DATA}:
+        return ", ".join(dotted(op.table) for op in piece.ops)
+    return dotted(subject(piece.statement))
 
 
 def _all_tables(text: str) -> bool | None:
@@ -151,8 +150,9 @@ def _piece(piece: Piece, read: Read) -> Said:
     elif statement.kind == "DoStmt":
         yield BOTH, Answer.UNKNOWN, "cannot-tell", "a DO block may do anything"
         for inner in inside(statement):
-            yield from _piece(whole(piece.number, inner), read)
-    elif statement.kind == "UpdateStmt":
+            for one in pieces_of(piece.number, inner):
+                yield from _piece(one, read)
+    elif statement.kind == "UpdateStmt" and piece.ops[0] is ops(statement)[-1]:
         yield from _update(statement, piece.ops[0], read)
     elif handler := _HANDLERS.get(statement.kind):
         for op in piece.ops:
@@ -196,7 +196,7 @@ def _move(op: Op, read: Read) -> Said:
 
 def _drop(op: Op, read: Read) -> Said:
     if op.what == "table" and not read.made(_table(op)):
-        name = _shown(op.table)
+        name = dotted(op.table)
         yield FORWARD, Answer.BREAK, "table-missing", f"green has no {name} any more"
         why = f"rows of {name} stay on blue, and keys into other tables with them"
         yield REVERSE, Answer.OK_IF, "foreign-key", why
@@ -311,6 +311,7 @@ _HANDLERS: dict[str, Callable[[Op, Read], Said]] = {
     "DeleteStmt": _rows,
     "InsertStmt": _rows,
     "TruncateStmt": _rows,
+    "UpdateStmt": _rows,
     "AlterDatabaseSetStmt": _database,
 }
 

@@ -10,10 +10,11 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from bluegreen.compat.text.trees import Piece, judge_pieces, whole
+from bluegreen.compat.text.trees import Piece, judge_pieces, pieces_of
+from bluegreen.compat.text.words import dotted
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.sql.expressions import columns
-from bluegreen.sql.ops import Kind, Name
+from bluegreen.sql.ops import Kind
 from bluegreen.sql.reading.create import columns_of_keys
 from bluegreen.sql.reading.parts import subject
 from bluegreen.sql.reading.statements import ops
@@ -110,7 +111,7 @@ def _parts(number: int, statement: Statement | None) -> list[Piece]:
         return []
     if statement.kind == "AlterTableStmt":
         return [Piece(number, statement, (op,)) for op in ops(statement)]
-    return [whole(number, statement)]
+    return pieces_of(number, statement)
 
 
 def _reasons(
@@ -156,10 +157,10 @@ def _must_wait(
     table = subject(statement)
     for op in part.ops:
         if op.kind is Kind.DROP_COLUMN:
-            column = f"{_dotted(table)}.{op.name}"
+            column = f"{dotted(table)}.{op.name}"
             return any(_is(column, name) for name in known.unlisted)
     if verdict.rule == "table-missing":
-        kept = any(_is(_dotted(table), name) for name in known.renamed)
+        kept = any(_is(dotted(table), name) for name in known.renamed)
         return not kept and (table.name if table else "") not in recreated
     return True
 
@@ -183,10 +184,6 @@ def _is_of(part: Piece, own: Collection[tuple[str, ...]]) -> bool:
     if table is None or not names:
         return False
     return all((table.name, name) in own for name in names)
-
-
-def _dotted(name: Name | None) -> str:
-    return ".".join(filter(None, name or ()))
 
 
 def _is(name: str, full: str) -> bool:

@@ -6,10 +6,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bluegreen.compat.verdict import Answer, Direction
+from bluegreen.sql.ops import Name
 
 FORWARD = (Direction.FORWARD, Direction.COPY)
 REVERSE = (Direction.REVERSE,)
 BOTH = (*FORWARD, *REVERSE)
+
+
+def dotted(name: Name | None) -> str:
+    """A name as verdicts have it, the schema where one is written; empty for none."""
+    return ".".join(filter(None, name or ()))
+
 
 Said = Iterator[tuple[tuple[Direction, ...], Answer, str, str]]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bluegreen.lint.effects import bounds
 from bluegreen.lint.effects.effect import AX, NO_EFFECT, SRX, SUX, Effect, Lock, Rewrite
 from bluegreen.lint.effects.of_columns import proof
 from bluegreen.lint.effects.reach import everywhere, leaves, referencing, table_of
 from bluegreen.lint.tracking.state import State
+from bluegreen.sql import bounds
 from bluegreen.sql.expressions import columns
 from bluegreen.sql.knowledge import Index, Table
 from bluegreen.sql.ops import Constraint, Name, Op

@@ -12,11 +12,10 @@ from itertools import pairwise
 
 from bluegreen.lint.tracking.state import State
 from bluegreen.model.zones import UTC
-from bluegreen.sql.expressions import columns, strings
+from bluegreen.sql.expressions import columns
 from bluegreen.sql.knowledge import Table
 from bluegreen.sql.ops import Column, Kind, Op, Type
-from bluegreen.sql.parsing import Tree
-from bluegreen.sql.reading.parts import type_of
+from bluegreen.sql.reading.parts import casts
 
 _STAMPS = frozenset({"timestamp", "timestamptz"})
 _TIMES = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
@@ -255,16 +254,3 @@ def _least_field(mods: tuple[int, ...]) -> int:
     """0 for seconds and for all fields, up to 5 for years."""
     fields = mods[0] if mods else _LEAST_FIELDS[0]
     return next(i for i, bit in enumerate((*_LEAST_FIELDS, fields)) if fields & bit)
-
-
-def casts(using: Tree | None, name: str) -> list[Type] | None:
-    """The types that USING casts the column to in turn; None where it computes."""
-    if using is None:
-        return []
-    if cast := using.get("TypeCast"):
-        inner = casts(cast["arg"], name)
-        return None if inner is None else [*inner, type_of(cast["typeName"])]
-    if collated := using.get("CollateClause"):
-        return casts(collated["arg"], name)
-    fields = using.get("ColumnRef", {}).get("fields")
-    return [] if strings(fields)[-1:] == (name,) else None

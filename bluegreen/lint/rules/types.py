@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bluegreen.lint.effects.effect import Rewrite
-from bluegreen.lint.effects.type_changes import casts
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.tracking.state import State
 from bluegreen.sql.ops import Kind, Op, Type
+from bluegreen.sql.reading.parts import casts
 
 _STAMPS = frozenset({"timestamp", "timestamptz"})
 

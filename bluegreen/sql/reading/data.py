@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bluegreen.sql.expressions import columns, functions, walk
+from bluegreen.sql.expressions import columns, functions, literal, walk
 from bluegreen.sql.ops import Kind, Op
 from bluegreen.sql.parsing import Tree
 from bluegreen.sql.reading.parts import Reader, relation
@@ -80,7 +80,7 @@ def select(statement: Statement, tree: Tree) -> Iterator[Op]:
 def _set_config(statement: Statement, tree: Tree) -> Iterator[Op]:
     for name, node in walk(tree):
         if name == "FuncCall":
-            args = [_constant(arg) for arg in node.get("args", ())]
+            args = [literal(arg) or "" for arg in node.get("args", ())]
             if len(args) == 3:
                 flags = frozenset({"local"} if args[2] == "true" else ())
                 setting, value = args[0].lower(), args[1]
@@ -89,20 +89,9 @@ def _set_config(statement: Statement, tree: Tree) -> Iterator[Op]:
                 )
 
 
-def _constant(tree: Tree) -> str:
-    node = tree.get("A_Const", {})
-    for key in ("sval", "ival", "fval", "boolval"):
-        if key in node:
-            value = node[key].get(key, 0 if key == "ival" else False)
-            return str(value).lower() if key == "boolval" else str(value)
-    if "TypeCast" in tree:
-        return _constant(tree["TypeCast"]["arg"])
-    return ""
-
-
 def set_variable(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`SET` and `RESET`."""
-    values = tuple(_constant(arg) for arg in tree.get("args", ()))
+    values = tuple(literal(arg) or "" for arg in tree.get("args", ()))
     flags = {"local"} if tree.get("is_local") else set()
     if tree["kind"] != "VAR_SET_VALUE":
         flags.add("reset")

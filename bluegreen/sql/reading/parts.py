@@ -65,6 +65,19 @@ def type_of(tree: Tree) -> Type:
     )
 
 
+def casts(using: Tree | None, name: str) -> list[Type] | None:
+    """The types that USING casts the column to in turn; None where it computes."""
+    if using is None:
+        return []
+    if cast := using.get("TypeCast"):
+        inner = casts(cast["arg"], name)
+        return None if inner is None else [*inner, type_of(cast["typeName"])]
+    if collated := using.get("CollateClause"):
+        return casts(collated["arg"], name)
+    fields = using.get("ColumnRef", {}).get("fields")
+    return [] if strings(fields)[-1:] == (name,) else None
+
+
 # There are few types and many columns.
 _shared = lru_cache(maxsize=1024)(Type)
 _name = lru_cache(maxsize=1024)(Name)

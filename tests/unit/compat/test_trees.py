@@ -74,6 +74,20 @@ def test_a_backfill_is_stale_without_an_always_trigger() -> None:
     assert answers(*other, "update b.t set c = lower(a)")[0] is Answer.SILENT
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "with gone as (delete from t returning *) insert into n select * from gone",
+        "with put as (insert into t values (1) returning *) delete from n",
+        "with set as (update t set a = 1 returning *) update n set a = 1",
+    ],
+)
+def test_what_a_with_writes_is_seen(text: str) -> None:
+    found = judge_trees(["create table n(id int, a int)", text])
+    assert {v.where for v in found if v.rule == "rows-differ"} == {"t"}
+    assert answers("create table n(id int, a int)", text)[0] is Answer.SILENT
+
+
 def test_a_swap_is_silent_until_refresh() -> None:
     texts = ("create table tn(id int)", "drop table t", "alter table tn rename to t")
     found = judge_trees(texts, forward=ALL, reverse=ALL)

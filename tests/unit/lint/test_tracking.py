@@ -203,6 +203,10 @@ def test_what_others_flag_without_need(definition: str) -> None:
         ("ALTER TABLE n ADD COLUMN x int CHECK (x > 0);", "inline-check"),
         ("ALTER TABLE n ADD COLUMN x short;", "add-constrained-domain"),
         ("ALTER TABLE p ATTACH PARTITION c DEFAULT;", "attach-partition-unproven"),
+        (
+            "ALTER TABLE p ATTACH PARTITION c FOR VALUES FROM (1) TO (0x1FFFFFFFFFF);",
+            "attach-partition-unproven",
+        ),
         ("ALTER TABLE n SET UNLOGGED;", "set-logged"),
         ("TRUNCATE n;", "truncate"),
         ("REFRESH MATERIALIZED VIEW m;", "refresh-not-concurrent"),

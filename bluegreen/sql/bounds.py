@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from bluegreen.sql.expressions import is_null, strings
+from bluegreen.sql.expressions import is_null, is_number, literal, strings, uncast
 from bluegreen.sql.parsing import Tree
 
 Value = Decimal | str
@@ -241,11 +241,10 @@ def _one(op: str, tree: Tree | None) -> _Test:
     return _Test(op, value)
 
 
-def _items(tree: Any) -> list[Tree | None]:
+def _items(tree: Tree | None) -> list[Tree | None]:
     """The values of `IN (…)` or `ARRAY[…]`; one unknown for anything else."""
-    while tree and "TypeCast" in tree:
-        tree = tree["TypeCast"]["arg"]
-    node = (tree or {}).get("List") or (tree or {}).get("A_ArrayExpr") or {}
+    values = uncast(tree)
+    node = values.get("List") or values.get("A_ArrayExpr") or {}
     return node.get("items") or node.get("elements") or [None]
 
 
@@ -259,14 +258,5 @@ def _is(tree: Tree | None, column: str) -> bool:
 
 
 def _constant(tree: Tree | None) -> Value | None:
-    while tree and "TypeCast" in tree:
-        tree = tree["TypeCast"]["arg"]
-    node = (tree or {}).get("A_Const", {})
-    if "ival" in node:
-        return Decimal(node["ival"].get("ival", 0))
-    if "fval" in node:
-        return Decimal(node["fval"]["fval"])
-    if "boolval" in node:
-        return str(bool(node["boolval"].get("boolval"))).lower()
-    text = node.get("sval")
-    return None if text is None else str(text.get("sval", ""))
+    text = literal(tree)
+    return _number(text) if text is not None and is_number(tree) else text
