@@ -5,7 +5,7 @@ is for `sql/reading/statements.py`; whether it may is for the rules.
 
 Trees are the parse trees of pglast (the grammar of PostgreSQL 18) as plain
 dictionaries, because building pglast's node objects costs twenty times the parse.
-`Statement.node` gives the node object to whoever prefers it.
+`Statement.node` gives the node object where one has to be printed.
 
 pglast counts in bytes inside a tree and in characters inside an error. Every offset
 that leaves this module counts characters of `Source.text`.

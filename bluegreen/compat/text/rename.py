@@ -36,7 +36,7 @@ def rename(op: Op, read: Read) -> Said:
     if op.what == "table":
         yield from _rename_table(op, read)
     elif op.what not in _HARMLESS | {"column"}:
-        yield BOTH, Answer.UNKNOWN, "cannot-tell", f"renames a {op.what}"
+        yield BOTH, Answer.UNKNOWN, "cannot-tell", f"the {op.what} gets another name"
 
 
 def _rename_table(op: Op, read: Read) -> Said:

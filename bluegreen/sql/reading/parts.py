@@ -45,12 +45,17 @@ def named(items: list[Tree]) -> Name:
     return Name(parts[-2] if len(parts) > 1 else "", parts[-1])
 
 
+_SORTS = {
+    "domconstraint": "domain constraint",
+    "matview": "materialized view",
+    "tabconstraint": "constraint",
+}
+
+
 def sort_of(object_type: str) -> str:
     """`OBJECT_FOREIGN_TABLE` as `foreign table`."""
     sort = object_type.removeprefix("OBJECT_").replace("_", " ").lower()
-    return {"matview": "materialized view", "tabconstraint": "constraint"}.get(
-        sort, sort
-    )
+    return _SORTS.get(sort, sort)
 
 
 def type_of(tree: Tree) -> Type:

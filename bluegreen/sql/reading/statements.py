@@ -1,6 +1,7 @@
 """Parse trees to `Op`s: which reader takes which statement.
 
-The `reading_*` modules are the only ones that know the shape of statements' trees.
+The modules of this folder alone know the shape of statements' trees; `promises.py`
+knows that of pglast's own.
 """
 
 from __future__ import annotations
