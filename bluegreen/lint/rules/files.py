@@ -43,15 +43,13 @@ def _too_new(op: Op, state: State) -> str | None:
 
 
 _UP = re.compile(r"^--\s*(\+goose up|migrate:up|\+migrate up)\b", re.I | re.M)
-_DOWN = re.compile(r"^--\s*(\+goose down|migrate:down|\+migrate down)\b", re.I | re.M)
 
 
 def _no_way_down(_op: Op, state: State) -> str | None:
-    text = state.file.source.text
-    if state.file.schema is None or not _UP.search(text):
+    source = state.file.source
+    if state.file.schema is None or not _UP.search(source.text):
         return None
-    down = _DOWN.search(text)
-    rest = _COMMENT.sub("", text[down.end() :]) if down else ""
+    rest = _COMMENT.sub("", source.text[source.way_down :])
     return None if rest.strip(" \t\r\n;") else "the file has a way up and no way down"
 
 
