@@ -19,6 +19,7 @@ from bluegreen.compat.gate import Ruling, rule
 from bluegreen.compat.probe.limits import Limits
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model import verdict as model
+from bluegreen.model.accept import verdicts_accepted
 from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold

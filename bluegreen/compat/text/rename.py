@@ -1,7 +1,7 @@
 """What renames mean to the stream, by a migration's text alone.
 
 Owns following a table or column through the names that one set of statements gives it.
-All other statements are for `trees.py` and `alter.py`.
+All other statements are for `meaning.py` and `alter.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What only the migration's text can tell: data it derives, and zones it assumes.
 
-Owns what the judge wants to know of texts as a whole. What a statement means by itself
-is for `trees`; what a migration leaves in the catalog is read from the catalog instead.
+Owns what is asked of texts as a whole. What a statement means by itself is for
+`meaning.py`; what a migration leaves in the catalog is read from the catalog instead.
 """
 
 from __future__ import annotations

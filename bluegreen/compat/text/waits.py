@@ -1,7 +1,7 @@
 """Which statements of a migration wait until blue is released, by the judge's word.
 
 Owns that choice, and what else waits because it builds on such a statement. What a
-statement means is for `trees`; running the two halves is for `migrators/`. Pure.
+statement means is for `meaning.py`; running the two halves is for `migrators/`. Pure.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from bluegreen.compat.text.trees import Piece, judge_pieces, pieces_of
+from bluegreen.compat.text.meaning import Piece, pieces_of
+from bluegreen.compat.text.trees import judge_pieces
 from bluegreen.compat.text.words import dotted
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.sql.expressions import columns

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Finding
 from bluegreen.model.zones import same_zone
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.catalog.settings import RESULT_SETTINGS, is_list
