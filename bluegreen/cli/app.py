@@ -22,24 +22,26 @@ import typer
 from typer.core import TyperGroup
 
 from bluegreen import __version__
+from bluegreen.cli.examples import epilog
 from bluegreen.cli.exit import reported
 
 VERBS: Mapping[str, str] = {
     "init": "Write a commented playbook to start from.",
-    "lint": "Judge migration files before they run.",
+    "lint": "Check migration files for locks, rewrites and lost data.",
     "compat": "Say whether rows keep flowing both ways across a schema change.",
-    "check": "Look at both sides and the pointers for whatever would hurt later.",
+    "check": "Find what would stop a run, and name the fix of each.",
     "plan": "Show what `run` would do, and change nothing.",
-    "run": "Do what the playbook says; started again, go on where it stopped.",
-    "approve": "Say yes to a step that waits for a person.",
+    "run": "Do what the playbook says; started again, it goes on from there.",
+    "approve": "Approve a step that waits for a person.",
     "rollback": "Send traffic back to blue without losing a write.",
-    "status": "Tell which side serves, and what could not be seen.",
+    "status": "Show which side serves, and what could not be seen.",
     "partitions": "Give both sides the same partitions, ahead of time.",
-    "drop-slot": "Let WAL go that is kept for the side that does not serve.",
-    "journal": "Tell the story of what was done.",
-    "verify": "Say whether the certificate of a move holds.",
-    "decommission": "Let blue go once the window is over.",
-    "demo": "Show a cutover, a rollback and the end of blue on throw-away servers.",
+    "drop-slot": "Drop the slot that keeps WAL for the side that does not serve.",
+    "journal": "Show the record of what was done.",
+    "verify": "Check the certificate of a switchover.",
+    "decommission": "Release blue once the rollback window is over.",
+    "explain": "Print the page of an error code, a finding, a rule or a hazard.",
+    "demo": "Show a cutover, a rollback and a decommission on throw-away servers.",
 }
 """Each verb and its line in the help; the order is the order of use."""
 
@@ -56,7 +58,7 @@ class Verbs(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The verb's command, made now; None for an unknown verb."""
-        return _command(cmd_name) if cmd_name in VERBS else None
+        return command_of(cmd_name) if cmd_name in VERBS else None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The table, without importing any verb."""
@@ -82,7 +84,7 @@ def _main(args: list[str]) -> None:
     if args and args[0] in VERBS:
         # Past the group, whose own options cost an import of pydantic.
         verb = args[0]
-        _command(verb).main(args=args[1:], prog_name=f"bluegreen {verb}")
+        command_of(verb).main(args=args[1:], prog_name=f"bluegreen {verb}")
     else:
         typer.main.get_command(_app()).main(args=args, prog_name="bluegreen")
 
@@ -119,7 +121,8 @@ def _root(
     """Move live PostgreSQL traffic from blue to green, and keep the way back open."""
 
 
-def _command(verb: str) -> Any:
+def command_of(verb: str) -> Any:
+    """The verb's command, as click knows it."""
     name = verb.replace("-", "_")
     module = importlib.import_module(f"bluegreen.cli.{name}")
     function = getattr(module, name)
@@ -127,7 +130,7 @@ def _command(verb: str) -> Any:
     app.command(
         name=verb,
         help=_SECTION.sub("", inspect.getdoc(function) or ""),
-        epilog=getattr(module, "EXAMPLE", None),
+        epilog=epilog(getattr(module, "EXAMPLE", None)),
         context_settings=_CONTEXT,
     )(reported(function))
     return typer.main.get_command(app)

@@ -28,14 +28,15 @@ def approve(
         typer.Option(metavar="ID", help="The step; needed where there are several."),
     ] = None,
     by: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who says yes; else this user.")
+        str | None,
+        typer.Option(metavar="NAME", help="Who approves; by default this user."),
     ] = None,
     json_: AsJson = False,
 ) -> None:
-    """Say yes to a step that waits for a person.
+    """Approve a step that waits for a person.
 
-    It counts for the next move of traffic only. A run that waits goes on within a
-    second. Saying it twice changes nothing.
+    It counts for the next switchover only. A run that waits goes on within a second.
+    To approve twice changes nothing.
 
     Raises:
         PlaybookRefused: 2008, the playbook has no such step.

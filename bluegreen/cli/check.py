@@ -12,10 +12,12 @@ EXAMPLE = "Example: bluegreen check shop.yml"
 
 
 def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
-    """Look at both sides and the pointers for whatever would hurt later.
+    """Find what would stop a run, on both sides and the pointers.
 
-    Changes nothing. The exit status is 3 when something blocks that the playbook does
-    not accept.
+    Each finding says what was seen, why it matters and the statement that fixes it.
+    Changes nothing in either database; a throw-away entry comes and goes in each
+    pooler's file, to prove that the pooler reads it. The exit status is 3 when
+    something blocks that the playbook does not accept.
 
     Raises:
         ServerRefused: 3001, 3002; a side cannot be reached, or both are one.

@@ -37,21 +37,27 @@ def compat(
     ] = None,
     files: Annotated[
         list[str] | None,
-        typer.Option(help="Migration files or a pattern, where there is no playbook."),
+        typer.Option(
+            metavar="PATTERN",
+            help="Migration files or a pattern, where there is no playbook.",
+        ),
     ] = None,
     blue: Annotated[
-        str | None, typer.Option(help="Blue's DSN, where there is no playbook.")
+        str | None,
+        typer.Option(metavar="DSN", help="Blue's DSN, where there is no playbook."),
     ] = None,
     green: Annotated[
-        str | None, typer.Option(help="Green's DSN; it has the new schema.")
+        str | None,
+        typer.Option(metavar="DSN", help="Green's DSN; it has the new schema."),
     ] = None,
     json_: AsJson = False,
 ) -> int:
-    """Say of both directions whether the stream lives, stops, or loses rows silently.
+    """Say whether rows keep flowing both ways across a schema change.
 
-    By the migration's text alone, without a database; by the catalogs of both sides
-    and live data once green follows blue and has its new schema. Changes nothing. The
-    exit status is 3 where a run would stop.
+    For each change and each direction: replication goes on, stops, or loses rows
+    without an error. By the migration's text alone, without a database; by the catalogs
+    of both sides and live data once green follows blue and has its new schema. Changes
+    nothing. The exit status is 3 where a run would stop.
 
     Raises:
         PlaybookRefused: 2001 to 2005, 2008, 2009.

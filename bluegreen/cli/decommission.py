@@ -25,17 +25,20 @@ def decommission(
     playbook: PlaybookFile,
     if_due: Annotated[
         bool,
-        typer.Option("--if-due", help="Exit 0 quietly while the window is open."),
+        typer.Option(
+            "--if-due", help="Exit with 0 and do nothing while the window is open."
+        ),
     ] = False,
     log: Log = LogForm.AUTO,
     json_: AsJson = False,
 ) -> None:
-    """End the way back once the window is over, and take blue down by the playbook.
+    """Release blue once the rollback window is over, and take it down.
 
     It refuses before the window's end, while a pointer names blue, while a client is
     connected to blue, and without a proved backup. It never acts on a database that
     does not say by itself that it is the blue of this cutover. On a terminal, without
-    --if-due, it asks for blue's word first.
+    --if-due, it asks for a confirmation first. How blue is taken down is for the
+    playbook's `command`.
 
     Raises:
         BluegreenError: by its code, what stopped it; 8003 while it is not due.

@@ -31,11 +31,14 @@ ACTS = (
 
 def demo(
     orders: Annotated[
-        int, typer.Option(min=100, help="Orders in the shop; about five rows each.")
+        int,
+        typer.Option(
+            min=100, help="How many orders are in the shop; each is about five rows."
+        ),
     ] = 30_000,
     json_: AsJson = False,
 ) -> int:
-    """Show a cutover, a rollback and the end of blue on throw-away servers.
+    """Show a cutover, a rollback and a decommission on throw-away servers.
 
     Starts PostgreSQL 16 as blue, 18 as green and a PgBouncer, loads a shop, lets eight
     clients write all the time, and runs the real commands. It ends by itself and

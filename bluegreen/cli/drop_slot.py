@@ -37,12 +37,12 @@ def drop_slot(
     ] = None,
     json_: AsJson = False,
 ) -> None:
-    """Let go of the WAL that is kept for the side that does not serve.
+    """Drop the slot that keeps WAL for the side that does not serve.
 
-    For the moment in which a disk fills: our slot on the side that serves is dropped.
-    It needs that side alone; the other may be gone. Traffic is not touched. The other
-    side lacks rows from then on: while blue serves, green must be made again; while
-    green serves, the way back is closed, which must be allowed in the call.
+    For the moment in which a disk fills. It needs the side that serves alone; the
+    other may be gone. Traffic is not touched. The other side lacks rows from then on:
+    while blue serves, green must be made again; while green serves, rollback is lost,
+    which must be allowed in the call: `--allow ENDS_ROLLBACK`.
 
     With `--if-over` it does nothing below `monitor.wal_limit`, and above it only when
     the playbook allows ABANDONS_GREEN.

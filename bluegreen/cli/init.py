@@ -31,35 +31,47 @@ EXAMPLE = "Example: bluegreen init --name shop --output shop.yml"
 
 def init(
     blue: Annotated[
-        str | None, typer.Option(help="DSN of the database that serves today.")
+        str | None,
+        typer.Option(metavar="DSN", help="DSN of the database that serves today."),
     ] = None,
     green: Annotated[
-        str | None, typer.Option(help="DSN of the database that will serve.")
+        str | None,
+        typer.Option(metavar="DSN", help="DSN of the database that will serve."),
     ] = None,
     pgbouncer_config: Annotated[
-        str | None, typer.Option(help="PgBouncer's own ini file.")
+        str | None,
+        typer.Option(metavar="FILE", help="PgBouncer's own ini file."),
     ] = None,
     pgbouncer_console: Annotated[
-        str | None, typer.Option(help="DSN of PgBouncer's admin console.")
+        str | None,
+        typer.Option(metavar="DSN", help="DSN of PgBouncer's admin console."),
     ] = None,
     database: Annotated[
-        str | None, typer.Option(help="The entry in [databases] that is moved.")
+        str | None,
+        typer.Option(
+            metavar="ENTRY", help="The entry in PgBouncer's [databases] that is moved."
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of this move.")] = None,
-    output: Annotated[Path, typer.Option(help="The file that is written.")] = Path(
-        "playbook.yml"
-    ),
+    name: Annotated[str | None, typer.Option(help="Name of the playbook.")] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="FILE", help="The file that is written.")
+    ] = Path("playbook.yml"),
     force: Annotated[
-        bool, typer.Option("--force", help="Replace the file if it is there.")
+        bool, typer.Option("--force", help="Replace the file if it exists.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Take the default for whatever is not given.")
+        bool,
+        typer.Option(
+            "--yes", help="Ask nothing; take the default for what is not given."
+        ),
     ] = False,
     json_: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON.")
     ] = False,
 ) -> None:
-    """Write a commented playbook to start from. Connects to nothing.
+    """Write a commented playbook to start from.
+
+    Asks for what is not given, with a default for each answer. Connects to nothing.
 
     Raises:
         PlaybookRefused: 2003 to 2005 for an answer that no playbook takes, 2008 where

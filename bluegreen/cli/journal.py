@@ -14,15 +14,17 @@ EXAMPLE = "Example: bluegreen journal shop.yml --last 20"
 def journal(
     playbook: PlaybookFile,
     last: Annotated[
-        int | None, typer.Option(min=1, help="Only so many records from the end.")
+        int | None, typer.Option(min=1, metavar="N", help="Only the last N records.")
     ] = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Whether both copies are what was written."),
+        typer.Option(
+            "--check", help="Check that both copies are as they were written."
+        ),
     ] = False,
     json_: AsJson = False,
 ) -> None:
-    """Tell the story of what was done, as both databases tell it.
+    """Show the record of what was done, as both databases keep it.
 
     Raises:
         ServerRefused: 3001, a side cannot be reached.

@@ -57,56 +57,77 @@ EXAMPLE = "Example: bluegreen lint migrations/*.sql --target-version 16"
 _Paths = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Files and folders in the order in which they run; - is stdin."
+        help="Files and folders in the order in which they run, by default this "
+        "folder; - is stdin."
     ),
 ]
 _TargetVersion = Annotated[
     int | None,
-    typer.Option(help="Major version to be safe on; without it, all of 13 to 18."),
+    typer.Option(
+        metavar="MAJOR",
+        help="Major version to be safe on; without it, all of 13 to 18.",
+    ),
 ]
 _Transaction = Annotated[
     str | None,
     typer.Option(
-        help="What the migration tool opens: file (one for each), query (each file "
-        "is sent as one query) or none."
+        metavar="KIND",
+        help="Transactions that the migration tool opens: file (one for each file), "
+        "query (each file is sent as one query) or none.",
     ),
 ]
 _Schema = Annotated[
     list[str] | None,
-    typer.Option(help="SQL that ran before: a schema dump, applied migrations."),
+    typer.Option(
+        metavar="FILE",
+        help="SQL that ran before: a schema dump, applied migrations.",
+    ),
 ]
 _History = Annotated[
     bool,
     typer.Option(
         "--history",
-        help="Each file was a release: what an earlier one made is in use.",
+        help="Take each file as a release: what an earlier one made is in use.",
     ),
 ]
 _FailLevel = Annotated[
     str | None,
-    typer.Option(help="Exit with 1 from this level on: info, warning or error."),
+    typer.Option(
+        metavar="LEVEL",
+        help="Exit with 1 from this level on: info, warning or error.",
+    ),
 ]
 _ConfigFile = Annotated[
     Path | None,
-    typer.Option(help="Configuration file, instead of the nearest one."),
+    typer.Option(
+        metavar="FILE", help="Configuration file, instead of the nearest one."
+    ),
 ]
 _Enable = Annotated[
     list[str] | None,
-    typer.Option(help="A rule that is off by default, or all."),
+    typer.Option(metavar="RULE", help="Turn on a rule that is off by default, or all."),
 ]
 _Tool = Annotated[
     Migrator | None,
-    typer.Option(help="Read a folder, by default this one, as that tool would."),
+    typer.Option(
+        metavar="TOOL",
+        help="Read a folder, by default this one, as that tool would: "
+        f"{', '.join(Migrator)}.",
+    ),
 ]
 _Revisions = Annotated[
     str,
-    typer.Option(help="What Alembic (from:to) or Django (app, app.name) is to print."),
+    typer.Option(
+        metavar="RANGE",
+        help="Which migrations: for Alembic from:to, for Django app or app.name.",
+    ),
 ]
 _Dsn = Annotated[
     str | None,
     typer.Option(
+        metavar="DSN",
         help="Server to ask for schema, sizes and rows that are in the way; it is "
-        "only read. Passwords as ${env:NAME} or from pgpass."
+        "only read. Passwords as ${env:NAME} or from pgpass.",
     ),
 ]
 
@@ -130,13 +151,16 @@ def lint(
         bool, typer.Option("--explain", help="Show what every statement locks.")
     ] = False,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Write the safe forms that are mechanical.")
+        bool,
+        typer.Option(
+            "--fix", help="Rewrite the files where the safe form is mechanical."
+        ),
     ] = False,
     rules: Annotated[
         bool, typer.Option("--rules", help="List the rules and stop.")
     ] = False,
 ) -> None:
-    """Judge migration files: locks, rewrites, lost data, clients that still run."""
+    """Check migration files: locks, rewrites, lost data, clients that still run."""
     # Trees are many small objects that die with their file, and nothing else is made
     # that would have to be looked for: that search costs a quarter of the run.
     gc.disable()

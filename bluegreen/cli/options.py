@@ -25,6 +25,6 @@ class LogForm(StrEnum):
 Log = Annotated[
     LogForm,
     typer.Option(
-        help="How progress is told on stderr; auto is text on a terminal, else JSON."
+        help="Form of the progress on stderr; auto is text on a terminal, else JSON."
     ),
 ]

@@ -38,7 +38,7 @@ def partitions(
     log: Log = LogForm.AUTO,
     json_: AsJson = False,
 ) -> None:
-    """Give both sides the same partitions, ahead of time, and put them in the stream.
+    """Give both sides the same partitions, ahead of time, and replicate them.
 
     A partition that the side that serves has and the other side lacks is made there,
     and its rows are copied. With `--ahead N` the partitions that come next are made

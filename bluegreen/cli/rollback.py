@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = (
     "Examples: bluegreen rollback shop.yml --check"
-    "; bluegreen rollback --blue 'host=10.0.0.5 dbname=shop user=bluegreen'"
-    " --green 'host=10.0.0.6 dbname=shop user=bluegreen'"
+    "; bluegreen rollback --blue 'host=10.0.0.5 dbname=shop user=bg_admin'"
+    " --green 'host=10.0.0.6 dbname=shop user=bg_admin'"
 )
 
 
@@ -34,16 +34,19 @@ def rollback(
         typer.Argument(metavar="[PLAYBOOK]", help="The playbook of the cutover."),
     ] = None,
     blue: Annotated[
-        str | None, typer.Option(help="Blue's DSN, where the playbook is not at hand.")
+        str | None,
+        typer.Option(metavar="DSN", help="Blue's DSN, where there is no playbook."),
     ] = None,
-    green: Annotated[str | None, typer.Option(help="Green's DSN.")] = None,
+    green: Annotated[
+        str | None, typer.Option(metavar="DSN", help="Green's DSN.")
+    ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only answer whether it would work now.")
+        bool, typer.Option("--check", help="Only say whether it would work now.")
     ] = False,
     prove: Annotated[
         bool,
         typer.Option(
-            "--prove", help="Compare every row first where blue may lack some."
+            "--prove", help="Where blue may lack rows, compare every row first."
         ),
     ] = False,
     log: Log = LogForm.AUTO,
@@ -51,9 +54,9 @@ def rollback(
 ) -> int:
     """Send traffic back to blue without losing a write.
 
-    The same movement as the cutover the other way round: clients wait for a moment and
-    see no error. Without the playbook the two DSNs are enough: the journal in both
-    databases tells the rest.
+    It is the cutover in the other direction: clients wait for a moment and see no
+    error. Without the playbook the two DSNs are enough: the journal in both databases
+    holds the playbook's text.
 
     Raises:
         BluegreenError: by its code, what stopped it; 6001 where data would be lost.

@@ -37,7 +37,7 @@ def run(
     log: Log = LogForm.AUTO,
     json_: AsJson = False,
 ) -> None:
-    """Bring about what the playbook says, step by step.
+    """Do what the playbook says, step by step.
 
     It can be killed at any moment and started again: it looks at the servers and goes
     on from what is there. It ends after the window is open; blue is taken down by

@@ -32,10 +32,10 @@ def status(
     ] = False,
     json_: AsJson = False,
 ) -> int:
-    """Tell which side serves, how both sides, pointers and streams stand.
+    """Show which side serves, and the state of both sides, pointers and streams.
 
     Everything is asked of the servers now, and every monitor looks; a heartbeat is sent
-    along the stream to see that it lives. What cannot be confirmed is said, and the
+    along the stream to see that it lives. What cannot be confirmed is listed, and the
     exit status is then 7: stop and look.
 
     Raises:

@@ -34,16 +34,16 @@ def verify(
     playbook: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PLAYBOOK]", help="Hold it against both databases as well."
+            metavar="[PLAYBOOK]", help="Compare it with both databases as well."
         ),
     ] = None,
     json_: AsJson = False,
 ) -> None:
-    """Say whether a certificate is whole and unchanged.
+    """Check the certificate of a switchover.
 
-    With the playbook it is also held against the journals of both databases and
-    against who the servers are now. Without it only form and hash are looked at, which
-    whoever changes a certificate can fix.
+    With the playbook it is also compared with the journals of both databases, and with
+    the servers as they are now. Without it only its form and its hash are checked; who
+    changes a certificate can write a new hash, so this shows damage and not forgery.
 
     Raises:
         PlaybookRefused: 2001, the file cannot be read.

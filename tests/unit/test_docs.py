@@ -217,7 +217,7 @@ def _calls(text: str) -> Iterator[tuple[str, list[str]]]:
     lines = [line for block in _blocks(text, r"\w*") for line in block.splitlines()]
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"(?ms)^```.*?^```", "", text))
     for line in [*lines, *spans]:
-        found = re.match(r"\s*(?:\.venv/bin/)?bluegreen ([a-z-]+)(.*)$", line)
+        found = re.match(r"\s*(?:\.venv/bin/)?bluegreen ([a-z][a-z-]*)(.*)$", line)
         if found:
             yield found[1], shlex.split(found[2], comments=True)
 
@@ -225,5 +225,5 @@ def _calls(text: str) -> Iterator[tuple[str, list[str]]]:
 def _options_of(verb: str) -> set[str]:
     """Long options as the verb's own help lists them."""
     app = importlib.import_module("bluegreen.cli.app")
-    command = app._command(verb)
+    command = app.command_of(verb)
     return {name for one in command.params for name in one.opts if name[:2] == "--"}

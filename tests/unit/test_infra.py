@@ -207,7 +207,7 @@ class TestKubernetes:
 
 
 def test_the_verb_takes_these_words() -> None:
-    command = app._command("decommission")
+    command = app.command_of("decommission")
     assert "--if-due" in {name for option in command.params for name in option.opts}
 
 
