@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bluegreen.engine.status import Status
     from bluegreen.model.errors import PlaybookRefused
 
-EXAMPLE = "Example: bluegreen status shop.yml --watch"
+EXAMPLE = "Example: bluegreen status shop.yml"
 
 LOOK_EVERY_S = 2.0
 """Soon enough for a person; four short queries a side each time."""
