@@ -12,7 +12,8 @@ export PYTHONDONTWRITEBYTECODE :=
 SECONDS ?= 0
 SEED ?= $(shell date +%s)
 
-.PHONY: help install pgbouncer servers demo test test-all fault soak check fuzz lock
+.PHONY: help install pgbouncer servers demo test test-all fault soak check fuzz pages \
+	docs lock
 
 help:
 	@echo "make demo     move a database under load, on this machine, in about a minute"
@@ -22,6 +23,7 @@ help:
 	@echo "make fault    every fault at every point of a move: hours; SECONDS= SEED= PAST="
 	@echo "make soak     flips under load without end; SECONDS= SEED="
 	@echo "make check    style, types and the floors of the house"
+	@echo "make pages    write the pages that come from the code, and the JSON schema"
 	@echo "make fuzz     grow playbooks that break the reader; SECONDS= and SEED="
 	@echo "make lock     write requirements.lock again from pyproject.toml"
 
@@ -70,6 +72,12 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit/test_floors.py
+
+pages: install
+	$(BIN)/python -m bluegreen.playbook.reference
+	$(BIN)/python -m bluegreen.lint.pages docs/lint
+	$(BIN)/python -m bluegreen.cli.reference
+	$(BIN)/python -m bluegreen.cli.findings
 
 fuzz: install
 	@$(BIN)/python -m tests.fuzz.playbook --seed $(SEED) \
