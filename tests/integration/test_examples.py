@@ -11,6 +11,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,9 @@ SCHEMA = (
     "INSERT INTO orders SELECT n, n FROM generate_series(1, 50) n",
     "CREATE TABLE events (at timestamptz PRIMARY KEY) PARTITION BY RANGE (at)",
     *(
-        f"CREATE TABLE events_p202601{day:02} PARTITION OF events FOR VALUES "
-        f"FROM ('2026-01-{day:02} 00:00+00') TO ('2026-01-{day + 1:02} 00:00+00')"
-        for day in (1, 2, 3)
+        f"CREATE TABLE events_p{day:%Y%m%d} PARTITION OF events FOR VALUES "
+        f"FROM ('{day} 00:00+00') TO ('{day + timedelta(1)} 00:00+00')"
+        for day in (datetime.now(UTC).date() + timedelta(n) for n in (-2, -1, 0))
     ),
 )
 STEPS = (
