@@ -22,9 +22,10 @@ help:
 	@echo "make test-all every case and every mutant; goes on where it was cut short"
 	@echo "make fault    every fault at every point of a move: hours; SECONDS= SEED= PAST="
 	@echo "make soak     flips under load without end; SECONDS= SEED="
-	@echo "make check    style, types and the floors of the house"
+	@echo "make check    style, types, the floors of the house, the docs' links"
 	@echo "make pages    write the pages that come from the code, and the JSON schema"
 	@echo "make fuzz     grow playbooks that break the reader; SECONDS= and SEED="
+	@echo "make docs     build the site of the docs, with every link followed"
 	@echo "make lock     write requirements.lock again from pyproject.toml"
 
 install:
@@ -71,7 +72,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/unit/test_floors.py
+	$(BIN)/pytest -q tests/unit/test_floors.py tests/unit/test_site.py
 
 pages: install
 	$(BIN)/python -m bluegreen.playbook.reference
@@ -83,7 +84,12 @@ fuzz: install
 	@$(BIN)/python -m tests.fuzz.playbook --seed $(SEED) \
 	  --seconds $(or $(filter-out 0,$(SECONDS)),600)
 
+# Into build/site. Needs no network; a link or an anchor that leads nowhere fails.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: install
+	$(BIN)/mkdocs build --strict
+
 lock:
-	uv pip compile pyproject.toml --extra dev --universal --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra docs --universal --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --python-version 3.11 \
 	  -o requirements.lock
