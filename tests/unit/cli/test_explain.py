@@ -58,7 +58,7 @@ def test_the_page_has_every_check_of_a_pointer() -> None:
     named = set()
     for path in (ROOT / "bluegreen" / "pointers").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "checked":
                 named |= {a.value for a in node.args[:1] if isinstance(a, ast.Constant)}
     assert named
     assert named <= of("check of PgBouncer")
