@@ -132,8 +132,8 @@ STATUSES_OF: Mapping[str, Mapping[int, str]] = {
 VARIABLES: Mapping[str, str] = {
     "BLUEGREEN_PG_BIN": "folder of `pg_dump`, `pg_restore` and the other client "
     "programs; otherwise the newest that is found on `PATH` and in the usual places",
-    "PGPASSFILE": "libpq's password file, by default `~/.pgpass`; all of libpq's other "
-    "`PG…` variables hold too, as they do for psql",
+    "PGPASSFILE": "libpq's password file, by default `~/.pgpass`; libpq's other "
+    "`PG…` variables hold too, but none that lowers TLS",
     "XDG_STATE_HOME": "where the traceback of a bug is kept: `bluegreen/` in it, by "
     "default in `~/.local/state`",
     "${env:NAME}": "any variable that the playbook, or a DSN in the call, refers to so",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,17 +16,12 @@ from bluegreen.cli.reference_notes import EXIT_STATUSES, STATUSES_OF, VARIABLES_
 
 ROOT = Path(__file__).parents[3]
 PAGES = pages()
-MIGRATIONS = {
-    "safe": "SET lock_timeout = '2s';\nSET statement_timeout = '5s';\n"
-    "ALTER TABLE shop.orders ADD COLUMN note text;\n",
-    "not-utf8": "SELECT 1;\n",
-}
-OFFLINE = [
-    pytest.param("init", 0, id="init"),
-    pytest.param("lint", 0, id="lint"),
-    pytest.param("compat", 0, id="compat"),
-    pytest.param("explain", 0, id="explain"),
-]
+MIGRATION = """\
+SET lock_timeout = '2s';
+SET statement_timeout = '5s';
+ALTER TABLE shop.orders ADD COLUMN note text;
+"""
+OFFLINE = ("init", "lint", "compat", "explain")
 """Verbs with an example that asks no server; `tests/integration/test_examples.py` runs
 the others."""
 
@@ -75,12 +69,10 @@ def first_of(verb: str, word: str) -> list[str]:
     return shlex.split(next(line for line in text.splitlines() if word in line))
 
 
-@pytest.mark.parametrize(("verb", "status"), OFFLINE)
-def test_an_example_without_a_server_runs(
-    verb: str, status: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("verb", OFFLINE)
+def test_an_example_without_a_server_runs(verb: str, tmp_path: Path) -> None:
     (tmp_path / "migrations").mkdir()
-    (tmp_path / "migrations" / "1.sql").write_text(MIGRATIONS["safe"])
+    (tmp_path / "migrations" / "1.sql").write_text(MIGRATION)
     words = first_of(verb, "migrations" if verb in ("lint", "compat") else verb)
     if verb == "lint":  # As the shell does.
         words = [w.replace("*.sql", "1.sql") for w in words]
@@ -92,6 +84,5 @@ def test_an_example_without_a_server_runs(
         cwd=tmp_path,
         timeout=60,
     )
-    assert done.returncode == status, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout
-    shutil.rmtree(tmp_path / "migrations")
