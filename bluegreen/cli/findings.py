@@ -25,9 +25,9 @@ CHECKS = {
 """Each kind of check: the page with its tables, and the cell with its line."""
 
 _INTRODUCTION = """\
-<!-- Made by `python -m bluegreen.cli.findings`; edit the page of the id, not this. -->
-
 # Findings, rules and codes
+
+<!-- Made by `python -m bluegreen.cli.findings`; edit the page of the id, not this. -->
 
 Every id that bluegreen prints. `bluegreen explain ID` prints the page of one, without a
 network: `bluegreen explain BG-5001`, `bluegreen explain wal-level`.

@@ -48,7 +48,7 @@ def pages() -> dict[str, str]:
 
 
 def _index() -> Iterator[str]:
-    yield f"{_MADE}\n\n# Commands\n"
+    yield f"# Commands\n\n{_MADE}\n"
     yield "| command | what it does |\n|---|---|"
     yield from (f"| [`{verb}`]({verb}.md) | {line} |" for verb, line in VERBS.items())
     yield _ABOUT
@@ -62,7 +62,7 @@ def _index() -> Iterator[str]:
 
 def _page(verb: str) -> Iterator[str]:
     command = command_of(verb)
-    yield f"{_MADE}\n\n# `bluegreen {verb}`\n"
+    yield f"# `bluegreen {verb}`\n\n{_MADE}\n"
     yield f"{_markdown(command.help)}\n"
     yield f"## Synopsis\n\n```\n{_synopsis(command)}\n```\n"
     arguments = [one for one in command.params if one.param_type_name == "argument"]
