@@ -53,6 +53,7 @@ class PlannedAction:
     title: str
     verdict: PlannedVerdict
     hazards: tuple[Hazard, ...] = ()
+    waits_for_person: bool = False
 
     @property
     def kind(self) -> str:
@@ -184,9 +185,18 @@ def divide(
 
 
 def digest_of(playbook_digest: str, planned: Sequence[PlannedAction]) -> str:
-    """Twelve letters of a SHA-256 over the playbook and every action's verdict."""
-    lines = [playbook_digest, *(f"{one.id} {one.kind}" for one in planned)]
+    """Twelve letters of a SHA-256 over the playbook and what lies ahead.
+
+    A look that a run itself makes possible, by building our schema, changes nothing of
+    it, and neither does the word of a person for whom the run would wait.
+    """
+    counting = (one for one in planned if not one.waits_for_person)
+    lines = [playbook_digest, *(f"{one.id} {_stands(one)}" for one in counting)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def _stands(one: PlannedAction) -> str:
+    return "ahead" if one.kind in {"needed", "not_yet", "unseen"} else one.kind
 
 
 def require_allowed(actions: Iterable[Action[Any]], allow: Iterable[Hazard]) -> None:
@@ -221,7 +231,11 @@ def _passed(action: Action[Any]) -> PlannedAction:
 
 def _planned(action: Action[Any], world: World) -> PlannedAction:
     return PlannedAction(
-        action.id, action.title, _look(action, world), _hazards(action)
+        action.id,
+        action.title,
+        _look(action, world),
+        _hazards(action),
+        action.waits_for_person,
     )
 
 

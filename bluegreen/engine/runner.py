@@ -169,7 +169,7 @@ class Runner:
                 case Refused():
                     raise refusal_error(verdict)
                 case NotYet():
-                    if getattr(action, "waits_for_timer", False):
+                    if action.waits_for_timer:
                         return verdict.why
                     self._wait(action, verdict, wait)
                 case Needed():
@@ -185,7 +185,7 @@ class Runner:
         self._tell(ActionStarted(action.id, action.title, verdict.why))
         world.journal.append(Kind.INTENT, action=action.id, body={"why": verdict.why})
         try:
-            with self._interrupt.shielded(getattr(action, "critical", False)):
+            with self._interrupt.shielded(action.critical):
                 world.point(f"{action.id}/before_act")
                 # Writing the intent takes time, and a process may be stopped in it.
                 world.require_lease()

@@ -33,11 +33,17 @@ class Action(ABC, Generic[F]):
         title: the wanted state in plain words, e.g. "green has blue's schema".
         hazards: what a person must allow.
         no_undo: why there is no undo; empty where there is one.
+        waits_for_timer: a run ends well while it says NotYet; a timer comes back.
+        waits_for_person: it waits for a word, and does nothing by itself.
+        critical: a Ctrl-C waits until its act has ended.
         patience: how long the runner waits on NotYet; None waits without end.
     """
 
     hazards: ClassVar[frozenset[Hazard]] = frozenset()
     no_undo: ClassVar[str] = ""
+    waits_for_timer: ClassVar[bool] = False
+    waits_for_person: ClassVar[bool] = False
+    critical: ClassVar[bool] = False
     title: str = ""
     patience: timedelta | None = None
 

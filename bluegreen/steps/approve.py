@@ -47,6 +47,7 @@ class AwaitApproval(Action[ApprovalFacts]):
 
     title = "a person has approved"
     no_undo = "it only waits"
+    waits_for_person = True
 
     def __init__(self, step_id: str, message: str, deadline: timedelta) -> None:
         super().__init__(step_id)

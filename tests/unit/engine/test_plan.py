@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bluegreen.engine.plan import Plan, plan, require_allowed
+from bluegreen.engine.plan import (
+    Plan,
+    PlannedAction,
+    PlannedVerdict,
+    Unseen,
+    digest_of,
+    plan,
+    require_allowed,
+)
 from bluegreen.model.errors import PlaybookRefused, ServerRefused, StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Kind
@@ -85,6 +94,20 @@ def test_the_digest_names_playbook_actions_and_verdicts() -> None:
     assert make(Told(GOOD), Told(GOOD)).digest != one
     assert make(Told(GOOD), Told(LACKS, key="other")).digest != one
     assert make(Told(GOOD), Told(LACKS), playbook_digest="x").digest != one
+
+
+@pytest.mark.parametrize("now", [LACKS, NotYet("x"), Unseen("y")], ids=repr)
+def test_what_a_run_makes_visible_is_no_other_plan(now: PlannedVerdict) -> None:
+    """The first look at a new pair cannot see the stream; the run's own can."""
+    ahead = PlannedAction("a/b", "t", now)
+    assert digest_of("x", [ahead]) == digest_of("x", [replace(ahead, verdict=LACKS)])
+    assert digest_of("x", [ahead]) != digest_of("x", [replace(ahead, verdict=GOOD)])
+
+
+def test_an_approval_that_was_given_is_no_other_plan() -> None:
+    waits = PlannedAction("a/b", "t", NotYet("x"), waits_for_person=True)
+    given = replace(waits, verdict=GOOD)
+    assert digest_of("x", [waits]) == digest_of("x", [given])
 
 
 def test_another_plan_is_refused() -> None:

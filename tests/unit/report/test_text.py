@@ -307,6 +307,7 @@ def test_a_plan_in_json_names_the_kind_of_each_verdict() -> None:
             "title": "green serves all clients",
             "verdict": {"why": "blue serves"},
             "hazards": ["MOVES_TRAFFIC", "STOPS_WRITES"],
+            "waits_for_person": False,
             "kind": "needed",
         }
     ]
