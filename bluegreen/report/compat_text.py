@@ -69,12 +69,11 @@ def _row(row: Row) -> list[str]:
     if row.found:
         lines.append(f"    found: {row.found}")
     if row.answer != "OK" and row.fix:
-        lines.append(f"    do:    {row.fix}")
+        lines.append(f"    fix:   {row.fix}")
     if row.reason:
         lines.append(f"    accepted: {row.reason}")
-    proof = f", case {row.proof}" if row.proof else ""
-    lines.append(f"    name:  {row.name}  (law {row.law}, row {row.row}{proof})")
-    return lines
+    finding, _ = id_and_where(row.name)
+    return [*lines, f"    id:    {finding}"]
 
 
 def _ending(result: CompatResult) -> list[str]:
