@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit import resuming
-from tests.kit.sampling import get_seed, is_whole
+from tests.kit.sampling import get_seed, is_whole, sample
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """The seed is drawn before workers start, so that all draw the same samples."""
     get_seed()
+    config.addinivalue_line(
+        "markers", "sampled(keep): a run takes so many of the test's cases"
+    )
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Notes(config), "bluegreen-notes")
 
@@ -38,12 +41,31 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave out what `--resume` knows to have passed."""
-    if not (name := config.getoption("--resume")):
-        return
-    passed = resuming.read_passed(Path(name), resuming.digest_of_code())
-    config.hook.pytest_deselected(items=[i for i in items if i.nodeid in passed])
-    items[:] = [item for item in items if item.nodeid not in passed]
+    """Leave out what no sample has, and what `--resume` knows to have passed."""
+    if not any("[" in word for word in config.args):
+        _keep(config, items, _sampled(items))
+    if name := config.getoption("--resume"):
+        passed = resuming.read_passed(Path(name), resuming.digest_of_code())
+        _keep(config, items, {i.nodeid for i in items if i.nodeid not in passed})
+
+
+def _sampled(items: list[pytest.Item]) -> set[str]:
+    """The ids to run: of each marked test so many cases, of the others all."""
+    cases: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for item in items:
+        marker = item.get_closest_marker("sampled")
+        keep = marker.args[0] if marker else 0
+        cases[item.nodeid.partition("[")[0], keep].append(item.nodeid)
+    return {
+        case
+        for (_, keep), ids in cases.items()
+        for case in (sample(ids, keep) if keep else ids)
+    }
+
+
+def _keep(config: pytest.Config, items: list[pytest.Item], ids: set[str]) -> None:
+    config.hook.pytest_deselected(items=[i for i in items if i.nodeid not in ids])
+    items[:] = [item for item in items if item.nodeid in ids]
 
 
 class _Notes:

@@ -296,6 +296,7 @@ def plain(text: str, here: Arena, folder: Path) -> str:
     return re.sub(r"(playbook\.yml:1):\d+", r"\1:C", text)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.id)
 def test_run_says_what_is_wrong_and_touches_nothing(
     here: Arena, tmp_path: Path, bad: Bad

@@ -157,6 +157,7 @@ def table_is_there(app: psycopg.Connection[Any]) -> bool:
 EARLY = ("a partition is made", "a table leaves the publication", "a column is added")
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("point", "name"),
     [
@@ -209,6 +210,7 @@ def test_triggers_that_were_disabled_are_enabled_by_the_next_move(
         stale.execute("INSERT INTO t VALUES (5)")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["TEMPORARY", "UNLOGGED"])
 def test_tables_that_no_stream_carries_come_and_go(scene: Scene, kind: str) -> None:
     """An application makes and drops them all day; none of it stops a move."""

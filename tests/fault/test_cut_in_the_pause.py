@@ -36,6 +36,7 @@ def fields() -> Iterator[Fields]:
         yield made
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("fault", "seed"),
     [
@@ -63,6 +64,7 @@ def kinds(here: Battlefield) -> list[str]:
         return [kind for (kind,) in found]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("mode", ["black_hole", "reset"])
 def test_a_lease_lost_while_the_move_is_made_ready_stops_it_before_the_pause(
     fields: Fields, mode: str

@@ -48,6 +48,7 @@ def test_modules_of_the_working_folder_run_in_no_process_of_ours(
         assert not ran.exists(), ran.read_text()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_without_a_guard_that_answers_nobody_is_held_back(
     here: Arena, tmp_path: Path, number: signal.Signals

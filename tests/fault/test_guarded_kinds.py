@@ -49,6 +49,7 @@ move(world, Side.GREEN)
 """
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("at", "side"), [("move/paused", Side.BLUE), ("move/committed", Side.GREEN)]
 )

@@ -103,6 +103,7 @@ def test_a_name_that_nothing_carries_yet_may_be_changed(
         assert read_belonging(here.database(side)).playbook == "early"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("side", list(Side), ids=str)
 def test_a_newer_schema_is_not_written_over(
     arena: Callable[..., Arena], tmp_path: Path, side: Side
@@ -157,6 +158,7 @@ def test_a_record_of_a_kind_that_only_a_newer_version_knows(
     assert fingerprint(here) == before
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("mode", ["session", "transaction"])
 def test_a_side_that_is_reached_through_a_pooler_is_refused(
     arena: Callable[..., Arena],

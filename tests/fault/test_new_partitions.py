@@ -140,6 +140,7 @@ def test_the_loss_is_accepted_by_its_name_alone_and_stands_in_the_certificate(
     assert pair.count(pair.blue) == 2
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("made_by", ["the tool", "the application"])
 def test_a_partition_made_in_the_window_comes_to_blue_with_its_rows(
     pair: Pair, made_by: str
@@ -157,6 +158,7 @@ def test_a_partition_made_in_the_window_comes_to_blue_with_its_rows(
     assert json.loads(pair.certificate(2, "rollback").read_text())["left_behind"] == {}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("made_by", ["the tool", "the application"])
 def test_partitions_made_while_armed_travel_both_ways(pair: Pair, made_by: str) -> None:
     pair.arm()
@@ -221,6 +223,7 @@ def test_no_pattern_is_refused_with_what_to_run(pair: Pair) -> None:
     assert "CREATE TABLE … PARTITION OF …" in ended.err
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("accept", [(), ("schema-drift",)])
 def test_a_partition_that_only_blue_has_stops_the_move_before_its_pause(
     pair: Pair, accept: tuple[str, ...]
@@ -247,6 +250,7 @@ def test_a_new_table_of_green_is_named_and_stops_no_rollback(pair: Pair) -> None
     assert told == {"public.newt": 2}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("made", "row", "name"),
     [

@@ -56,6 +56,7 @@ WORST = {
 }
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("data", WORST.values(), ids=WORST)
 def test_the_worst_is_refused_within_a_second_and_a_hundred_megabytes(
     data: bytes, tmp_path: Path

@@ -43,6 +43,7 @@ SHAPES: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("before", "after"), SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("side", ["in the ini", "in an included file"])
 def test_a_trial_leaves_every_shape_of_file_as_it_was(
@@ -171,6 +172,7 @@ def child(front: Front, code: str, *words: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("kind", "name", "number"), KILLED.values(), ids=KILLED)
 def test_what_a_killed_trial_leaves_the_next_one_takes_away(
     front: Front, kind: type, name: str, number: int

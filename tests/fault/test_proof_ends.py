@@ -173,6 +173,7 @@ def proved(playbook: Path) -> None:
     call("run", playbook, environ=fault).require(-9)
 
 
+@pytest.mark.sampled(1)
 @either_way
 def test_a_follower_set_back_before_the_cutover_is_compared_again(
     lab_folder: Path, pooler: Callable[..., Pooler], steps: object
@@ -201,6 +202,7 @@ def require_refused(playbook: Path) -> str:
     return ended.err
 
 
+@pytest.mark.sampled(1)
 @either_way
 def test_a_planned_restart_before_the_cutover_is_compared_and_passes(
     lab_folder: Path, pooler: Callable[..., Pooler], steps: object
@@ -257,6 +259,7 @@ def test_a_fence_found_open_on_the_other_side_is_closed_and_a_doubt(
         assert "public.t differs" in ended.err
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "point", ["recover/doubt_noted", "run/recover_switchover/after_act"]
 )
@@ -274,6 +277,7 @@ def test_the_doubt_of_an_open_fence_outlives_the_run_that_closed_it(
         require_in_doubt(playbook, "blue did not serve and its fence found open at")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("again", [True, False], ids=["enabled-again", "left-off"])
 def test_a_trigger_that_was_disabled_on_the_other_side_is_a_doubt(
     lab_folder: Path, pooler: Callable[..., Pooler], again: bool

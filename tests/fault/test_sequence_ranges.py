@@ -49,6 +49,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("name", "change", "value"), CASES)
 def test_a_value_that_blue_does_not_take_is_a_no_before_the_rollback(
     here: Arena, tmp_path: Path, name: str, change: str, value: int
@@ -78,6 +79,7 @@ def test_a_value_that_blue_does_not_take_is_a_no_before_the_rollback(
     assert here.pair.blue.value(f"SELECT last_value FROM {name}") == value
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("name", "change", "value"), CASES[:3])
 def test_a_value_that_green_does_not_take_stops_a_run_before_its_pause(
     here: Arena, tmp_path: Path, name: str, change: str, value: int

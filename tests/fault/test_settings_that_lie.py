@@ -97,6 +97,7 @@ def test_a_green_that_is_still_set_up_for_its_load_is_not_moved_to(
     assert serves(here) == here.pair.green.name
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("side", list(Side), ids=str)
 def test_what_is_switched_off_behind_the_check_stops_both_directions(
     here: Arena, tmp_path: Path, side: Side
@@ -119,6 +120,7 @@ def test_what_is_switched_off_behind_the_check_stops_both_directions(
     assert serves(here) == here.pair.blue.name
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("statement", "finding"),
     [

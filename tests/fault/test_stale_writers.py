@@ -37,6 +37,7 @@ def rows(database: Database, table: str = "stale") -> dict[str, set[int]]:
     return found
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("to_and_fro", [False, True], ids=["cutover", "rollback"])
 def test_no_session_commits_on_the_side_that_was_left(
     arena: Callable[..., Arena], to_and_fro: bool

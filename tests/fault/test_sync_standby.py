@@ -86,6 +86,7 @@ def writes(here: Battlefield, side: Side) -> bool:
         return True
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("side", list(Side))
 def test_a_run_does_not_begin_where_a_commit_would_hang(
     here: Battlefield, side: Side
@@ -103,6 +104,7 @@ def test_a_run_does_not_begin_where_a_commit_would_hang(
     ), tool.said
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("side", "point"),
     [
@@ -188,6 +190,7 @@ def test_a_standby_that_stands_still_at_the_commit_point_leaves_a_doubt_and_no_w
     here.tool("run").require()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("names", "there", "unseen", "hangs"),
     [

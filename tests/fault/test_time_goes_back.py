@@ -90,6 +90,7 @@ def arm(playbook: Path) -> Ended:
     return call("run", playbook, environ={"BLUEGREEN_FAULT": "move/ready:kill:1"})
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("promoted", [False, True], ids=["restored", "promoted"])
 @pytest.mark.parametrize("side", ["blue", "green"])
 def test_a_side_of_before_the_cutover_comes_back_behind_it(
@@ -107,6 +108,7 @@ def test_a_side_of_before_the_cutover_comes_back_behind_it(
         require_untouched(here, playbook, f"{side} went back in time: it had confirmed")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("side", ["blue", "green"])
 def test_a_side_comes_back_without_a_rollback(
     lab_folder: Path, pooler: Callable[..., Pooler], side: str
@@ -124,6 +126,7 @@ def test_a_side_comes_back_without_a_rollback(
         require_untouched(here, playbook, f"{side} went back in time: it had confirmed")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("side", ["blue", "green"])
 def test_a_side_comes_back_without_its_copy(
     lab_folder: Path, pooler: Callable[..., Pooler], side: str

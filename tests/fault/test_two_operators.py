@@ -285,6 +285,7 @@ def end_the_lease(side: Database) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("lost_on", ["blue", "green"])
 def test_a_lease_lost_before_traffic_moves_stops_the_move(
     stage: Stage, lost_on: str

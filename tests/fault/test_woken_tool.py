@@ -123,6 +123,7 @@ def require_serves(scene: Scene, side: Side) -> None:
     database.close()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "points",
     [
@@ -148,6 +149,7 @@ def test_a_tool_that_wakes_up_after_later_moves_touches_nothing(
         assert scene.other.call("status").status == 0, point
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("point", ["move/committed", "move/pointed"])
 def test_a_tool_whose_sessions_were_all_ended_asks_by_new_ones(
     scene: Scene, point: str
@@ -162,6 +164,7 @@ def test_a_tool_whose_sessions_were_all_ended_asks_by_new_ones(
     require_serves(scene, Side.BLUE)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("point", ["move/guarded", "move/pointed"])
 def test_a_tool_that_wakes_up_in_a_later_pause_lets_none_of_its_clients_go(
     scene: Scene, point: str
@@ -179,6 +182,7 @@ def test_a_tool_that_wakes_up_in_a_later_pause_lets_none_of_its_clients_go(
     require_serves(scene, Side.BLUE)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("point", ["move/paused", "move/caught_up"])
 def test_a_tool_that_wakes_up_after_its_guard_backed_out_leaves_the_stream_on(
     scene: Scene, point: str
