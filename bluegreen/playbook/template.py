@@ -117,6 +117,10 @@ steps:
   # Run by `bluegreen decommission`, never before the window has ended.
   - step: decommission
 
+# Findings that are known and meant, each with a reason; a refusal prints the entries.
+# accept:
+#   - {{id: large-objects, reason: copied by hand}}
+
 # The hazards that `run` may bring about without asking; `plan` says which there are.
 # allow: [LOADS_BLUE, RETAINS_WAL_ON_BLUE, STOPS_WRITES, MOVES_TRAFFIC, ENDS_ROLLBACK]
 """

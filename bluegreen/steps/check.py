@@ -14,13 +14,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bluegreen.model.accept import (
-    SCHEMA_DIFFERENCE,
     Accepted,
     entries,
     is_accepted,
-    unused,
 )
-from bluegreen.model.finding import Blocks, Finding, checked
+from bluegreen.model.finding import Blocks, Finding
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.verdict import Refused, Satisfied, Verdict
@@ -28,8 +26,8 @@ from bluegreen.postgres.catalog.identity import require_pair
 from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
-from bluegreen.steps.monitors.every import MONITORS
 from bluegreen.steps.preflight import check_servers
+from bluegreen.steps.preflight.accept import check_accept
 from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
 from bluegreen.steps.replicate import Replicate
@@ -177,25 +175,8 @@ def find(
     for pointer in world.pointers:
         findings += pointer.check()
     findings += check_shared_fate(world.shared_fate())
-    findings += _unused(world.limits.accept, findings)
+    findings += check_accept(world.limits.accept, findings)
     return findings
-
-
-def _unused(accept: Sequence[Accepted], findings: Sequence[Finding]) -> list[Finding]:
-    """Entries that fit nothing here. Those for other looks are not asked of."""
-    others = {SCHEMA_DIFFERENCE, *(monitor.id for monitor in MONITORS)}
-    asked = [one for one in accept if one.id not in others and not one.is_of_verdicts]
-    fitting = [(finding.id, str(finding.where)) for finding in findings]
-    return [
-        checked(
-            "accept-unused",
-            "playbook",
-            f"`accept` has {name}, and there is no such finding",
-            "an entry that fits nothing may be misspelt, or be for what is over",
-            "correct it, or take it out",
-        )
-        for name in unused(asked, fitting)
-    ]
 
 
 def _is_copied(world: World) -> bool:
