@@ -1157,7 +1157,7 @@ def test_every_finding_stands_on_the_page() -> None:
     # An action's name has capitals, a finding's has none.
     told = {r[1].strip("`"): BLOCKS[r[3]] for r in cells if r[1].islower()}
     shown: dict[str, set[bool]] = {key: {True} for key in IDENTITY_IDS}
-    shown |= dict.fromkeys(NO_SERVER_IS_ASKED, {False})
+    shown |= {key: {False} for key in NO_SERVER_IS_ASKED}
     for case in CASES:
         shown.setdefault(case.id, set()).add(case.blocks)
     assert set(told) == ids_in_code()
