@@ -60,6 +60,8 @@ class Contents:
     Attributes:
         large_objects: how many.
         sequences: how many.
+        relations: how many of all kinds, indexes and TOAST tables counted.
+        lockable: those of them that a dump or a publication locks.
         invalid_indexes: left behind by a CONCURRENTLY that failed.
         event_triggers: enabled ones that belong to no extension.
         event_writers: those of them whose function writes to a table.
@@ -69,6 +71,8 @@ class Contents:
 
     large_objects: int = 0
     sequences: int = 0
+    relations: int = 0
+    lockable: int = 0
     has_our_schema: bool = False
     invalid_indexes: tuple[str, ...] = ()
     event_triggers: tuple[str, ...] = ()
@@ -79,11 +83,14 @@ class Contents:
 
 def read_contents(database: Database) -> Contents:
     """Read it, five queries."""
-    large_objects, sequences, has_our_schema = database.rows(_COUNTS)[0]
+    counts = database.rows(_COUNTS)[0]
+    large_objects, sequences, relations, lockable, has_our_schema = counts
     events = database.rows(_EVENT_TRIGGERS)
     return Contents(
         large_objects=large_objects,
         sequences=sequences,
+        relations=relations,
+        lockable=lockable,
         has_our_schema=has_our_schema,
         invalid_indexes=tuple(name for (name,) in database.rows(_INVALID_INDEXES)),
         event_triggers=tuple(name for name, _ in events),
@@ -109,6 +116,12 @@ _COUNTS = sql.SQL(
             WHERE c.relkind = 'S' AND c.relpersistence <> 't'
                 AND n.nspname NOT LIKE 'pg\_%'
                 AND n.nspname NOT IN ('information_schema', 'bluegreen')),
+        -- Those of the system have lower OIDs: FirstNormalObjectId in access/transam.h.
+        (SELECT count(*) FROM pg_catalog.pg_class
+            WHERE oid >= 16384 AND relpersistence <> 't'),
+        (SELECT count(*) FROM pg_catalog.pg_class
+            WHERE oid >= 16384 AND relpersistence <> 't'
+                AND relkind IN ('r', 'p', 'f', 'v', 'm', 'S')),
         EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'bluegreen')
     """
 )

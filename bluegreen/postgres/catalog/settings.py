@@ -45,6 +45,8 @@ _CAPACITY_SETTINGS = (
     "max_wal_size",
     "max_connections",
     "max_prepared_transactions",
+    "max_locks_per_transaction",
+    "autovacuum_max_workers",
     "idle_replication_slot_timeout",
     "wal_sender_timeout",
     "synchronous_commit",

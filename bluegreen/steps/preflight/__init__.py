@@ -42,6 +42,7 @@ from bluegreen.steps.preflight.identity import (
     check_unlogged_tables,
 )
 from bluegreen.steps.preflight.intent import Intent
+from bluegreen.steps.preflight.lock_table import check_lock_tables
 from bluegreen.steps.preflight.pair import (
     check_clocks,
     check_green_contents,
@@ -75,6 +76,7 @@ LOOKS: tuple[Look, ...] = (
     check_owners,
     check_wal_level,
     check_capacity,
+    check_lock_tables,
     check_kept_wal,
     check_standbys,
     check_durability,

@@ -355,6 +355,27 @@ CASES = [
         set_to(max_sync_workers_per_subscription="2"),
     ),
     Case(
+        "lock-table-small",
+        "green",
+        True,
+        "SET max_locks_per_transaction = ",
+        has(relations=25_000),
+    ),
+    Case(
+        "lock-table-small",
+        "green",
+        False,
+        "; -- then restart the server",
+        has(relations=11_000),
+    ),
+    Case(
+        "lock-table-small",
+        "blue",
+        True,
+        "SET max_locks_per_transaction = ",
+        has(lockable=20_000),
+    ),
+    Case(
         "wal-unbounded",
         "blue",
         False,
