@@ -77,6 +77,7 @@ STATUSES_OF: Mapping[str, Mapping[int, str]] = {
         7: "**stop and look**: it is not confirmed where traffic goes",
         8: _LEASE,
     },
+    "guard": {0: "ended by Ctrl-C or SIGTERM", 2: _CALL},
     "status": {
         0: "it is confirmed which side serves",
         2: _CALL,
@@ -152,6 +153,7 @@ VARIABLES_OF: Mapping[str, tuple[str, ...]] = {
     "run": _TOOLS,
     "approve": _SIDES,
     "rollback": _TOOLS,
+    "guard": _SIDES,
     "status": _SIDES,
     "partitions": _TOOLS,
     "drop-slot": _SIDES,
@@ -179,6 +181,7 @@ FURTHER: Mapping[str, Mapping[str, str]] = {
     },
     "approve": {"the step `approve`": "../steps/approve.md"},
     "rollback": {"the bad night": "../runbook.md#the-bad-night-rollback"},
+    "guard": {"the guard": "../concepts.md#guard"},
     "status": {
         "how to read it": "../status.md",
         "the monitors": "../monitors.md",

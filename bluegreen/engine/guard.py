@@ -78,7 +78,7 @@ def guarded(world: World, run: str, budget: timedelta) -> Iterator[Callable[[], 
         start_new_session=True,
     )
     try:
-        _tell(process, _spec(world, run, budget))
+        _tell(process, guard_spec(world, run, budget))
         _require_ready(process)
         yield partial(_require_monitored, process)
         _tell(process, "done")
@@ -105,7 +105,8 @@ def _part(process: subprocess.Popen[bytes]) -> None:
         process.returncode = 0
 
 
-def _spec(world: World, run: str, budget: timedelta) -> dict[str, Any]:
+def guard_spec(world: World, run: str, budget: timedelta) -> dict[str, Any]:
+    """What a guard process needs to know, passwords in clear; for a pipe alone."""
     return {
         "name": world.name,
         "run": run,
@@ -162,7 +163,7 @@ def main() -> None:
     # Unbuffered, so that `select` sees every line that was not read yet.
     pipe = FileIO(0, closefd=False)
     spec = json.loads(pipe.readline())
-    world, lifeline = _world(spec), Lifeline(spec)
+    world, lifeline = guard_world(spec), Lifeline(spec)
     _warm_up(world)
     lifeline.warm_up()
     _say("ready")
@@ -174,11 +175,12 @@ def main() -> None:
     if reason:
         try_once = partial(hung_up_after, TRY_LASTS, world.blue, world.green)
         with lifeline.pulled_at(release_at) as over:
-            if _act(world, reason, spec["run"], try_once):
+            if end_pause(world, reason, spec["run"], try_once):
                 over.set()
 
 
-def _world(spec: dict[str, Any]) -> World:
+def guard_world(spec: dict[str, Any]) -> World:
+    """Handles of its own, which give up soon on a server that does not answer."""
     blue, green = (
         Database.of_spec(spec[side], connect_timeout_s=CONNECT_S)
         for side in ("blue", "green")
@@ -224,7 +226,7 @@ def _wait(pipe: FileIO, budget_s: float) -> str:
     return {"done": "", "": "the tool died"}.get(word, "the tool backed out")
 
 
-def _act(
+def end_pause(
     world: World,
     reason: str,
     run: str = "",

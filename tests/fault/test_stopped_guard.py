@@ -42,7 +42,7 @@ NOBODY = (
 def lifeline_of(world: World) -> Lifeline:
     """The lifeline of that run's guard, its sessions open."""
     assert isinstance(world.journal, TwinJournal)
-    made = Lifeline(guard._spec(world, world.journal.run, timedelta(0)))
+    made = Lifeline(guard.guard_spec(world, world.journal.run, timedelta(0)))
     made.warm_up()
     return made
 

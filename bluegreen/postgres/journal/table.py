@@ -101,6 +101,24 @@ def newest_pause(database: Database) -> Record | None:
     return _record(rows[0]) if rows else None
 
 
+def open_pause(database: Database) -> Record | None:
+    """The record of the newest pause while none tells that it has ended.
+
+    One row, however long the journal is.
+    """
+    if not has_journal(database):
+        return None
+    rows = database.rows(
+        sql.SQL(
+            "SELECT {} FROM bluegreen.journal"
+            " WHERE kind IN ('pausing', 'moved', 'backed_out')"
+            " ORDER BY seq DESC LIMIT 1"
+        ).format(_COLUMNS)
+    )
+    record = _record(rows[0]) if rows else None
+    return record if record and record.kind is Kind.PAUSING else None
+
+
 def add_record(
     database: Database, record: Record, lease_session: int | None = None
 ) -> bool:

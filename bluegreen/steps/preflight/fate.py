@@ -12,8 +12,8 @@ WHAT_THEN = (
     "called again, from any machine that reaches both sides"
 )
 FIX = (
-    "run it on a machine that stays, and have a second one ready on which `bluegreen "
-    "run` can be called"
+    "run it on a machine that stays, and let `bluegreen guard PLAYBOOK` stand by on "
+    "another one"
 )
 
 
