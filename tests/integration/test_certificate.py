@@ -231,6 +231,7 @@ def test_a_released_blue_that_is_gone_is_not_asked(
     assert "green says the same; blue was released and is gone" in said
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("verb", ["run", "rollback"])
 def test_killed_right_behind_the_commit_point_it_still_ends_in_one(
     arena: Callable[..., Arena], tmp_path: Path, verb: str

@@ -26,9 +26,9 @@ MORE = read_cases(FOLDER / "replication-more.json")
 UNSEEN = read_cases(FOLDER / "replication-unseen.json")
 THIRD = read_cases(FOLDER / "replication-third.json")
 BY_ID = {case.id: case for case in (*CASES, *UNSEEN)}
-RANDOM_CASES = 24
-RANDOM_JUDGED = 60
-OF_EACH_OUTCOME = 12
+RANDOM_CASES = 12
+RANDOM_JUDGED = 30
+OF_EACH_OUTCOME = 6
 CHANCE = 3
 """Alarms that a small sample may hold beyond its share."""
 

@@ -202,6 +202,7 @@ def test_a_step_that_is_not_there_cannot_be_approved(desk: Desk) -> None:
     ]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("side", ["blue", "green"])
 def test_a_side_that_is_not_seen_is_unknown_and_ends_with_7(
     desk: Desk, side: str, servers: Callable[..., Server]

@@ -17,6 +17,7 @@ from tests.kit.databases import Database, DatabasePair, drop_databases
 from tests.kit.wait import wait_until
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("major", MAJORS)
 def test_a_server_survives_a_crash(major: int, lab_folder: Path) -> None:
     with Server.start(major, lab_folder / "server") as server:
@@ -68,6 +69,7 @@ def test_a_folder_closed_to_others_gets_a_stand_in(tmp_path: Path) -> None:
         assert show(server, "server_encoding") == "UTF8"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("major", [15, 16])
 def test_programs_in_a_private_home_run_from_a_copy(
     major: int,

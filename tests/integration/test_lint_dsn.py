@@ -70,6 +70,7 @@ def rules(shop: Database, folder: Path, sql: str) -> list[str]:
     return [found["rule"] for found in lint(shop, folder, sql)[1]]
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
@@ -138,6 +139,7 @@ def run_and_forget(shop: Database, sql: str) -> None:
         session.execute(sql.encode())
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     "sql",
     [
@@ -157,6 +159,7 @@ def test_what_the_server_shows_to_be_harmless_is_not_told(
     assert rules(shop, tmp_path, sql) == []
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("sql", "rule"),
     [

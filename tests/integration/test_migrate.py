@@ -295,6 +295,7 @@ ALTER TABLE one ADD b int;
 """
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stop_at", range(1, 10))
 def test_a_kill_at_any_statement_is_gone_on_from(
     stop_at: int, pair: DatabasePair, world: World

@@ -71,6 +71,7 @@ def test_what_fits_is_a_yes_with_the_declared_losses(
     assert "table public.extra (2 rows)" in said
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("write", "rule", "where"),
     [

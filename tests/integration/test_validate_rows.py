@@ -93,6 +93,7 @@ def differences(world: World, **words: Any) -> list[str]:
     return str(caught.value.seen).splitlines()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "majors", [(13, 18), (14, 18), (15, 16), (16, 17), (18, 18), (18, 13)]
 )
