@@ -227,7 +227,7 @@ def test_a_guard_steps_back_once_another_run_has_begun(
     paused(world)
     other = here.world()
     bring_about(other)
-    guard._act(here.world(), "the tool died", run)
+    guard.end_pause(here.world(), "the tool died", run)
     assert read_fence(world.blue).is_closed
-    guard._act(here.world(), "the tool died", other.journal.records()[-1].run)
+    guard.end_pause(here.world(), "the tool died", other.journal.records()[-1].run)
     assert read_fence(world.blue).is_open

@@ -142,7 +142,7 @@ class Guard:
             def work(actor: Actor) -> None:
                 run = self.tool.name
                 handles = handles_of(actor, world, run)
-                actor.gave_up = not guard_module._act(handles, reason, run)
+                actor.gave_up = not guard_module.end_pause(handles, reason, run)
 
             self.acting = Actor(world, f"guard of {self.tool.name}", work)
             self.acting.move = self.tool.name
