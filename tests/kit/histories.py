@@ -18,7 +18,6 @@ POINTS = (
     "pass_monitors/after_act",
     "switch_traffic/before_act",
     "move/ready",
-    "move/guarded",
     "move/paused",
     "move/fenced",
     "move/marked",

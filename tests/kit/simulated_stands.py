@@ -115,10 +115,7 @@ class SimulatedPointer:
 
     def resume(self) -> None:
         pooler = self._ask()
-        # Its own PAUSE may have come late; that one it takes back, once it has asked.
-        ours = pooler.paused and pooler.paused_by is self._actor
-        if not (ours and self._actor.has_asked):
-            self._require_in_time(f"lets the clients of {self.id} go")
+        self._require_in_time(f"lets the clients of {self.id} go")
         pooler.paused = False
 
     def _require_in_time(self, what: str) -> None:
