@@ -193,8 +193,8 @@ def test_a_tool_that_wakes_up_after_its_guard_backed_out_leaves_the_stream_on(
         before = scene.stands()[:-1]
         go_on(process)
         status, said = end_of(process)
-        assert status == 5, said
-        assert "error BG-5001: " in said
+        # Its own limit may have hung up on the servers in the moment of waking.
+        assert (status, said[6:13]) in {(5, "BG-5001"), (4, "BG-4006")}, said
         assert "\n  traffic: blue (backed out, nothing has moved)" in said
         assert scene.stands()[:-1] == before
     stream = read_subscription(green, name)
