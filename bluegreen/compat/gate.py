@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.model.accept import fits
 
 QUIET = frozenset(
     {
@@ -84,10 +84,10 @@ def rule(
         known: verdicts of an earlier look, whose names are no mistake in `accept`.
     """
     stopping, accepted, passing = [], [], []
-    used = {n for v in known for n in accept if fnmatchcase(v.name, n)}
+    used = {n for v in known for n in accept if fits(n, v.name)}
     used |= {n for n in accept if any(f"/{rule}/" in n for rule in OF_THE_WINDOW)}
     for verdict in verdicts:
-        fitting = [name for name in accept if fnmatchcase(verdict.name, name)]
+        fitting = [name for name in accept if fits(name, verdict.name)]
         used.update(fitting)
         if not stops(verdict):
             passing.append(verdict)

@@ -69,6 +69,13 @@ class Lifeline:
         for server in self._servers:
             newest_pause(server)
 
+    def close(self) -> None:
+        """Close what `warm_up` or the pull opened."""
+        for pointer in self._pointers:
+            pointer.close()
+        for server in self._servers:
+            server.close()
+
     @contextmanager
     def pulled_at(self, when: float) -> Iterator[threading.Event]:
         """At that time by the monotonic clock, unless what it gives was set before.

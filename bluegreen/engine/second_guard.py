@@ -14,9 +14,10 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
+from enum import StrEnum
 from functools import partial
 from threading import Event
 
@@ -50,6 +51,14 @@ it, and has let the clients go another quarter later."""
 WHY = "the tool and its guard were silent"
 
 
+class Outcome(StrEnum):
+    """What came of an abandoned pause, as it is told."""
+
+    ENDED = "its pause was abandoned and is ended"
+    NOT_ENDED = "its pause is not ended yet"
+    NOTHING_TO_DO = "clients are served; only its last record is missing"
+
+
 def stand_by(
     world: World, budget: timedelta, *, until: Event, tell: Callable[[str], None]
 ) -> None:
@@ -63,17 +72,21 @@ def stand_by(
     """
     seen = guard_world(guard_spec(world, "", budget))
     patience_s = (budget + AFTER).total_seconds()
-    number, since = 0, time.monotonic()
+    number, since, ended = 0, time.monotonic(), 0
     while not until.wait(LOOK_EVERY_S):
         pause = _open_pause(seen)
-        if pause is None:
+        if pause is None or pause.seq == ended:
             continue
         if pause.seq != number:
             number, since = pause.seq, time.monotonic()
         elif time.monotonic() - since > patience_s:
-            tell(_end(world, pause, budget))
-            # Once more only if it is still open after as long again.
+            outcome = _end(world, pause, budget)
+            # What was not ended is tried again after as long.
             since = time.monotonic()
+            if outcome is not Outcome.NOT_ENDED:
+                ended = pause.seq
+            if outcome is not Outcome.NOTHING_TO_DO:
+                tell(f"run {pause.run}: {outcome}; see `bluegreen status`")
 
 
 def _open_pause(world: World) -> Record | None:
@@ -86,20 +99,32 @@ def _open_pause(world: World) -> Record | None:
     return max(told, key=lambda record: record.seq) if told else None
 
 
-def _end(world: World, pause: Record, budget: timedelta) -> str:
-    """Do what a first guard does; says what came of it."""
+def _end(world: World, pause: Record, budget: timedelta) -> Outcome:
+    """Do what a first guard does."""
     spec = guard_spec(world, pause.run, budget)
     ours, lifeline = guard_world(spec), Lifeline(spec)
-    name = f"guard {socket.gethostname()[:30]} {os.getpid()}"
-    journal = TwinJournal(ours.blue, ours.green, pause.run, name)
-    ours = replace(ours, journal=journal)
+    with ExitStack() as stack:
+        for database in (ours.blue, ours.green):
+            stack.callback(database.close)
+        for pointer in ours.pointers:
+            stack.callback(pointer.close)
+        stack.callback(lifeline.close)
+        if _is_well(ours):
+            return Outcome.NOTHING_TO_DO
+        name = f"guard {socket.gethostname()[:30]} {os.getpid()}"
+        journal = TwinJournal(ours.blue, ours.green, pause.run, name)
+        acting = replace(ours, journal=journal)
+        try_once = partial(hung_up_after, TRY_LASTS, ours.blue, ours.green)
+        with lifeline.pulled_at(time.monotonic() + RELEASE_AFTER_S) as over:
+            if not end_pause(acting, WHY, pause.run, try_once):
+                return Outcome.NOT_ENDED
+            over.set()
+    return Outcome.ENDED
+
+
+def _is_well(world: World) -> bool:
+    """Whether a move that was committed lacks its last record alone."""
     with suppress(BluegreenError):
-        facts = read_traffic(ours)
-        if facts.state.open_move is None and not find_inconsistencies(facts):
-            return f"run {pause.run}: {facts.state.serving} serves, nothing was to do"
-    try_once = partial(hung_up_after, TRY_LASTS, ours.blue, ours.green)
-    with lifeline.pulled_at(time.monotonic() + RELEASE_AFTER_S) as over:
-        if not end_pause(ours, WHY, pause.run, try_once):
-            return f"run {pause.run}: its pause could not be ended; see status"
-        over.set()
-    return f"run {pause.run}: its pause was abandoned and is ended; see status"
+        facts = read_traffic(world)
+        return facts.state.open_move is None and not find_inconsistencies(facts)
+    return False

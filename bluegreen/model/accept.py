@@ -45,11 +45,14 @@ class Accepted:
         return "/" in self.id
 
 
+def fits(pattern: str, text: str) -> bool:
+    """Whether a pattern is that text, or matches it: a name may hold a `[`."""
+    return pattern == text or fnmatchcase(text, pattern)
+
+
 def is_accepted(accept: Iterable[Accepted], finding: str, found_on: str) -> bool:
     """Whether an entry is about a finding of this id on this object."""
-    return any(
-        one.id == finding and fnmatchcase(found_on, one.object) for one in accept
-    )
+    return any(one.id == finding and fits(one.object, found_on) for one in accept)
 
 
 def verdicts_accepted(accept: Iterable[Accepted]) -> dict[str, str]:

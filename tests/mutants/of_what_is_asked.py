@@ -74,8 +74,8 @@ OF_WHAT_IS_ASKED = (
         (
             Edit(
                 "steps/switchover/traffic.py",
-                "                    end_late_pause(world)\n",
-                "                    pass\n",
+                "if ready.asked_to_pause and end_late_pause(world):",
+                "if False:",
             ),
         ),
     ),

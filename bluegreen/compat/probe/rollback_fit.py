@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
-from fnmatch import fnmatchcase
 
 import psycopg
 from psycopg import sql
@@ -33,6 +32,7 @@ from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.predicates import Predicate, predicates
 from bluegreen.compat.stream import Stream as Way
 from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.model.accept import fits
 from bluegreen.model.clock import Clock, SystemClock
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
@@ -129,7 +129,7 @@ def is_named_in(accept: Collection[str], name: str) -> bool:
     """
     _, _, rule, table = name.split("/", 3)
     return any(
-        (f"/{rule}/" in one and fnmatchcase(name, one))
+        (f"/{rule}/" in one and fits(one, name))
         or (one.startswith("reverse/") and one.endswith(f"/{table}"))
         for one in accept
     )

@@ -90,33 +90,25 @@ def newest_pause(database: Database) -> Record | None:
 
     One row, however long the journal is.
     """
-    if not has_journal(database):
-        return None
-    rows = database.rows(
-        sql.SQL(
-            "SELECT {} FROM bluegreen.journal"
-            " WHERE kind = 'pausing' ORDER BY seq DESC LIMIT 1"
-        ).format(_COLUMNS)
-    )
-    return _record(rows[0]) if rows else None
+    return _newest_of(database, Kind.PAUSING)
 
 
 def open_pause(database: Database) -> Record | None:
-    """The record of the newest pause while none tells that it has ended.
+    """The record of the newest pause while none tells that it has ended."""
+    record = _newest_of(database, Kind.PAUSING, Kind.MOVED, Kind.BACKED_OUT)
+    return record if record and record.kind is Kind.PAUSING else None
 
-    One row, however long the journal is.
-    """
+
+def _newest_of(database: Database, *kinds: Kind) -> Record | None:
     if not has_journal(database):
         return None
     rows = database.rows(
         sql.SQL(
-            "SELECT {} FROM bluegreen.journal"
-            " WHERE kind IN ('pausing', 'moved', 'backed_out')"
+            "SELECT {} FROM bluegreen.journal WHERE kind IN ({})"
             " ORDER BY seq DESC LIMIT 1"
-        ).format(_COLUMNS)
+        ).format(_COLUMNS, sql.SQL(", ").join(map(sql.Literal, map(str, kinds))))
     )
-    record = _record(rows[0]) if rows else None
-    return record if record and record.kind is Kind.PAUSING else None
+    return _record(rows[0]) if rows else None
 
 
 def add_record(

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import psycopg
 from psycopg import sql
 
+from bluegreen.model.accept import fits
 from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.schema.items import Item, read_items
 from bluegreen.postgres.user_session import verbatim
@@ -99,7 +99,7 @@ def compare_items(
         for key, item in green.items()
         if key not in blue and not _lacks_parent(item, green, blue)
     ]
-    unused = [p for p in differs if not any(fnmatchcase(d.key, p) for d in found)]
+    unused = [p for p in differs if not any(fits(p, d.key) for d in found)]
     return SchemaComparison(
         len(blue), tuple(blocking), tuple(accepted), tuple(extra), tuple(unused)
     )
@@ -162,7 +162,7 @@ def _lacks_parent(
 
 
 def _named(key: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(key, pattern) for pattern in patterns)
+    return any(fits(pattern, key) for pattern in patterns)
 
 
 def _first_change(blue: str, green: str) -> str:

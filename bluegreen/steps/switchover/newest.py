@@ -20,7 +20,8 @@ from bluegreen.model.errors import BluegreenError, LeaseRefused, ServerRefused
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.pointers.all_poolers import by_place, name_side
+from bluegreen.pointers.all_poolers import by_place, name_side, resume_all
+from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.journal.table import newest_pause
 from bluegreen.steps.world import World
@@ -157,22 +158,39 @@ def _put_right_unless(
         raise
 
 
-def end_late_pause(world: World) -> None:
+def end_late_pause(world: World) -> bool:
     """Take back a PAUSE of ours that may have come after a later move's RESUME.
 
     While that move is open its own RESUME, or its guard's, is still to come; clients
-    who were let go now would meet its fence.
+    who were let go now would meet its fence. Where no side tells of it they are let go:
+    a fence refuses, and a pause hangs.
+
+    Returns:
+        Whether clients were held back.
 
     Raises:
-        BluegreenError: a pointer could not be told, or neither side answers.
+        TrafficUnknownError: 7001, a pointer could not be told.
     """
-    held = [pointer for pointer in world.pointers if pointer.observe().paused]
+    held = [pointer for pointer in world.pointers if _may_hold(pointer)]
+    if not held:
+        return False
     # In this order: a move announces itself before it pauses.
-    if not held or read_state(world).open_move is not None:
-        return
-    _put_right(world)
-    for pointer in held:
-        pointer.resume()
+    with suppress(BluegreenError):
+        if read_state(world).open_move is not None:
+            return False
+    # Who comes to a side that does not serve is refused; the next run names it right.
+    with suppress(BluegreenError):
+        _put_right(world)
+    resume_all(held)
+    return True
+
+
+def _may_hold(pointer: Pointer) -> bool:
+    """One that cannot be asked may well hold clients back."""
+    try:
+        return pointer.observe().paused
+    except BluegreenError:
+        return True
 
 
 def _put_right(world: World) -> Side:

@@ -148,9 +148,11 @@ class SwitchTraffic(Action[TrafficFacts]):
             name_standby(error, world.blue, world.green)
             try:
                 self._end_pause(world, ready, pause, error)
-            except LeaseRefused:
-                if ready.asked_to_pause:
-                    end_late_pause(world)
+            except LeaseRefused as refused:
+                if ready.asked_to_pause and end_late_pause(world):
+                    refused.seen += "\nthis run's PAUSE came late; it is taken back"
+                    # It did touch something.
+                    refused.traffic = refused.traffic.partition(";")[0]
                 raise
             return pause, None
 

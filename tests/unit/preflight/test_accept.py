@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.model.accept import Accepted, entries, is_accepted
+from bluegreen.compat.gate import rule
+from bluegreen.compat.probe.rollback_fit import is_named_in
+from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.model.accept import Accepted, entries, is_accepted, verdicts_accepted
 from bluegreen.model.finding import checked
 from bluegreen.steps.preflight.accept import check_accept
 
@@ -36,6 +39,15 @@ def test_an_entry_fits_by_id_and_by_what_it_was_found_on() -> None:
     assert is_accepted(accept, "kept-wal", "green")
     assert not is_accepted(accept, "kept-wal", "blue")
     assert not is_accepted(accept, "kept", "green")
+
+
+@pytest.mark.parametrize("name", ["public.t[1]", "public.[a-z]", "public.a?b", "a*b"])
+def test_an_entry_accepts_what_it_was_printed_for(name: str) -> None:
+    assert is_accepted([Accepted("kept-wal", "meant", name)], "kept-wal", name)
+    lost = Verdict(Answer.LOSSY, Direction.REVERSE, "column-left-out", name, "why")
+    accept = verdicts_accepted([Accepted(lost.id, "meant", lost.where)])
+    assert rule([lost], accept).stopping == ()
+    assert is_named_in(accept, lost.name)
 
 
 def test_what_yaml_would_read_otherwise_is_quoted() -> None:
