@@ -134,7 +134,7 @@ JOURNAL_MEANINGS: Meanings = (
     ("UNION SELECT pubname::text FROM", Session.none),
     ("to_regclass('bluegreen.lease') IS NOT NULL", Session.no),
     ("SELECT version FROM bluegreen.identity", JournalSql.own_schema_version),
-    ("WHERE kind = 'pausing' ORDER BY", JournalSql.last_pause),
+    ("WHERE kind IN ('pausing') ORDER BY", JournalSql.last_pause),
     ("SELECT seq, at, kind", JournalSql.journal_rows),
     ("DO 'BEGIN LOCK TABLE bluegreen.journal", JournalSql.run_while),
     ("INSERT INTO bluegreen.journal", JournalSql.add_record),
