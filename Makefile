@@ -72,6 +72,8 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest -qq --collect-only tests >$(or $(TMPDIR),/tmp)/collected || \
+	  { tail -n 20 $(or $(TMPDIR),/tmp)/collected; false; }
 	$(BIN)/pytest -q tests/unit/test_floors.py tests/unit/test_site.py
 
 pages: install

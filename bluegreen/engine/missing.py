@@ -67,12 +67,12 @@ def _first_on_blue(record: Record) -> bool:
 
 def _went_back(side: Side, missing: Sequence[Record], serving: Side) -> LeaseRefused:
     first, other = missing[0], side.other
-    records = "1 record" if len(missing) == 1 else f"{len(missing)} records"
+    more = "1 more record" if len(missing) == 1 else f"{len(missing)} more records"
     what = " ".join(filter(None, (str(first.kind), first.action)))
     return LeaseRefused(
         8002,
-        f"{side} went back in time: it had confirmed {records} that it lacks now",
-        seen=f"{other} holds them; the first is record {first.seq}, {what}, of "
+        f"{side} went back in time: it had confirmed records that it lacks now",
+        seen=f"{other} holds {more}; the first is record {first.seq}, {what}, of "
         f"{first.at:%Y-%m-%d %H:%M:%S} UTC. What {side} committed since then may be "
         "lost as well",
         wanted=f"a {side} that holds all that it ever confirmed",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from psycopg.types.json import Jsonb
 
-from bluegreen.engine.guard import _act
+from bluegreen.engine.guard import end_pause
 from bluegreen.engine.lifeline import _last_pause
 from bluegreen.engine.verify_journal import require_chained
 from bluegreen.model.chain import digest, link
@@ -100,7 +100,7 @@ def test_a_guard_lets_clients_go_by_the_records_of_its_own_pause(
     paused(world)
     guard = here.world()
     read.clear()
-    assert _act(guard, "the tool died")
+    assert end_pause(guard, "the tool died")
     assert read
     assert min(read) >= LONG
     assert not guard.pointers[0].observe().paused

@@ -94,6 +94,8 @@ class Surroundings(Operators):
             left = what_stands(self.world, side)
             self.back = WentBack(side, newest, left, self.living)
         else:
+            lost = newest.journal[len(then.journal) :]
+            self.missed = (side, lost[0]) if len(lost) == 1 else None
             self.take_for_lost(side, serves=serves)
         self.look_around()
 

@@ -48,6 +48,8 @@ class Turns(RuleBasedStateMachine):
         excused: acknowledged rows that were taken from the side that served.
         unlike: the sides may differ for ever, and it is for a person to say how.
         back: a side that went back in time, as both journals tell together.
+        missed: a side that went back in time, and the record that it alone lost, which
+            a journal may still tell of: a tool that lives may write one more elsewhere.
     """
 
     def __init__(self) -> None:
@@ -61,6 +63,7 @@ class Turns(RuleBasedStateMachine):
         self.excused: set[Change] = set()
         self.unlike = False
         self.back: WentBack | None = None
+        self.missed: tuple[Side, tuple[Any, ...]] | None = None
         self._chained: dict[Side, tuple[Any, ...]] = {}
 
     # Processes and their turns.

@@ -62,9 +62,9 @@ def test_the_refusal_says_who_lost_what_and_what_clients_see() -> None:
     with pytest.raises(LeaseRefused) as caught:
         require_whole(Side.BLUE, whole[:1], whole)
     assert str(caught.value) == (
-        "error BG-8002: blue went back in time: it had confirmed 3 records that it "
+        "error BG-8002: blue went back in time: it had confirmed records that it "
         "lacks now\n"
-        "  seen:    green holds them; the first is record 2, committed, of "
+        "  seen:    green holds 3 more records; the first is record 2, committed, of "
         "2026-03-01 09:30:00 UTC. What blue committed since then may be lost as well\n"
         "  wanted:  a blue that holds all that it ever confirmed\n"
         "  traffic: green serves, by the journal on green; nothing was opened, closed, "
