@@ -6,6 +6,7 @@ Loaded by `tests/conftest.py`. Owns the hooks; what they do is in `tests/kit`.
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import pytest
 
 from tests.kit import resuming
 from tests.kit.sampling import get_seed, is_whole, sample
+
+SHARES = {"tests/integration/": 0.4, "tests/e2e/": 0.4, "tests/fault/": 0.34}
+"""Of the tests of each file with servers, how many a run of whole folders takes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,9 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """The seed is drawn before workers start, so that all draw the same samples."""
     get_seed()
-    config.addinivalue_line(
-        "markers", "sampled(keep): a run takes so many of the test's cases"
-    )
+    for marker in (
+        "sampled(keep): a run takes so many of the test's cases",
+        "always: every run takes the test, whatever the share of its tier",
+    ):
+        config.addinivalue_line("markers", marker)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Notes(config), "bluegreen-notes")
 
@@ -44,6 +50,8 @@ def pytest_collection_modifyitems(
     """Leave out what no sample has, and what `--resume` knows to have passed."""
     if not any("[" in word for word in config.args):
         _keep(config, items, _sampled(items))
+    if all(Path(word).is_dir() for word in config.args):
+        _keep(config, items, shares(items))
     if name := config.getoption("--resume"):
         passed = resuming.read_passed(Path(name), resuming.digest_of_code())
         _keep(config, items, {i.nodeid for i in items if i.nodeid not in passed})
@@ -61,6 +69,27 @@ def _sampled(items: list[pytest.Item]) -> set[str]:
         for (_, keep), ids in cases.items()
         for case in (sample(ids, keep) if keep else ids)
     }
+
+
+def shares(items: list[pytest.Item]) -> set[str]:
+    """The ids of each file's share of tests, at least one of each file."""
+    cases: dict[str, dict[str, list[pytest.Item]]] = defaultdict(dict)
+    for item in items:
+        file, _, test = item.nodeid.partition("::")
+        cases[file].setdefault(test.partition("[")[0], []).append(item)
+    return {
+        item.nodeid
+        for file, tests in cases.items()
+        for test in _share(file, tests)
+        for item in tests[test]
+    }
+
+
+def _share(file: str, tests: dict[str, list[pytest.Item]]) -> list[str]:
+    tier = next((t for t in SHARES if file.startswith(t)), "")
+    keep = math.ceil(len(tests) * SHARES.get(tier, 1.0))
+    always = [t for t, items in tests.items() if items[0].get_closest_marker("always")]
+    return sample(tests, keep, always=always)
 
 
 def _keep(config: pytest.Config, items: list[pytest.Item], ids: set[str]) -> None:

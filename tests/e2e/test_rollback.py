@@ -64,6 +64,7 @@ def cut_over(
         yield here, playbook
 
 
+@pytest.mark.always
 def test_there_and_back_twice_under_writes_loses_nothing(
     arena: Arenas, tmp_path: Path
 ) -> None:

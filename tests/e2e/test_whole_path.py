@@ -44,6 +44,7 @@ def load(here: Arena, schema: bytes) -> None:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.always
 @pytest.mark.parametrize(
     "majors", sample(PAIRS, 2, always=[(16, 18)]), ids=lambda m: f"{m[0]}-{m[1]}"
 )

@@ -98,6 +98,7 @@ def test_killed_at_every_point_and_started_again_it_reaches_the_same_end(
     assert status["serving"] == "green"
 
 
+@pytest.mark.always
 @pytest.mark.timeout(900)
 def test_killed_inside_the_pause_clients_go_on_and_nothing_is_lost(
     arena: Callable[..., Arena], tmp_path: Path

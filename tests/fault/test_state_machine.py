@@ -27,6 +27,8 @@ from tests.kit.simulated import replicated_world
 from tests.kit.simulated_data import Change
 from tests.kit.simulated_stands import stand_in
 
+pytestmark = pytest.mark.always
+
 HISTORIES = int(os.environ.get("HISTORIES", "2000"))
 PARTS = 4
 

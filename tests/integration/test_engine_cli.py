@@ -15,6 +15,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from bluegreen.lab.server import Server
+from tests.kit.cli import call
 from tests.kit.databases import Database, DatabasePair
 from tests.kit.wait import wait_until
 
@@ -62,9 +63,9 @@ class Desk:
         return process
 
     def call(self, verb: str, *words: str) -> tuple[int, str, str]:
-        process = self.start(verb, *words)
-        out, error = process.communicate(timeout=90)
-        return process.returncode, out, error
+        environ = {"XDG_STATE_HOME": str(self.folder)}
+        ended = call(verb, self.playbook, *words, environ=environ, deadline_s=90)
+        return ended.status, ended.out, ended.err
 
 
 def _dsn(database: Database) -> str:

@@ -40,6 +40,7 @@ SEQUENCES = (
 )
 
 
+@pytest.mark.always
 def test_nothing_is_lost_or_doubled_there_back_and_there_again(
     arena: Callable[..., Arena],
 ) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from bluegreen.compat.verdict import id_and_where
 from tests.kit.arena import ENTRY, PATIENT, Arena
 from tests.kit.armed import command
+from tests.kit.zygote import shared_zygote
 
 ALLOW = (
     "LOADS_BLUE",
@@ -55,11 +60,26 @@ def call(
     deadline_s: float = 240,
     cwd: Path | None = None,
 ) -> Ended:
-    """Run `bluegreen WORDS` to its end."""
-    words_ = [*command(environ or {}), *map(str, words)]
+    """Run `bluegreen WORDS` to its end.
+
+    Where a folder or a variable of Python's may change what is imported, the process is
+    a new one; else it is forked from one that has imported everything.
+    """
+    told, words_ = environ or {}, [*map(str, words)]
+    if cwd or any(name.startswith("PYTHON") for name in told):
+        return _start(words_, told, deadline_s, cwd)
+    return _fork(words_, told, deadline_s)
+
+
+def _start(
+    words: Sequence[str],
+    environ: Mapping[str, str],
+    deadline_s: float,
+    cwd: Path | None,
+) -> Ended:
     with subprocess.Popen(
-        words_,
-        env={**os.environ, **(environ or {})},
+        [*command(environ), *words],
+        env={**os.environ, **environ},
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -71,9 +91,37 @@ def call(
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
-            last = "\n".join(err.splitlines()[-12:])
-            raise AssertionError(f"no end within {deadline_s} s:\n{last}") from None
+            raise _no_end(deadline_s, err) from None
     return Ended(process.returncode, out, err)
+
+
+def _fork(words: Sequence[str], environ: Mapping[str, str], deadline_s: float) -> Ended:
+    """Like `communicate`, it waits for all that hold the pipes, a guard too."""
+    zygote, pipes = shared_zygote(), (os.pipe(), os.pipe())
+    out, err = (end for _, end in pipes)
+    pid = zygote.fork(words, {**os.environ, **environ}, out, err)
+    for _, end in pipes:
+        os.close(end)
+    until = time.monotonic() + deadline_s
+    with ThreadPoolExecutor(2) as readers:
+        said = [readers.submit(_read_all, end) for end, _ in pipes]
+        try:
+            texts = [one.result(until - time.monotonic()) for one in said]
+            status = zygote.over(pid).get(timeout=until - time.monotonic())
+        except (TimeoutError, Empty):
+            os.kill(pid, signal.SIGKILL)
+            raise _no_end(deadline_s, said[1].result(10)) from None
+    return Ended(status, *texts)
+
+
+def _read_all(pipe: int) -> str:
+    with os.fdopen(pipe) as lines:
+        return lines.read()
+
+
+def _no_end(deadline_s: float, err: str) -> AssertionError:
+    last = "\n".join(err.splitlines()[-12:])
+    return AssertionError(f"no end within {deadline_s} s:\n{last}")
 
 
 def write_playbook(

@@ -33,9 +33,7 @@ class Tool:
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="bluegreen-gate-")
         self._gate = Path(self._folder.name) / "gate"
-        self._stderr = Path(self._folder.name) / "stderr"
         os.mkfifo(self._gate)
-        os.mkfifo(self._stderr)
         self._writing: int | None = None
         environ = {**os.environ, "BLUEGREEN_FAULT_GATE": str(self._gate)}
         if hold:
@@ -44,11 +42,14 @@ class Tool:
         if log:
             environ["BLUEGREEN_FAULT_LOG"] = log
         self._said: list[str] = []
-        self._ear = threading.Thread(target=self._listen, daemon=True)
-        self._ear.start()
         self._status: int | None = None
-        self.pid = zygote.fork([str(w) for w in words], environ, str(self._stderr))
+        said, err = os.pipe()
+        with Path(os.devnull).open("w") as out:
+            self.pid = zygote.fork([*map(str, words)], environ, out.fileno(), err)
+        os.close(err)
         self._over = zygote.over(self.pid)
+        self._ear = threading.Thread(target=self._listen, args=(said,), daemon=True)
+        self._ear.start()
 
     @property
     def said(self) -> str:
@@ -114,7 +115,7 @@ class Tool:
                 return None
         return self._status
 
-    def _listen(self) -> None:
-        with self._stderr.open(errors="replace") as lines:
+    def _listen(self, pipe: int) -> None:
+        with os.fdopen(pipe, errors="replace") as lines:
             for line in lines:
                 self._said.append(line)

@@ -1,22 +1,27 @@
 """A process that has everything imported and forks itself into calls of `bluegreen`.
 
-A test of a thousand short calls would spend most of its time importing. Owns the
-forking and the exit statuses; `tests.kit.tool` is its only user. A call is a process
-like any other: it has its own id, session and environment.
+Half of the CPU time of a short call is importing. Owns the forking and the exit
+statuses, for `tests.kit.tool` and `tests.kit.cli`. A call is a process like any other:
+it has its own id, session and environment, and its output goes to pipes of its own.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
+import gc
 import importlib
 import json
 import os
 import select
+import socket
 import sys
 import threading
+import time
 import traceback
+from collections.abc import Mapping, Sequence
 from queue import SimpleQueue
 from subprocess import PIPE, Popen
-from typing import Any
 
 _BEFOREHAND = (
     "bluegreen.cli.context",
@@ -33,29 +38,36 @@ _BEFOREHAND = (
 )
 
 
+_LONGEST_ASK = 1_000_000
+"""Bytes; an environment may be long."""
+
+
 class Zygote:
     """The process, as its parent sees it. Close it."""
 
     def __init__(self) -> None:
-        self._process = Popen(
-            [sys.executable, "-m", "tests.kit.zygote"],
-            stdin=PIPE,
-            stdout=PIPE,
-            text=True,
-        )
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST_ASK)
+        with theirs:
+            self._process = Popen(
+                [sys.executable, "-m", "tests.kit.zygote"],
+                stdin=theirs.fileno(),
+                stdout=PIPE,
+                text=True,
+            )
         self._born: SimpleQueue[int] = SimpleQueue()
         self._over: dict[int, SimpleQueue[int]] = {}
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
-    def fork(self, words: list[str], environ: dict[str, str], stderr: str) -> int:
-        """Start a call; its process id. `stderr` is a FIFO that somebody reads."""
-        assert self._process.stdin is not None
-        ask = {"words": words, "environ": environ, "stderr": stderr}
+    def fork(
+        self, words: Sequence[str], environ: Mapping[str, str], out: int, err: int
+    ) -> int:
+        """Start a call that writes to these two descriptors; its process id."""
+        ask = json.dumps({"words": list(words), "environ": dict(environ)})
         with self._lock:
-            self._process.stdin.write(json.dumps(ask) + "\n")
-            self._process.stdin.flush()
+            socket.send_fds(self._socket, [ask.encode()], [out, err])
             pid = self._born.get(timeout=60)
         assert pid, "the zygote ended: its imports failed"
         return pid
@@ -69,6 +81,7 @@ class Zygote:
         self._process.kill()
         self._thread.join()
         self._process.communicate()
+        self._socket.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -82,16 +95,26 @@ class Zygote:
         self._born.put(0)
 
 
-def _become(ask: dict[str, Any]) -> None:
+@functools.cache
+def shared_zygote() -> Zygote:
+    """The one of this process, which ends with it."""
+    zygote = Zygote()
+    atexit.register(zygote.close)
+    return zygote
+
+
+def _become(words: list[str], environ: dict[str, str], out: int, err: int) -> None:
     """In the child: be a call of the command line. Does not return."""
     os.setsid()
     os.environ.clear()
-    os.environ.update(ask["environ"])
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nowhere, 0)
-    os.dup2(nowhere, 1)
-    os.dup2(os.open(ask["stderr"], os.O_WRONLY), 2)
+    os.environ.update(environ)
+    time.tzset()
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.closerange(3, max(out, err) + 1)
     # The zygote's own may have been files, which can seek; these cannot.
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
     from bluegreen.cli.app import run
@@ -100,7 +123,7 @@ def _become(ask: dict[str, Any]) -> None:
     status = 70
     try:
         arm(os.environ)
-        status = run(ask["words"])
+        status = run(words)
     except BaseException:
         traceback.print_exc()
         raise
@@ -121,28 +144,30 @@ def _reap(pid: int) -> None:
 
 
 def main() -> None:
-    """Fork once for each line that comes in, until there are no more."""
+    """Fork once for each ask that comes in, until there are no more."""
     for name in _BEFOREHAND:
         importlib.import_module(name)
+    gc.freeze()
+    asks = socket.socket(fileno=0)
     living: dict[int, int] = {}
-    pending = b""
     while True:
-        ready, _, _ = select.select([0, *living], [], [])
+        ready, _, _ = select.select([asks.fileno(), *living], [], [])
         for one in ready:
-            if one:
+            if one in living:
                 _reap(living.pop(one))
                 os.close(one)
                 continue
-            piece = os.read(0, 65_536)
-            if not piece:
+            ask, fds, _, _ = socket.recv_fds(asks, _LONGEST_ASK, 2)
+            if not ask:
                 return
-            *lines, pending = (pending + piece).split(b"\n")
-            for line in lines:
-                pid = os.fork()
-                if not pid:
-                    _become(json.loads(line))
-                living[os.pidfd_open(pid)] = pid
-                _say(born=pid)
+            pid = os.fork()
+            if not pid:
+                told = json.loads(ask)
+                _become(told["words"], told["environ"], *fds)
+            for fd in fds:
+                os.close(fd)
+            living[os.pidfd_open(pid)] = pid
+            _say(born=pid)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pytest
 
+from tests import plugin
 from tests.kit.budget import find_over_budget
 from tests.kit.resuming import ROOT, add_passed, begin, digest_of_code, read_passed
 from tests.kit.sampling import sample, size
@@ -53,6 +55,48 @@ class TestSample:
 
     def test_more_than_there_is_is_all(self, seeded: pytest.MonkeyPatch) -> None:
         assert sample([1, 2], 5, always=[2]) == [1, 2]
+
+
+@dataclass
+class Item:
+    nodeid: str
+    is_always: bool = False
+
+    def get_closest_marker(self, name: str) -> bool:
+        return self.is_always and name == "always"
+
+
+class TestShares:
+    ITEMS = (
+        *(Item(f"tests/unit/test_a.py::test_{n}") for n in range(9)),
+        *(
+            Item(f"tests/fault/test_b.py::test_{n}[{k}]")
+            for n in range(9)
+            for k in "xy"
+        ),
+        Item("tests/fault/test_c.py::test_0"),
+        Item("tests/fault/test_b.py::test_always", is_always=True),
+    )
+
+    def kept(self) -> list[str]:
+        items = cast(list[pytest.Item], list(self.ITEMS))
+        return [one.nodeid for one in items if one.nodeid in plugin.shares(items)]
+
+    def test_tiers_with_servers_give_a_share_of_each_file_with_all_cases(
+        self, seeded: pytest.MonkeyPatch
+    ) -> None:
+        kept = self.kept()
+        assert len([one for one in kept if "test_a" in one]) == 9
+        assert "tests/fault/test_c.py::test_0" in kept
+        assert "tests/fault/test_b.py::test_always" in kept
+        shared = {one for one in kept if "test_b.py" in one and "[" in one}
+        assert 0 < len(shared) < 14
+        tests = {one.partition("[")[0] for one in shared}
+        assert shared == {f"{test}[{case}]" for test in tests for case in "xy"}
+
+    def test_a_whole_run_takes_all(self, seeded: pytest.MonkeyPatch) -> None:
+        seeded.setenv("TESTS", "all")
+        assert len(self.kept()) == len(self.ITEMS)
 
 
 class TestResume:
