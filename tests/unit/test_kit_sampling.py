@@ -86,7 +86,7 @@ class TestShares:
         self, seeded: pytest.MonkeyPatch
     ) -> None:
         kept = self.kept()
-        assert len([one for one in kept if "test_a" in one]) == 9
+        assert len([one for one in kept if "test_a.py" in one]) == 9
         assert "tests/fault/test_c.py::test_0" in kept
         assert "tests/fault/test_b.py::test_always" in kept
         shared = {one for one in kept if "test_b.py" in one and "[" in one}
