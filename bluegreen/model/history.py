@@ -86,8 +86,8 @@ class State:
         green: green's identity in the last run that told it.
         certificates: the record that holds the certificate, by the move's epoch.
         witness: how the subscriber was when it was last known to hold every row; see
-            `postgres/replication/witness.py`. None where nothing was proved since the
-            last move.
+            `postgres/replication/witness.py`. None where nothing was proved: a
+            move's commit record has it too.
     """
 
     seq: int = 0
@@ -254,7 +254,7 @@ def _committed(state: State, record: Record) -> State:
         open_move=None,
         last_move=done,
         window_end=None,
-        witness=None,
+        witness=record.body.get("witness"),
     )
 
 

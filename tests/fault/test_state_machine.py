@@ -175,6 +175,33 @@ FOUND: dict[str, tuple[dict[str, Any], Callable[[Histories], object] | None]] = 
         },
         None,
     ),
+    "a table is out of the publication before the reverse stream starts": (
+        {
+            "past": ("armed",),
+            "verb": "run",
+            "point": "move/committed",
+            "event": lambda m: m.a_table_is_out_of_the_publication_for_a_while("a"),
+            "written": "",
+            "fate": "stopped",
+            "meanwhile": ["rollback"],
+        },
+        None,
+    ),
+    "green goes back before the marker of the way back is written": (
+        {
+            "past": ("armed",),
+            "verb": "run",
+            "point": "way_back/origin_advanced",
+            "effects": 2,
+            "event": lambda m: m.a_side_goes_back(Side.GREEN, 1, False),
+            "written": "",
+        },
+        lambda m: m.a_process_goes_on_to_its_end(0),
+    ),
+    "the side with the commit record goes back before the other has it": (
+        {"point": "move/committed", "written": "", "fate": "killed"},
+        lambda m: (m.a_process_is_killed(0), m.a_side_goes_back(Side.BLUE, 5, False)),
+    ),
 }
 """What histories have found, each as short as it goes."""
 
@@ -289,3 +316,20 @@ def test_a_calm_history_goes_there_and_back(monkeypatch: pytest.MonkeyPatch) -> 
     machine.to_the_end(machine.start("decommission"))
     assert machine.world.destroyed == [Side.BLUE]
     machine.the_live_side_lives()
+
+
+@pytest.mark.parametrize("effects", range(16, 50, 2))
+def test_a_tool_whose_sessions_ended_asks_before_it_lets_clients_go(
+    monkeypatch: pytest.MonkeyPatch, effects: int
+) -> None:
+    """It stood still in the middle of backing out, while another run came and went."""
+    stand_in(monkeypatch)
+    machine = Histories()
+    begin = {"point": "move/paused", "effects": effects, "held": "a", "written": ""}
+    then = {"fate": "stopped", "meanwhile": ["rollback"]}
+    Histories.begin(machine, **{**BEGIN, **begin, **then})
+    machine.all_promises_are_kept()
+    for actor in machine.living:
+        machine.to_the_end(actor)
+    machine.all_promises_are_kept()
+    machine.teardown()

@@ -70,13 +70,18 @@ class Promises(Turns):
             row[0]: row
             for server in self.world.servers.values()
             if server.side is not aside
-            for row in server.data.journal
+            for row in (*server.data.journal, *self.away)
             if row[2] == "committed"
         }
         if aside is None:
             for number, row in self.commits.items():
                 assert found.get(number) == row, f"commit record {number} is gone"
         self.commits = found
+
+    @property
+    def away(self) -> tuple[Any, ...]:
+        """The journal of a disk that may come back."""
+        return self.back.newest.journal if self.back is not None else ()
 
     def the_live_side_lives(self) -> None:
         assert self.world.serving not in self.world.destroyed

@@ -100,6 +100,13 @@ class World:
         return max(others, default=0)
 
     @property
+    def is_move_open(self) -> bool:
+        """Whether the newest pause has not ended yet, by the longer journal."""
+        journal = max((one.data.journal for one in self.servers.values()), key=len)
+        ends = ("pausing", "committed", "moved", "backed_out")
+        return next((r[2] for r in reversed(journal) if r[2] in ends), "") == "pausing"
+
+    @property
     def time(self) -> datetime:
         """What every server's clock says."""
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.now)

@@ -61,6 +61,7 @@ from bluegreen.steps.switchover.newest import (
     read_story,
     refuse_older,
     require_newest,
+    was_silent,
     while_newest,
 )
 from bluegreen.steps.world import World
@@ -184,7 +185,8 @@ def open_again(world: World, from_side: Side, pause: int) -> None:
     """Let the side that was left serve again, known that the move cannot commit.
 
     For the tool alone, before its commit point: it needs no answer of the other side,
-    and no pointer was moved yet, so none is moved back.
+    which is asked only where this one is silent, and no pointer was moved yet, so none
+    is moved back.
 
     Args:
         world: the handles.
@@ -197,7 +199,8 @@ def open_again(world: World, from_side: Side, pause: int) -> None:
         TrafficUnknownError: 7001, naming every part that could not be confirmed.
     """
     pointers = [one.resume for one in world.pointers]
-    _let_serve(world, from_side, pause, pointers, witnesses=(from_side,))
+    witnesses = (from_side, from_side.other)
+    _let_serve(world, from_side, pause, pointers, witnesses)
 
 
 def settle(world: World) -> int:
@@ -247,11 +250,13 @@ def _let_serve(
     pointers: Sequence[Callable[[], None]],
     witnesses: Sequence[Side],
 ) -> None:
+    began = world.clock.monotonic()
     fence = _best_effort(partial(_take_writes, world, serving, pause))
     if isinstance(fence, LeaseRefused):
         # Its pointers may be where they belong by now.
         raise fence
-    if isinstance(fence, (ServerGoneError, ServerRefused)):
+    away = isinstance(fence, (ServerGoneError, ServerRefused))
+    if away and was_silent(world, began):
         # Who is silent would only hold the clients up once more.
         witnesses = [side for side in witnesses if side is not serving]
     troubles = []

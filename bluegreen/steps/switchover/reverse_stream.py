@@ -6,7 +6,7 @@ Owns these two actions. The reverse stream's objects were made by `arm.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +29,7 @@ from bluegreen.postgres.replication.stream import (
     read_subscription,
     start_stream,
 )
-from bluegreen.postgres.replication.witness import read_witness
+from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_witness
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.switchover.newest import last_pause, require_newest
 from bluegreen.steps.world import World
@@ -126,20 +126,33 @@ class StartReverseStream(Action[WayBackFacts]):
                 require_newest(world, facts.pause)
             world.point("way_back/enabled")
         require_newest(world, facts.pause)
+        # A marker of another disk would move the origin past what the newest one holds.
+        world.require_lease()
         seconds = send_marker(
             world.on(self.to_side),
             from_side,
             deadline=WAY_BACK_DEADLINE,
             clock=world.clock,
         )
-        # A proof that stands, of a way back that was opened before, is not replaced.
-        known = (
-            facts.state.witness
-            or read_witness(from_side, name, world.on(self.to_side)).as_body()
-        )
-        body = {**result, "marker_s": round(seconds, 3), "witness": known}
+        now = read_witness(from_side, name, world.on(self.to_side))
+        known = _known_whole(facts.state, now)
+        body = {**result, "marker_s": round(seconds, 3), "witness": known.as_body()}
         world.journal.append(Kind.WAY_BACK_OPEN, action=self.id, body=body)
         return body
+
+
+def _known_whole(state: State, now: Witness) -> Witness:
+    """The follower when it last held every row: as the commit record has it. Pure.
+
+    Starting its stream altered the subscription. A proof that stands, of a way back
+    that was opened before, is not replaced, nor is a doubt.
+    """
+    if state.witness is None:
+        return now
+    then, last = Witness.from_body(state.witness), state.last_move
+    if then.stream.startswith(FOUND_OPEN) or (last and last.way_back_open):
+        return then
+    return replace(then, stream=now.stream)
 
 
 @dataclass(frozen=True, slots=True)

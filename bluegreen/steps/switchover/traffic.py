@@ -25,6 +25,8 @@ from bluegreen.pointers.client_probe import ClientProbe
 from bluegreen.postgres.catalog.identity import read_identity
 from bluegreen.postgres.database import hung_up_after
 from bluegreen.postgres.replication.sequences import read_sequences
+from bluegreen.postgres.replication.stream import ReplicationStream
+from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.postgres.sync_wait import name_standby, require_commits_return
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.switchover.inconsistencies import (
@@ -133,10 +135,9 @@ class SwitchTraffic(Action[TrafficFacts]):
             with hung_up_after(
                 self.switchover.max_pause, ready.from_side, ready.to_side
             ):
-                identities = {str(s): read_identity(world.on(s)).id for s in Side}
+                body = self._commit_body(world)
                 require_commits_return(ready.from_side, ready.to_side, code=4011)
                 pause = self._announce(world)
-                body = {"to": str(self.switchover.to_side), "identities": identities}
                 draft = world.journal.draft(Kind.COMMITTED, action=self.id, body=body)
                 return pause, go_through(
                     world, self.switchover, ready, draft, require_monitored
@@ -155,6 +156,23 @@ class SwitchTraffic(Action[TrafficFacts]):
                     refused.traffic = refused.traffic.partition(";")[0]
                 raise
             return pause, None
+
+    def _commit_body(self, world: World) -> dict[str, Any]:
+        """What the commit record says; the witness is the side that will follow.
+
+        It may be restarted, or a table be unpublished for a while, before the reverse
+        stream starts; that shows against what stood before the commit point only.
+        """
+        from_side, to_side = (
+            world.on(self.switchover.from_side),
+            world.on(self.switchover.to_side),
+        )
+        reverse = ReplicationStream(world.name, self.switchover.to_side).name
+        return {
+            "to": str(self.switchover.to_side),
+            "identities": {str(s): read_identity(world.on(s)).id for s in Side},
+            "witness": read_witness(from_side, reverse, to_side).as_body(),
+        }
 
     def _end_pause(
         self, world: World, ready: Ready, pause: int, error: BluegreenError
