@@ -39,14 +39,16 @@ def pause_all(pointers: Sequence[Pointer], budget: timedelta) -> None:
         raise _worst(failed)
 
 
-def prove_all(pointers: Sequence[Pointer]) -> None:
-    """Try that what we write is what they read; once for each place.
+def prove_all(pointers: Sequence[Pointer], side: Side) -> None:
+    """Try that what we write is what they read, and that it leads clients to `side`.
+
+    Once for each place.
 
     Raises:
         ServerRefused: 3007.
     """
-    for first, *_ in by_place(pointers):
-        first.prove()
+    for first, *others in by_place(pointers):
+        first.prove(side, others)
 
 
 def stage_all(pointers: Sequence[Pointer], side: Side) -> None:

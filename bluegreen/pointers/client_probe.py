@@ -56,13 +56,27 @@ class Client:
         self._session: SimpleSession | None = None
 
     def open(
-        self, within_s: float = ANSWER_S, give_up: threading.Event | None = None
+        self,
+        within_s: float = ANSWER_S,
+        give_up: threading.Event | None = None,
+        *,
+        entry: str = "",
     ) -> SimpleSession:
-        """A session of its own, with the errors of SimpleSession.open."""
+        """A session of its own, with the errors of SimpleSession.open.
+
+        With `entry` it comes in through that one in place of its own.
+        """
         params = {**self._params, "application_name": "bluegreen probe"}
+        if entry:
+            params["dbname"] = entry
         if self._password:
             params["password"] = self._password.reveal()
         return SimpleSession.open(params, within_s, give_up)
+
+    @property
+    def user(self) -> str:
+        """The role that comes in; empty where the connection string names none."""
+        return str(self._params.get("user") or "")
 
     @property
     def session(self) -> SimpleSession:

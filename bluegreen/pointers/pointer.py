@@ -76,8 +76,11 @@ class Pointer(Protocol):
         """Open and try every connection that a move needs, before the pause."""
         ...
 
-    def prove(self) -> None:
-        """Try, before the pause, that what we write is what it reads. Moves nothing."""
+    def prove(self, side: Side, others: Sequence[Any] = ()) -> None:
+        """Try, before the pause, that what we write leads clients to `side`.
+
+        Moves nothing. `others` are pointers of the same place.
+        """
         ...
 
     def stage(self, side: Side, others: Sequence[Any] = ()) -> None:
@@ -126,8 +129,12 @@ class Pointer(Protocol):
         """
         ...
 
+    def leave_out_client(self) -> None:
+        """Go on without the way in of a client; `probe` then says nothing."""
+        ...
+
     def probe(self) -> str:
-        """Go through it as a client; returns the identity of the side reached."""
+        """Go through it as a client; the identity of the side reached, or nothing."""
         ...
 
     def close(self) -> None:

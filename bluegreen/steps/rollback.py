@@ -28,7 +28,6 @@ from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.switchover.order import (
     actions_of_switchover,
-    actions_that_confirm,
     actions_that_finish,
 )
 from bluegreen.steps.switchover.recover import RecoverSwitchover
@@ -62,8 +61,8 @@ def actions_of_rollback(
         # Before the stream's own health: the rows that hold it up say more.
         CheckFit(KEY),
         CheckWayBack(KEY),
-        # Their ids are their own: the same actions make the movement to blue.
-        *actions_that_confirm(f"{KEY}-first", state),
+        # Whether clients are served on green is nothing that the way to blue needs.
+        # Its id is its own: the same action makes the movement to blue.
         StartReverseStream(f"{KEY}-first", Side.GREEN),
         *((ProveWayBack(KEY),) if prove else ()),
     )

@@ -49,7 +49,7 @@ def made_ready(front: Front) -> list[PgBouncer]:
     pointers = [front.point(name) for name in NAMES]
     for pointer in pointers:
         pointer.warm_up()
-    prove_all(pointers)
+    prove_all(pointers, Side.GREEN)
     stage_all(pointers, Side.GREEN)
     require_unchanged(pointers)
     return pointers
@@ -91,7 +91,7 @@ def test_an_included_file_counts_as_well(front: Front, how: str) -> None:
     more = included(front, f"; by hand\nshop = {line(Side.BLUE)}\n")
     pointer = front.point(config_file=more)
     pointer.warm_up()
-    pointer.prove()
+    pointer.prove(Side.GREEN)
     pointer.stage(Side.GREEN)
     pointer.require_unchanged()
     if how == "edited":
@@ -221,7 +221,7 @@ def test_twins_that_share_port_and_file_are_both_moved(lab_root: Path) -> None:
             for one in points:
                 one.warm_up()
             assert [blocking(one) for one in points] == [[], []]
-            prove_all(points)
+            prove_all(points, Side.GREEN)
             stage_all(points, side)
             require_unchanged(points)
             move_all(points, side)

@@ -235,7 +235,7 @@ def test_a_file_that_the_pooler_does_not_read_is_found_before_the_pause(
         assert found == "config-file-elsewhere"
         assert f"does not read {copy}" in seen
         with pytest.raises(ServerRefused) as caught:
-            elsewhere.prove()
+            elsewhere.prove(Side.GREEN)
         assert str(caught.value) == (
             f"error BG-3007: pooler shop does not read {copy}\n"
             "  seen:    an entry written there did not come after RELOAD; PgBouncer "
@@ -270,7 +270,7 @@ def test_an_edit_of_our_own_entry_is_never_loaded_by_a_look(
     edited = text.replace(f"shop = {line(pair.blue)}", f"shop = {line(pair.green)}", 1)
     assert edited != text
     front.config_file.write_text(edited)
-    for look in (pointer.prove, lambda: pointer.stage(Side.GREEN)):
+    for look in (lambda: pointer.prove(Side.GREEN), lambda: pointer.stage(Side.GREEN)):
         with pytest.raises(ServerRefused, match="has not loaded"):
             look()
     assert pointer.observe().names is Side.BLUE

@@ -86,7 +86,7 @@ def test_a_trial_that_stays_is_told(
 
     monkeypatch.setattr(Console, "reload", spoil)
     with pytest.raises(ServerRefused) as caught:
-        pointer.prove()
+        pointer.prove(Side.GREEN)
     trials = [name for name in front.names() if name.startswith(TRIAL)]
     stays = f"{''.join(trials)} is out of the file and still runs after RELOAD"
     # From 1.24 on RELOAD says so itself.
@@ -118,7 +118,7 @@ def test_a_reload_that_changes_more_is_told(
 
     monkeypatch.setattr(Console, "reload", meanwhile)
     with pytest.raises(ServerRefused) as caught:
-        pointer.prove()
+        pointer.prove(Side.GREEN)
     assert str(caught.value) == (
         "error BG-3007: a RELOAD of pooler shop changed more than the trial entry\n"
         "  seen:    stats_period: 77, before 60\n"
@@ -131,7 +131,7 @@ def test_a_reload_that_changes_more_is_told(
     assert TRIAL not in front.text
     assert "= 77" in front.text
     monkeypatch.undo()
-    pointer.prove()
+    pointer.prove(Side.GREEN)
 
 
 KILLED = {
@@ -143,6 +143,7 @@ KILLED = {
 }
 CHILD = """
 import os, signal, sys
+from bluegreen.model.side import Side
 from tests.kit.pooler_file import child_point
 from bluegreen.pointers.pgbouncer.console import Console
 from bluegreen.pointers.pgbouncer.file import ConfigFile
@@ -157,7 +158,7 @@ def strike(*words):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*words)
 setattr(kind, name, strike)
-pointer.prove()
+pointer.prove(Side.GREEN)
 """
 
 

@@ -64,7 +64,7 @@ def test_one_rename_and_one_reload_move_them_all(
     pointers = [front.point(name) for name in NAMES]
     for pointer in pointers:
         pointer.warm_up()
-    prove_all(pointers)
+    prove_all(pointers, Side.GREEN)
     assert acts == {"write_draft": 2, "put_draft": 2, "reload": 2}
     acts.clear()
     # What a killed run of another order of pointers left; it may hold passwords.
@@ -174,7 +174,7 @@ name, *words = sys.argv[1:]
 pointer = child_point(*words, name=name)
 for side in (Side.GREEN, Side.BLUE) * 5 + (Side.GREEN,):
     pointer.warm_up()
-    pointer.prove()
+    pointer.prove(Side.GREEN)
     pointer.stage(side)
     pointer.move(side)
     assert pointer.observe().names is side
@@ -215,7 +215,8 @@ def test_the_trial_of_another_tool_is_no_edit(front: Front) -> None:
     begun, ended = threading.Event(), threading.Event()
 
     def trial() -> None:
-        with other.trial("bluegreen_probe_0a", "shop_1"):
+        leads = {"shop_1": Address("127.0.0.1", 1, "shop_1")}
+        with other.trial({"shop_1": "bluegreen_probe_0a"}, leads):
             begun.set()
             ended.wait(0.2)
 

@@ -53,7 +53,10 @@ class FilePointer:
     def warm_up(self) -> None:
         self.observe()
 
-    def prove(self) -> None:
+    def leave_out_client(self) -> None:
+        pass
+
+    def prove(self, side: Side, others: Sequence[Any] = ()) -> None:
         self.observe()
 
     def stage(self, side: Side, others: Sequence[Any] = ()) -> None:

@@ -77,7 +77,10 @@ class SimulatedPointer:
     def warm_up(self) -> None:
         self._ask()
 
-    def prove(self) -> None:
+    def leave_out_client(self) -> None:
+        pass
+
+    def prove(self, side: Side, others: Sequence[Any] = ()) -> None:
         self._ask()
 
     @property

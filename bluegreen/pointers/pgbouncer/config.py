@@ -15,15 +15,12 @@ from pathlib import Path
 
 from bluegreen.model.errors import ServerRefused
 from bluegreen.pointers.pgbouncer import ini
-from bluegreen.pointers.pgbouncer.address import Address
+from bluegreen.pointers.pgbouncer.address import KEYS, Address
 from bluegreen.pointers.pgbouncer.file import ConfigFile, read_text
 from bluegreen.pointers.pgbouncer.shown import PROBE
 
-_TRIAL = "host=127.0.0.1 port=1"
-"""Where a throw-away entry leads: nobody listens there."""
-
 # Not anchored: an entry may stand on the line of its heading.
-_TRIALS = re.compile(rf"{PROBE}[0-9a-f]+ = {re.escape(_TRIAL)}\n")
+_TRIALS = re.compile(rf"{PROBE}[0-9a-f]+ = [^\n]*\n")
 
 
 class ConfiguredFile:
@@ -163,22 +160,30 @@ class ConfiguredFile:
             self._replace(ini.edit_values(self._file.read(), edits))
 
     @contextmanager
-    def trial(self, name: str, beside: str) -> Iterator[None]:
-        """Let the file hold a throw-away entry for the length of a `with`.
+    def trial(
+        self, names: Mapping[str, str], wanted: Mapping[str, Address]
+    ) -> Iterator[None]:
+        """Let the file hold throw-away entries for the length of a `with`.
 
         What a killed trial left is taken away too.
 
         Args:
-            name: of the throw-away entry.
-            beside: the entry above which it stands.
+            names: of the throw-away entry, by the entry that it is a copy of.
+            wanted: where it leads, by the same.
 
         Raises:
             ServerRefused: 3007 or 3008.
         """
         with self._file.locked():
             self._replace(_TRIALS.sub("", self._file.read()))
-            text, at = self._file.read(), self.locate(beside).key_start
-            self._replace(f"{text[:at]}{name} = {_TRIAL}\n{text[at:]}")
+            settings = self.read().settings
+            lines = [self._locate(settings, database) for database in names]
+            text = self._file.read()
+            # From the end on, so that the places of those before stay right.
+            for line in sorted(lines, key=lambda one: -one.key_start):
+                copy = _copied(line, names[line.key], wanted[line.key])
+                text = f"{text[: line.key_start]}{copy}\n{text[line.key_start :]}"
+            self._replace(text)
             try:
                 yield
             finally:
@@ -266,6 +271,15 @@ class ConfiguredFile:
 
 def _address(line: ini.Setting) -> Address:
     return Address.of_pairs(ini.read_pairs(line.value), line.key)
+
+
+def _copied(line: ini.Setting, name: str, address: Address) -> str:
+    """The line under another name and leading elsewhere; all other words are kept."""
+    changes = {key: str(getattr(address, key)) or None for key in KEYS}
+    # PgBouncer would fill that pool by itself.
+    return (
+        f"{name} = {ini.change_pairs(line.value, {**changes, 'min_pool_size': None})}"
+    )
 
 
 def _digest(text: str) -> bytes:

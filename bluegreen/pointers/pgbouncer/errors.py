@@ -19,9 +19,12 @@ from bluegreen.model.errors import (
     TrafficUnknownError,
 )
 from bluegreen.model.finding import Finding, checked
+from bluegreen.model.side import Side
+from bluegreen.pointers.client_probe import Client
 from bluegreen.pointers.pgbouncer.address import Address
 from bluegreen.pointers.pgbouncer.console import Console, quoted
 from bluegreen.pointers.pgbouncer.shown import Unloaded
+from bluegreen.postgres.quoting import quote_name
 
 
 def same_address(where: str, address: object) -> PlaybookRefused:
@@ -197,6 +200,47 @@ def reload_changed(where: str, file: Path, seen: Sequence[str]) -> ProofRefused:
         traffic="nothing has moved, and no client is waiting; these changes run now",
         hint=f"did someone edit {file} or what it includes at this moment? See that "
         "the values above are meant, then run again",
+    )
+
+
+def not_let_in(
+    where: str, side: Side, client: Client, seen: str, log: str
+) -> ProofRefused:
+    """A client that came in through a trial entry was not served."""
+    role = client.user or "the client's role"
+    said = f"the pooler's log: {log}" if log else ""
+    return _not_proved(
+        "pointer-login",
+        f"clients of pooler {where} would not be served on {side}",
+        seen="\n".join(filter(None, (seen, said))),
+        wanted=f"a session of {role} on {side}, through an entry that was tried for it",
+        traffic="nothing has moved, and no client is waiting",
+        hint=f"on {side} see that {role} may log in from the pooler: its password (the "
+        "secret of the other side, word for word), VALID UNTIL, CONNECT on the "
+        "database, pg_hba.conf, connection limits, auth_query's role and function, "
+        "and TLS by server_tls_*; then run again"
+        + ("" if log else ". PgBouncer's log has the reason"),
+    )
+
+
+def read_only(
+    where: str, side: Side, client: Client, dbname: str, source: str
+) -> ProofRefused:
+    """A client's session there would refuse every write."""
+    what = "default_transaction_read_only"
+    role, database = quote_name(client.user), quote_name(dbname)
+    reset = {
+        "database": f"ALTER DATABASE {database} RESET {what}",
+        "user": f"ALTER ROLE {role} RESET {what}",
+        "database user": f"ALTER ROLE {role} IN DATABASE {database} RESET {what}",
+    }.get(source, f"ALTER SYSTEM SET {what} = off; SELECT pg_reload_conf()")
+    return _not_proved(
+        "pointer-read-only",
+        f"clients of pooler {where} could not write on {side}",
+        seen=f"{what} = on there, set by: {source}",
+        wanted="sessions that may write",
+        traffic="nothing has moved, and no client is waiting",
+        hint=f"on {side}: {reset}; then run again",
     )
 
 

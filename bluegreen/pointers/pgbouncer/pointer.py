@@ -28,6 +28,7 @@ from bluegreen.pointers.pgbouncer.holders import younger_moves
 from bluegreen.pointers.pgbouncer.move import move_entries, running
 from bluegreen.pointers.pgbouncer.pause import Holding
 from bluegreen.pointers.pgbouncer.proof import FileProof
+from bluegreen.pointers.pgbouncer.rehearsal import NotServedError, come_in, read_log
 from bluegreen.pointers.pointer import PointerFacts
 
 
@@ -131,21 +132,43 @@ class PgBouncer:
             found += self._check_proof()
         return list(dict.fromkeys(found))
 
-    def prove(self) -> None:
-        """See that this process reads this file, by an entry that comes and goes.
+    def prove(self, side: Side, others: Sequence[PgBouncer] = ()) -> None:
+        """See that this process reads this file, and takes clients to `side`.
+
+        By entries that come and go: copies of our own which lead to `side`.
 
         Raises:
-            ServerRefused: 3007, it does not, or RELOAD would change more than that.
+            ServerRefused: 3007, it does not, a client is not served there, or RELOAD
+                would change more than that.
         """
-        self._proof.prove(self.database)
+        with self._proof.tried(self._wanted(others, side)) as names:
+            for one in (self, *others):
+                one.rehearse(side, names[one.database])
+
+    def rehearse(self, side: Side, entry: str) -> None:
+        """Come in as a client through an entry that leads to `side`.
+
+        Raises:
+            ServerRefused: 3007, it is not served, or may not write.
+        """
+        if self.client is None:
+            return
+        try:
+            rehearsed = come_in(self.client, entry)
+        except NotServedError as error:
+            log = read_log(Path(self._console.config()["logfile"]), entry)
+            raise errors.not_let_in(
+                self.id, side, self.client, str(error), log
+            ) from None
+        if rehearsed.is_read_only:
+            dbname = self._addresses[side].dbname
+            raise errors.read_only(self.id, side, self.client, dbname, rehearsed.source)
 
     def warm_up(self) -> None:
-        """Open and try both console sessions, and the client's way in."""
+        """Open and try both console sessions."""
         self._console.warm_up()
         self._holding.row()
         self.file.locate(self.database)
-        if self.client:
-            self.client.warm_up()
 
     def stage(self, side: Side, others: Sequence[PgBouncer] = ()) -> None:
         """Write the draft of the ini in which this one and `others` name `side`.
@@ -240,6 +263,12 @@ class PgBouncer:
         """
         return younger_moves(self._console.show("CLIENTS"), ours)
 
+    def leave_out_client(self) -> None:
+        """Go on without the client; `probe` and `rehearse` then ask nothing."""
+        if self.client is not None:
+            self.client.close()
+        self.client = None
+
     def probe(self) -> str:
         """Come in as a client and ask who answers; empty without a `client`.
 
@@ -301,7 +330,8 @@ class PgBouncer:
 
     def _check_proof(self) -> list[Finding]:
         try:
-            self.prove()
+            names = self.observe().names
+            self.prove(names.other if names else Side.GREEN)
         except BluegreenError as error:
             name = error.finding if isinstance(error, errors.ProofRefused) else ""
             return [errors.as_finding(self.id, error, name)]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bluegreen.model.errors import BluegreenError
 from bluegreen.pointers.pgbouncer import errors
+from bluegreen.pointers.pgbouncer.address import Address
 from bluegreen.pointers.pgbouncer.config import ConfiguredFile
 from bluegreen.pointers.pgbouncer.console import Console, ConsoleRefusedError
 from bluegreen.pointers.pgbouncer.loaded import changed, only_running, unloaded
@@ -59,19 +60,23 @@ class FileProof:
             raise errors.not_loaded(self._where, strange, self._console)
         return shown
 
-    def prove(self, beside: str) -> None:
-        """See that this process reads this file, by an entry that comes and goes.
+    @contextlib.contextmanager
+    def tried(self, wanted: Mapping[str, Address]) -> Iterator[Mapping[str, str]]:
+        """See that this process reads this file, by entries that come and go.
 
         Args:
-            beside: the entry above which it is written.
+            wanted: where copies of our entries lead, by the entry.
+
+        Yields:
+            The name of each copy, by the entry; a client can come in through it.
 
         Raises:
             ServerRefused: 3007, it does not, RELOAD would change more than that, or
                 has.
         """
         try:
-            with self._file.undisturbed():
-                self._prove(beside)
+            with self._file.undisturbed(), self._tried(wanted) as names:
+                yield names
         except ConsoleRefusedError as refusal:
             if refusal.lacks_admin_right:
                 raise
@@ -79,25 +84,26 @@ class FileProof:
             path = self._file.path
             raise errors.not_taken(self._where, path, refusal.text) from None
 
-    def _prove(self, beside: str) -> None:
+    @contextlib.contextmanager
+    def _tried(self, wanted: Mapping[str, Address]) -> Iterator[Mapping[str, str]]:
         before = self.require_loaded()
-        name = PROBE + secrets.token_hex(4)
+        names = {database: PROBE + secrets.token_hex(4) for database in wanted}
         try:
-            with self._file.trial(name, beside):
+            with self._file.trial(names, wanted):
                 self._console.reload()
-                came = name in self._rows("DATABASES", "name")
+                if not set(names.values()) <= self._rows("DATABASES", "name").keys():
+                    conffile = Path(before.setting("conffile"))
+                    raise errors.file_elsewhere(self._where, self._file.path, conffile)
+                yield names
         except BluegreenError:
-            # The file is as it was; what the pooler has of the entry leads nowhere.
+            # The file is as it was; what the pooler has of the entry is for nobody.
             with contextlib.suppress(BluegreenError):
                 self._console.reload()
             raise
         self._console.reload()
         after = self.look()
-        if not came:
-            conffile = Path(after.setting("conffile"))
-            raise errors.file_elsewhere(self._where, self._file.path, conffile)
-        if name in after.databases:
-            seen = f"{name} is out of the file and still runs after RELOAD"
+        if stays := sorted(after.databases.keys() & set(names.values())):
+            seen = f"{', '.join(stays)} is out of the file and still runs after RELOAD"
             raise errors.not_taken(self._where, self._file.path, seen)
         if more := changed(before, after):
             raise errors.reload_changed(self._where, self._file.path, more)

@@ -15,16 +15,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bluegreen.model.duration import format_duration
-from bluegreen.model.errors import BudgetError
+from bluegreen.model.errors import BudgetError, ServerRefused
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Record
+from bluegreen.model.side import Side
 from bluegreen.pointers.all_poolers import (
     pause_all,
     prove_all,
     require_unchanged,
     stage_all,
 )
+from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence.closer import Drain, FenceCloser
 from bluegreen.postgres.fence.commit_point import commit_move, make_ready_to_commit
@@ -110,7 +112,8 @@ def made_ready(
         for pointer in world.pointers:
             stack.callback(pointer.close)
             pointer.warm_up()
-        prove_all(world.pointers)
+            _require_client(world, pointer, switchover)
+        prove_all(world.pointers, switchover.to_side)
         stage_all(world.pointers, switchover.to_side)
         fence = stack.enter_context(FenceCloser(from_side))
         _warm_up(from_side, to_side)
@@ -130,6 +133,31 @@ def made_ready(
         commit_before = server_time(to_side) + switchover.max_pause
         budget = Budget(world.clock, switchover.max_pause)
         yield Ready(from_side, to_side, fence, look, budget, commit_before)
+
+
+def _require_client(world: World, pointer: Pointer, switchover: Switchover) -> None:
+    """See that its client comes in; a rollback goes on without one that does not.
+
+    On a bad night the pool is exhausted, the pooler full, or the login to green broken:
+    what makes a rollback necessary must not keep it from being made.
+    """
+    if pointer.client is None:
+        return
+    try:
+        pointer.client.warm_up()
+    except ServerRefused as error:
+        if switchover.to_side is Side.GREEN:
+            raise
+        pointer.leave_out_client()
+        world.tell(_not_tried(pointer.id, error))
+
+
+def _not_tried(where: str, error: ServerRefused) -> Progress:
+    text = (
+        f"probe: not tried; a client does not come in through pointer {where} now "
+        f"({error.seen}), and the rollback does not need it"
+    )
+    return Progress("probe_not_tried", text)
 
 
 def _late(switchover: Switchover) -> Progress:

@@ -94,7 +94,7 @@ class StartReverseStream(Action[WayBackFacts]):
         last = facts.state.last_move
         if facts.state.released:
             return Satisfied("blue was released")
-        if facts.state.serving is not self.to_side or last is None or not last.moved:
+        if facts.state.serving is not self.to_side or last is None:
             return NotYet(f"{self.to_side} does not serve yet")
         live = facts.subscription is not None and facts.subscription.enabled
         if live and last.way_back_open:

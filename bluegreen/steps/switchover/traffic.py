@@ -6,7 +6,7 @@ The sequence inside is in `pause.py`; backing out and finishing in `recover.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -42,6 +42,7 @@ from bluegreen.steps.switchover.newest import (
 )
 from bluegreen.steps.switchover.pause import Committed, Ready, go_through, made_ready
 from bluegreen.steps.switchover.recover import claim_back_out, open_again, settle
+from bluegreen.steps.switchover.reverse_stream import StartReverseStream
 from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.switchover.table_set import NoteTables, noted_print
 from bluegreen.steps.world import World
@@ -96,7 +97,29 @@ class SwitchTraffic(Action[TrafficFacts]):
         return Satisfied(f"{to_side} serves since epoch {state.epoch}")
 
     def act(self, world: World, facts: TrafficFacts) -> Result:
-        """Move, or finish a move that was committed."""
+        """Move, or finish a move that was committed.
+
+        Whatever fails behind the commit point, the way back is opened first.
+        """
+        try:
+            return self._switch(world, facts)
+        except LeaseRefused:
+            raise
+        except BluegreenError:
+            with suppress(BluegreenError):
+                self._open_way_back(world)
+            raise
+
+    def _open_way_back(self, world: World) -> None:
+        if read_state(world).serving is not self.switchover.to_side:
+            return
+        step = self.id.partition("/")[0]
+        start = StartReverseStream(step, self.switchover.to_side)
+        facts = start.observe(world)
+        if isinstance(start.judge(facts), Needed):
+            start.act(world, facts)
+
+    def _switch(self, world: World, facts: TrafficFacts) -> Result:
         if facts.state.serving is self.switchover.to_side:
             return self._confirm(world, {}, settle(world))
         world.require_lease()
