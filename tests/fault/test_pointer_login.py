@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -115,4 +116,28 @@ def test_a_green_whose_login_broke_in_the_window_keeps_nobody_from_going_back(
         ended = call("rollback", playbook).require()
         assert "probe: not tried" in ended.err
         write_as_client(here, 1002)
+        assert here.pair.blue.value("SELECT count(*) FROM t WHERE id > 1000") == 2
+
+
+def test_a_full_pooler_keeps_nobody_from_going_back(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    with shop(lab_folder, pooler) as (here, playbook), ExitStack() as crowd:
+        with_app(here, playbook)
+        call("run", playbook).require()
+        write_as_client(here, 1001)
+        file = here.pooler.config_file
+        text = file.read_text()
+        assert "max_client_conn = 500" in text
+        file.write_text(text.replace("max_client_conn = 500", "max_client_conn = 3"))
+        with psycopg.connect(here.pooler.console_conninfo(), autocommit=True) as talk:
+            talk.pgconn.exec_(b"RELOAD")
+        way_in, sessions = f"{here.client} user=app", []
+        with pytest.raises(psycopg.OperationalError, match="max_client_conn"):
+            for _ in range(10):
+                one = crowd.enter_context(psycopg.connect(way_in, autocommit=True))
+                sessions.append(one)
+        ended = call("rollback", playbook).require()
+        assert "probe: not tried" in ended.err
+        sessions[0].execute("INSERT INTO t VALUES (1002, 'client')")
         assert here.pair.blue.value("SELECT count(*) FROM t WHERE id > 1000") == 2
