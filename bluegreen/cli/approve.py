@@ -35,11 +35,12 @@ def approve(
 ) -> None:
     """Approve a step that waits for a person.
 
-    It counts for the next switchover only. A run that waits goes on within a second.
-    To approve twice changes nothing.
+    It counts for the run that waits there, which goes on within a second. Where that
+    run fails, or another one is started, it is asked for again. To approve twice
+    changes nothing.
 
     Raises:
-        PlaybookRefused: 2008, the playbook has no such step.
+        PlaybookRefused: 2008, the playbook has no such step, or no run waits there.
         LeaseRefused: 8001 a move of traffic is going on; 8004 nothing was run yet.
     """
     from bluegreen.cli.context import open_context
@@ -54,12 +55,14 @@ def approve(
         journal = open_.world.journal
         state = fold(journal.records())
         _refuse_in_a_move(open_, state)
+        _require_waiting(open_, state, key)
         if (given := state.approvals.get(key)) is not None:
             result = Approved(key, given.by, given.at, new=False)
         else:
             who = by or this_writer().partition(" ")[0]
             record = journal.append(Kind.APPROVED, body={"step": key, "by": who})
-            result = Approved(key, who, record.at, new=True)
+            next_ = _next_step(open_.loaded, key)
+            result = Approved(key, who, record.at, new=True, next=next_)
     show(result, as_json=json_)
 
 
@@ -77,6 +80,32 @@ def _step(loaded: Loaded, wanted: str | None) -> str:
         seen=f"steps that wait: {', '.join(keys) or 'none'}",
         wanted="one of them, by --step",
     )
+
+
+def _require_waiting(open_: Context, state: State, key: str) -> None:
+    """A yes that is given before there is anything to look at would be for nothing."""
+    from bluegreen.postgres.journal.lease import read_holder
+    from bluegreen.steps.approve import is_asked
+
+    alive = read_holder(open_.world.blue) is not None
+    if alive and is_asked(state, key):
+        return
+    newest = f"run {state.runs[-1]}" if state.runs else "no run"
+    raise PlaybookRefused(
+        2008,
+        f"no run waits at step {key}",
+        seen=f"{newest} has not come to it yet"
+        if alive
+        else "no run of this playbook is going on now",
+        wanted="an approval of what the run that waits has shown",
+        hint="start `bluegreen run PLAYBOOK`, or let it go on; approve once it says "
+        "that it waits",
+    )
+
+
+def _next_step(loaded: Loaded, key: str) -> str:
+    keys = [one.key for one in loaded.playbook.steps]
+    return next(iter(keys[keys.index(key) + 1 :]), "")
 
 
 def _refuse_in_a_move(open_: Context, state: State) -> None:

@@ -20,7 +20,7 @@ from bluegreen.model.errors import (
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
-from bluegreen.model.verdict import Refused, Verdict
+from bluegreen.model.verdict import NotYet, Refused, Verdict
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.world import World
 
@@ -230,10 +230,12 @@ def _passed(action: Action[Any]) -> PlannedAction:
 
 
 def _planned(action: Action[Any], world: World) -> PlannedAction:
+    # Whatever a person said is for the run that asked; the one to come asks again.
+    asks = action.waits_for_person
     return PlannedAction(
         action.id,
         action.title,
-        _look(action, world),
+        NotYet("the run asks for it") if asks else _look(action, world),
         _hazards(action),
         action.waits_for_person,
     )

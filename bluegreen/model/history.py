@@ -44,7 +44,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's yes to one step, for the epoch in which it was given."""
+    """A person's yes to one step, for the run that asked for it."""
 
     step: str
     by: str
@@ -78,7 +78,7 @@ class State:
         released: whether blue was given up as a way back.
         abandoned: whether the slot that fed the side that does not serve was dropped on
             purpose; that side lacks rows from then on.
-        approvals: by step id; only those of this epoch.
+        approvals: by step id; each ends with the attempt that it was given for.
         results: the last RESULT of each action.
         intents: intents that have neither a result nor a failure yet.
         failures: all failures, oldest first.
@@ -195,16 +195,20 @@ def with_green(state: State, green: str) -> State:
     return replace(state, green=green)
 
 
+def _asked_anew(state: State) -> State:
+    """A yes is for what the person saw: the next attempt asks again."""
+    return replace(state, approvals={}) if state.approvals else state
+
+
 def _in_epoch(state: State, epoch: int) -> State:
-    """An approval is for the next move only, so a new epoch ends all of them."""
     if epoch <= state.epoch:
         return state
-    return replace(state, epoch=epoch, approvals={})
+    return replace(_asked_anew(state), epoch=epoch)
 
 
 def _run_started(state: State, record: Record) -> State:
     green = str(record.body.get("green", "")) or state.green
-    return with_green(state, green)
+    return with_green(_asked_anew(state), green)
 
 
 def _intent(state: State, record: Record) -> State:
@@ -227,6 +231,10 @@ def _failure(record: Record) -> Failure:
         int(record.body.get("code", 0)),
         str(record.body.get("problem", "")),
     )
+
+
+def _failed(state: State, record: Record) -> State:
+    return _asked_anew(_intent_over(state, record))
 
 
 def _intent_over(state: State, record: Record) -> State:
@@ -263,7 +271,7 @@ def _begun(record: Record) -> Move:
 
 
 def _backed_out(state: State, _: Record) -> State:
-    return replace(state, open_move=None)
+    return replace(_asked_anew(state), open_move=None)
 
 
 def _moved(state: State, _: Record) -> State:
@@ -305,7 +313,7 @@ _WAYS: Mapping[Kind, Callable[[State, Record], State]] = {
     Kind.RUN_STARTED: _run_started,
     Kind.INTENT: _intent,
     Kind.RESULT: _result,
-    Kind.FAILED: _intent_over,
+    Kind.FAILED: _failed,
     Kind.APPROVED: _approved,
     Kind.PAUSING: _pausing,
     Kind.COMMITTED: _committed,

@@ -84,12 +84,18 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """A person's yes; `new` is false when it was given before."""
+    """A person's yes.
+
+    Attributes:
+        new: false when it was given before.
+        next: the step that the run goes on with; empty where there is none.
+    """
 
     step: str
     by: str
     at: datetime
     new: bool
+    next: str = ""
 
 
 @dataclass(frozen=True, slots=True)

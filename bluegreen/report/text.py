@@ -185,7 +185,8 @@ def _run_ended(ended: RunEnded) -> str:
 def _approved(yes: Approved) -> str:
     at = f"{yes.at:%Y-%m-%d %H:%M:%S} UTC"
     if yes.new:
-        return f"approved {yes.step} as {yes.by} at {at}"
+        then = f"; the run goes on with step {yes.next}" if yes.next else ""
+        return f"approved {yes.step} as {yes.by} at {at}{then}"
     return f"{yes.step} was approved before, by {yes.by} at {at}"
 
 

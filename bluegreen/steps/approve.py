@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from bluegreen.model.history import Approval, fold
-from bluegreen.model.verdict import NotYet, Satisfied, Verdict
+from bluegreen.model.history import Approval, State, fold
+from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
 from bluegreen.steps.world import World
 
 
 class Approve(Step):
-    """Wait for `bluegreen approve`. An approval counts for the next move only."""
+    """Wait for `bluegreen approve`. It counts for the run that asked, and no other."""
 
     step: Literal["approve"] = "approve"
 
@@ -34,15 +34,21 @@ class Approve(Step):
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFacts:
-    """The approval of this epoch, if there is one."""
+    """What the journal has of it.
 
+    Attributes:
+        asked: whether this run has said that it waits.
+        approval: the yes, if there is one.
+    """
+
+    asked: bool
     approval: Approval | None
 
 
 class AwaitApproval(Action[ApprovalFacts]):
-    """A person has approved the next move.
+    """A person has approved what this run is about to do.
 
-    Crash: nothing of ours runs; the approval stands in the journal.
+    Crash: nothing of ours runs, and the next run asks again.
     """
 
     title = "a person has approved"
@@ -54,12 +60,16 @@ class AwaitApproval(Action[ApprovalFacts]):
         self.step_id, self.message, self.patience = step_id, message, deadline
 
     def observe(self, world: World) -> ApprovalFacts:
-        """Approvals since the last move, as the journal tells."""
+        """What the newest run has asked, and the answer."""
         state = fold(world.journal.records())
-        return ApprovalFacts(state.approvals.get(self.step_id))
+        return ApprovalFacts(
+            is_asked(state, self.step_id), state.approvals.get(self.step_id)
+        )
 
     def judge(self, facts: ApprovalFacts) -> Verdict:
-        """Wait until there is one."""
+        """Ask, then wait until there is one."""
+        if not facts.asked:
+            return Needed("every run asks for it")
         if facts.approval is not None:
             given = facts.approval
             return Satisfied(f"by {given.by} at {given.at:%Y-%m-%d %H:%M} UTC")
@@ -69,5 +79,11 @@ class AwaitApproval(Action[ApprovalFacts]):
         )
 
     def act(self, world: World, facts: ApprovalFacts) -> Result:
-        """Nothing to do but wait."""
-        return {}
+        """Let the record of the result say that this run waits."""
+        return {"asks": self.message}
+
+
+def is_asked(state: State, step_id: str) -> bool:
+    """Whether the newest run has come to where it waits for this approval. Pure."""
+    result = state.results.get(f"{step_id}/{AwaitApproval.name()}")
+    return result is not None and state.runs[-1:] == (result.run,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
@@ -133,10 +133,11 @@ def test_a_full_pooler_keeps_nobody_from_going_back(
         with psycopg.connect(here.pooler.console_conninfo(), autocommit=True) as talk:
             talk.pgconn.exec_(b"RELOAD")
         way_in, sessions = f"{here.client} user=app", []
-        with pytest.raises(psycopg.OperationalError, match="max_client_conn"):
+        with suppress(psycopg.OperationalError):
             for _ in range(10):
                 one = crowd.enter_context(psycopg.connect(way_in, autocommit=True))
                 sessions.append(one)
+        assert 0 < len(sessions) < 10
         ended = call("rollback", playbook).require()
         assert "probe: not tried" in ended.err
         sessions[0].execute("INSERT INTO t VALUES (1002, 'client')")

@@ -106,36 +106,87 @@ def test_before_anything_was_done(desk: Desk) -> None:
     assert out.splitlines()[0] == "shop: blue serves, nothing has moved"
     assert desk.call("journal") == (0, "nothing was done yet for shop\n", "")
     status, out, _ = desk.call("approve")
-    assert (status, out) == (8, "")
+    assert (status, out) == (2, "")
     assert desk.pair.blue.value("SELECT to_regnamespace('bluegreen') IS NULL")
 
 
 def test_a_run_waits_for_a_yes_from_another_desk(desk: Desk) -> None:
     run = begun(desk, "--log", "json", "--json")
-    status, out, error = desk.call("approve", "--by", "ann")
-    assert (status, error) == (0, "")
+    out = approved(desk, "--by", "ann")
     assert out.startswith("approved approve as ann at 20")
     result, events = run.communicate(timeout=60)
     assert run.returncode == 0
     ended = json.loads(result)
-    assert (ended["acted"], ended["waiting"]) == ([], "")
+    assert (ended["acted"], ended["waiting"]) == (["approve/await_approval"], "")
     told = [json.loads(line) for line in events.splitlines()]
     assert [one["event"] for one in told] == [
         "run_started",
         *["action_satisfied"] * 3,
+        "action_started",
         "action_waited",
-        "action_satisfied",
+        "action_done",
         "run_ended",
     ]
-    assert told[4]["why"].startswith("look at the graphs; then `bluegreen approve")
-    status, out, _ = desk.call("approve")
-    assert status == 0
-    assert out.startswith("approve was approved before, by ann")
-    status, out, _ = desk.call("journal", "--last", "1")
-    assert out.splitlines()[0] == "(1 earlier records)"
+    assert told[5]["why"].startswith("look at the graphs; then `bluegreen approve")
+    _, out, _ = desk.call("journal", "--last", "1")
+    assert out.splitlines()[0] == "(3 earlier records)"
     assert out.splitlines()[1].endswith("approved  -  approve, by ann")
     story = json.loads(desk.call("journal", "--json")[1])
-    assert [one["kind"] for one in story["records"]] == ["run_started", "approved"]
+    assert [one["kind"] for one in story["records"]] == [
+        "run_started",
+        "intent",
+        "result",
+        "approved",
+    ]
+
+
+def approved(desk: Desk, *words: str) -> str:
+    """What `approve` says once the run waits for it."""
+    said: list[str] = []
+
+    def is_taken() -> bool:
+        status, out, _ = desk.call("approve", *words)
+        said.append(out)
+        return status == 0
+
+    wait_until(is_taken, "the run to wait for a yes")
+    return said[-1]
+
+
+def test_a_yes_is_for_the_run_that_asked_and_no_other(desk: Desk) -> None:
+    desk.rest = "  - step: approve\n    id: second\n"
+    status, _, error = desk.call("approve", "--step", "approve")
+    assert status == 2, error
+    run = begun(desk)
+    first = ("--step", "approve", "--by", "ann")
+    said = approved(desk, *first)
+    assert said.endswith("UTC; the run goes on with step second\n")
+    assert desk.call("approve", *first)[1].startswith("approve was approved before")
+    run.terminate()
+    run.communicate(timeout=30)
+    assert run.returncode == 4
+    status, _, error = desk.call("approve", "--step", "second")
+    assert status == 2
+    assert error == (
+        "error BG-2008: no run waits at step second\n"
+        "  seen:    no run of this playbook is going on now\n"
+        "  wanted:  an approval of what the run that waits has shown\n"
+        "  hint:    start `bluegreen run PLAYBOOK`, or let it go on; approve once it "
+        "says that it waits\n"
+    )
+    again = begun(desk)
+    wait_until(lambda: waits_at(desk, "approve"), "the second run to ask again")
+    assert desk.call("approve", "--step", "second")[0] == 2
+    again.terminate()
+    again.communicate(timeout=30)
+
+
+def waits_at(desk: Desk, step: str) -> bool:
+    """Whether the newest run has asked there."""
+    records = json.loads(desk.call("journal", "--json")[1])["records"]
+    kinds = [one["kind"] for one in records]
+    newest = len(kinds) - kinds[::-1].index("run_started")
+    return f"{step}/await_approval" in [one["action"] for one in records[newest:]]
 
 
 def test_a_second_run_is_told_who_runs(desk: Desk) -> None:
@@ -166,11 +217,11 @@ def test_a_plan_is_run_only_while_it_is_true(desk: Desk) -> None:
     assert (status, out) == (2, "")
     assert error.startswith("error BG-2007: the plan is out of date")
     run = begun(desk, "--plan", plan["digest"], "--log", "text")
-    assert desk.call("approve")[0] == 0
+    approved(desk)
     run.communicate(timeout=60)
     assert run.returncode == 0
-    status, out, _ = desk.call("plan")
-    assert (status, out.splitlines()[-1]) == (0, "nothing is left to do")
+    # The next run asks again, whatever was said to this one.
+    assert "the run asks for it" in desk.call("plan")[1]
 
 
 def test_a_hazard_that_is_not_allowed_stops_before_anything_is_built(

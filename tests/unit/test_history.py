@@ -131,12 +131,14 @@ def test_release_stays() -> None:
     assert not told(Kind.NOTE).released
 
 
-def test_an_approval_counts_for_the_next_move_only() -> None:
+def test_an_approval_counts_for_one_attempt_only() -> None:
     yes = (Kind.APPROVED, {"step": "approve", "by": "ann"})
     assert told(yes).approvals == {
         "approve": Approval("approve", "ann", T0 + timedelta(seconds=1))
     }
-    assert told(yes, PAUSING, Kind.BACKED_OUT).approvals
+    assert told(yes, PAUSING).approvals
+    for end in (Kind.BACKED_OUT, Kind.FAILED, Kind.RUN_STARTED):
+        assert told(yes, PAUSING, end).approvals == {}
     assert told(yes, PAUSING, COMMITTED).approvals == {}
     assert list(told(yes, PAUSING, COMMITTED, yes).approvals) == ["approve"]
 
