@@ -23,12 +23,13 @@ def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
         ServerRefused: 3001, 3002; a side cannot be reached, or both are one.
     """
     from bluegreen.cli.context import open_context
-    from bluegreen.cli.order import check_of
+    from bluegreen.cli.order import check_of, require_migrations
     from bluegreen.report.answer import show
     from bluegreen.report.results import Looked
     from bluegreen.steps.check import find
 
     with open_context(playbook, "check") as open_:
+        require_migrations(open_.loaded)
         step = check_of(open_.loaded)
         findings = find(
             open_.world,

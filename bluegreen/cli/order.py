@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from bluegreen.model.history import State
-from bluegreen.playbook.load import Loaded
+from bluegreen.playbook.load import Loaded, require_files
 from bluegreen.steps.check import Check
 from bluegreen.steps.compat import Compat
 from bluegreen.steps.compatibility.order import judge_of, with_judge
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.decommission import Decommission
+from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.partitions.take_up import TakeUpPartitions, TakeUpWaiting
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.switchover.order import actions_that_finish
@@ -37,6 +38,20 @@ def steps_of_run(loaded: Loaded) -> Sequence[Step]:
     copying = next((s for s in steps if isinstance(s, Replicate)), None)
     checked = [s.beside(copying) if isinstance(s, Check) else s for s in steps]
     return with_judge(checked)
+
+
+def require_migrations(loaded: Loaded) -> None:
+    """See that every migration is there and can be run, in the first second.
+
+    Apart from loading, so that a lost migration does not stand in a rollback's way.
+
+    Raises:
+        PlaybookRefused: 2009.
+    """
+    require_files(loaded)
+    for step in loaded.playbook.steps:
+        if isinstance(step, Migrate):
+            step.require_readable(loaded.home)
 
 
 def check_of(loaded: Loaded) -> Check:

@@ -47,8 +47,8 @@ def run(
         BluegreenError: by its code, what stopped it.
     """
     from bluegreen.cli.context import open_context
+    from bluegreen.cli.order import require_migrations
     from bluegreen.engine.interrupt import Interrupt
-    from bluegreen.playbook.load import require_files
     from bluegreen.report.answer import show
     from bluegreen.report.teller import InTurn, make_teller
 
@@ -57,7 +57,7 @@ def run(
         Interrupt(_notice) as interrupt,
         open_context(playbook, "run", teller) as open_,
     ):
-        require_files(open_.loaded)
+        require_migrations(open_.loaded)
         ended = _run(open_, plan, teller, interrupt)
     show(ended, as_json=json_)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bluegreen.migrators.order import files_in_order
 from bluegreen.migrators.script import Half, Part, Script, read_script
+from bluegreen.model.errors import PlaybookRefused
 
 CONTRACT = " (contract)"
 """How a second half is remembered, so that each half has its own story."""
@@ -51,6 +52,22 @@ class Halves:
             return [one for one in scripts if one.parts or not self._rest(one.name)]
         rests = [name for name in files if self._rest(name)]
         return [self.read(name + CONTRACT) for name in (*rests, *self._later())]
+
+    def require_readable(self) -> None:
+        """See that every file can be run, before anything is done for it.
+
+        Raises:
+            PlaybookRefused: 2009, the first that cannot, with what is wrong in each.
+        """
+        wrong: list[PlaybookRefused] = []
+        for name in dict.fromkeys((*self.first(), *self._later())):
+            try:
+                read_script(self.home / name, name, None)
+            except PlaybookRefused as refused:
+                wrong.append(refused)
+        if wrong:
+            wrong[0].seen = "\n".join(one.seen or one.problem for one in wrong)
+            raise wrong[0]
 
     def read(self, name: str) -> Script:
         """A half of a file by its name, or a whole file that waits."""

@@ -187,7 +187,8 @@ def _concurrent_index(statement: Statement) -> ConcurrentIndex | None:
 
 def _read_spans(source: Source) -> list[tuple[int, int]]:
     statements = [(one.at, one.end) for one in source.statements]
-    return [*statements, *((one.at, one.end) for one in source.comments)]
+    comments = ((one.at, one.end) for one in source.comments)
+    return [*statements, *comments, *source.marks]
 
 
 def _require_closed(name: str, parts: Sequence[Part]) -> None:

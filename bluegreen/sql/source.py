@@ -38,6 +38,9 @@ _COPY_DATA = r"(?is)\bfrom\s+stdin\b[^;]*;[^\n]*\n(.*?\n)\\\.[^\n]*"
 _STATEMENT_END = r"(?m)^-- (?=\+(?:goose|migrate) StatementEnd\b)"
 # Where goose, dbmate and sql-migrate part the way up from the way down.
 _DOWN = r"(?im)^--\s*(\+goose down|migrate:down|\+migrate down)\b"
+# pg_dump writes the pair since 17.6, so that psql obeys nothing that stands in between.
+_DUMP_MARKS = frozenset({"\\restrict", "\\unrestrict"})
+
 # A file with more meta-commands than this is a psql script, and saying so once more
 # helps nobody; each costs a parse.
 _MOST_META_COMMANDS = 100
@@ -118,6 +121,7 @@ class Source:
         ascii: whether a character is a byte everywhere in it.
         statements: what could be parsed.
         problems: what could not.
+        marks: where pg_dump's own marks for psql stand, which say nothing to a server.
     """
 
     def __init__(self, name: str, text: str) -> None:
@@ -126,6 +130,7 @@ class Source:
         self.ascii = text.isascii()
         self.statements: list[Statement] = []
         self.problems: list[Problem] = []
+        self.marks: list[tuple[int, int]] = []
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -291,8 +296,12 @@ def _attempt(source: Source, sql: str, start: int) -> tuple[str, Problem | None]
                 break
             end = sql.find("\n", at)
             end = len(sql) if end < 0 else end
-            command = f"psql meta-command {sql[at:end].split()[0]}"
-            source.problems.append(Problem("psql-meta-command", start + at, command))
+            word = sql[at:end].split()[0]
+            if word in _DUMP_MARKS:
+                source.marks.append((start + at, start + end))
+            else:
+                told = f"psql meta-command {word}"
+                source.problems.append(Problem("psql-meta-command", start + at, told))
             sql = sql[:at] + " " * (end - at) + sql[end:]
         except RecursionError:
             at, message = 0, "the statement is nested too deeply to be read"

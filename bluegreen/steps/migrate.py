@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
 from bluegreen.migrators.forecast import Forecast, forecast
+from bluegreen.migrators.halves import Halves
 from bluegreen.migrators.migrator import Applied, History
 from bluegreen.migrators.sql_files import SqlFiles
 from bluegreen.model.hazard import Hazard
@@ -176,6 +178,14 @@ class Migrate(Step):
             statement_timeout=self.statement_timeout,
             clock=world.clock,
         )
+
+    def require_readable(self, home: Path) -> None:
+        """See that every migration can be run, before anything is copied.
+
+        Raises:
+            PlaybookRefused: 2009, what is wrong in each file that cannot.
+        """
+        Halves(home, self.files, self.contract).require_readable()
 
     def pending(self, world: World) -> int:
         """How many files are left to apply."""
