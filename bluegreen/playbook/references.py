@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bluegreen.playbook.refusal import Wrong, did_you_mean, quoted
+from bluegreen.playbook.tree import Wrong, did_you_mean, quoted
 
 MAX_SECRET_BYTES = 64 * 1024
 """No password or DSN is longer; a log file named by mistake is."""

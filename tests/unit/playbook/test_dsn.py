@@ -11,7 +11,7 @@ from psycopg.pq import Conninfo
 
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.dsn import KEY_WORDS, SECRET_WORDS, Dsn, read_dsn
-from bluegreen.playbook.refusal import Wrong
+from bluegreen.playbook.tree import Wrong
 
 
 def resolve(kind: str, name: str) -> str:
