@@ -16,18 +16,9 @@ from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.references import Resolve, fill, is_reference, resolver
 from bluegreen.playbook.tree import Wrong, did_you_mean, one_of
-from bluegreen.postgres.conninfo import OPTIONS, joined, taken_apart
+from bluegreen.postgres.conninfo import OPTIONS, SECRETS, joined, taken_apart
 
-SECRET_WORDS = frozenset(
-    {
-        "password",
-        "sslpassword",
-        "oauth_client_secret",
-        "scram_client_key",
-        "scram_server_key",
-    }
-)
-
+SECRET_WORDS = SECRETS | {"scram_client_key", "scram_server_key"}
 KEY_WORDS = OPTIONS - SECRET_WORDS
 
 COMMON = ("host", "port", "dbname", "user", "sslmode", "service", "passfile")
@@ -212,7 +203,7 @@ def _suspected(text: str) -> list[tuple[str, str]]:
     if not url:
         return list(_words(text.strip()))
     password, _, query = url.groups(default="")
-    pairs = query.split("&") if query else []
+    pairs = query.removesuffix("&").split("&") if query else []
     if _NO_BYTE.search(text):
         raise _broken("a % that is not followed by two hexadecimal digits")
     if any(pair.count("=") != 1 for pair in pairs):

@@ -11,8 +11,13 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
-OPTIONS = frozenset(option.keyword.decode() for option in Conninfo.parse(b""))
+_OPTIONS = {o.keyword.decode(): o.dispchar == b"*" for o in Conninfo.parse(b"")}
+
+OPTIONS = frozenset(_OPTIONS)
 """The key words that this libpq takes."""
+
+SECRETS = frozenset(key for key, starred in _OPTIONS.items() if starred)
+"""Those that it marks as not to be shown."""
 
 
 def taken_apart(text: str) -> dict[str, str] | None:
