@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.playbook.complaints import complaints, loosely_typed
 from bluegreen.playbook.models import Playbook
-from bluegreen.playbook.references import Resolve, Text, holds_reference, resolver
+from bluegreen.playbook.references import Resolve, Text, resolver
 from bluegreen.playbook.rules import broken_rules
 from bluegreen.playbook.source import MAX_BYTES, read_tree
 from bluegreen.playbook.tree import Listing, Node, Table, Wrong, refuse
@@ -132,7 +132,7 @@ def _text(text: str, place: Place, resolve: Resolve) -> str:
             hint="take it out; give the side's `password` by reference, or use\n"
             "~/.pgpass or a libpq service file",
         )
-    if not holds_reference(text):
+    if "${" not in text:
         return text
     if place[-1] in _WRITTEN_OUT:
         raise Wrong("{subject} must be written out, not given by reference")

@@ -27,7 +27,7 @@ from bluegreen.model.duration import Size
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
 from bluegreen.playbook import dsn as dsns
-from bluegreen.playbook.references import Text
+from bluegreen.playbook.references import Text, is_reference
 from bluegreen.playbook.tree import Wrong
 from bluegreen.steps.contract import Step
 from bluegreen.steps.fields import Duration, SizeText
@@ -43,7 +43,7 @@ else:
 def _secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
-    if isinstance(value, Text) and value.by_reference:
+    if isinstance(value, Text) and is_reference(value.raw):
         return Secret(value)
     if not isinstance(value, str):
         raise Wrong("{subject} is not a reference", wanted="${env:NAME}")

@@ -50,16 +50,6 @@ class Text(str):
         text.raw, text.resolve = raw, resolve
         return text
 
-    @property
-    def by_reference(self) -> bool:
-        """Whether nothing of it stands in the playbook itself."""
-        return is_reference(self.raw)
-
-
-def holds_reference(raw: str) -> bool:
-    """Whether `raw` has a reference, a broken one, or an escaped `${`."""
-    return "${" in raw
-
 
 def is_reference(raw: str) -> bool:
     """Whether `raw` is one reference and nothing else."""
