@@ -1,6 +1,6 @@
 """The verb `init`: ask a few questions and write a playbook.
 
-Owns the questions and the file; its text is `playbook/template.py`, and what counts as
+Owns the questions and the file; its text is `playbook/template.yml`, and what counts as
 a right answer is for `playbook/`.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,32 @@ _ENVIRONMENT = re.compile(r"\$\{env:\s*(\w+)\s*\}")
 
 Check = Callable[[str], str]
 """Takes an answer and gives it back, or raises PlaybookRefused."""
+
+
+_TEMPLATE = Path(__file__).parents[1] / "playbook" / "template.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a new playbook must know."""
+
+    name: str
+    blue: str
+    green: str
+    console: str
+    config_file: str
+    database: str
+
+
+def render(answers: Answers) -> str:
+    """A playbook that `load` accepts when the answers are right."""
+
+    def text(place: re.Match[str]) -> str:
+        answer: str = getattr(answers, place[1])
+        # YAML takes JSON's double quotes, which hold every answer; a name needs none.
+        return answer if place[1] == "name" else json.dumps(answer, ensure_ascii=False)
+
+    return re.sub("<([a-z_]+)>", text, _TEMPLATE.read_text(encoding="utf-8"))
 
 
 EXAMPLE = "Example: bluegreen init --name shop --output shop.yml"
@@ -77,8 +104,6 @@ def init(
         PlaybookRefused: 2003 to 2005 for an answer that no playbook takes, 2008 where
             the file is there already or cannot be written.
     """
-    from bluegreen.playbook.template import Answers, render
-
     _refuse_to_overwrite(output, force)
 
     def answer(given: str | None, option: str, default: str, check: Check) -> str:
@@ -136,7 +161,7 @@ def _ask(option: str, default: str, check: Check) -> str:
 
 def _dsn(option: str) -> Check:
     def check(text: str) -> str:
-        from bluegreen.playbook.command_line import dsn_from_call
+        from bluegreen.playbook.dsn import dsn_from_call
 
         dsn_from_call(option, text, lambda _kind, _name: "1")
         return text
@@ -145,7 +170,7 @@ def _dsn(option: str) -> Check:
 
 
 def _dbname(dsn: str) -> str:
-    from bluegreen.playbook.command_line import dsn_from_call
+    from bluegreen.playbook.dsn import dsn_from_call
 
     words = dsn_from_call("--blue", dsn, lambda _kind, _name: "1").words
     return words.get("dbname", "shop")

@@ -18,7 +18,7 @@ from bluegreen.lint.server.catalog import Served, looking, read_served
 from bluegreen.lint.server.probes import Prober
 from bluegreen.lint.tracking.state import FIRST_VERSION, LAST_VERSION
 from bluegreen.lint.tracking.track import know
-from bluegreen.playbook.command_line import dsn_from_call
+from bluegreen.playbook.dsn import dsn_from_call
 from bluegreen.playbook.references import resolver
 from bluegreen.sql.knowledge import Knowledge
 from bluegreen.sql.source import read

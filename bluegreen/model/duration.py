@@ -9,6 +9,8 @@ from datetime import timedelta
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|min|s|m|h|d)")
 
+DURATION_WANTED = "a time with its unit, 3650d at most: 500ms, 2s, 30m, 24h, 7d"
+
 _LONGEST_TEXT = 40
 """Characters; the search below takes quadratic time on digits without a unit."""
 
@@ -55,10 +57,10 @@ def parse_duration(text: str) -> timedelta:
     compact = text.replace(" ", "")
     parts = list(_PART.finditer(compact)) if len(compact) <= _LONGEST_TEXT else []
     if not parts or "".join(part.group(0) for part in parts) != compact:
-        raise ValueError(f"{text!r} is not a duration such as 500ms, 2s, 30m, 24h, 7d")
+        raise ValueError(DURATION_WANTED)
     seconds = sum(float(part.group(1)) * _UNITS_S[part.group(2)] for part in parts)
     if seconds > _LONGEST_S:
-        raise ValueError(f"{text!r} is longer than ten years")
+        raise ValueError(DURATION_WANTED)
     return timedelta(seconds=seconds)
 
 

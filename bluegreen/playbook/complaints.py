@@ -1,24 +1,31 @@
 """Pydantic's errors in plain words, at the line that caused them.
 
-Owns the wording of what does not fit the schema; what fits is for `models.py`.
+Owns the wording of what does not fit the schema, and holds numbers and truths to how
+they are written; what fits is for `models.py`.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
-from datetime import timedelta
-from typing import Any, get_args
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import pairwise
+from typing import Any
 
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bluegreen.playbook.models import STEP_BY_NAME, model_at
-from bluegreen.playbook.refusal import (
-    Complaint,
-    Wrong,
-    did_you_mean,
-    nearest,
-    one_of,
-    quoted,
+from bluegreen.model.duration import DURATION_WANTED
+from bluegreen.playbook.models import (
+    AcceptConfig,
+    Address,
+    MonitorConfig,
+    PgBouncerConfig,
+    Playbook,
+    SideConfig,
 )
 from bluegreen.playbook.tree import (
     Listing,
@@ -26,11 +33,22 @@ from bluegreen.playbook.tree import (
     Path,
     Scalar,
     Table,
+    Wrong,
+    did_you_mean,
     find,
     mark_of,
+    mark_of_key,
+    nearest,
+    one_of,
+    quoted,
+    subject,
     word,
 )
+from bluegreen.steps.registry import STEPS
 
+STEP_BY_NAME = {kind.model_fields["step"].default: kind for kind in STEPS}
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _MAY_BE_SECRET = re.compile(r"pass|pwd|secret|://", re.IGNORECASE)
 _WANTED = {
     "string_type": "text",
@@ -43,62 +61,34 @@ _WANTED = {
     "dict_type": "keys with values",
     "model_type": "keys with values",
     "model_attributes_type": "keys with values",
-    "time_delta_type": "a time with its unit, 3650d at most: 500ms, 2s, 30m, 24h, 7d",
+    "time_delta_type": DURATION_WANTED,
 }
 
 
-def subject(tree: Node, path: Path) -> str:
-    """The name of a place in words: `"window" of step "hold"`."""
-    match path:
-        case ():
-            return "the playbook"
-        case ("steps" | "pointers", int(index)):
-            kind = "step" if path[0] == "steps" else "pointer"
-            entry = find(tree, path)
-            name = word(entry, "id") or word(entry, kind)
-            named = name and "${" not in name
-            return (
-                f"{kind} {quoted(name)}"
-                if named
-                else f'entry {index + 1} of "{path[0]}"'
-            )
-        case (*parent, int(index)):
-            return f"entry {index + 1} of {subject(tree, tuple(parent))}"
-        case (str(key),):
-            return quoted(key)
-    return f"{quoted(str(path[-1]))} of {subject(tree, path[:-1])}"
-
-
-def complaints(tree: Table, details: list[ErrorDetails]) -> list[Complaint]:
+def complaints(tree: Table, error: ValidationError) -> list[Wrong]:
     """Say what pydantic's errors mean; a misspelt key is not missed as well."""
+    details = error.errors(include_url=False, include_input=False)
     misspelt = {
-        (path[:-1], near)
+        (*path[:-1], near)
         for path in (_path(d) for d in details if d["type"] == "extra_forbidden")
         if (near := nearest(str(path[-1]), _names(tree, path[:-1])))
     }
     return [
-        _complaint(tree, detail)
+        _complaint(tree, _path(detail), detail)
         for detail in details
-        if detail["type"] != "missing"
-        or (_path(detail)[:-1], _path(detail)[-1]) not in misspelt
+        if detail["type"] != "missing" or _path(detail) not in misspelt
     ]
 
 
-def _names(tree: Table, place: Path) -> set[str]:
-    model = model_at(place, word(find(tree, place), "step"))
-    return set(model.model_fields) if model else set()
-
-
-def _complaint(tree: Table, detail: ErrorDetails) -> Complaint:
-    path, kind = _path(detail), detail["type"]
+def _complaint(tree: Table, path: Path, detail: ErrorDetails) -> Wrong:
+    kind = detail["type"]
     if kind == "extra_forbidden":
         return _unknown_key(tree, path)
     if kind == "missing":
         return _missing(tree, path)
     if kind.startswith("union_tag"):
         return _unknown_step(tree, path)
-    wrong = _wrong_value(tree, path, detail)
-    return wrong.at(mark_of(tree, path, at_key=False), subject(tree, path))
+    return _wrong_value(path, find(tree, path), detail).at(tree, path)
 
 
 def _path(detail: ErrorDetails) -> Path:
@@ -107,18 +97,40 @@ def _path(detail: ErrorDetails) -> Path:
     return loc[:2] + loc[3:] if loc[0] == "steps" and len(loc) > 2 else loc
 
 
-def _unknown_key(tree: Table, path: Path) -> Complaint:
-    *parent, key = path
-    place = tuple(parent)
+def _model_at(tree: Table, place: Path) -> type[BaseModel] | None:
+    """The model that the table at `place` must fit."""
+    match place:
+        case ():
+            return Playbook
+        case ("blue" | "green",):
+            return SideConfig
+        case ("monitor",):
+            return MonitorConfig
+        case ("accept", int()):
+            return AcceptConfig
+        case ("pointers", int()):
+            return PgBouncerConfig
+        case ("pointers", int(), "blue" | "green"):
+            return Address
+        case ("steps", int()):
+            return STEP_BY_NAME.get(word(find(tree, place), "step"))
+    return None
+
+
+def _names(tree: Table, place: Path) -> set[str]:
+    model = _model_at(tree, place)
+    return set(model.model_fields) if model else set()
+
+
+def _unknown_key(tree: Table, path: Path) -> Wrong:
+    place, key = path[:-1], str(path[-1])
     names = _names(tree, place)
     what = "parameter" if place[:1] == ("steps",) else "key"
-    hint = did_you_mean(str(key), names) or _elsewhere(str(key))
-    return Complaint(
-        mark_of(tree, path, at_key=True),
-        2003,
-        f"{subject(tree, place)} has no {what} {quoted(str(key))}",
+    return Wrong(
+        f"{subject(tree, place)} has no {what} {quoted(key)}",
         wanted=one_of(names),
-        hint=hint,
+        hint=did_you_mean(key, names) or _elsewhere(key),
+        mark=mark_of_key(tree, path),
     )
 
 
@@ -127,51 +139,69 @@ def _elsewhere(key: str) -> str:
     return f'"{key}" belongs to step "{owners[0]}"' if len(owners) == 1 else ""
 
 
-def _missing(tree: Table, path: Path) -> Complaint:
+def _missing(tree: Table, path: Path) -> Wrong:
     place, key = path[:-1], str(path[-1])
-    model = model_at(place, word(find(tree, place), "step"))
-    field = model.model_fields.get(key) if model else None
-    meaning = " ".join((field.description or "").split()) if field else ""
-    meaning = meaning.removesuffix(".")
-    return Complaint(
-        mark_of(tree, place, at_key=True),
-        2003,
+    model = _model_at(tree, place)
+    meaning = " ".join(meanings(model).get(key, "").split()) if model else ""
+    return Wrong(
         f'{subject(tree, place)} lacks "{key}"',
-        wanted=f"{key}: {meaning}",
+        wanted=f"{key}: {meaning.removesuffix('.')}",
+        mark=mark_of_key(tree, place),
     )
 
 
-def _unknown_step(tree: Table, path: Path) -> Complaint:
-    entry = find(tree, path)
-    name, wanted = word(entry, "step"), ", ".join(STEP_BY_NAME)
+@cache
+def meanings(model: type[BaseModel]) -> Mapping[str, str]:
+    """The keys of a model and what they mean: the text below each in its source.
+
+    Pydantic would read all of it at every start; here it is read when it is shown.
+    """
+    found = {}
+    for kind in model.__mro__[-3::-1]:  # all but `object` and pydantic's own
+        for key, below in pairwise([*_body(kind), ast.Pass()]):
+            if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name):
+                text = ast.get_docstring(ast.Module([below], []))
+                found[key.target.id] = text or ""
+    return found
+
+
+def _body(kind: type) -> list[ast.stmt]:
+    try:
+        module = ast.parse(inspect.getsource(sys.modules[kind.__module__]))
+    except OSError:  # it is installed without its source
+        return []
+    classes = (node for node in module.body if isinstance(node, ast.ClassDef))
+    return next(node.body for node in classes if node.name == kind.__name__)
+
+
+def _unknown_step(tree: Table, path: Path) -> Wrong:
+    name, wanted = word(find(tree, path), "step"), ", ".join(STEP_BY_NAME)
     if not name:
-        return Complaint(
-            mark_of(tree, path, at_key=True),
-            2003,
+        return Wrong(
             f'entry {int(path[-1]) + 1} of "steps" does not say which step it is',
             wanted=f"step: one of: {wanted}",
+            mark=mark_of(tree, path),
         )
-    return Complaint(
-        mark_of(tree, (*path, "step"), at_key=False),
-        2003,
+    return Wrong(
         f"there is no step {quoted(name)}",
         wanted=f"one of: {wanted}",
         hint=did_you_mean(name, STEP_BY_NAME),
+        mark=mark_of(tree, (*path, "step")),
     )
 
 
-def _wrong_value(tree: Table, path: Path, detail: ErrorDetails) -> Wrong:
+def _wrong_value(path: Path, node: Node | None, detail: ErrorDetails) -> Wrong:
     context, kind = detail.get("ctx", {}), detail["type"]
     error = context.get("error")
     if isinstance(error, Wrong):
         return error
-    node = find(tree, path)
-    if kind == "value_error" and _is_duration(tree, path):
-        kind = "time_delta_type"
     if kind in ("literal_error", "enum"):
         return _not_a_choice(path, node, re.findall("'([^']*)'", context["expected"]))
     wanted = _WANTED.get(kind) or _bound(kind, context) or str(error or detail["msg"])
-    hint = _as_entry(node, kind)
+    return _misfit(node, wanted, _as_entry(node, kind))
+
+
+def _misfit(node: Node | None, wanted: str, hint: str) -> Wrong:
     return Wrong("{subject} does not fit", seen=_seen(node), wanted=wanted, hint=hint)
 
 
@@ -187,16 +217,12 @@ def _as_entry(node: Node | None, kind: str) -> str:
 
 def _not_a_choice(path: Path, node: Node | None, names: list[str]) -> Wrong:
     written = node.text if isinstance(node, Scalar) else ""
-    problem = "{subject} does not fit"
-    if path[0] == "allow" or path[-1] == "pointer":
-        kind = "hazard" if path[0] == "allow" else "kind of pointer"
-        problem = f"there is no {kind} {quoted(written)}"
-    return Wrong(
-        problem,
-        seen="" if problem.startswith("there") else _seen(node),
-        wanted=one_of(names),
-        hint=did_you_mean(written, names),
-    )
+    hint = did_you_mean(written, names)
+    if path[0] != "allow" and path[-1] != "pointer":
+        return _misfit(node, one_of(names), hint)
+    kind = "hazard" if path[0] == "allow" else "kind of pointer"
+    problem = f"there is no {kind} {quoted(written)}"
+    return Wrong(problem, wanted=one_of(names), hint=hint)
 
 
 def _bound(kind: str, context: dict[str, Any]) -> str:
@@ -215,14 +241,6 @@ def _bound(kind: str, context: dict[str, Any]) -> str:
     return ""
 
 
-def _is_duration(tree: Table, path: Path) -> bool:
-    place = path[:-1]
-    model = model_at(place, word(find(tree, place), "step"))
-    field = model.model_fields.get(str(path[-1])) if model else None
-    annotation = field.annotation if field else None
-    return timedelta in (annotation, *get_args(annotation))
-
-
 def _seen(node: Node | None) -> str:
     if isinstance(node, Scalar):
         # A DSN in the wrong place may hold a password.
@@ -230,14 +248,34 @@ def _seen(node: Node | None) -> str:
     return "a list" if isinstance(node, Listing) else "keys with values"
 
 
-def not_typed(tree: Table, path: Path, value: object) -> Complaint:
-    """Say that a number or a truth is not written as one."""
-    kind = "bool_type" if isinstance(value, bool) else "int_type"
-    node = find(tree, path)
-    hint = ""
-    if isinstance(value, bool) and isinstance(node, Scalar):
-        hint = f"write {str(value).lower()}"
-    wrong = Wrong(
-        "{subject} does not fit", seen=_seen(node), wanted=_WANTED[kind], hint=hint
-    )
-    return wrong.at(mark_of(tree, path, at_key=False), subject(tree, path))
+def loosely_typed(tree: Table, value: object, path: Path = ()) -> Iterator[Wrong]:
+    """Find what pydantic takes for a number or a truth and we do not.
+
+    Pydantic reads `yes`, `1_000` and `"4"`; the playbook's schema, which editors
+    follow, does not.
+    """
+    if isinstance(value, BaseModel):
+        for name in value.model_fields_set:
+            yield from loosely_typed(tree, getattr(value, name), (*path, name))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from loosely_typed(tree, item, (*path, index))
+    elif isinstance(value, int):
+        node = find(tree, path)
+        if not _is_written_as(value, node):
+            yield _not_typed(value, node).at(tree, path)
+
+
+def _is_written_as(value: int, node: Node | None) -> bool:
+    if not isinstance(node, Scalar) or not node.plain:
+        return False
+    if isinstance(value, bool):
+        return node.text == str(value).lower()
+    return _INTEGER.fullmatch(node.text) is not None
+
+
+def _not_typed(value: int, node: Node | None) -> Wrong:
+    if not isinstance(value, bool):
+        return _misfit(node, _WANTED["int_type"], "")
+    hint = f"write {str(value).lower()}" if isinstance(node, Scalar) else ""
+    return _misfit(node, _WANTED["bool_type"], hint)

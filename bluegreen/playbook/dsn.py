@@ -1,52 +1,34 @@
 """A DSN taken apart: libpq's key words, without the password.
 
-Owns reading both of libpq's forms and keeping passwords out. Connecting is for
-`postgres/`, which hands the key words to libpq itself. The grammar is that of
-`conninfo_parse` and `conninfo_uri_parse` in PostgreSQL's fe-connect.c; a test holds it
-against libpq.
+Owns keeping passwords out, and why libpq refuses a DSN. Reading both of its forms is
+libpq's own; connecting is for `postgres/`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
+from pathlib import Path
+from urllib.parse import unquote
 
+from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.secret import Secret
-from bluegreen.playbook.references import Resolve, fill, is_reference
-from bluegreen.playbook.refusal import Wrong, did_you_mean, one_of
+from bluegreen.playbook.references import Resolve, fill, is_reference, resolver
+from bluegreen.playbook.tree import Wrong, did_you_mean, one_of
+from bluegreen.postgres.conninfo import OPTIONS, SECRETS, joined, taken_apart
 
-KEY_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        "application_name channel_binding client_encoding connect_timeout dbname "
-        "fallback_application_name gssdelegation gssencmode gsslib host hostaddr "
-        "keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname "
-        "load_balance_hosts max_protocol_version min_protocol_version oauth_client_id "
-        "oauth_issuer oauth_scope options passfile port replication require_auth "
-        "requirepeer service servicefile ssl_max_protocol_version "
-        "ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl sslcrldir "
-        "sslkey sslkeylogfile sslmode sslnegotiation sslrootcert sslsni "
-        "target_session_attrs tcp_user_timeout user",
-    )
-)
-"""What libpq 18 takes, less the key words that carry a secret."""
-
-SECRET_WORDS = frozenset(
-    {
-        "password",
-        "sslpassword",
-        "oauth_client_secret",
-        "scram_client_key",
-        "scram_server_key",
-    }
-)
+SECRET_WORDS = SECRETS | {"scram_client_key", "scram_server_key"}
+KEY_WORDS = OPTIONS - SECRET_WORDS
 
 COMMON = ("host", "port", "dbname", "user", "sslmode", "service", "passfile")
 
-_URL = re.compile(r"postgres(?:ql)?://")
+_ON_A_CALL = (
+    "a command line is seen by every user of this machine; write\n"
+    "'password=${env:NAME}' in single quotes, or use ~/.pgpass or a service file"
+)
 _LOOKS_SECRET = re.compile(r"pass(?!file)|pwd|secret|scram_", re.IGNORECASE)
+_NOWHERE = resolver({}, Path())
 _STAND_IN = re.compile("\ue000(\\d+)\ue001")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
@@ -64,7 +46,7 @@ class Dsn:
     password: Secret | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return " ".join(f"{key}={_quote(value)}" for key, value in self.words.items())
+        return joined(self.words)
 
 
 def _literal_password(key: str) -> Wrong:
@@ -76,7 +58,7 @@ def _literal_password(key: str) -> Wrong:
     )
 
 
-def read_dsn(raw: str, resolve: Resolve, beside: str = "password") -> Dsn:
+def read_dsn(raw: str, resolve: Resolve = _NOWHERE, beside: str = "password") -> Dsn:
     """Read a DSN, key words or URL, and fill its references.
 
     A reference is filled after the DSN is taken apart, so a value needs no quoting.
@@ -89,18 +71,39 @@ def read_dsn(raw: str, resolve: Resolve, beside: str = "password") -> Dsn:
     """
     whole = is_reference(raw)
     text, stand_ins = (fill(raw, resolve), {}) if whole else _set_aside(raw)
-    words = _split_url(text) if _URL.match(text) else _split_words(text)
-    plain, password = {}, None
-    for key, value in words:
+    _refuse_odd_url(text)
+    words = taken_apart(text)
+    plain: dict[str, str] = {}
+    password = None
+    for key, value in _suspected(text) if words is None else words.items():
         written = _STAND_IN.sub(lambda m: stand_ins.get(m.group(), m.group()), value)
         _refuse_word(key, beside, referred=whole or is_reference(written))
-        filled = written if whole else fill(written, resolve)
-        if key == "password":
-            password = Secret(filled)
-        else:
-            plain[key] = filled
+        plain[key] = written if whole else fill(written, resolve)
+    if words is None:
+        raise _broken("libpq does not take it")
+    if "password" in plain:
+        password = Secret(plain.pop("password"))
     _refuse_ports(plain.get("port", ""))
     return Dsn(plain, password)
+
+
+def dsn_from_call(option: str, text: str, resolve: Resolve) -> Dsn:
+    """Read a DSN that came on the command line.
+
+    Raises:
+        PlaybookRefused: 2003 to 2005; the option's name stands where a playbook's error
+            has the line.
+    """
+    try:
+        return read_dsn(text, resolve)
+    except Wrong as wrong:
+        raise PlaybookRefused(
+            wrong.code,
+            wrong.problem.replace("{subject}", option),
+            seen=wrong.seen,
+            wanted=wrong.wanted,
+            hint=_ON_A_CALL if wrong.code == 2005 else wrong.hint,
+        ) from None
 
 
 def _set_aside(raw: str) -> tuple[str, dict[str, str]]:
@@ -168,93 +171,59 @@ def _broken(what: str) -> Wrong:
     )
 
 
-# libpq's isspace() knows ASCII's spaces only.
-_WORD = re.compile(r"\s*([^\s=]+)\s*(=?)\s*", re.ASCII)
-_BARE = re.compile(r"(?:[^\s\\]|\\.)*\\?", re.DOTALL | re.ASCII)
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL)
+# One key word with its value; libpq's isspace() knows ASCII's spaces only.
+_WORD = re.compile(
+    r"([^\s=]*)\s*(=?)\s*('(?:[^'\\]|\\.)*('?)|(?:[^\s\\]|\\.?)*)\s*",
+    re.DOTALL | re.ASCII,
+)
+# Password, hosts, and what follows the question mark.
+_URL = re.compile(
+    r"postgres(?:ql)?://(?:[^/@:]*(?::([^/@]*))?@)?([^/?]*)[^?]*\??(.*)", re.DOTALL
+)
+_NO_HOST = re.compile(r"\[(?![^\[\]]+\](?:[:,]|$))")
+_NO_BYTE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
 
-def _split_words(text: str) -> list[tuple[str, str]]:
-    words: dict[str, str] = {}
-    at, end = 0, len(text.rstrip(" \t\n\v\f\r"))
-    while at < end:
-        found = _WORD.match(text, at)
-        if found is None or not found.group(2):
-            raise _broken("a key word without =" if found else "a value without a key")
-        if text[found.end() : found.end() + 1] == "'":
-            value = _QUOTED.match(text, found.end())
-            if value is None:
-                raise _broken("a quote is not closed")
-            inner = value.group(1)
-        else:
-            value = _BARE.match(text, found.end())
-            assert value is not None
-            inner = value.group()
-        words[found.group(1)] = re.sub(r"\\(.?)", r"\1", inner, flags=re.DOTALL)
-        at = value.end()
-    return list(words.items())
-
-
-def _split_url(text: str) -> list[tuple[str, str]]:
-    if re.search(r"\s", text):
+def _refuse_odd_url(text: str) -> None:
+    """Look for what libpq, in some versions, takes for a part of a name."""
+    url = _URL.fullmatch(text)
+    if url and re.search(r"\s", text):
         raise _broken("a URL holds no spaces; a space is written %20")
-    rest = _URL.sub("", text, count=1)
-    words: dict[str, str] = {}
-    login = re.match(r"([^/@]*)@", rest)
-    if login:
-        user, colon, password = login.group(1).partition(":")
-        words["user"], words["password"] = user, password
-        if not colon or not password:
-            del words["password"]
-        rest = rest[login.end() :]
-    rest, hosts, ports = _split_hosts(rest)
-    words["host"], words["port"] = hosts, ports
-    path, _, query = rest.partition("?")
-    words["dbname"] = path.removeprefix("/")
-    decoded = {key: _decode(value) for key, value in words.items() if value}
-    for pair in query.split("&") if query else ():
-        key, value = _split_parameter(pair)
-        decoded[key] = value
-    return list(decoded.items())
-
-
-def _split_hosts(rest: str) -> tuple[str, str, str]:
-    hosts, ports = [], []
-    while True:
-        found = re.match(r"(?:\[([^\]]+)\]|([^:/?,\[]*))(?::([^/?,]*))?", rest)
-        if found is None:
-            raise _broken("a bracket of an IPv6 address is not closed")
-        hosts.append(found.group(1) or found.group(2) or "")
-        ports.append(found.group(3) or "")
-        rest = rest[found.end() :]
-        if not rest.startswith(","):
-            break
-        rest = rest[1:]
-    if rest and rest[0] not in "/?":
+    if url and _NO_HOST.search(url[2]):
         raise _broken("something stands between the host and the database")
-    return rest, ",".join(hosts), ",".join(ports)
 
 
-def _split_parameter(pair: str) -> tuple[str, str]:
-    key, equals, value = pair.partition("=")
-    if not equals or "=" in value:
-        raise _broken("what follows the ? is not key=value")
-    key, value = _decode(key), _decode(value)
-    # libpq takes JDBC's form too.
-    return ("sslmode", "require") if (key, value) == ("ssl", "true") else (key, value)
+def _suspected(text: str) -> list[tuple[str, str]]:
+    """The key words of a DSN that libpq does not take, one of which may be why.
 
-
-def _decode(text: str) -> str:
-    if re.search(r"%(?![0-9A-Fa-f]{2})|%00", text):
+    Raises:
+        Wrong: it cannot even be taken apart into words.
+    """
+    url = _URL.fullmatch(text)
+    if not url:
+        return list(_words(text.strip()))
+    password, _, query = url.groups(default="")
+    pairs = query.removesuffix("&").split("&") if query else []
+    if _NO_BYTE.search(text):
         raise _broken("a % that is not followed by two hexadecimal digits")
+    if any(pair.count("=") != 1 for pair in pairs):
+        raise _broken("what follows the ? is not key=value")
     try:
-        return unquote_to_bytes(text).decode("utf-8")
+        unquote(text, errors="strict")
     except UnicodeDecodeError:
         raise _broken("a %xx that is not UTF-8") from None
+    login = [("password", password)] if password else []
+    split = (unquote(pair).partition("=") for pair in pairs)
+    return login + [(key, value) for key, _, value in split]
 
 
-def _quote(value: str) -> str:
-    if value and not re.search(r"[\s'\\]", value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+def _words(text: str) -> Iterator[tuple[str, str]]:
+    for key, equals, value, closed in _WORD.findall(text):
+        if not equals and (key or value):
+            raise _broken("a key word without =")
+        if equals and not key:
+            raise _broken("a value without a key")
+        if value.startswith("'") and not closed:
+            raise _broken("a quote is not closed")
+        if key:
+            yield key, value.strip("'")

@@ -1,28 +1,36 @@
 """The door to a playbook: a file in, a typed and checked `Loaded` out.
 
-Owns the order of the checks and the digest. Opening what the playbook names is for
-`resolve.py`.
+Owns the order of the checks, filling references, and the digest. Opening what the
+playbook names is for `resolve.py`.
 """
 
 from __future__ import annotations
 
 import glob
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from bluegreen.model.errors import PlaybookRefused
-from bluegreen.playbook.complaints import subject
+from bluegreen.playbook.complaints import complaints, loosely_typed
 from bluegreen.playbook.models import Playbook
-from bluegreen.playbook.references import resolver
-from bluegreen.playbook.refusal import Complaint, Wrong, refuse
+from bluegreen.playbook.references import Resolve, Text, resolver
 from bluegreen.playbook.rules import broken_rules
-from bluegreen.playbook.strict import read_tree
-from bluegreen.playbook.text import MAX_BYTES
-from bluegreen.playbook.tree import Table, mark_of
-from bluegreen.playbook.validate import validate
+from bluegreen.playbook.source import MAX_BYTES, read_tree
+from bluegreen.playbook.tree import Listing, Node, Table, Wrong, refuse
+from bluegreen.playbook.tree import Path as Place
 from bluegreen.steps.migrate import Migrate
+
+_WRITTEN_OUT = frozenset({"version", "step", "pointer"})
+_DSN_KEYS = frozenset({"dsn", "console", "client"})
+# A password in a place that is no DSN: a URL with a login, or an assignment.
+_LOGIN = re.compile(r"postgres(?:ql)?://[^\s/@:]*:(?!\$\{)[^\s/@]+@", re.IGNORECASE)
+_ASSIGNED = re.compile(r"passw(?:or)?d\s*=\s*(?!\$\{)\S", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -82,12 +90,60 @@ def parse(
         PlaybookRefused: as `load`.
     """
     tree = read_tree(data, str(path))
-    playbook, complaints = validate(tree, resolver(environ, path.absolute().parent))
+    values, wrongs = _filled(tree, resolver(environ, path.absolute().parent))
+    playbook = None
+    if not wrongs:
+        try:
+            playbook = Playbook.model_validate(values)
+        except ValidationError as error:
+            wrongs = complaints(tree, error)
     if playbook is not None:
-        complaints = [_at(tree, *broken) for broken in broken_rules(playbook)]
-    if complaints or playbook is None:
-        raise refuse(str(path), complaints)
+        wrongs = list(loosely_typed(tree, playbook)) or [
+            wrong.at(tree, place) for place, wrong in broken_rules(playbook)
+        ]
+    if wrongs or playbook is None:
+        raise refuse(str(path), wrongs)
     return playbook, tree
+
+
+def _filled(tree: Table, resolve: Resolve) -> tuple[Any, list[Wrong]]:
+    """Plain values of a tree's words, and the places that cannot be filled."""
+    wrongs: list[Wrong] = []
+
+    def fill(node: Node, place: Place) -> Any:
+        if isinstance(node, Table):
+            return {k: fill(v, (*place, k)) for k, v in node.entries.items()}
+        if isinstance(node, Listing):
+            return [fill(v, (*place, i)) for i, v in enumerate(node.items)]
+        try:
+            return _text(node.text, place, resolve)
+        except Wrong as wrong:
+            wrongs.append(wrong.at(tree, place))
+            return node.text
+
+    return fill(tree, ()), wrongs
+
+
+def _text(text: str, place: Place, resolve: Resolve) -> str:
+    if _holds_password(text, place):
+        raise Wrong(
+            "a password is written in {subject}",
+            code=2005,
+            hint="take it out; give the side's `password` by reference, or use\n"
+            "~/.pgpass or a libpq service file",
+        )
+    if "${" not in text:
+        return text
+    if place[-1] in _WRITTEN_OUT:
+        raise Wrong("{subject} must be written out, not given by reference")
+    return Text.fill(text, resolve)
+
+
+def _holds_password(text: str, place: Place) -> bool:
+    """Look outside DSNs; SQL may well compare a column `password` with something."""
+    if place[-1] in _DSN_KEYS:
+        return False
+    return bool(_LOGIN.search(text) or ("command" in place and _ASSIGNED.search(text)))
 
 
 def require_files(loaded: Loaded) -> None:
@@ -98,7 +154,7 @@ def require_files(loaded: Loaded) -> None:
     Raises:
         PlaybookRefused: 2009, an entry names no file.
     """
-    complaints = []
+    wrongs = []
     for index, step in enumerate(loaded.playbook.steps):
         if not isinstance(step, Migrate):
             continue
@@ -110,11 +166,10 @@ def require_files(loaded: Loaded) -> None:
                     seen=f"nothing fits it in {loaded.home}",
                     wanted="a file or a pattern, relative to the playbook",
                 )
-                complaints.append(
-                    _at(loaded.tree, ("steps", index, "files", entry), wrong)
-                )
-    if complaints:
-        raise refuse(str(loaded.path), complaints)
+                place: Place = ("steps", index, "files", entry)
+                wrongs.append(wrong.at(loaded.tree, place))
+    if wrongs:
+        raise refuse(str(loaded.path), wrongs)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -140,10 +195,6 @@ def _unreadable(path: Path, reason: str) -> PlaybookRefused:
         f"{path}: the playbook cannot be read: {reason}",
         hint="is the path right? `bluegreen init` writes a playbook to start from",
     )
-
-
-def _at(tree: Table, path: tuple[str | int, ...], wrong: Wrong) -> Complaint:
-    return wrong.at(mark_of(tree, path, at_key=False), subject(tree, path))
 
 
 def _matches(pattern: str, home: Path) -> list[str]:

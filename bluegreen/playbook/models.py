@@ -7,7 +7,6 @@ and the editors' schema. Reading files is for `load.py`, a step's parameters are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Union
 
@@ -28,8 +27,8 @@ from bluegreen.model.duration import Size
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
 from bluegreen.playbook import dsn as dsns
-from bluegreen.playbook.references import Text
-from bluegreen.playbook.refusal import Wrong
+from bluegreen.playbook.references import Text, is_reference
+from bluegreen.playbook.tree import Wrong
 from bluegreen.steps.contract import Step
 from bluegreen.steps.fields import Duration, SizeText
 from bluegreen.steps.monitors.limits import NEVER_ACCEPTED, WAL_LIMIT, Limits
@@ -44,7 +43,7 @@ else:
 def _secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
-    if isinstance(value, Text) and value.by_reference:
+    if isinstance(value, Text) and is_reference(value.raw):
         return Secret(value)
     if not isinstance(value, str):
         raise Wrong("{subject} is not a reference", wanted="${env:NAME}")
@@ -65,12 +64,8 @@ def _dsn(value: object, info: ValidationInfo) -> dsns.Dsn:
     if isinstance(value, Text):
         return dsns.read_dsn(value.raw, value.resolve, beside)
     if isinstance(value, str):
-        return dsns.read_dsn(value, _nothing, beside)
+        return dsns.read_dsn(value, beside=beside)
     raise Wrong("{subject} is not text", wanted="a DSN: key words or a URL")
-
-
-def _nothing(kind: str, name: str) -> str:
-    raise Wrong(f"{{subject}} has a reference to {kind}:{name}, unfilled", code=2004)
 
 
 def _peer(words: object) -> object:
@@ -126,9 +121,7 @@ Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_port)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class SideConfig(_Part):
@@ -300,28 +293,3 @@ class Playbook(_Part):
 
     def __str__(self) -> str:
         return f"playbook {self.name}"
-
-
-def model_at(path: tuple[str | int, ...], step: str = "") -> type[BaseModel] | None:
-    """The model that a table at `path` must fit; `step` names the step's kind."""
-    match path:
-        case ():
-            return Playbook
-        case ("blue" | "green",):
-            return SideConfig
-        case ("monitor",):
-            return MonitorConfig
-        case ("accept", int()):
-            return AcceptConfig
-        case ("pointers", int()):
-            return PgBouncerConfig
-        case ("pointers", int(), "blue" | "green"):
-            return Address
-        case ("steps", int()):
-            return STEP_BY_NAME.get(step)
-    return None
-
-
-STEP_BY_NAME: Mapping[str, type[Step]] = {
-    kind.model_fields["step"].default: kind for kind in STEPS
-}

@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 from bluegreen.model.duration import Size
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
+from bluegreen.playbook.complaints import meanings
 from bluegreen.playbook.dsn import Dsn
 from bluegreen.playbook.models import (
     AcceptConfig,
@@ -29,6 +30,7 @@ from bluegreen.playbook.models import (
     SideConfig,
 )
 from bluegreen.steps.registry import STEPS
+from bluegreen.steps.schema_change.rules import ColumnRule
 
 PAGE = Path("docs/playbook-reference.md")
 SCHEMA = Path("bluegreen/playbook/playbook.schema.json")
@@ -74,6 +76,21 @@ The order must make sense: `check`, `backup`, `replicate` and `migrate` come bef
 `decommission` after `hold` and last. `replicate`, `migrate`, `cutover`, `hold` and
 `decommission` stand once at most; another step that stands twice needs an `id`.
 """
+
+
+_PARTS = (Address, SideConfig, PgBouncerConfig, MonitorConfig, AcceptConfig, ColumnRule)
+_MODELS: tuple[type[BaseModel], ...] = (*_PARTS, *STEPS, Playbook)
+
+
+def _describe() -> None:
+    for model in _MODELS:
+        meaning = meanings(model)
+        for name, info in model.model_fields.items():
+            info.description = meaning.get(name) or None
+        model.model_rebuild(force=True)
+
+
+_describe()
 
 
 def schema() -> dict[str, Any]:

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bluegreen.playbook.refusal import Wrong, did_you_mean, quoted
+from bluegreen.playbook.tree import Wrong, did_you_mean, quoted
 
 MAX_SECRET_BYTES = 64 * 1024
 """No password or DSN is longer; a log file named by mistake is."""
@@ -49,16 +49,6 @@ class Text(str):
         text = cls(fill(raw, resolve))
         text.raw, text.resolve = raw, resolve
         return text
-
-    @property
-    def by_reference(self) -> bool:
-        """Whether nothing of it stands in the playbook itself."""
-        return is_reference(self.raw)
-
-
-def holds_reference(raw: str) -> bool:
-    """Whether `raw` has a reference, a broken one, or an escaped `${`."""
-    return "${" in raw
 
 
 def is_reference(raw: str) -> bool:

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bluegreen.model.side import Side
-from bluegreen.playbook.command_line import dsn_from_call
-from bluegreen.playbook.dsn import Dsn
+from bluegreen.playbook.dsn import Dsn, dsn_from_call
 from bluegreen.playbook.load import Loaded
 from bluegreen.playbook.models import PgBouncerConfig, Playbook, SideConfig
 from bluegreen.playbook.references import resolver

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from bluegreen.model.duration import format_duration
 from bluegreen.model.hazard import Hazard
 from bluegreen.playbook.models import PgBouncerConfig, Playbook
-from bluegreen.playbook.refusal import Wrong
-from bluegreen.playbook.tree import Path
+from bluegreen.playbook.tree import Path, Wrong
 from bluegreen.postgres.tls import weakness
 from bluegreen.steps.cutover import Cutover
 

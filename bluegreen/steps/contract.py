@@ -19,9 +19,8 @@ __all__ = ["Action", "Result", "Step"]
 class Step(BaseModel):
     """An entry of a playbook: frozen parameters that expand into actions."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True
-    )
+    # Built at first use: the playbook's own model builds those of its steps once more.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     step: str
     """Which step this is."""

@@ -17,7 +17,7 @@ import pytest
 
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.playbook.load import parse
-from bluegreen.playbook.text import MAX_BYTES
+from bluegreen.playbook.source import MAX_BYTES
 
 SECONDS = float(os.environ.get("BLUEGREEN_FUZZ_SECONDS", "10"))
 MOST_BYTES = 100 * 1024 * 1024
@@ -47,6 +47,7 @@ WORST = {
     "bombs": b"a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n" * 4_000,
     "documents": b"---\n" * 60_000,
     "steps": HEAD + b"steps:\n" + b"  - step: chek\n" * 12_000,
+    "steps that lack a key": HEAD + b"steps:\n" + b"  - step: migrate\n" * 4_900,
     "questions": b"? " * 120_000,
     "commas": b"{" + b"," * 240_000 + b"}",
     "pipes": b"a: |\n" + b" x\n" * 80_000,

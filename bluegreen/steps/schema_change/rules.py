@@ -23,7 +23,6 @@ class ColumnRule(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         ignored_types=(cached_property,),
     )
 

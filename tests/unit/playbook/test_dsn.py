@@ -10,8 +10,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from bluegreen.model.secret import Secret
+from bluegreen.playbook import dsn
 from bluegreen.playbook.dsn import KEY_WORDS, SECRET_WORDS, Dsn, read_dsn
-from bluegreen.playbook.refusal import Wrong
+from bluegreen.playbook.tree import Wrong
 
 
 def resolve(kind: str, name: str) -> str:
@@ -32,9 +33,20 @@ def ours(text: str) -> Dsn | None:
         return None
 
 
-def test_every_key_word_of_libpq_is_known() -> None:
-    theirs = {option.keyword.decode() for option in Conninfo.get_defaults()}
-    assert theirs <= KEY_WORDS | SECRET_WORDS
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("password", "sslpassword", "oauth_client_secret"),
+        *("scram_client_key", "scram_server_key"),
+    ],
+)
+def test_a_secret_of_libpq_is_no_key_word(key: str) -> None:
+    assert key in {option.keyword.decode() for option in Conninfo.get_defaults()}
+    assert key in SECRET_WORDS - KEY_WORDS
+    with pytest.raises(Wrong) as caught:
+        read_dsn(f"host=a {key}=hunter2", resolve)
+    assert caught.value.code == 2005
+    assert "hunter2" not in str(vars(caught.value))
 
 
 SAME = [
@@ -57,6 +69,7 @@ SAME = [
     "postgresql://a,b:2/d",
     "postgresql://u%40x@h/d%2Fe",
     "postgresql://h/d?ssl=true",
+    "postgresql://h/d?port=1&",
     "postgresql://h?dbname=d",
     "postgresql://:5432/",
     "postgresql://h/d/e",
@@ -92,6 +105,63 @@ def test_we_read_what_libpq_reads(text: str) -> None:
 def test_we_refuse_what_libpq_refuses(text: str) -> None:
     assert libpq(text) is None
     assert ours(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("host=a dbname", "a key word without ="),
+        ("host=a 'b c'", "a key word without ="),
+        ("host=a =b", "a value without a key"),
+        ("host='a", "a quote is not closed"),
+        ("host='a\\'", "a quote is not closed"),
+        ("postgresql://h/d e", "a URL holds no spaces"),
+        ("postgresql://[::1/d", "something stands between the host"),
+        ("postgresql://[::1]x/d", "something stands between the host"),
+        ("postgresql://[]/d", "something stands between the host"),
+        ("postgresql://a[b/d", "something stands between the host"),
+        ("postgresql://a,[::1]:5432x[/d", "something stands between the host"),
+        ("postgresql://h/d?x", "what follows the ? is not key=value"),
+        ("postgresql://h/d?port=1&&", "what follows the ? is not key=value"),
+        ("postgresql://h/d?hots=1&", 'the key word "hots" that libpq does not know'),
+        ("postgresql://h/d?sslmode=a=b", "what follows the ? is not key=value"),
+        ("postgresql://h/%zz", "not followed by two hexadecimal digits"),
+        ("postgresql://h/%00", "not followed by two hexadecimal digits"),
+        ("postgresql://h/%ff", "a %xx that is not UTF-8"),
+        ("postgresql://h/d?hots=a", 'the key word "hots" that libpq does not know'),
+        ("postgresql://h/d?h%6Fts=a", 'the key word "hots" that libpq does not know'),
+        ("hots=a", 'the key word "hots" that libpq does not know'),
+        ("host=a hunter2='b'", "a key word that libpq does not know"),
+    ],
+)
+def test_the_reason_is_named(text: str, says: str) -> None:
+    with pytest.raises(Wrong) as caught:
+        read_dsn(text, resolve)
+    assert says in caught.value.problem
+
+
+def test_a_refusal_without_a_reason_that_we_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A newer libpq may refuse what ours takes; no cause is made up for it."""
+    monkeypatch.setattr(dsn, "taken_apart", lambda _text: None)
+    with pytest.raises(Wrong, match="cannot be read: libpq does not take it"):
+        read_dsn("host=a", resolve)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password=hunter2 hots=a",
+        "postgresql://u:hunter2@h/d?hots=a",
+        "postgresql://h/d?p%61ssword=hunter2&hots=a",
+    ],
+)
+def test_a_password_is_told_beside_a_word_that_libpq_refuses(text: str) -> None:
+    with pytest.raises(Wrong) as caught:
+        read_dsn(text, resolve)
+    assert caught.value.code == 2005
+    assert "hunter2" not in str(vars(caught.value))
 
 
 PARTS = st.lists(

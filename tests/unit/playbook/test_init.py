@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from bluegreen.cli.init import init
+from bluegreen.cli.init import Answers, init, render
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.playbook.load import load, parse
-from bluegreen.playbook.template import Answers, render
 
 APP = typer.Typer()
 APP.command()(init)

@@ -12,8 +12,7 @@ from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.load import load, require_files
-from bluegreen.playbook.strict import read_tree
-from bluegreen.playbook.text import MAX_BYTES
+from bluegreen.playbook.source import MAX_BYTES, read_tree
 from bluegreen.steps.cutover import Cutover
 
 CASES = Path(__file__).parents[2] / "cases" / "playbooks"
