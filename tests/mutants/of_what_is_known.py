@@ -176,8 +176,9 @@ OF_WHAT_IS_KNOWN = (
         (
             Edit(
                 "pointers/pgbouncer/proof.py",
-                "        if not came:\n",
-                "        if False:\n",
+                '                if not set(names.values()) <= self._rows("DATABASES", "name"'
+                ").keys():\n",
+                "                if False:\n",
             ),
         ),
     ),
