@@ -176,9 +176,8 @@ OF_WHAT_IS_KNOWN = (
         (
             Edit(
                 "pointers/pgbouncer/proof.py",
-                '                if not set(names.values()) <= self._rows("DATABASES", "name"'
-                ").keys():\n",
-                "                if False:\n",
+                "if not set(names.values()) <= self._rows",
+                "if False and set() <= self._rows",
             ),
         ),
     ),
