@@ -40,6 +40,7 @@ VERBS: Mapping[str, str] = {
     "drop-slot": "Drop the slot that keeps WAL for the side that does not serve.",
     "journal": "Show the record of what was done.",
     "verify": "Check the certificate of a switchover.",
+    "cancel": "Give a move up before its cutover, and take away what it made.",
     "decommission": "Release blue once the rollback window is over.",
     "explain": "Print the page of an error code, a finding, a rule or a hazard.",
     "demo": "Show a cutover, a rollback and a decommission on throw-away servers.",

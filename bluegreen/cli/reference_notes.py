@@ -98,6 +98,14 @@ STATUSES_OF: Mapping[str, Mapping[int, str]] = {
         7: "it is not confirmed which side serves; nothing was dropped",
         8: _LEASE,
     },
+    "cancel": {
+        0: "all that was made is taken away, or shown with `--dry-run`",
+        2: _CALL,
+        3: "a side cannot be reached",
+        4: "something could not be taken away; call it again",
+        5: "a table stayed locked; call it again",
+        8: "green serves: there is nothing to cancel; or a run goes on",
+    },
     "journal": {
         0: "shown; with `--check`: both copies are as they were written",
         2: _CALL,
@@ -157,6 +165,7 @@ VARIABLES_OF: Mapping[str, tuple[str, ...]] = {
     "status": _SIDES,
     "partitions": _TOOLS,
     "drop-slot": _SIDES,
+    "cancel": _SIDES,
     "journal": _SIDES,
     "verify": _SIDES,
     "decommission": _TOOLS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
+from bluegreen.engine.cancel import Cancelled
 from bluegreen.engine.drop_slot import Abandoned
 from bluegreen.engine.events import RunEnded
 from bluegreen.engine.plan import PlannedAction, not_allowed
@@ -229,6 +230,13 @@ def _finding(finding: Finding, *, accepted: bool) -> list[str]:
         if said:
             lines.append(f"  {name:<7}" + said.replace("\n", "\n" + " " * 9))
     return lines
+
+
+@text_of.register
+def _cancelled(done: Cancelled) -> str:
+    """What was taken away, and what a person finds afterwards."""
+    lines = [f"taken away: {action}" for action in done.undone]
+    return "\n".join([*lines, *(f"stays: {what}" for what in done.stays)])
 
 
 @text_of.register

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
@@ -156,7 +157,31 @@ def test_making_it_twice_keeps_its_state(side: tuple[Database, Made]) -> None:
     open_fence(blue)
     open_fence(blue)
     assert read_fence(blue).is_open
-    drop_fence(blue)
+    drop_fence(blue, SystemClock())
+    assert read_fence(blue).missing == 6
+
+
+def test_dropping_it_lets_no_writer_queue_and_says_who_stays(
+    side: tuple[Database, Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Green serves while its fence is dropped at the end."""
+    blue, made = side
+    create_fence(blue, closed="open", clock=SystemClock())
+    monkeypatch.setattr("bluegreen.postgres.fence.fence.MAKING_TRIES", 3)
+    with made.connect() as holder, made.connect() as writer:
+        holder.execute("BEGIN")
+        holder.execute("INSERT INTO plain VALUES (61, 61)")
+        pid = holder.info.backend_pid
+        with ThreadPoolExecutor(1) as beside:
+            dropped = beside.submit(drop_fence, blue, SystemClock())
+            writer.execute("SET statement_timeout = '10s'")
+            for number in range(70, 90):
+                writer.execute("INSERT INTO plain VALUES (%s, 1)", (number,))
+            with pytest.raises(BudgetError, match="could not be dropped") as caught:
+                dropped.result(30)
+        assert f"pid {pid}" in caught.value.seen
+        holder.execute("ROLLBACK")
+    drop_fence(blue, SystemClock())
     assert read_fence(blue).missing == 6
 
 

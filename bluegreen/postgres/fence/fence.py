@@ -14,7 +14,7 @@ session_replication_role = replica and is not affected.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -188,16 +188,7 @@ def create_fence(
     if closed == "closed" and not before.shut:
         close_fence(database)
     tables = database.rows(_UNFENCED)
-    settings = {
-        "lock_timeout": MAKING_LOCK,
-        # A trigger that a crash takes away again is made by the next run.
-        "synchronous_commit": "off",
-    }
-    with database.connect(**settings) as own:
-        with database.translated():
-            wait_briefly_for_locks(own)
-        for table in tables:
-            _make_with_patience(database, own, table, clock)
+    _on_each(database, tables, _make_trigger, "made", clock)
     if tables and closed == "closed" and not (before.off or before.touched):
         # What we made ourselves is no sign that somebody had opened it.
         close_fence(database)
@@ -216,23 +207,46 @@ _Table = tuple[Any, ...]
 """Schema, name, whether it is a foreign table, whether it has a trigger."""
 
 
-def _make_with_patience(
-    database: Database, own: Connection, table: _Table, clock: Clock
+def _on_each(
+    database: Database,
+    tables: Sequence[_Table],
+    do: Callable[[Connection, _Table], None],
+    done: str,
+    clock: Clock,
 ) -> None:
-    for attempt in range(MAKING_TRIES):
-        try:
-            with database.translated(), own.transaction():
-                _make_trigger(own, table)
-        except SqlError as error:
-            if error.sqlstate in GONE:
-                return
-            if error.sqlstate not in LOCKED:
-                raise
-            if attempt == MAKING_TRIES - 1:
-                raise _stayed_locked(database, *table[:2]) from None
-            clock.sleep(MAKING_PAUSE_S)
-        else:
-            return
+    """One transaction a table, which waits for its lock only briefly, but again."""
+    settings = {
+        "lock_timeout": MAKING_LOCK,
+        # A trigger that a crash brings back, or takes away, is the next run's to see.
+        "synchronous_commit": "off",
+    }
+    with database.connect(**settings) as own:
+        with database.translated():
+            wait_briefly_for_locks(own)
+        for table in tables:
+            tries = (_try(database, own, table, do, clock) for _ in range(MAKING_TRIES))
+            if not any(tries):
+                raise _stayed_locked(database, table[0], table[1], done)
+
+
+def _try(
+    database: Database,
+    own: Connection,
+    table: _Table,
+    do: Callable[[Connection, _Table], None],
+    clock: Clock,
+) -> bool:
+    try:
+        with database.translated(), own.transaction():
+            do(own, table)
+    except SqlError as error:
+        if error.sqlstate in GONE:
+            return True
+        if error.sqlstate not in LOCKED:
+            raise
+        clock.sleep(MAKING_PAUSE_S)
+        return False
+    return True
 
 
 def _make_trigger(own: Connection, table: _Table) -> None:
@@ -252,10 +266,12 @@ def _make_trigger(own: Connection, table: _Table) -> None:
     own.execute(sql.SQL(what).format(truncate, identifier))
 
 
-def _stayed_locked(database: Database, schema: str, name: str) -> BudgetError:
+def _stayed_locked(
+    database: Database, schema: str, name: str, done: str
+) -> BudgetError:
     return BudgetError(
         5003,
-        f"the fence trigger of {schema}.{name} on {database.side} could not be made",
+        f"the fence trigger of {schema}.{name} on {database.side} could not be {done}",
         seen=_holders(database, [f"{schema}.{name}"]),
         wanted=f"a moment without a write transaction in {MAKING_TRIES} tries",
         hint="wait until that transaction has ended, or end it; then run again",
@@ -283,8 +299,14 @@ def _holders(database: Database, tables: list[str]) -> str:
     return "\n".join(told) or "the table was locked again and again"
 
 
-def drop_fence(database: Database) -> None:
-    """Take every trigger away, one transaction a table."""
+def drop_fence(database: Database, clock: Clock) -> None:
+    """Take every trigger away, one transaction a table.
+
+    Writers of a table queue behind us, so each try waits for its lock only briefly.
+
+    Raises:
+        BudgetError: 5003; a table stayed locked, by whom.
+    """
     tables = database.rows(
         sql.SQL(
             "SELECT n.nspname, c.relname FROM ({}) f"
@@ -292,12 +314,12 @@ def drop_fence(database: Database) -> None:
             " JOIN pg_namespace n ON n.oid = c.relnamespace"
         ).format(sql.SQL(_TRIGGERS))
     )
-    for schema, name in tables:
-        database.run(
-            sql.SQL("DROP TRIGGER IF EXISTS bluegreen_fence ON {}").format(
-                sql.Identifier(schema, name)
-            )
-        )
+    _on_each(database, tables, _drop_trigger, "dropped", clock)
+
+
+def _drop_trigger(own: Connection, table: _Table) -> None:
+    drop = sql.SQL("DROP TRIGGER IF EXISTS bluegreen_fence ON {}")
+    own.execute(drop.format(sql.Identifier(*table[:2])))
 
 
 def close_fence(database: Database) -> None:

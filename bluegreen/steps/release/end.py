@@ -109,7 +109,7 @@ class RemoveGreenFence(Action[FenceFacts]):
 
     def act(self, world: World, facts: FenceFacts) -> Result:
         """Drop them, one table at a time."""
-        drop_fence(world.green)
+        drop_fence(world.green, world.clock)
         return {"dropped": facts.tables - facts.missing}
 
 

@@ -90,7 +90,7 @@ class CreateFence(Action[FenceFacts]):
     def undo(self, world: World, facts: FenceFacts) -> None:
         """Take the triggers away."""
         if is_built(world.on(self.side)):
-            drop_fence(world.on(self.side))
+            drop_fence(world.on(self.side), world.clock)
 
 
 @dataclass(frozen=True, slots=True)
