@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bluegreen.compat.catalog import Published, Relation, shown
+from bluegreen.compat.catalog import Published, shown
 from bluegreen.compat.stream import Stream, limited_writer, sent_key
+from bluegreen.postgres.catalog.relations import Relation
 
 _DEFERRABLE_KEY_SILENT = 18
 """From this major a DEFERRABLE primary key passes the check and then finds no row."""
@@ -112,9 +113,9 @@ def _rights(stream: Stream, target: Relation) -> Stops | None:
     name = limited_writer(stream, target)
     if name is None or stream.receiver.major < _RLS_CHECKED:
         return None
-    bound = target.rls and not stream.receiver.roles[name].bypasses_rls
-    if bound and (target.forced_rls or name != target.owner):
-        return Stops("rights", f"row security binds {name} on {shown(target.name)}")
+    bound = target.row_security and not stream.receiver.roles[name].bypasses_rls
+    if bound and (target.forced or name != target.owner):
+        return Stops("rights", f"row security binds {name} on {target.full_name}")
     return None
 
 
@@ -138,9 +139,9 @@ def _finding(stream: Stream, sent: Published, target: Relation) -> Finding:
 
 def _local_key(target: Relation) -> tuple[str, ...] | None:
     """The replica identity's index if there is one, else the primary key."""
-    if target.identity == "i":
+    if target.replica_identity == "i":
         for index in target.indexes:
-            if index.identity and index.valid:
+            if index.chosen and index.valid:
                 return tuple(c for c in index.columns if c)
     primary = target.primary
     if primary and primary.immediate:
@@ -149,7 +150,7 @@ def _local_key(target: Relation) -> tuple[str, ...] | None:
 
 
 def _keyless(stream: Stream, target: Relation, *, full: bool) -> Finding:
-    where = shown(target.name)
+    where = target.full_name
     if full:
         return WholeRow()
     deferrable = target.primary is not None

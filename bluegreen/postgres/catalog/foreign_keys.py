@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from bluegreen.postgres.catalog.relations import OURS_OR_SYSTEM
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM
 from bluegreen.postgres.database import Database
 
 

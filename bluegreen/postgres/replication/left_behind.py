@@ -15,7 +15,7 @@ from psycopg import sql
 
 from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.model.clock import Clock
-from bluegreen.postgres.catalog.relations import OURS_OR_SYSTEM
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.publication import (
     read_publication,

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from bluegreen.postgres.catalog.relations import OURS_OR_SYSTEM, Column, Relation
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.user_session import verbatim
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from bluegreen.compat.catalog import Catalog, Constraint, Type
+from bluegreen.compat.catalog import Catalog, Type
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.predicates import predicates, settle, settle_zones
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, worst
+from bluegreen.postgres.catalog.constraints import Constraint
 from bluegreen.sql.printing import check_of_column
 from tests.unit.compat.pictures import ORDERS, catalog, column, stream, table
 
@@ -98,7 +99,7 @@ def test_orphans_are_looked_for_where_the_rows_are() -> None:
 
 
 def test_a_side_without_identity_refuses_its_own_writes() -> None:
-    none = catalog(table(ID, indexes=(), identity="n"))
+    none = catalog(table(ID, indexes=(), replica_identity="n"))
     found = {(v.rule, v.answer) for v in judge(stream(none, catalog(table(ID))))}
     assert ("refused-write", Answer.APP) in found
 

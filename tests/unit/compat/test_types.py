@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.compat.catalog import Catalog, Column, Type
+from bluegreen.compat.catalog import Catalog, Type
 from bluegreen.compat.rules.types import carry
 from bluegreen.compat.verdict import Answer
+from bluegreen.postgres.catalog.columns import Column
 
 PLAIN = Catalog(16)
 FULL = {"varchar": "character varying", "char": "character", "int": "integer"}
@@ -14,7 +15,7 @@ FULL = {"varchar": "character varying", "char": "character", "int": "integer"}
 
 def a(full_type: str) -> Column:
     base = full_type.split("(")[0]
-    return Column("c", FULL.get(base, base), full_type)
+    return Column("c", full_type, plain_type=FULL.get(base, base))
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from bluegreen.postgres.catalog.activity import (
     PreparedTransaction,
 )
 from bluegreen.postgres.catalog.collations import Collation
+from bluegreen.postgres.catalog.columns import Column
 from bluegreen.postgres.catalog.contents import ApplyTrigger, Constraint, Contents
 from bluegreen.postgres.catalog.durability import Unsafe
 from bluegreen.postgres.catalog.extensions import Extensions, Offer
-from bluegreen.postgres.catalog.relations import Column, UniqueIndex
+from bluegreen.postgres.catalog.indexes import Index
 from bluegreen.postgres.catalog.roles import Rights, Role, RoleSetting
 from bluegreen.postgres.catalog.slots import Slot, Streams, Subscription
 from bluegreen.postgres.replication.sequence_ranges import SequenceRange
@@ -36,8 +37,8 @@ LOOKS = Path(preflight.__file__).parent
 PAGE = LOOKS.parents[2] / "docs" / "steps" / "check.md"
 POOR = Rights("bg", create_in_public=True)
 APP = Role("app", used=True)
-DEFERRABLE = replace(KEY, usable=False)
-UNIQUE = UniqueIndex("Orders_no", ("no",), primary=False, usable=True, chosen=False)
+DEFERRABLE = replace(KEY, immediate=False)
+UNIQUE = Index("Orders_no", ("no",), unique=True)
 PLAIN_TRIGGER = ApplyTrigger(
     "note", "public.orders", "public", "public.note()", "BEGIN RETURN NEW; END", False
 )

@@ -4,18 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from bluegreen.postgres.catalog.relations import (
-    Column,
-    UniqueIndex,
-    is_named,
-    tables_without_identity,
-)
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.indexes import Index
+from bluegreen.postgres.catalog.relations import is_named, tables_without_identity
 from bluegreen.postgres.catalog.settings import Settings
 from bluegreen.postgres.quoting import quote_name, quote_value
 from tests.unit.preflight.facts import KEY, table
 
-CODE = UniqueIndex("code", ("code",), primary=False, usable=True, chosen=False)
-WIDE = UniqueIndex("a_wide", ("a", "b"), primary=False, usable=True, chosen=False)
+CODE = Index("code", ("code",), unique=True)
+WIDE = Index("a_wide", ("a", "b"), unique=True)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +52,7 @@ def test_the_identity_is_lost_with_its_index() -> None:
 
 
 def test_a_deferrable_key_is_none() -> None:
-    orders = table("orders", replace(KEY, usable=False))
+    orders = table("orders", replace(KEY, immediate=False))
     assert orders.primary_key == ("id",)
     assert orders.identity_columns == ()
 
@@ -68,7 +65,7 @@ def test_a_full_identity_is_every_column_that_is_stored_by_the_application() -> 
 
 def test_the_narrowest_usable_index_is_the_candidate() -> None:
     assert table("t", WIDE, CODE).candidate == CODE
-    assert table("t", replace(CODE, usable=False)).candidate is None
+    assert table("t", replace(CODE, immediate=False)).candidate is None
 
 
 def test_tables_without_identity() -> None:
