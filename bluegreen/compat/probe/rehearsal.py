@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -24,6 +23,7 @@ from bluegreen.compat.stream import Stream
 from bluegreen.compat.text.statements import Derived
 from bluegreen.compat.verdict import Direction
 from bluegreen.postgres.catalog.constraints import Constraint
+from bluegreen.postgres.catalog.foreign_keys import orphans_of
 from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.catalog.scope import Name
 
@@ -175,25 +175,9 @@ def orphans(session: psycopg.Connection, stream: Stream) -> Counter[tuple[Name, 
     """
     found: Counter[tuple[Name, str]] = Counter()
     for relation, key in _foreign_keys(stream):
-        assert key.other is not None
-        pairs = list(zip(key.columns, key.other_columns, strict=True))
-        query = sql.SQL(
-            "SELECT pg_catalog.count(*) FROM {child} c WHERE {set} AND NOT EXISTS "
-            "(SELECT FROM {parent} p WHERE {match})"
-        ).format(
-            child=sql.Identifier(*relation.qualified),
-            parent=sql.Identifier(*key.other),
-            set=_all("c.{} IS NOT NULL", [(one,) for one, _ in pairs]),
-            match=_all("c.{} = p.{}", pairs),
-        )
-        row = session.execute(query).fetchone()
+        row = session.execute(orphans_of(key)).fetchone()
         found[relation.qualified, key.name] = row[0] if row else 0
     return found
-
-
-def _all(template: LiteralString, names: Sequence[tuple[str, ...]]) -> sql.Composed:
-    tests = [sql.SQL(template).format(*map(sql.Identifier, n)) for n in names]
-    return sql.SQL(" AND ").join(tests)
 
 
 def _new_orphans(

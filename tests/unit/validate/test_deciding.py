@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.postgres.catalog.foreign_keys import ForeignKey, unproved
+from bluegreen.postgres.catalog.constraints import Constraint
+from bluegreen.postgres.catalog.foreign_keys import unproved
 from bluegreen.postgres.catalog.indexes import Index
 from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.compare import rows as row_compare
@@ -259,14 +260,14 @@ def test_a_fingerprint_changes_with_any_definition() -> None:
     assert len(prints) == 3
 
 
-def foreign(definition: str, *, valid: bool = True) -> ForeignKey:
-    return ForeignKey("k", definition, valid, ("s", "c"), ("a",), ("s", "p"), ("id",))
+def foreign(definition: str, *, valid: bool = True) -> Constraint:
+    return Constraint("k", "f", definition, valid=valid)
 
 
 def test_foreign_keys_that_blue_does_not_prove() -> None:
     same = {"k": foreign("x")}
-    assert unproved(same, same) == []
-    assert unproved({}, same) == [same["k"]]
+    assert unproved(same, same) == {}
+    assert unproved({}, same) == same
     assert len(unproved(same, {"k": foreign("y")})) == 1
     assert len(unproved(same, {"k": foreign("x", valid=False)})) == 1
     assert len(unproved({"k": foreign("x", valid=False)}, same)) == 1
