@@ -82,12 +82,5 @@ def limited_writer(stream: Stream, target: Relation) -> str | None:
 
 def sent_key(relation: Relation) -> frozenset[str] | None:
     """The columns that a sender marks as key; None means the whole row (FULL)."""
-    if relation.replica_identity == "f":
-        return None
-    if relation.replica_identity == "n":
-        return frozenset()
-    wanted = "chosen" if relation.replica_identity == "i" else "primary"
-    for index in relation.indexes:
-        if getattr(index, wanted) and index.valid and index.immediate:
-            return frozenset(c for c in index.columns if c)
-    return frozenset()
+    whole = relation.replica_identity == "f"
+    return None if whole else frozenset(relation.identity_columns)

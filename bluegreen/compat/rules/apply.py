@@ -124,8 +124,8 @@ def _finding(stream: Stream, sent: Published, target: Relation) -> Finding:
     key = sent_key(source) if source else frozenset()
     if key is not None:
         key &= frozenset(sent.columns)
-    wanted = _local_key(target)
-    if wanted is None:
+    wanted = target.found_by
+    if not wanted:
         return _keyless(stream, target, full=key is None)
     sent_columns = frozenset(sent.columns) if key is None else key
     if not set(wanted) <= sent_columns:
@@ -135,18 +135,6 @@ def _finding(stream: Stream, sent: Published, target: Relation) -> Finding:
             "side does not send as its key",
         )
     return ByKey(wanted)
-
-
-def _local_key(target: Relation) -> tuple[str, ...] | None:
-    """The replica identity's index if there is one, else the primary key."""
-    if target.replica_identity == "i":
-        for index in target.indexes:
-            if index.chosen and index.valid:
-                return tuple(c for c in index.columns if c)
-    primary = target.primary
-    if primary and primary.immediate:
-        return tuple(c for c in primary.columns if c)
-    return None
 
 
 def _keyless(stream: Stream, target: Relation, *, full: bool) -> Finding:

@@ -119,12 +119,12 @@ class Relation:
     def found_by(self) -> tuple[str, ...]:
         """Columns by which apply looks for a row: the identity's index, or the key.
 
-        GetRelationIdentityOrPK() in PostgreSQL's execReplication.c. Empty where whole
-        rows are compared.
+        GetRelationIdentityOrPK() in PostgreSQL's execReplication.c; the key too where
+        the identity's index was dropped. Empty where whole rows are compared.
         """
-        if self.replica_identity == "i":
-            return self.identity_columns
-        return next((i.columns for i in self.indexes if i.primary and i.usable), ())
+        chosen = [i for i in self.indexes if i.usable and self._serves(i)]
+        keys = [i for i in self.indexes if i.usable and i.primary]
+        return next((i.columns for i in (*chosen, *keys)), ())
 
     @property
     def candidate(self) -> Index | None:

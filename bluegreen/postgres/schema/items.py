@@ -1,6 +1,7 @@
 """A database's schema as a list of named things with their definitions.
 
-Owns the queries. What a difference means is for `compare.py`.
+Owns the queries: the server puts each definition together, all of one moment, so they
+are none of `postgres/catalog`. What a difference means is for `compare.py`.
 
 Left out: our own schema and fence triggers, members of extensions, publications and
 subscriptions, comments, statistics targets, and what each version of the catalog keeps
