@@ -12,24 +12,12 @@ from dataclasses import dataclass, field
 
 from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.catalog.scope import Name
+from bluegreen.postgres.catalog.types import Type
 
 
 def shown(name: Name) -> str:
     """Print a name as people say it: `public.orders`."""
     return ".".join(name)
-
-
-@dataclass(frozen=True, slots=True)
-class Type:
-    """A type that is no built-in: `kind` is pg_type.typtype (e, d, c, r …)."""
-
-    name: str
-    kind: str
-    labels: tuple[str, ...] = ()
-    base: str = ""
-    not_null: bool = False
-    checks: tuple[str, ...] = ()
-    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

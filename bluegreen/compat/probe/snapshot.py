@@ -13,33 +13,12 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row, tuple_row
 
-from bluegreen.compat.catalog import Catalog, Publication, Published, Role, Type
+from bluegreen.compat.catalog import Catalog, Publication, Published, Role
 from bluegreen.postgres.catalog.relations import Relation, read_whole_relations
 from bluegreen.postgres.catalog.scope import Name
+from bluegreen.postgres.catalog.types import read_types
 
 Row = Any
-
-_TYPES = """
-SELECT pg_catalog.format_type(t.oid, NULL) AS name, t.typtype::text, t.typnotnull,
-       CASE WHEN t.typbasetype <> 0
-            THEN pg_catalog.format_type(t.typbasetype, NULL) ELSE '' END AS base,
-       ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum e
-              WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels,
-       ARRAY(SELECT pg_catalog.pg_get_constraintdef(k.oid)
-               FROM pg_catalog.pg_constraint k
-              WHERE k.contypid = t.oid AND k.contype = 'c' ORDER BY 1) AS checks,
-       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
-              WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-              ORDER BY a.attnum) AS attributes,
-       ARRAY(SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
-               FROM pg_catalog.pg_attribute a
-              WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-              ORDER BY a.attnum) AS attribute_types
-  FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-  LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
- WHERE (t.typtype IN ('e', 'd', 'r') OR (t.typtype = 'c' AND c.relkind = 'c'))
-   AND n.nspname !~ '^pg_'
-   AND n.nspname NOT IN ('information_schema', 'bluegreen')"""
 
 _PUBLICATIONS = """
 SELECT p.pubname, p.puballtables, p.pubviaroot, p.pubinsert, p.pubupdate, p.pubdelete,
@@ -74,43 +53,24 @@ def read_snapshot(session: psycopg.Connection) -> Catalog:
         cursor.execute("SHOW TimeZone")
         zone = cursor.fetchall()[0][0]
         cursor.execute("SET LOCAL search_path = pg_catalog, pg_temp")
-        relations = _relations(session)
+        with session.cursor(row_factory=tuple_row) as plain:
+            found = read_whole_relations(lambda asked: plain.execute(asked).fetchall())
+            types = read_types(lambda asked: plain.execute(asked).fetchall())
+        relations = {one.qualified: one for one in found if not one.extension}
         return Catalog(
             major=session.info.server_version // 10000,
             zone=zone,
             relations=relations,
-            types={kind.name: kind for kind in _types(cursor)},
+            types={one.name: one for one in types},
             publications=_publications(cursor, relations),
             roles=_roles(cursor),
             subscribed=_subscribed(cursor),
         )
 
 
-def _relations(session: psycopg.Connection) -> dict[Name, Relation]:
-    with session.cursor(row_factory=tuple_row) as cursor:
-        found = read_whole_relations(lambda query: cursor.execute(query).fetchall())
-    return {one.qualified: one for one in found if not one.extension}
-
-
 def _roles(cursor: psycopg.Cursor[Row]) -> dict[str, Role]:
     rows = cursor.execute(_ROLES).fetchall()
     return {row.rolname: Role(row.rolsuper, row.rolbypassrls) for row in rows}
-
-
-def _types(cursor: psycopg.Cursor[Row]) -> list[Type]:
-    return [_type(row) for row in cursor.execute(_TYPES).fetchall()]
-
-
-def _type(row: Row) -> Type:
-    return Type(
-        name=row.name,
-        kind=row.typtype,
-        labels=tuple(row.labels),
-        base=row.base,
-        not_null=row.typnotnull,
-        checks=tuple(row.checks),
-        attributes=tuple(zip(row.attributes, row.attribute_types, strict=True)),
-    )
 
 
 def _publications(

@@ -57,4 +57,4 @@ def by_table(found: Iterable[tuple[int, _Thing]]) -> Mapping[int, tuple[_Thing, 
 
 def frozen(value: Any) -> Any:
     """A field of a row as a frozen value holds it: arrays become tuples."""
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(frozen, value)) if isinstance(value, list) else value

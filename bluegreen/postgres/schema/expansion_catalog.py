@@ -15,6 +15,7 @@ from bluegreen.postgres.catalog.columns import Column
 from bluegreen.postgres.catalog.constraints import read_constraints
 from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM
+from bluegreen.postgres.catalog.types import read_types
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.user_session import verbatim
 
@@ -63,13 +64,6 @@ _INDEXES = sql.SQL(
     "  AND k.contype IN ('u', 'x')) AND NOT {}"
 ).format(OURS_OR_SYSTEM)
 
-_LABELS = sql.SQL(
-    "SELECT n.nspname || '.' || t.typname,"
-    " array_agg(e.enumlabel::text ORDER BY e.enumsortorder)"
-    " FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid"
-    " JOIN pg_namespace n ON n.oid = t.typnamespace WHERE NOT {} GROUP BY 1"
-).format(OURS_OR_SYSTEM)
-
 
 def read_catalog(
     database: Database, relations: Iterable[Relation], version: int
@@ -80,7 +74,11 @@ def read_catalog(
         {r.full_name: r for r in relations if r.kind in {"table", "partitioned"}},
         _constraints(database),
         dict(database.rows(_INDEXES)),
-        {name: tuple(labels) for name, labels in database.rows(_LABELS)},
+        {
+            ".".join(one.qualified): one.labels
+            for one in read_types(database.rows)
+            if one.kind == "e"
+        },
     )
 
 

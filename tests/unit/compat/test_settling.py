@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from bluegreen.compat.catalog import Catalog, Type
+from bluegreen.compat.catalog import Catalog
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.predicates import predicates, settle, settle_zones
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, worst
 from bluegreen.postgres.catalog.constraints import Constraint
+from bluegreen.postgres.catalog.types import Type
 from bluegreen.sql.printing import check_of_column
 from tests.unit.compat.pictures import ORDERS, catalog, column, stream, table
 

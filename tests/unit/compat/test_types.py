@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.compat.catalog import Catalog, Type
+from bluegreen.compat.catalog import Catalog
 from bluegreen.compat.rules.types import carry
 from bluegreen.compat.verdict import Answer
 from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.types import Type
 
 PLAIN = Catalog(16)
 FULL = {"varchar": "character varying", "char": "character", "int": "integer"}
