@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from psycopg import sql
@@ -58,29 +59,32 @@ def read_columns(
         whole: read plain types and collations too, a third of the time again.
     """
     query = _COLUMNS.format(
-        default=_DEFAULT if expressions else sql.SQL("true, ''"),
+        default=_DEFAULT if expressions else sql.SQL("''"),
         more=_MORE if whole else sql.SQL("'', ''"),
         ours=OURS_OR_SYSTEM,
     )
+    rows = ask(query)
+    domains = {name for (name,) in ask(_DOMAINS)} if expressions else set()
     return by_table(
-        (oid, Column(*values) if stands else _defaulted(Column(*values)))
-        for oid, stands, *values in ask(query)
+        (oid, _defaulted(Column(*values), domains)) for oid, *values in rows
     )
 
 
-def _defaulted(column: Column) -> Column:
-    none = _NO_DEFAULT.fullmatch(column.default)
+def _defaulted(column: Column, domains: AbstractSet[str]) -> Column:
+    """What PostgreSQL stores of `varchar(9) DEFAULT NULL`, cast and all, is none."""
+    if not column.default.startswith("NULL") or column.generated:
+        return column
+    none = column.type not in domains and _NULL.fullmatch(column.default)
     return replace(column, default="") if none else column
 
 
-_NO_DEFAULT = re.compile(r"NULL(::.*)?", re.DOTALL)
-"""What PostgreSQL stores of `varchar(9) DEFAULT NULL`, cast and all."""
+_NULL = re.compile(r"NULL(::.*)?", re.DOTALL)
 
-_DEFAULT = sql.SQL(
-    "d.adbin IS NULL OR a.attgenerated <> '' OR EXISTS ("
-    " SELECT FROM pg_catalog.pg_type t WHERE t.oid = a.atttypid AND t.typtype = 'd'),"
-    " coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')"
+_DOMAINS = sql.SQL(
+    "SELECT pg_catalog.format_type(oid, NULL) FROM pg_catalog.pg_type"
+    " WHERE typtype = 'd'"
 )
+_DEFAULT = sql.SQL("coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')")
 _MORE = sql.SQL(
     "pg_catalog.format_type(a.atttypid, NULL),"
     " CASE WHEN a.attcollation = 0 OR a.attcollation = (SELECT t.typcollation"
@@ -89,15 +93,14 @@ _MORE = sql.SQL(
 )
 _COLUMNS = sql.SQL(
     """
-    SELECT a.attrelid::bigint, x.stands, a.attname,
-        pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, x.expression,
+    SELECT a.attrelid::bigint, a.attname,
+        pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, {default},
         a.attgenerated::text, a.attidentity::text, a.attnum, {more}
     FROM pg_catalog.pg_attribute a
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_attrdef d
         ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    CROSS JOIN LATERAL (SELECT {default}) x (stands, expression)
     WHERE a.attnum > 0 AND NOT a.attisdropped
         AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
         AND NOT {ours}

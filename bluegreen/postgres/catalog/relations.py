@@ -143,7 +143,7 @@ def read_relations(
 ) -> tuple[Relation, ...]:
     """Read every relation of the database, in order of schema and name.
 
-    Three queries, whatever the number of tables.
+    Four queries, whatever the number of tables.
 
     Args:
         database: the side.
@@ -157,7 +157,7 @@ def read_relations(
 
 
 def read_whole_relations(ask: Ask) -> tuple[Relation, ...]:
-    """The same with definitions, constraints and triggers, in five queries."""
+    """The same with definitions, constraints and triggers, in six queries."""
     found = ask(_RELATIONS)
     columns = read_columns(ask, whole=True)
     indexes = read_indexes(ask, columns, whole=True)

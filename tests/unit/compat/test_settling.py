@@ -99,6 +99,18 @@ def test_orphans_are_looked_for_where_the_rows_are() -> None:
     assert worst(settle(judge(keyed(Direction.FORWARD)), {forward: 2})) is Answer.SILENT
 
 
+def test_the_rows_of_a_key_for_each_partition_ask_nothing() -> None:
+    """PostgreSQL keeps them beside the key to the partitioned table itself."""
+    one = keyed(Direction.FORWARD)
+    (bound,) = one.receiver.relations.values()
+    (key,) = bound.constraints
+    copy = replace(key, name="k_1", definition="FOREIGN KEY x", of_partition=True)
+    more = catalog(replace(bound, constraints=(key, copy)))
+    both = replace(one, receiver=more)
+    assert list(predicates(both)) == list(predicates(one))
+    assert {v.where for v in judge(both)} == {v.where for v in judge(one)}
+
+
 def test_a_side_without_identity_refuses_its_own_writes() -> None:
     none = catalog(table(ID, indexes=(), replica_identity="n"))
     found = {(v.rule, v.answer) for v in judge(stream(none, catalog(table(ID))))}
