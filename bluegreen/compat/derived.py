@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-from bluegreen.compat.catalog import Catalog, Relation
+from bluegreen.compat.catalog import Catalog
 from bluegreen.compat.verdict import Answer, Verdict
+from bluegreen.postgres.catalog.relations import Relation
 
 
 def is_settled(verdict: Verdict, blue: Catalog, green: Catalog) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bluegreen.compat.catalog import Name
+from bluegreen.postgres.catalog.scope import Name
 
 Image = Mapping[str, str | None]
 """A row as it travels: a column's name to its text, as the type's output gives it."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bluegreen.compat.catalog import Catalog, Name, Publication, Published, Relation
+from bluegreen.compat.catalog import Catalog, Publication, Published
 from bluegreen.compat.verdict import Direction
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Stream:
         """
         if self.publication is None:
             return None
-        names = [relation.name, *relation.parents]
+        names = [relation.qualified, *relation.parents]
         listed = self.publication.relations
         found = [listed[name] for name in names if name in listed]
         return (found[-1] if self.publication.via_root else found[0]) if found else None
@@ -80,12 +82,5 @@ def limited_writer(stream: Stream, target: Relation) -> str | None:
 
 def sent_key(relation: Relation) -> frozenset[str] | None:
     """The columns that a sender marks as key; None means the whole row (FULL)."""
-    if relation.identity == "f":
-        return None
-    if relation.identity == "n":
-        return frozenset()
-    wanted = "identity" if relation.identity == "i" else "primary"
-    for index in relation.indexes:
-        if getattr(index, wanted) and index.valid and index.immediate:
-            return frozenset(c for c in index.columns if c)
-    return frozenset()
+    whole = relation.replica_identity == "f"
+    return None if whole else frozenset(relation.identity_columns)

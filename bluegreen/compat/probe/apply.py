@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import psycopg
 from psycopg import sql
 
-from bluegreen.compat.catalog import Published, Relation
+from bluegreen.compat.catalog import Published
 from bluegreen.compat.probe.change import (
     RULES,
     added,
@@ -28,6 +28,7 @@ from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.types import unreadable
 from bluegreen.compat.seen import Change, Image, Stopped
 from bluegreen.compat.stream import Stream, limited_writer, sent_key
+from bluegreen.postgres.catalog.relations import Relation
 
 _BINARY_COPY = 16
 """From this major the initial copy uses binary form too, where it is asked for."""
@@ -109,7 +110,7 @@ class Applier:
             if isinstance(decided, laws.Writes):
                 targets[decided.target.oid] = decided.target
         if sent is not None and targets:
-            names = [sql.Identifier(*target.name) for target in targets.values()]
+            names = [sql.Identifier(*target.qualified) for target in targets.values()]
             query = sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(names))
             self._guarded(sent, lambda: self._session.execute(query), "truncate")
         return sent
@@ -159,7 +160,7 @@ class Applier:
 
     def _check_wire(self, decided: laws.Writes, row: Image) -> None:
         """With binary = true a value stops the worker where the types' forms differ."""
-        source = self._stream.sender.relations.get(decided.target.name)
+        source = self._stream.sender.relations.get(decided.target.qualified)
         if not self._stream.binary or source is None or self.stopped:
             return
         for name in decided.columns:
@@ -171,7 +172,7 @@ class Applier:
                 and unreadable(self._stream.sender, self._stream.receiver, one, two)
             ):
                 why = f"{name} cannot be read in binary form"
-                self.stopped = Stopped("binary-type", decided.target.name, why)
+                self.stopped = Stopped("binary-type", decided.target.qualified, why)
 
     def _write(self, decided: laws.Writes, change: Change) -> None:
         self._check_wire(decided, change.new or self._sent_old(change))
@@ -182,7 +183,7 @@ class Applier:
             return
         finding = decided.finding
         if isinstance(finding, laws.Stops):
-            self.stopped = Stopped(finding.rule, decided.target.name, finding.why)
+            self.stopped = Stopped(finding.rule, decided.target.qualified, finding.why)
         elif isinstance(finding, laws.Skips):
             self.missed.append(change)
         else:
@@ -287,7 +288,7 @@ class Applier:
                 ).format(
                     name,
                     sql.SQL(", ").join(map(sql.Identifier, kept)),
-                    sql.Identifier(*decided.target.name),
+                    sql.Identifier(*decided.target.qualified),
                 )
             )
             self._session.execute(sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(name))

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 import psycopg
 from psycopg import sql
 
-from bluegreen.compat.catalog import Name, Relation
 from bluegreen.compat.probe.commit import (
     COMMITS_INSIDE,
     as_if_committed,
@@ -20,6 +19,8 @@ from bluegreen.compat.probe.commit import (
 )
 from bluegreen.compat.seen import Change, Image, Refused
 from bluegreen.compat.stream import Stream
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import Name
 from bluegreen.sql.transactions import one_transaction
 
 # Unlogged, for FOR ALL TABLES would else publish it and ask for a replica identity.
@@ -98,7 +99,7 @@ def capture(
     Raises:
         psycopg.OperationalError: the server went away.
     """
-    tables = [r for r in stream.sender.relations.values() if r.kind == "r"]
+    tables = [r for r in stream.sender.relations.values() if r.kind == "table"]
     session.execute(_SETUP)
     for table in tables:
         sent = stream.published_as(table)
@@ -108,7 +109,7 @@ def capture(
 
 
 def _monitor(session: psycopg.Connection, table: Relation, filtered: str) -> None:
-    where = sql.Identifier(*table.name)
+    where = sql.Identifier(*table.qualified)
     row = sql.SQL("$1")
     image = sql.SQL("{}, {}").format(
         row_image(row, (c.name for c in table.columns)), row_filter(row, filtered)
@@ -179,13 +180,13 @@ def _notes(session: psycopg.Connection, tables: dict[int, Relation]) -> list[Cha
     for oid, kind, old, new, old_sent, new_sent in rows:
         table = tables[oid]
         if kind == "truncate":
-            _truncated(changes, table.name)
+            _truncated(changes, table.qualified)
             continue
         before = _as_image(table, old) if old_sent else None
         after = _as_image(table, new) if new_sent else None
         sent_as = _SENT_AS.get((before is not None, after is not None))
         if sent_as:
-            changes.append(Change(sent_as, (table.name,), before, after))
+            changes.append(Change(sent_as, (table.qualified,), before, after))
     return changes
 
 

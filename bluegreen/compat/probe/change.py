@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from bluegreen.compat.catalog import Relation
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.seen import Change, Image
+from bluegreen.postgres.catalog.relations import Relation
 
 _TOASTED_BYTES = 2000
 """An unchanged value about this long is stored out of line and is not sent again."""
@@ -32,13 +32,13 @@ def insert_from(decided: laws.Writes, image: sql.Identifier) -> sql.Composed:
     columns = sql.SQL(", ").join(map(sql.Identifier, decided.columns))
     return sql.SQL(
         "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}"
-    ).format(sql.Identifier(*decided.target.name), columns, columns, image)
+    ).format(sql.Identifier(*decided.target.qualified), columns, columns, image)
 
 
 def only(target: Relation) -> sql.Composable:
     """Apply writes into the named table alone, unless it is partitioned."""
-    name = sql.Identifier(*target.name)
-    return name if target.kind == "p" else sql.SQL("ONLY {}").format(name)
+    name = sql.Identifier(*target.qualified)
+    return name if target.kind == "partitioned" else sql.SQL("ONLY {}").format(name)
 
 
 def whole_row(decided: laws.Writes, old: Image) -> list[sql.Composable]:

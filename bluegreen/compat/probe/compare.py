@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import psycopg
 from psycopg import sql
 
-from bluegreen.compat.catalog import Name, Relation
 from bluegreen.compat.probe.capture import row_filter, row_image
 from bluegreen.compat.rules.same import Pair, same
 from bluegreen.compat.seen import Difference, Image
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Direction
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import Name
 
 
 def shared_tables(stream: Stream) -> list[tuple[Relation, Relation]]:
@@ -28,7 +29,7 @@ def shared_tables(stream: Stream) -> list[tuple[Relation, Relation]]:
         if (receiver := stream.receiver.relations.get(name))
         and sender.takes_rows
         and receiver.takes_rows
-        and not (sender.leaf and receiver.leaf)
+        and not (sender.is_partition and receiver.is_partition)
     ]
 
 
@@ -69,7 +70,7 @@ def compare(
             found += differing_rows(
                 read_rows(sender, left, columns),
                 read_rows(receiver, right, columns),
-                left.name,
+                left.qualified,
                 {c: _pair(stream, left, right, c) for c in columns},
                 _key(left, right, columns),
             )
@@ -102,8 +103,8 @@ def read_rows(
 
     All of them, or those that a publication's row filter lets through.
     """
-    name = sql.Identifier(*table.name)
-    source = name if table.kind == "p" else sql.SQL("ONLY {}").format(name)
+    name = sql.Identifier(*table.qualified)
+    source = name if table.kind == "partitioned" else sql.SQL("ONLY {}").format(name)
     row = sql.SQL("bluegreen_row")
     query = sql.SQL("SELECT {} FROM {} bluegreen_row WHERE {}").format(
         row_image(row, columns), source, row_filter(row, filtered)
@@ -119,9 +120,9 @@ def _pair(stream: Stream, left: Relation, right: Relation, column: str) -> Pair:
     assert one is not None
     assert two is not None
     return Pair(
-        stream.sender.base_type(one.type),
-        stream.receiver.base_type(two.type),
-        stream.zone_of(left.name, column),
+        stream.sender.base_type(one.plain_type),
+        stream.receiver.base_type(two.plain_type),
+        stream.zone_of(left.qualified, column),
         stream.direction is Direction.REVERSE,
     )
 
@@ -130,7 +131,7 @@ def _key(left: Relation, right: Relation, columns: Sequence[str]) -> tuple[str, 
     """The first primary key, or unique index, whose columns are all compared."""
     for relation in (left, right):
         for index in sorted(relation.indexes, key=lambda i: not i.primary):
-            names = tuple(c for c in index.columns if c is not None)
+            names = tuple(c for c in index.columns if c)
             whole = (
                 index.unique and not index.partial and len(names) == len(index.columns)
             )

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 from psycopg import sql
 
-from bluegreen.compat.catalog import Catalog, Name, Publication, Published
+from bluegreen.compat.catalog import Catalog, Publication, Published
 from bluegreen.compat.probe.snapshot import read_snapshot
 from bluegreen.compat.stream import Stream as Way
 from bluegreen.compat.verdict import Direction
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.relations import read_relations
+from bluegreen.postgres.catalog.scope import Name
 from bluegreen.postgres.database import (
     DROPPED_MEANWHILE,
     DROPPED_TRIES,
@@ -194,7 +195,7 @@ def _planned(
         stored = tuple(c.name for c in relation.columns if not c.generated)
         lists = sender.major >= COLUMN_LISTS_SINCE and table.columns is not None
         columns = table.columns if lists and table.columns else stored
-        listed[relation.name] = Published(relation.name, columns)
+        listed[relation.qualified] = Published(relation.qualified, columns)
     via_root = any(table.through_root for table in tables)
     return Publication(name, via_root=via_root, relations=listed)
 

@@ -12,11 +12,14 @@ from collections.abc import Collection, Iterator, Sequence
 import psycopg
 from psycopg import sql
 
-from bluegreen.compat.catalog import Column, Name, Relation, shown
+from bluegreen.compat.catalog import shown
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.seen import Harm
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Direction
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import Name
 
 Filled = tuple[Name, str]
 
@@ -67,7 +70,7 @@ def _oldest_values(session: psycopg.Connection, table: Relation, column: str) ->
         " FROM {table} t ORDER BY {key} LIMIT {most}) o"
     ).format(
         c=sql.Identifier(column),
-        table=sql.Identifier(*table.name),
+        table=sql.Identifier(*table.qualified),
         key=sql.SQL(", ").join(sql.Identifier("t", name) for name in names),
         most=LOOKED_AT,
     )

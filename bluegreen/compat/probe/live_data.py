@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import psycopg
 
-from bluegreen.compat.catalog import Name, shown
+from bluegreen.compat.catalog import shown
 from bluegreen.compat.probe.filled import left_behind
 from bluegreen.compat.probe.limits import Limits
 from bluegreen.compat.probe.predicates import Asked, ask
@@ -29,6 +29,7 @@ from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.seen import Difference, Harm
 from bluegreen.compat.stream import Stream as Way
 from bluegreen.compat.verdict import Answer, Verdict
+from bluegreen.postgres.catalog.scope import Name
 from bluegreen.postgres.database import Database
 
 LOCK_TIMEOUT_MS = 500

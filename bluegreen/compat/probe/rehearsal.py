@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 
-from bluegreen.compat.catalog import Constraint, Name, Relation
 from bluegreen.compat.probe.apply import Applier
 from bluegreen.compat.probe.capture import as_sql, capture
 from bluegreen.compat.probe.compare import compare, read_as_sent, read_as_set, read_rows
@@ -24,6 +22,10 @@ from bluegreen.compat.seen import Change, Difference, Harm, Seen
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.text.statements import Derived
 from bluegreen.compat.verdict import Direction
+from bluegreen.postgres.catalog.constraints import Constraint
+from bluegreen.postgres.catalog.foreign_keys import orphans_of
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import Name
 
 
 def rehearse(
@@ -160,9 +162,9 @@ def _leave(receiver: psycopg.Connection, path: str) -> None:
 
 def _foreign_keys(stream: Stream) -> Iterator[tuple[Relation, Constraint]]:
     for relation in stream.receiver.relations.values():
-        for constraint in relation.constraints:
-            if constraint.kind == "f" and constraint.enforced and not relation.leaf:
-                yield relation, constraint
+        for key in relation.constraints if not relation.is_partition else ():
+            if key.kind == "f" and key.enforced and not key.of_partition:
+                yield relation, key
 
 
 def orphans(session: psycopg.Connection, stream: Stream) -> Counter[tuple[Name, str]]:
@@ -173,25 +175,9 @@ def orphans(session: psycopg.Connection, stream: Stream) -> Counter[tuple[Name, 
     """
     found: Counter[tuple[Name, str]] = Counter()
     for relation, key in _foreign_keys(stream):
-        assert key.other is not None
-        pairs = list(zip(key.columns, key.other_columns, strict=True))
-        query = sql.SQL(
-            "SELECT pg_catalog.count(*) FROM {child} c WHERE {set} AND NOT EXISTS "
-            "(SELECT FROM {parent} p WHERE {match})"
-        ).format(
-            child=sql.Identifier(*relation.name),
-            parent=sql.Identifier(*key.other),
-            set=_all("c.{} IS NOT NULL", [(one,) for one, _ in pairs]),
-            match=_all("c.{} = p.{}", pairs),
-        )
-        row = session.execute(query).fetchone()
-        found[relation.name, key.name] = row[0] if row else 0
+        row = session.execute(orphans_of(key)).fetchone()
+        found[relation.qualified, key.name] = row[0] if row else 0
     return found
-
-
-def _all(template: LiteralString, names: Sequence[tuple[str, ...]]) -> sql.Composed:
-    tests = [sql.SQL(template).format(*map(sql.Identifier, n)) for n in names]
-    return sql.SQL(" AND ").join(tests)
 
 
 def _new_orphans(

@@ -17,7 +17,6 @@ from datetime import timedelta
 import psycopg
 from psycopg import sql
 
-from bluegreen.compat.catalog import Relation, shown
 from bluegreen.compat.probe.directions import read_directions
 from bluegreen.compat.probe.predicates import ask
 from bluegreen.compat.rollback_fit import (
@@ -35,6 +34,7 @@ from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model.accept import fits
 from bluegreen.model.clock import Clock, SystemClock
 from bluegreen.model.side import Side
+from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.left_behind import (
     LeftBehind,
@@ -204,7 +204,7 @@ def _losses(
     """Tables and columns whose data blue does not carry, with rows that count."""
     left_out = {v.where: v.rule for v in verdicts if v.answer is Answer.LOSSY}
     for relation in way.sender.relations.values():
-        rule = left_out.get(shown(relation.name))
+        rule = left_out.get(relation.full_name)
         if rule == "table-left-out":
             yield _count(own, relation, "", sql.SQL("true"))
         elif rule == "column-left-out":
@@ -225,8 +225,8 @@ def _count(
 ) -> Loss:
     query = sql.SQL(
         "SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY {} WHERE {} LIMIT {}) f"
-    ).format(sql.Identifier(*relation.name), test, MOST_COUNTED)
-    where = shown(relation.name)
+    ).format(sql.Identifier(*relation.qualified), test, MOST_COUNTED)
+    where = relation.full_name
     try:
         row = own.execute(query).fetchone()
     except psycopg.errors.UndefinedTable:  # dropped since the catalog was read

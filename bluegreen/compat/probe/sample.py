@@ -13,13 +13,15 @@ from dataclasses import dataclass, field, replace
 import psycopg
 from psycopg import sql
 
-from bluegreen.compat.catalog import Name, Relation, shown
+from bluegreen.compat.catalog import shown
 from bluegreen.compat.probe.capture import row_image
 from bluegreen.compat.probe.compare import compared_columns
 from bluegreen.compat.rules.same import Pair, same
 from bluegreen.compat.seen import Difference, Image
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Direction
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import Name
 
 EACH_END = 50
 """Rows from either end of a table by its key: old ones and new ones."""
@@ -73,7 +75,7 @@ class Sampled:
     @property
     def name(self) -> Name:
         """The table's name, the same on both sides."""
-        return self.table.name
+        return self.table.qualified
 
 
 def differing(stream: Stream) -> list[Name]:
@@ -89,7 +91,9 @@ def differing(stream: Stream) -> list[Name]:
 def _made(relation: Relation) -> Relation:
     """All that decides how rows go in; 18 lists each NOT NULL as a constraint too."""
     kept = tuple(c for c in relation.constraints if c.kind != "n")
-    plain = replace(relation, oid=0, owner="", constraints=kept)
+    plain = replace(
+        relation, oid=0, root=0, owner="", owned=True, inherits=False, constraints=kept
+    )
     return replace(plain, columns=tuple(replace(c, position=0) for c in plain.columns))
 
 
@@ -107,9 +111,9 @@ def take_sample(
     taken = []
     for name in names:
         relation = stream.sender.relations[name]
-        target = stream.receiver.relations.get(relation.name)
+        target = stream.receiver.relations.get(relation.qualified)
         sent = stream.published_as(relation)
-        if sent is None or target is None or relation.kind != "r":
+        if sent is None or target is None or relation.kind != "table":
             continue
         if not target.takes_rows:
             continue
@@ -261,8 +265,8 @@ def _pairs(stream: Stream, sample: Sampled) -> Mapping[str, Pair]:
         one, two = sample.table.column(name), target.column(name)
         if one is not None and two is not None:
             pairs[name] = Pair(
-                stream.sender.base_type(one.type),
-                stream.receiver.base_type(two.type),
+                stream.sender.base_type(one.plain_type),
+                stream.receiver.base_type(two.plain_type),
                 stream.zone_of(sample.name, name),
                 stream.direction is Direction.REVERSE,
             )
@@ -287,5 +291,5 @@ def _of_row(
 
 
 def _only(table: Relation) -> sql.Composable:
-    name = sql.Identifier(*table.name)
-    return name if table.kind == "p" else sql.SQL("ONLY {}").format(name)
+    name = sql.Identifier(*table.qualified)
+    return name if table.kind == "partitioned" else sql.SQL("ONLY {}").format(name)

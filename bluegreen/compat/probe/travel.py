@@ -43,7 +43,7 @@ def travelling_tables(publisher: Database, publication: str) -> tuple[Relation, 
     return tuple(
         relation
         for relation in read_relations(publisher, expressions=False)
-        if (relation.schema, relation.name) in names and relation.holds_rows
+        if relation.qualified in names and relation.holds_rows
     )
 
 

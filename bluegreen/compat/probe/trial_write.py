@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 import psycopg
 from psycopg import sql
 
-from bluegreen.compat.catalog import Name, Relation
 from bluegreen.compat.probe.apply import Applier
 from bluegreen.compat.probe.sample import Sampled, differences, rows_at_rest
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.seen import Change, Difference, Image, Stopped
 from bluegreen.compat.stream import Stream
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import Name
 
 ROWS = 3
 """Rows of each table that are tried: enough to meet a trigger's usual way."""

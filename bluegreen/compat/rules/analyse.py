@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from bluegreen.compat.catalog import Name, Published, Relation, shown
+from bluegreen.compat.catalog import Published, shown
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.conditions import conditions
 from bluegreen.compat.rules.rule import RULES
@@ -18,6 +18,8 @@ from bluegreen.compat.seen import Difference, Seen
 from bluegreen.compat.stream import Stream, sent_key
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model.bookkeeping import BOOKKEEPING
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import Name
 
 
 def judge(
@@ -114,7 +116,7 @@ def _relations(
             yield from _one_published(stream, sent, seen)
             yield from _left_out(stream, sent, carried)
     for relation in stream.sender.relations.values():
-        if relation.kind == "r" and stream.published_as(relation) is None:
+        if relation.kind == "table" and stream.published_as(relation) is None:
             yield from _unpublished(stream, relation, seen, declared)
 
 
@@ -126,9 +128,9 @@ def _refused_writes(stream: Stream) -> Iterator[Verdict]:
         return
     for relation in stream.sender.relations.values():
         sent = stream.published_as(relation)
-        if sent is None or relation.kind != "r":
+        if sent is None or relation.kind != "table":
             continue
-        where = shown(relation.name)
+        where = relation.full_name
         key = sent_key(relation)
         whole = stream.sender.major >= _GENERATED_IN_KEY
         stored = {c.name for c in relation.columns if whole or not c.generated}
@@ -136,7 +138,7 @@ def _refused_writes(stream: Stream) -> Iterator[Verdict]:
         if key is not None and not key:
             text = f"UPDATE and DELETE of {where} fail: it has no replica identity"
             yield _verdict(stream, Answer.APP, "refused-write", where, text)
-        elif not wanted <= set(sent.columns) and sent.name == relation.name:
+        elif not wanted <= set(sent.columns) and sent.name == relation.qualified:
             text = f"UPDATE and DELETE of {where} fail: a column of its key is not sent"
             yield _verdict(stream, Answer.APP, "refused-write", where, text)
 
@@ -208,23 +210,23 @@ def _unpublished(
     seen: Seen | None,
     declared: Collection[Name],
 ) -> Iterator[Verdict]:
-    if relation.name[1] in BOOKKEEPING or relation.name in declared:
+    if relation.name in BOOKKEEPING or relation.qualified in declared:
         return
-    where = shown(relation.name)
-    twin = stream.receiver.relations.get(relation.name)
+    where = relation.full_name
+    twin = stream.receiver.relations.get(relation.qualified)
     if twin is not None and relation.persistence == twin.persistence == "u":
         text = f"{where} is unlogged on both sides, so its rows stay where they are"
         yield _verdict(stream, Answer.LOSSY, "table-left-out", where, text)
     elif twin is None:
         yield _lacking(stream, relation)
-    elif seen is None or relation.name in seen.touched:
+    elif seen is None or relation.qualified in seen.touched:
         text = f"{where} is on both sides but its changes are not published"
         yield _verdict(stream, Answer.SILENT, "table-not-published", where, text)
 
 
 def _lacking(stream: Stream, relation: Relation) -> Verdict:
     """A table that the receiver does not have at all."""
-    where = shown(relation.name)
+    where = relation.full_name
     parents = [p for p in relation.parents if p in stream.receiver.relations]
     if parents:
         parent = shown(parents[0])

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bluegreen.compat.catalog import Published, Relation, shown
+from bluegreen.compat.catalog import Published, shown
 from bluegreen.compat.stream import Stream, limited_writer, sent_key
+from bluegreen.postgres.catalog.relations import Relation
 
 _DEFERRABLE_KEY_SILENT = 18
 """From this major a DEFERRABLE primary key passes the check and then finds no row."""
@@ -112,9 +113,9 @@ def _rights(stream: Stream, target: Relation) -> Stops | None:
     name = limited_writer(stream, target)
     if name is None or stream.receiver.major < _RLS_CHECKED:
         return None
-    bound = target.rls and not stream.receiver.roles[name].bypasses_rls
-    if bound and (target.forced_rls or name != target.owner):
-        return Stops("rights", f"row security binds {name} on {shown(target.name)}")
+    bound = target.row_security and not stream.receiver.roles[name].bypasses_rls
+    if bound and (target.forced or name != target.owner):
+        return Stops("rights", f"row security binds {name} on {target.full_name}")
     return None
 
 
@@ -123,8 +124,8 @@ def _finding(stream: Stream, sent: Published, target: Relation) -> Finding:
     key = sent_key(source) if source else frozenset()
     if key is not None:
         key &= frozenset(sent.columns)
-    wanted = _local_key(target)
-    if wanted is None:
+    wanted = target.found_by
+    if not wanted:
         return _keyless(stream, target, full=key is None)
     sent_columns = frozenset(sent.columns) if key is None else key
     if not set(wanted) <= sent_columns:
@@ -136,20 +137,8 @@ def _finding(stream: Stream, sent: Published, target: Relation) -> Finding:
     return ByKey(wanted)
 
 
-def _local_key(target: Relation) -> tuple[str, ...] | None:
-    """The replica identity's index if there is one, else the primary key."""
-    if target.identity == "i":
-        for index in target.indexes:
-            if index.identity and index.valid:
-                return tuple(c for c in index.columns if c)
-    primary = target.primary
-    if primary and primary.immediate:
-        return tuple(c for c in primary.columns if c)
-    return None
-
-
 def _keyless(stream: Stream, target: Relation, *, full: bool) -> Finding:
-    where = shown(target.name)
+    where = target.full_name
     if full:
         return WholeRow()
     deferrable = target.primary is not None

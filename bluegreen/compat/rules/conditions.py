@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bluegreen.compat.catalog import Column, Constraint, Index, Relation, shown
+from bluegreen.compat.catalog import shown
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.rules.suspicions import suspicions
 from bluegreen.compat.rules.types import FITS, carry
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Verdict
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.constraints import Constraint
+from bluegreen.postgres.catalog.indexes import Index
+from bluegreen.postgres.catalog.relations import Relation
 
 
 def conditions(stream: Stream) -> Iterator[Verdict]:
@@ -46,7 +50,7 @@ def _columns(
     stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     for column in decided.target.columns:
-        where = f"{shown(source.name)}.{column.name}"
+        where = f"{source.full_name}.{column.name}"
         sent = source.column(column.name) if column.name in decided.columns else None
         if sent is None:
             yield from _own_column(stream, column, where)
@@ -93,8 +97,8 @@ def _constraints(
     for constraint in decided.target.constraints:
         if constraint.definition in theirs or not constraint.enforced:
             continue
-        where = f"{shown(decided.target.name)}.{constraint.name}"
-        if constraint.kind == "f":
+        where = f"{decided.target.full_name}.{constraint.name}"
+        if constraint.kind == "f" and not constraint.of_partition:
             text = f"apply does not look at foreign key {constraint.name}"
             needs = "no row that is sent lacks its parent"
             yield _say(stream, Answer.OK_IF, "foreign-key", where, text, needs)
@@ -109,7 +113,7 @@ def _indexes(
 ) -> Iterator[Verdict]:
     theirs = {_shape(index) for index in source.indexes}
     for index in decided.target.indexes:
-        where = f"{shown(decided.target.name)}.{index.name}"
+        where = f"{decided.target.full_name}.{index.name}"
         own = {c for c in index.columns if c} - set(decided.columns)
         if (
             (index.unique or index.exclusion)
@@ -119,7 +123,7 @@ def _indexes(
             text = f"{index.name} allows no two rows alike, on the receiving side only"
             needs = "no two rows are alike in it, nor in the middle of a statement"
             yield _say(stream, Answer.OK_IF, "constraint", where, text, needs)
-        elif None in index.columns and _shape(index) not in theirs:
+        elif "" in index.columns and _shape(index) not in theirs:
             text = f"{index.name} computes an expression of each row"
             needs = "no row makes it fail"
             yield _say(stream, Answer.OK_IF, "expression-fails", where, text, needs)
@@ -140,7 +144,7 @@ def _triggers(
     theirs = {(t.name, t.enabled, t.body) for t in source.triggers}
     own = {c.name for c in decided.target.columns} - set(decided.columns)
     for trigger in decided.target.triggers:
-        where = f"{shown(decided.target.name)}.{trigger.name}"
+        where = f"{decided.target.full_name}.{trigger.name}"
         if (trigger.name, trigger.enabled, trigger.body) in theirs:
             continue
         if trigger.fires_on_apply and trigger.row:
@@ -163,14 +167,14 @@ def _assigns(body: str, columns: set[str]) -> bool:
 def _whole_row(stream: Stream, decided: laws.Writes) -> Iterator[Verdict]:
     if not isinstance(decided.finding, laws.WholeRow):
         return
-    where = shown(decided.target.name)
+    where = decided.target.full_name
     for column in decided.target.columns:
         if column.name not in decided.columns and not column.generated:
             answer = Answer.SILENT if column.fills_itself else Answer.OK_IF
             text = f"rows of {where} are found whole, and {column.name} is not sent"
             needs = f"{column.name} is NULL in every row"
             yield _say(stream, answer, "whole-row-lost", where, text, needs)
-        elif column.type in {"json", "xml", "point"}:
+        elif column.plain_type in {"json", "xml", "point"}:
             text = f"{column.name} of {where} cannot be compared"
             yield _say(stream, Answer.BREAK, "no-equality", where, text)
 
@@ -184,7 +188,7 @@ def _truncates(stream: Stream) -> Iterator[Verdict]:
             if key.kind != "f" or key.other is None or key.other not in listed:
                 continue
             if not _shared(stream, relation, key):
-                where = shown(relation.name)
+                where = relation.full_name
                 text = (
                     f"TRUNCATE of {shown(key.other)} fails while {where} refers to it"
                 )
@@ -193,7 +197,7 @@ def _truncates(stream: Stream) -> Iterator[Verdict]:
 
 
 def _shared(stream: Stream, relation: Relation, key: Constraint) -> bool:
-    twin = stream.sender.relations.get(relation.name)
+    twin = stream.sender.relations.get(relation.qualified)
     return twin is not None and any(
         c.definition == key.definition for c in twin.constraints
     )

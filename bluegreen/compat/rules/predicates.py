@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from bluegreen.compat.catalog import Column, Name, Relation, shown
+from bluegreen.compat.catalog import shown
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.types import carry, modifier
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model.zones import same_zone
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import Name
 from bluegreen.sql.printing import check_of_column
 
 _PLAIN = {"smallint", "integer", "bigint", "text", "boolean", "date", "uuid"}
@@ -78,7 +81,7 @@ def predicates(stream: Stream) -> Iterator[Predicate]:
                 *_of_keys(stream, source, decided),
                 *_of_whole_rows(decided),
             )
-            key = tuple(c for c in _key_of(source) if c is not None)
+            key = tuple(c for c in _key_of(source) if c)
             for one in asked:
                 yield replace(one, key=one.key or key)
 
@@ -119,7 +122,7 @@ def _zoned(stream: Stream, verdict: Verdict) -> Verdict:
         return verdict
     table, name = place
     column = stream.sender.relations[table].column(name)
-    zoned = column is not None and "with time zone" in column.type
+    zoned = column is not None and "with time zone" in column.plain_type
     used = stream.sender_zone if zoned else stream.receiver_zone
     wanted = stream.zone_of(table, name)
     text = f"the zone is {used}, and the column was read in {wanted}"
@@ -167,19 +170,20 @@ def _of_columns(
         one, two = source.column(name), decided.target.column(name)
         if one is None or two is None:
             continue
-        where = f"{shown(source.name)}.{name}"
+        where = f"{source.full_name}.{name}"
         if two.not_null and not one.not_null:
-            yield Predicate("null", "constraint", where, source.name, (name,))
+            yield Predicate("null", "constraint", where, source.qualified, (name,))
         made = _of_type(stream, one, two)
         if made:
-            yield replace(made, where=where, table=source.name, columns=(name,))
-        if stream.receiver.types.get(two.type) != stream.sender.types.get(one.type):
-            yield from _of_domain(stream, one, two, source.name)
+            yield replace(made, where=where, table=source.qualified, columns=(name,))
+        theirs = stream.sender.types.get(one.plain_type)
+        if stream.receiver.types.get(two.plain_type) != theirs:
+            yield from _of_domain(stream, one, two, source.qualified)
 
 
 def _of_type(stream: Stream, one: Column, two: Column) -> Predicate | None:
-    left = stream.sender.base_type(one.type)
-    right = stream.receiver.base_type(two.type)
+    left = stream.sender.base_type(one.plain_type)
+    right = stream.receiver.base_type(two.plain_type)
     blank = Predicate("", "type-may-not-fit", "", ("", ""))
     known = stream.receiver.types.get(right)
     length = modifier(two.full_type)
@@ -195,9 +199,9 @@ def _of_type(stream: Stream, one: Column, two: Column) -> Predicate | None:
     if right in _STAMPS or (known and known.kind in {"c", "r"}):
         return None
     # A type of the receiver's own may mean something else on the sender, or nothing.
-    if two.type in stream.receiver.types or known:
+    if two.plain_type in stream.receiver.types or known:
         return None
-    plain = two.full_type.split(" COLLATE ")[0]
+    plain = two.type
     return replace(blank, kind="reads", expression=plain)
 
 
@@ -208,11 +212,11 @@ def _of_domain(
 
     Only where the base type has no modifier that might cut or refuse a value.
     """
-    base = stream.receiver.base_type(two.type)
-    if base not in _PLAIN or stream.sender.base_type(one.type) != base:
+    base = stream.receiver.base_type(two.plain_type)
+    if base not in _PLAIN or stream.sender.base_type(one.plain_type) != base:
         return
     where = f"{shown(table)}.{one.name}"
-    name = two.type
+    name = two.plain_type
     while (domain := stream.receiver.types.get(name)) and domain.kind == "d":
         for text in domain.checks:
             asked = check_of_column(text, one.name)
@@ -227,14 +231,14 @@ def _of_domain(
 def _of_constraints(source: Relation, decided: laws.Writes) -> Iterator[Predicate]:
     theirs = {c.definition for c in source.constraints}
     for check in decided.target.constraints:
-        where = f"{shown(decided.target.name)}.{check.name}"
+        where = f"{decided.target.full_name}.{check.name}"
         known = _alike_typed(source, decided, check.columns)
         if check.kind == "c" and check.definition not in theirs and known:
             yield Predicate(
                 "check",
                 "constraint",
                 where,
-                source.name,
+                source.qualified,
                 check.columns,
                 expression=check.definition,
             )
@@ -250,8 +254,8 @@ def _of_indexes(source: Relation, decided: laws.Writes) -> Iterator[Predicate]:
         if any(one <= set(names) for one in proved):
             continue
         if index.unique and plain and _alike_typed(source, decided, names):
-            where = f"{shown(decided.target.name)}.{index.name}"
-            yield Predicate("alike", "constraint", where, source.name, names)
+            where = f"{decided.target.full_name}.{index.name}"
+            yield Predicate("alike", "constraint", where, source.qualified, names)
 
 
 def _of_keys(
@@ -263,11 +267,13 @@ def _of_keys(
     for key in decided.target.constraints:
         if key.kind != "f" or key.definition in theirs or not key.enforced:
             continue
+        if key.of_partition:
+            continue
         yield Predicate(
             "orphan",
             "foreign-key",
-            f"{shown(decided.target.name)}.{key.name}",
-            source.name,
+            f"{decided.target.full_name}.{key.name}",
+            source.qualified,
             key.columns,
             of_receiver=forward,
             other=key.other or ("", ""),
@@ -279,7 +285,7 @@ def _of_whole_rows(decided: laws.Writes) -> Iterator[Predicate]:
     """Columns of the receiver's own that must be NULL where rows are found whole."""
     if not isinstance(decided.finding, laws.WholeRow):
         return
-    where = shown(decided.target.name)
+    where = decided.target.full_name
     own = [c for c in decided.target.columns if c.name not in decided.columns]
     for column in own:
         if not column.generated and not column.fills_itself:
@@ -287,7 +293,7 @@ def _of_whole_rows(decided: laws.Writes) -> Iterator[Predicate]:
                 "filled",
                 "whole-row-lost",
                 where,
-                decided.target.name,
+                decided.target.qualified,
                 (column.name,),
                 of_receiver=True,
             )

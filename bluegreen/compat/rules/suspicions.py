@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bluegreen.compat.catalog import Catalog, Name, Relation, shown
+from bluegreen.compat.catalog import Catalog
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.rules.types import carry
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import Name
 
 _USERS_CALL = re.compile(r"\"?\w+\"?\.\"?\w+\"?\(")
 
@@ -47,7 +49,7 @@ def _reused(
     shared = [c.name for c in source.columns if c.name in decided.columns]
     there = [c.name for c in decided.target.columns if c.name in shared]
     if shared != there:
-        where = shown(source.name)
+        where = source.full_name
         text = f"the columns of {where} stand in another order on each side"
         needs = "each name means the same column on both sides"
         yield _say(stream, Answer.OK_IF, "name-reused", where, text, needs)
@@ -61,7 +63,7 @@ def _computed(
         other = decided.target.column(column.name)
         sent = column.name in decided.columns
         if column.generated and not sent and other and not other.generated:
-            where = f"{shown(source.name)}.{column.name}"
+            where = f"{source.full_name}.{column.name}"
             text = f"{where} is computed by the side that sends, and so never sent"
             yield _say(stream, Answer.SILENT, "column-generated", where, text)
 
@@ -74,10 +76,11 @@ def _partitions(
     stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
     target = decided.target
-    if target.kind != "p":
+    if target.kind != "partitioned":
         return
-    if _leaves(stream.sender, source.name) != _leaves(stream.receiver, target.name):
-        where = shown(target.name)
+    leaves = _leaves(stream.sender, source.qualified)
+    if leaves != _leaves(stream.receiver, target.qualified):
+        where = target.full_name
         text = f"{where} has other partitions on each side"
         needs = "every row that is sent has a partition"
         yield _say(stream, Answer.OK_IF, "partition-missing", where, text, needs)
@@ -86,8 +89,9 @@ def _partitions(
 def _calls(stream: Stream, decided: laws.Writes) -> Iterator[Verdict]:
     """Law 6: a default of the receiver's own may call a function that finds nothing."""
     for column in decided.target.columns:
-        if column.name not in decided.columns and _USERS_CALL.search(column.default):
-            where = f"{shown(decided.target.name)}.{column.name}"
+        sent = column.name in decided.columns or column.generated
+        if not sent and _USERS_CALL.search(column.default):
+            where = f"{decided.target.full_name}.{column.name}"
             text = f"the default of {where} calls a function of yours"
             needs = "the function finds all it names on an empty search_path"
             yield _say(stream, Answer.OK_IF, "unqualified", where, text, needs)
@@ -103,7 +107,7 @@ def _rounded(
             continue
         back = carry(stream.receiver, was, stream.sender, now)
         if back.answer in {Answer.SILENT, Answer.BREAK}:
-            where = f"{shown(source.name)}.{name}"
+            where = f"{source.full_name}.{name}"
             text = f"the migration may have changed values of {where}"
             needs = "the migration changed no value"
             yield _say(stream, Answer.OK_IF, "rows-differ", where, text, needs)
@@ -113,7 +117,7 @@ def _replica_only(stream: Stream, source: Relation) -> Iterator[Verdict]:
     """Row 9b: ENABLE REPLICA does not fire for the application's own writes."""
     for trigger in source.triggers:
         if trigger.enabled == "R" and trigger.row:
-            where = f"{shown(source.name)}.{trigger.name}"
+            where = f"{source.full_name}.{trigger.name}"
             text = f"trigger {trigger.name} does not fire for the application"
             needs = "the application writes every column that is sent"
             yield _say(stream, Answer.OK_IF, "derived-stale", where, text, needs)

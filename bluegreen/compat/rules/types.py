@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bluegreen.compat.catalog import Catalog, Column
+from bluegreen.compat.catalog import Catalog
 from bluegreen.compat.rules.same import family
 from bluegreen.compat.verdict import Answer
+from bluegreen.postgres.catalog.columns import Column
 
 _WIDTH = {"smallint": 2, "integer": 4, "bigint": 8}
 _EXACT = {**_WIDTH, "numeric": 99}
@@ -52,12 +53,14 @@ def carry(
     binary: bool = False,
 ) -> Carried:
     """Say what sending column `one` into column `two` does to values."""
-    left, right = sender.base_type(one.type), receiver.base_type(two.type)
+    left, right = sender.base_type(one.plain_type), receiver.base_type(two.plain_type)
     said = f"{one.full_type} arrives in {two.full_type}"
     if binary and unreadable(sender, receiver, one, two):
         return Carried(Answer.BREAK, f"{said}, in binary form", "", "binary-type")
     if _domain_is_new(sender, one, receiver, two):
-        return Carried(Answer.OK_IF, said, f"every value fits {two.type}", "domain")
+        return Carried(
+            Answer.OK_IF, said, f"every value fits {two.plain_type}", "domain"
+        )
     if left == right:
         return _same_type(sender, one, receiver, two, left, said)
     return _other_type(sender, receiver, left, right, one, two, said)
@@ -65,7 +68,7 @@ def carry(
 
 def unreadable(sender: Catalog, receiver: Catalog, one: Column, two: Column) -> bool:
     """Whether the receiver cannot read this column's binary form (law 3)."""
-    left, right = sender.base_type(one.type), receiver.base_type(two.type)
+    left, right = sender.base_type(one.plain_type), receiver.base_type(two.plain_type)
     return _wire(sender, left) != _wire(receiver, right)
 
 
@@ -77,10 +80,10 @@ def _wire(catalog: Catalog, name: str) -> str:
 def _domain_is_new(
     sender: Catalog, one: Column, receiver: Catalog, two: Column
 ) -> bool:
-    domain = receiver.types.get(two.type)
+    domain = receiver.types.get(two.plain_type)
     if domain is None or domain.kind != "d" or not (domain.checks or domain.not_null):
         return False
-    return sender.types.get(one.type) != domain
+    return sender.types.get(one.plain_type) != domain
 
 
 def modifier(full_type: str) -> tuple[int, int] | None:

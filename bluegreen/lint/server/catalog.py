@@ -1,8 +1,9 @@
 """What the linter may know of a server: its catalog as SQL, sizes and write rates.
 
-Owns reading them, in one short transaction that can only read. What follows for a
-migration is for `lint/`, which takes the SQL as it takes a schema dump. Looking at rows
-is for `probes.py`.
+Owns reading them, in one short transaction that can only read; the server writes the
+SQL, so the queries are none of `postgres/catalog`. What follows for a migration is for
+`lint/`, which takes the SQL as it takes a schema dump. Looking at rows is for
+`probes.py`.
 """
 
 from __future__ import annotations

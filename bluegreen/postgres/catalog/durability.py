@@ -13,6 +13,7 @@ from enum import StrEnum
 from psycopg import sql
 
 from bluegreen.postgres.catalog.roles import RoleSetting, read_role_settings
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM
 from bluegreen.postgres.catalog.settings import SESSION_SOURCES
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.quoting import quote_name
@@ -222,13 +223,13 @@ _SETTINGS = sql.SQL(
 )
 
 _TABLES = sql.SQL(
-    r"""
+    """
     SELECT n.nspname || '.' || c.relname, o.option_value
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,
         pg_catalog.pg_options_to_table(c.reloptions) o
     WHERE c.relkind IN ('r', 'm') AND o.option_name = 'autovacuum_enabled'
-        AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'bluegreen'
+        AND NOT {}
     ORDER BY 1
     """
-)
+).format(OURS_OR_SYSTEM)

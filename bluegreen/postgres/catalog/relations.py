@@ -7,72 +7,21 @@ our schema `bluegreen` and temporary tables are never in the answer.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from psycopg import sql
 
+from bluegreen.postgres.catalog.columns import Column, read_columns
+from bluegreen.postgres.catalog.constraints import Constraint, read_constraints
+from bluegreen.postgres.catalog.indexes import Index, read_indexes
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM, Ask, Name, by_table
+from bluegreen.postgres.catalog.triggers import Trigger, read_triggers
 from bluegreen.postgres.database import Database, Row
 from bluegreen.postgres.quoting import quote_name
 
 RelationKind = Literal["table", "partitioned", "view", "matview", "foreign"]
-
-_KINDS: dict[str, RelationKind] = {
-    "r": "table",
-    "p": "partitioned",
-    "v": "view",
-    "m": "matview",
-    "f": "foreign",
-}
-
-OURS_OR_SYSTEM = sql.SQL(
-    "(n.nspname IN ('information_schema', 'bluegreen')"
-    r" OR n.nspname LIKE 'pg\_%%')"
-)
-"""True for schemas that are never copied; `n` must be pg_namespace."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column, in the words of pg_attribute.
-
-    Attributes:
-        type: as `format_type` prints it, with length and precision.
-        default: the default's or generated expression, empty where there is none.
-        generated: empty, `s` stored or `v` virtual (18).
-        identity: empty, `a` always or `d` by default.
-    """
-
-    name: str
-    type: str
-    not_null: bool = False
-    default: str = ""
-    generated: str = ""
-    identity: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class UniqueIndex:
-    """A unique index over plain columns.
-
-    Attributes:
-        usable: valid, immediate, without a predicate and over NOT NULL columns: what
-            REPLICA IDENTITY USING INDEX asks for. A DEFERRABLE key is not usable.
-        chosen: it is the table's REPLICA IDENTITY USING INDEX.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    primary: bool
-    usable: bool
-    chosen: bool
-
-    @property
-    def quoted(self) -> str:
-        """The name as it is pasted into SQL by a person."""
-        return quote_name(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +42,10 @@ class Relation:
         owned: our role has the rights of the owner.
         row_security: policies are on; `forced` even for the owner.
         extension: the extension it belongs to, empty where none.
+        parents: partitioned tables above it, nearest first.
         columns: in table order, dropped ones left out.
-        indexes: its unique indexes.
+        indexes: the unique ones, or all for a whole picture.
+        constraints: read for a whole picture only, as triggers are.
     """
 
     oid: int
@@ -112,8 +63,16 @@ class Relation:
     row_security: bool = False
     forced: bool = False
     extension: str = ""
+    parents: tuple[Name, ...] = ()
     columns: tuple[Column, ...] = ()
-    indexes: tuple[UniqueIndex, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+
+    @property
+    def qualified(self) -> Name:
+        """Schema and name."""
+        return self.schema, self.name
 
     @property
     def full_name(self) -> str:
@@ -131,9 +90,23 @@ class Relation:
         return self.kind == "table"
 
     @property
+    def takes_rows(self) -> bool:
+        """Whether apply may write into it: `CheckSubscriptionRelkind`."""
+        return self.kind in {"table", "partitioned"}
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name."""
+        return next((c for c in self.columns if c.name == name), None)
+
+    @property
+    def primary(self) -> Index | None:
+        """The primary key's index."""
+        return next((i for i in self.indexes if i.primary), None)
+
+    @property
     def primary_key(self) -> tuple[str, ...]:
         """Columns of the primary key, a deferrable one too; empty without one."""
-        return next((i.columns for i in self.indexes if i.primary), ())
+        return self.primary.columns if self.primary else ()
 
     @property
     def identity_columns(self) -> tuple[str, ...]:
@@ -146,20 +119,20 @@ class Relation:
     def found_by(self) -> tuple[str, ...]:
         """Columns by which apply looks for a row: the identity's index, or the key.
 
-        GetRelationIdentityOrPK() in PostgreSQL's execReplication.c. Empty where whole
-        rows are compared.
+        GetRelationIdentityOrPK() in PostgreSQL's execReplication.c; the key too where
+        the identity's index was dropped. Empty where whole rows are compared.
         """
-        if self.replica_identity == "i":
-            return self.identity_columns
-        return next((i.columns for i in self.indexes if i.primary and i.usable), ())
+        chosen = [i for i in self.indexes if i.usable and self._serves(i)]
+        keys = [i for i in self.indexes if i.usable and i.primary]
+        return next((i.columns for i in (*chosen, *keys)), ())
 
     @property
-    def candidate(self) -> UniqueIndex | None:
+    def candidate(self) -> Index | None:
         """The narrowest unique index that could be made the replica identity."""
         usable = [index for index in self.indexes if index.usable]
         return min(usable, key=lambda i: (len(i.columns), i.name), default=None)
 
-    def _serves(self, index: UniqueIndex) -> bool:
+    def _serves(self, index: Index) -> bool:
         if self.replica_identity == "i":
             return index.chosen and index.usable
         return self.replica_identity == "d" and index.primary and index.usable
@@ -170,7 +143,7 @@ def read_relations(
 ) -> tuple[Relation, ...]:
     """Read every relation of the database, in order of schema and name.
 
-    Three queries, whatever the number of tables.
+    Four queries, whatever the number of tables.
 
     Args:
         database: the side.
@@ -178,12 +151,46 @@ def read_relations(
             SHARE lock on each table (pg_get_expr): a table that somebody has locked
             in full holds it up. Without them nothing waits, and `default` is empty.
     """
-    columns = _read_columns(database, expressions=expressions)
-    indexes = _read_indexes(database)
+    columns = read_columns(database.rows, expressions=expressions)
+    indexes = read_indexes(database.rows, columns)
+    return _assembled(database.rows(_RELATIONS), columns, indexes)
+
+
+def read_whole_relations(ask: Ask) -> tuple[Relation, ...]:
+    """The same with definitions, constraints and triggers, in six queries."""
+    found = ask(_RELATIONS)
+    columns = read_columns(ask, whole=True)
+    indexes = read_indexes(ask, columns, whole=True)
+    constraints = by_table(read_constraints(ask))
+    triggers = by_table(read_triggers(ask))
     return tuple(
-        _relation(row, tuple(columns[row[0]]), tuple(indexes[row[0]]))
-        for row in database.rows(_RELATIONS)
+        replace(one, constraints=constraints[one.oid], triggers=triggers[one.oid])
+        for one in _assembled(found, columns, indexes)
     )
+
+
+def _assembled(
+    rows: list[Row],
+    columns: Mapping[int, tuple[Column, ...]],
+    indexes: Mapping[int, tuple[Index, ...]],
+) -> tuple[Relation, ...]:
+    names = {oid: (schema, name) for oid, schema, name, *_ in rows}
+    above = {row[0]: row[-1] for row in rows}
+    made: list[Any] = [
+        (*row[:-1], _chain(row[0], above, names), columns[row[0]], indexes[row[0]])
+        for row in rows
+    ]
+    return tuple(Relation(*values) for values in made)
+
+
+def _chain(
+    oid: int, above: Mapping[int, int | None], names: Mapping[int, Name]
+) -> tuple[Name, ...]:
+    chain = []
+    while (parent := above[oid]) is not None and parent in names:
+        chain.append(names[parent])
+        oid = parent
+    return tuple(chain)
 
 
 def is_named(relation: Relation, names: Iterable[str]) -> bool:
@@ -217,14 +224,18 @@ def tables_without_identity(
 
 _RELATIONS = sql.SQL(
     """
-    SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text,
+    SELECT c.oid::bigint, n.nspname, c.relname,
+        CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned'
+            WHEN 'v' THEN 'view' WHEN 'm' THEN 'matview' ELSE 'foreign' END,
         c.relpersistence::text, c.relispartition, root.oid::bigint,
         root_schema.nspname || '.' || root.relname,
         NOT c.relispartition AND EXISTS (
             SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid),
         c.relreplident::text, pg_catalog.pg_get_userbyid(c.relowner),
         pg_catalog.pg_has_role(c.relowner, 'USAGE'),
-        c.relrowsecurity, c.relforcerowsecurity, coalesce(e.extname, '')
+        c.relrowsecurity, c.relforcerowsecurity, coalesce(e.extname, ''),
+        CASE WHEN c.relispartition THEN (SELECT h.inhparent::bigint
+            FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid) END
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_class root ON root.oid = CASE WHEN c.relispartition
@@ -240,72 +251,3 @@ _RELATIONS = sql.SQL(
     ORDER BY n.nspname, c.relname
     """
 ).format(OURS_OR_SYSTEM)
-
-_EXPRESSION = sql.SQL("coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')")
-
-_COLUMNS = sql.SQL(
-    """
-    SELECT a.attrelid::bigint, a.attname,
-        pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
-        {},
-        a.attgenerated::text, a.attidentity::text
-    FROM pg_catalog.pg_attribute a
-    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    LEFT JOIN pg_catalog.pg_attrdef d
-        ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE a.attnum > 0 AND NOT a.attisdropped
-        AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
-        AND NOT {}
-    ORDER BY a.attrelid, a.attnum
-    """
-)
-
-# RelationGetIndexList() in PostgreSQL's relcache.c says which index may serve.
-_INDEXES = sql.SQL(
-    """
-    SELECT i.indrelid::bigint, x.relname,
-        array_agg(a.attname ORDER BY k.place)::text[],
-        i.indisprimary,
-        i.indimmediate AND i.indisvalid AND i.indpred IS NULL
-            AND bool_and(a.attnotnull),
-        i.indisreplident
-    FROM pg_catalog.pg_index i
-    JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
-    JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN LATERAL unnest(i.indkey::pg_catalog.int2[])
-        WITH ORDINALITY AS k (attnum, place)
-    JOIN pg_catalog.pg_attribute a
-        ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-    WHERE i.indisunique AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
-        AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT {}
-    GROUP BY i.indexrelid, i.indrelid, x.relname, i.indisprimary, i.indimmediate,
-        i.indisvalid, i.indpred IS NULL, i.indisreplident
-    ORDER BY i.indrelid, x.relname
-    """
-).format(OURS_OR_SYSTEM)
-
-
-def _relation(
-    row: Row, columns: tuple[Column, ...], indexes: tuple[UniqueIndex, ...]
-) -> Relation:
-    oid, schema, name, kind, *rest = row
-    values: list[Any] = [*rest, columns, indexes]
-    return Relation(oid, schema, name, _KINDS[kind], *values)
-
-
-def _read_columns(database: Database, *, expressions: bool) -> dict[int, list[Column]]:
-    found = defaultdict(list)
-    expression = _EXPRESSION if expressions else sql.Literal("")
-    query = _COLUMNS.format(expression, OURS_OR_SYSTEM)
-    for oid, *values in database.rows(query):
-        found[oid].append(Column(*values))
-    return found
-
-
-def _read_indexes(database: Database) -> dict[int, list[UniqueIndex]]:
-    found = defaultdict(list)
-    for oid, name, columns, *flags in database.rows(_INDEXES):
-        found[oid].append(UniqueIndex(name, tuple(columns), *flags))
-    return found

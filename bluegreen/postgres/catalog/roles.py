@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM
 from bluegreen.postgres.database import Database
 
 PARAMETER_GRANTS_SINCE = 15
@@ -121,8 +122,7 @@ _ROLES = sql.SQL(
         UNION SELECT datdba FROM here
         UNION SELECT c.relowner FROM pg_catalog.pg_class c
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname NOT LIKE 'pg\_%'
-                AND n.nspname NOT IN ('information_schema', 'bluegreen')
+            WHERE NOT {}
         UNION SELECT s.setrole FROM pg_catalog.pg_db_role_setting s, here
             WHERE s.setdatabase = here.oid
         UNION SELECT a.usesysid FROM pg_catalog.pg_stat_activity a, here
@@ -137,7 +137,7 @@ _ROLES = sql.SQL(
     WHERE r.rolname NOT LIKE 'pg\_%'
     ORDER BY r.rolname
     """
-)
+).format(OURS_OR_SYSTEM)
 
 _ROLE_SETTINGS = sql.SQL(
     """

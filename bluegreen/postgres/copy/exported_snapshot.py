@@ -14,6 +14,7 @@ from typing import Any
 from psycopg import sql
 
 from bluegreen.model.errors import PlaybookRefused
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM, not_of_extension
 from bluegreen.postgres.database import Database
 
 
@@ -110,19 +111,15 @@ _TABLES = sql.SQL(
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
-      AND n.nspname NOT IN ('information_schema', 'bluegreen')
-      AND n.nspname NOT LIKE 'pg\\_%%'
-      AND NOT EXISTS (SELECT FROM pg_depend d
-        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-          AND d.deptype = 'e')
-      AND (%(only)s = '{}'::text[] OR EXISTS (
+      AND NOT {} AND {}
+      AND (%(only)s = '{{}}'::text[] OR EXISTS (
         SELECT FROM pg_class w
         JOIN pg_namespace wn ON wn.oid = w.relnamespace
         WHERE wn.nspname || '.' || w.relname = ANY (%(only)s)
           AND (w.oid = c.oid OR c.oid IN (SELECT relid FROM pg_partition_tree(w.oid)))
       ))
     """
-)
+).format(OURS_OR_SYSTEM, not_of_extension("pg_class", "c.oid"))
 
 _OURS = sql.SQL(
     r"""

@@ -53,6 +53,7 @@ GONE = {"42P01", "3F000"}
 _TRUNCATE_OF_FOREIGN_SINCE = 16
 """Foreign tables take TRUNCATE triggers (PostgreSQL release notes, 16)."""
 
+# Asked inside the pause, so not by `postgres/catalog`.
 # Tables with rows of their own, partitioned parents and foreign tables: a write to a
 # partition does not fire its parent's trigger, and one through a parent by inheritance,
 # which a foreign table may be, does not fire the child's. Extensions own their tables,

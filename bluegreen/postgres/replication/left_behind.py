@@ -15,7 +15,7 @@ from psycopg import sql
 
 from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.model.clock import Clock
-from bluegreen.postgres.catalog.relations import OURS_OR_SYSTEM
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM, not_of_extension
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.publication import (
     read_publication,
@@ -203,13 +203,10 @@ _TABLES = sql.SQL(
         c.relpersistence::text, c.relispartition
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT {}
-      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-          AND d.objid = c.oid AND d.deptype = 'e')
+    WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT {} AND {}
     ORDER BY n.nspname, c.relname
     """
-).format(OURS_OR_SYSTEM)
+).format(OURS_OR_SYSTEM, not_of_extension("pg_class", "c.oid"))
 _NAMES = sql.SQL("SELECT t.nspname, t.relname FROM ({}) t").format(_TABLES)
 _ABOVE = sql.SQL(
     "SELECT inhrelid::bigint, inhparent::bigint FROM pg_catalog.pg_inherits"

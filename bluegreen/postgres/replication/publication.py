@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from bluegreen.postgres.catalog.relations import Column, Relation, is_named
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.relations import Relation, is_named
 from bluegreen.postgres.database import Database
 
 MARKER_TABLE = ("bluegreen", "marker")

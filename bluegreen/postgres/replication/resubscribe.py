@@ -15,26 +15,11 @@ from __future__ import annotations
 from psycopg import sql
 
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.replication.publication import subscribed_tables
 from bluegreen.postgres.replication.stream import start_stream
 
 Table = tuple[str, str]
 """Schema and name."""
-
-
-def subscribed_tables(database: Database, name: str) -> frozenset[Table]:
-    """Tables that the subscription feeds, whatever their state."""
-    rows = database.rows(
-        sql.SQL(
-            "SELECT n.nspname, c.relname FROM pg_subscription_rel r"
-            " JOIN pg_subscription s ON s.oid = r.srsubid"
-            " JOIN pg_database d ON d.oid = s.subdbid"
-            " JOIN pg_class c ON c.oid = r.srrelid"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE s.subname = %s"
-            " AND d.datname = current_database()"
-        ),
-        (name,),
-    )
-    return frozenset((schema, table) for schema, table in rows)
 
 
 def start_stream_over(
@@ -47,7 +32,7 @@ def start_stream_over(
     Raises:
         SqlError: REFRESH reached no publisher, or the subscription is gone.
     """
-    replaced = _severity(database, before - subscribed_tables(database, name))
+    replaced = _standing(database, before - subscribed_tables(database, name))
     if not replaced:
         start_stream(database, name)
         return []
@@ -83,7 +68,7 @@ def take_up_new_tables(database: Database, name: str) -> None:
     )
 
 
-def _severity(database: Database, tables: frozenset[Table]) -> list[Table]:
+def _standing(database: Database, tables: frozenset[Table]) -> list[Table]:
     rows = database.rows(
         sql.SQL(
             "SELECT n.nspname, c.relname FROM pg_class c"

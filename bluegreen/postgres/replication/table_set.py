@@ -1,7 +1,8 @@
 """The set of tables that a side has and publishes: a short form to compare, and names.
 
 Owns noticing within milliseconds, behind the fence, what changed since a longer look
-was taken. What a difference means for a move is for `steps/switchover/table_set.py`.
+was taken; its queries are its own for that, and not those of `postgres/catalog`. What
+a difference means for a move is for `steps/switchover/table_set.py`.
 
 Neither DDL nor the catalog stands still while a move is made ready: a partition that
 a nightly job makes in that second is published nowhere and has no fence trigger.

@@ -15,7 +15,8 @@ from psycopg import sql
 
 from bluegreen.model.clock import Clock
 from bluegreen.model.errors import BudgetError
-from bluegreen.postgres.catalog.relations import Column, Relation
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.database import LOCK_NOT_FREE, Database, SqlError
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.replication.publication import COLUMN_LISTS_SINCE

@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from bluegreen.postgres.catalog.relations import OURS_OR_SYSTEM, Column, Relation
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.constraints import read_constraints
+from bluegreen.postgres.catalog.relations import Relation
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM
+from bluegreen.postgres.catalog.types import read_types
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.user_session import verbatim
 
@@ -48,13 +52,7 @@ class Catalog:
         return any(name in one for one in known) or self.column(name) is not None
 
 
-_CONSTRAINTS = sql.SQL(
-    "SELECT n.nspname || '.' || c.relname || '.' || k.conname,"
-    " pg_get_constraintdef(k.oid) FROM pg_constraint k"
-    " JOIN pg_class c ON c.oid = k.conrelid"
-    " JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE k.contype IN ('c', 'u', 'f', 'x') AND NOT {}"
-).format(OURS_OR_SYSTEM)
+_CHECKED = sql.SQL("k.contype IN ('c', 'u', 'f', 'x')")
 
 _INDEXES = sql.SQL(
     "SELECT n.nspname || '.' || c.relname || '.' || x.relname,"
@@ -66,13 +64,6 @@ _INDEXES = sql.SQL(
     "  AND k.contype IN ('u', 'x')) AND NOT {}"
 ).format(OURS_OR_SYSTEM)
 
-_LABELS = sql.SQL(
-    "SELECT n.nspname || '.' || t.typname,"
-    " array_agg(e.enumlabel::text ORDER BY e.enumsortorder)"
-    " FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid"
-    " JOIN pg_namespace n ON n.oid = t.typnamespace WHERE NOT {} GROUP BY 1"
-).format(OURS_OR_SYSTEM)
-
 
 def read_catalog(
     database: Database, relations: Iterable[Relation], version: int
@@ -81,20 +72,27 @@ def read_catalog(
     return Catalog(
         version,
         {r.full_name: r for r in relations if r.kind in {"table", "partitioned"}},
-        dict(_pairs(database, _CONSTRAINTS)),
-        dict(_pairs(database, _INDEXES)),
-        {name: tuple(labels) for name, labels in database.rows(_LABELS)},
+        _constraints(database),
+        dict(database.rows(_INDEXES)),
+        {
+            ".".join(one.qualified): one.labels
+            for one in read_types(database.rows)
+            if one.kind == "e"
+        },
     )
 
 
 def constraint_names(database: Database) -> set[str]:
     """Every constraint and unique index, as `schema.table.name`."""
-    found = (_pairs(database, query) for query in (_CONSTRAINTS, _INDEXES))
-    return {name for pairs in found for name, _ in pairs}
+    return {*_constraints(database), *(name for name, _ in database.rows(_INDEXES))}
 
 
-def _pairs(database: Database, query: sql.Composed) -> list[tuple[str, str]]:
-    return [(name, text) for name, text in database.rows(query)]
+def _constraints(database: Database) -> dict[str, str]:
+    return {
+        ".".join((*one.table, one.name)): one.definition
+        for _, one in read_constraints(database.rows, _CHECKED)
+        if not one.of_partition
+    }
 
 
 def describe_table(database: Database, relation: Relation) -> str:
@@ -105,17 +103,13 @@ def describe_table(database: Database, relation: Relation) -> str:
     )
     own = sql.Identifier(relation.schema, relation.name)
     lines = [sql.SQL("CREATE TABLE {} ({})").format(own, columns).as_string(None)]
+    its = sql.SQL("k.conrelid = {} AND k.contype IN ('c', 'f', 'p', 'u')")
     lines += [
         sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
-        .format(own, sql.Identifier(name), verbatim(definition))
+        .format(own, sql.Identifier(one.name), verbatim(one.definition))
         .as_string(None)
-        for name, definition in database.rows(
-            sql.SQL(
-                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-                " WHERE conrelid = %s::bigint::oid AND contype IN ('c', 'f', 'p', 'u')"
-            ),
-            (relation.oid,),
-        )
+        for _, one in read_constraints(database.rows, its.format(relation.oid))
+        if not one.of_partition
     ]
     lines += [
         text

@@ -1,6 +1,7 @@
 """A database's schema as a list of named things with their definitions.
 
-Owns the queries. What a difference means is for `compare.py`.
+Owns the queries: the server puts each definition together, all of one moment, so they
+are none of `postgres/catalog`. What a difference means is for `compare.py`.
 
 Left out: our own schema and fence triggers, members of extensions, publications and
 subscriptions, comments, statistics targets, and what each version of the catalog keeps
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from bluegreen.postgres.catalog.relations import OURS_OR_SYSTEM
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM, not_of_extension
 from bluegreen.postgres.database import (
     DROPPED_MEANWHILE,
     DROPPED_TRIES,
@@ -76,17 +77,10 @@ def _read(database: Database) -> list[Item]:
 _ONE_MOMENT = sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
-def _not_of_extension(catalog: str, oid: str) -> sql.Composed:
-    return sql.SQL(
-        "NOT EXISTS (SELECT FROM pg_depend ext WHERE ext.classid = {}::regclass"
-        " AND ext.objid = {} AND ext.deptype = 'e')"
-    ).format(sql.Literal(catalog), sql.Identifier(*oid.split(".")))
-
-
 _OURS = {"ours": OURS_OR_SYSTEM}
-_CLASS = {**_OURS, "plain": _not_of_extension("pg_class", "c.oid")}
-_PROC = {**_OURS, "plain": _not_of_extension("pg_proc", "p.oid")}
-_TYPE = {**_OURS, "plain": _not_of_extension("pg_type", "t.oid")}
+_CLASS = {**_OURS, "plain": not_of_extension("pg_class", "c.oid")}
+_PROC = {**_OURS, "plain": not_of_extension("pg_proc", "p.oid")}
+_TYPE = {**_OURS, "plain": not_of_extension("pg_type", "t.oid")}
 
 # What a relation is called in keys.
 _WORD = sql.SQL(
@@ -345,7 +339,7 @@ _OTHERS = sql.SQL(
     SELECT 'text search configuration', format('%I.%I', n.nspname, f.cfgname), '', ''
     FROM pg_ts_config f JOIN pg_namespace n ON n.oid = f.cfgnamespace WHERE NOT {ours}
     """
-).format(**_OURS, event=_not_of_extension("pg_event_trigger", "e.oid"))
+).format(**_OURS, event=not_of_extension("pg_event_trigger", "e.oid"))
 
 # Everything that has an owner and privileges, in one form.
 _OWNED = sql.SQL(

@@ -18,11 +18,8 @@ from psycopg import sql
 
 from bluegreen.model.clock import Clock
 from bluegreen.model.errors import BudgetError
-from bluegreen.postgres.catalog.relations import (
-    OURS_OR_SYSTEM,
-    Relation,
-    read_relations,
-)
+from bluegreen.postgres.catalog.relations import Relation, read_relations
+from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM
 from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.fence.fence import (
     LOCKED,

@@ -15,8 +15,8 @@ from bluegreen.migrators.halves import Halves, Waiting
 from bluegreen.model.bookkeeping import BOOKKEEPING
 
 if TYPE_CHECKING:
-    from bluegreen.compat.catalog import Name
     from bluegreen.compat.verdict import Verdict
+    from bluegreen.postgres.catalog.scope import Name
 
 _FORWARD = "CREATE PUBLICATION p FOR ALL TABLES"
 _REVERSE = "CREATE PUBLICATION p FOR TABLE t"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.postgres.catalog.contents import ApplyTrigger
 from bluegreen.postgres.catalog.server_facts import ServerFacts
+from bluegreen.postgres.catalog.triggers import Trigger
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.replication.sequence_ranges import Tightness, compare_ranges
 from bluegreen.steps.preflight.intent import Intent, listed
@@ -80,17 +80,19 @@ def check_sequence_ranges(
 
 def check_triggers(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[Finding]:
     """ENABLE ALWAYS and ENABLE REPLICA triggers fire for streamed rows as well."""
-    for trigger in blue.contents.apply_triggers:
+    triggers = blue.contents.apply_triggers
+    for trigger in sorted(triggers, key=lambda t: (t.table, t.name)):
         names = _unqualified_names(trigger)
+        table = quote_name(*trigger.table)
         fix = (
             f"ALTER FUNCTION {trigger.function} "
-            f"SET search_path = {trigger.schema}, pg_temp;"
+            f"SET search_path = {quote_name(trigger.table[0])}, pg_temp;"
         )
         if names:
             yield checked(
                 "trigger-unqualified",
                 Side.BLUE,
-                f"trigger {trigger.name} on {trigger.table} fires for streamed rows, "
+                f"trigger {trigger.name} on {table} fires for streamed rows, "
                 f"and its function names {listed(names)} without a schema",
                 "the apply worker has an empty search_path: it would stop at the "
                 "first row",
@@ -101,15 +103,15 @@ def check_triggers(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[Fi
             yield checked(
                 "trigger-always",
                 Side.BLUE,
-                f"trigger {trigger.name} on {trigger.table} fires for streamed rows",
+                f"trigger {trigger.name} on {table} fires for streamed rows",
                 "what it writes into streamed tables is written twice, and a changed "
                 "row differs from blue's",
                 "" if trigger.pinned else fix,
             )
 
 
-def _unqualified_names(trigger: ApplyTrigger) -> list[str]:
-    if trigger.pinned:
+def _unqualified_names(trigger: Trigger) -> list[str]:
+    if trigger.pinned or trigger.language not in {"sql", "plpgsql"}:
         return []
     return sorted(set(_UNQUALIFIED.findall(trigger.body)))
 
@@ -150,19 +152,24 @@ def check_constraints(
     blue: ServerFacts, _: ServerFacts, __: Intent
 ) -> Iterator[Finding]:
     """Constraints that were never proved, or that the stream meets row by row."""
-    constraints = blue.contents.constraints
+    constraints = sorted(blue.contents.constraints, key=lambda c: (c.table, c.name))
     for constraint in constraints:
+        table = quote_name(*constraint.table)
         if not constraint.valid:
             yield checked(
                 "constraint-not-valid",
                 Side.BLUE,
-                f"{constraint.name} on {constraint.table} is NOT VALID",
+                f"{constraint.name} on {table} is NOT VALID",
                 "rows that break it may be on blue, and the apply worker checks no "
                 "foreign key",
-                f"ALTER TABLE {constraint.table} VALIDATE CONSTRAINT "
-                f"{constraint.quoted};",
+                f"ALTER TABLE {table} VALIDATE CONSTRAINT "
+                f"{quote_name(constraint.name)};",
             )
-    late = [f"{c.name} on {c.table}" for c in constraints if c.kind in ("u", "x")]
+    late = [
+        f"{c.name} on {quote_name(*c.table)}"
+        for c in constraints
+        if c.kind in ("u", "x")
+    ]
     if late:
         yield checked(
             "row-by-row-constraints",

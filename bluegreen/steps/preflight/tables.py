@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.postgres.catalog.relations import Column, Relation, is_named
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.relations import Relation, is_named
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.steps.preflight.intent import Intent, listed

@@ -14,10 +14,8 @@ from datetime import timedelta
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
-from bluegreen.postgres.replication.resubscribe import (
-    start_stream_over,
-    subscribed_tables,
-)
+from bluegreen.postgres.replication.publication import subscribed_tables
+from bluegreen.postgres.replication.resubscribe import start_stream_over
 from bluegreen.postgres.replication.stream import (
     ReplicationStream,
     read_subscription,

@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from bluegreen.model.progress import Progress
-from bluegreen.postgres.catalog.foreign_keys import orphans, read_foreign_keys, unproved
+from bluegreen.postgres.catalog.foreign_keys import (
+    orphans_of,
+    read_foreign_keys,
+    unproved,
+)
 from bluegreen.steps.validation.proof import Proof, differs
 from bluegreen.steps.world import World
 
@@ -31,10 +35,10 @@ class CheckForeignKeys(Proof):
         """Look for orphans; applying the stream does not."""
         keys = unproved(read_foreign_keys(world.blue), read_foreign_keys(world.green))
         broken: dict[str, int] = {}
-        for done, one in enumerate(keys, start=1):
-            if count := orphans(world.green, one):
-                broken[one.key] = count
-            text = f"{one.key} looked at"
+        for done, (key, one) in enumerate(keys.items(), start=1):
+            if count := world.green.value(orphans_of(one)):
+                broken[key] = count
+            text = f"{key} looked at"
             world.tell(
                 Progress("foreign_key_checked", text, done, len(keys), "foreign keys")
             )
@@ -51,5 +55,5 @@ class CheckForeignKeys(Proof):
             )
         return {
             "summary": f"{len(keys)} foreign keys that blue does not prove hold",
-            "foreign_keys": [one.key for one in keys],
+            "foreign_keys": list(keys),
         }

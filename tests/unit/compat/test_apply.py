@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bluegreen.compat.catalog import Catalog, Index, Published, Role
+from bluegreen.compat.catalog import Catalog, Published, Role
 from bluegreen.compat.rules.apply import ByKey, Skips, Stops, WholeRow, Writes, fate
+from bluegreen.postgres.catalog.indexes import Index
 from tests.unit.compat.pictures import KEY, ORDERS, catalog, column, stream, table
 
 ID, NOTE = column("id"), column("note", "text")
@@ -31,7 +32,7 @@ def test_rows_are_written_when_names_and_keys_agree() -> None:
     ("green", "rule"),
     [
         (catalog(), "table-missing"),
-        (catalog(table(ID, NOTE, kind="v")), "table-is-a-view"),
+        (catalog(table(ID, NOTE, kind="view")), "table-is-a-view"),
         (catalog(table(ID)), "column-missing"),
         (catalog(table(ID, replace(NOTE, generated="s"))), "column-generated"),
         (catalog(table(ID, replace(NOTE, name="Note"))), "column-missing"),
@@ -62,7 +63,7 @@ def test_a_table_the_subscription_knows_is_written() -> None:
         ({}, {"indexes": ()}, "no-key"),
         ({"indexes": ()}, {}, "key-not-sent"),
         ({}, {"indexes": (replace(KEY, columns=("id", "note")),)}, "key-not-sent"),
-        ({"identity": "n"}, {}, "key-not-sent"),
+        ({"replica_identity": "n"}, {}, "key-not-sent"),
     ],
 )
 def test_keys_that_do_not_meet(
@@ -77,15 +78,15 @@ def test_keys_that_do_not_meet(
 
 
 def test_whole_rows_need_no_key_on_the_other_side() -> None:
-    blue = catalog(table(ID, NOTE, identity="f"))
+    blue = catalog(table(ID, NOTE, replica_identity="f"))
     decided = decide(blue, catalog(table(ID, NOTE, indexes=())))
     assert isinstance(decided, Writes)
     assert decided.finding == WholeRow()
 
 
 def test_the_identity_index_wins_over_the_primary_key() -> None:
-    other = Index("by_note", ("note",), unique=True, identity=True)
-    green = catalog(table(ID, NOTE, identity="i", indexes=(KEY, other)))
+    other = Index("by_note", ("note",), unique=True, chosen=True)
+    green = catalog(table(ID, NOTE, replica_identity="i", indexes=(KEY, other)))
     decided = decide(catalog(table(ID, NOTE)), green)
     assert isinstance(decided, Writes)
     assert isinstance(decided.finding, Stops)
@@ -110,7 +111,7 @@ def test_row_security_binds_who_writes(
     """15 writes as the subscription's owner, 16 as the table's."""
     roles = {"app": Role(), "sub": Role()}
     green = catalog(
-        table(ID, NOTE, owner="app", rls=True, forced_rls=forced),
+        table(ID, NOTE, owner="app", row_security=True, forced=forced),
         major=major,
         roles=roles,
     )
@@ -122,7 +123,7 @@ def test_row_security_binds_who_writes(
 def test_whole_rows_are_found_under_a_deferrable_key(major: int) -> None:
     """Measured on 16 and 18 (`t_key_shift`)."""
     deferrable = replace(KEY, immediate=False)
-    one = table(ID, NOTE, identity="f", indexes=(deferrable,))
+    one = table(ID, NOTE, replica_identity="f", indexes=(deferrable,))
     decided = decide(catalog(one, major=major), catalog(one, major=major))
     assert isinstance(decided, Writes)
     assert isinstance(decided.finding, WholeRow)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.compat.catalog import Catalog, Constraint, Trigger
+from bluegreen.compat.catalog import Catalog
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.seen import Change, Difference, Harm, Refused, Seen, Stopped
 from bluegreen.compat.verdict import Answer, Direction, worst
 from bluegreen.model.bookkeeping import BOOKKEEPING
+from bluegreen.postgres.catalog.constraints import Constraint
+from bluegreen.postgres.catalog.triggers import Trigger
 from tests.unit.compat.pictures import (
     KEY,
     ORDERS,
@@ -94,7 +96,7 @@ def test_conditions_stay_open_without_probes(green: object, wanted: Answer) -> N
 
 
 def test_whole_rows_with_a_filled_extra_column_are_lost() -> None:
-    blue = catalog(table(ID, NOTE, identity="f", indexes=()))
+    blue = catalog(table(ID, NOTE, replica_identity="f", indexes=()))
     green = catalog(table(ID, NOTE, column("n", default="1"), indexes=()))
     assert answer(blue, green) is Answer.SILENT
     computed = catalog(table(ID, NOTE, column("n", generated="s"), indexes=()))
@@ -161,6 +163,6 @@ def test_whole_rows_need_generated_columns_to_be_sent_from_18(
     major: int, wanted: Answer
 ) -> None:
     total = column("total", generated="s")
-    full = catalog(table(ID, NOTE, total, identity="f"), major=major)
+    full = catalog(table(ID, NOTE, total, replica_identity="f"), major=major)
     said = judge(stream(full, full))
     assert worst(v for v in said if v.rule == "refused-write") is wanted

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from bluegreen.compat.catalog import Catalog, Constraint, Type
+from bluegreen.compat.catalog import Catalog
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.predicates import predicates, settle, settle_zones
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, worst
+from bluegreen.postgres.catalog.constraints import Constraint
+from bluegreen.postgres.catalog.types import Type
 from bluegreen.sql.printing import check_of_column
 from tests.unit.compat.pictures import ORDERS, catalog, column, stream, table
 
@@ -97,8 +99,20 @@ def test_orphans_are_looked_for_where_the_rows_are() -> None:
     assert worst(settle(judge(keyed(Direction.FORWARD)), {forward: 2})) is Answer.SILENT
 
 
+def test_the_rows_of_a_key_for_each_partition_ask_nothing() -> None:
+    """PostgreSQL keeps them beside the key to the partitioned table itself."""
+    one = keyed(Direction.FORWARD)
+    (bound,) = one.receiver.relations.values()
+    (key,) = bound.constraints
+    copy = replace(key, name="k_1", definition="FOREIGN KEY x", of_partition=True)
+    more = catalog(replace(bound, constraints=(key, copy)))
+    both = replace(one, receiver=more)
+    assert list(predicates(both)) == list(predicates(one))
+    assert {v.where for v in judge(both)} == {v.where for v in judge(one)}
+
+
 def test_a_side_without_identity_refuses_its_own_writes() -> None:
-    none = catalog(table(ID, indexes=(), identity="n"))
+    none = catalog(table(ID, indexes=(), replica_identity="n"))
     found = {(v.rule, v.answer) for v in judge(stream(none, catalog(table(ID))))}
     assert ("refused-write", Answer.APP) in found
 

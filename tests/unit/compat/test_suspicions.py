@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from bluegreen.compat.catalog import Catalog, Trigger
+from bluegreen.compat.catalog import Catalog
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.conditions import conditions
 from bluegreen.compat.rules.predicates import Predicate, predicates, settle
 from bluegreen.compat.text.trees import judge_trees
 from bluegreen.compat.verdict import Answer, Direction, worst
+from bluegreen.postgres.catalog.triggers import Trigger
 from tests.unit.compat.pictures import ORDERS, catalog, column, stream, table
 
 ID, NOTE = column("id", not_null=True), column("note", "text")
@@ -35,9 +36,9 @@ def test_a_column_computed_on_one_side_only_is_silent() -> None:
 
 
 def test_other_partitions_on_each_side_wait_for_a_probe() -> None:
-    green = catalog(table(ID, NOTE, kind="p"), table(ID, name=("s", "leaf")))
+    green = catalog(table(ID, NOTE, kind="partitioned"), table(ID, name=("s", "leaf")))
     relations = dict(green.relations)
-    leaf = replace(relations["s", "leaf"], leaf=True, parents=(ORDERS,))
+    leaf = replace(relations["s", "leaf"], is_partition=True, parents=(ORDERS,))
     relations["s", "leaf"] = leaf
     found = rules(catalog(table(ID, NOTE)), replace(green, relations=relations))
     assert found == {("partition-missing", Answer.OK_IF)}

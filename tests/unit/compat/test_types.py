@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.compat.catalog import Catalog, Column, Type
+from bluegreen.compat.catalog import Catalog
 from bluegreen.compat.rules.types import carry
 from bluegreen.compat.verdict import Answer
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.types import Type
 
 PLAIN = Catalog(16)
 FULL = {"varchar": "character varying", "char": "character", "int": "integer"}
@@ -14,7 +16,7 @@ FULL = {"varchar": "character varying", "char": "character", "int": "integer"}
 
 def a(full_type: str) -> Column:
     base = full_type.split("(")[0]
-    return Column("c", FULL.get(base, base), full_type)
+    return Column("c", full_type, plain_type=FULL.get(base, base))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from bluegreen.compat.catalog import Column, Trigger
 from bluegreen.compat.derived import is_settled
 from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.triggers import Trigger
 from tests.unit.compat.pictures import catalog, column, table
 
 ID = column("id", not_null=True)

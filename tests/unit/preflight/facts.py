@@ -7,8 +7,10 @@ from typing import Any
 
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.collations import Collation
+from bluegreen.postgres.catalog.columns import Column
 from bluegreen.postgres.catalog.identity import Identity
-from bluegreen.postgres.catalog.relations import Column, Relation, UniqueIndex
+from bluegreen.postgres.catalog.indexes import Index
+from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.catalog.roles import Rights
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.catalog.settings import Settings
@@ -46,10 +48,10 @@ UNITS = {
     "transaction_timeout": "ms",
 }
 SUPERUSER = Rights("admin", *[True] * 11)
-KEY = UniqueIndex("orders_pkey", ("id",), primary=True, usable=True, chosen=False)
+KEY = Index("orders_pkey", ("id",), unique=True, primary=True)
 
 
-def table(name: str = "orders", *indexes: UniqueIndex, **words: Any) -> Relation:
+def table(name: str = "orders", *indexes: Index, **words: Any) -> Relation:
     words.setdefault("columns", (Column("id", "bigint", not_null=True),))
     return Relation(
         1, "public", name, root_name=f"public.{name}", indexes=indexes, **words

@@ -17,12 +17,15 @@ from bluegreen.postgres.catalog.activity import (
     PreparedTransaction,
 )
 from bluegreen.postgres.catalog.collations import Collation
-from bluegreen.postgres.catalog.contents import ApplyTrigger, Constraint, Contents
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.constraints import Constraint
+from bluegreen.postgres.catalog.contents import Contents
 from bluegreen.postgres.catalog.durability import Unsafe
 from bluegreen.postgres.catalog.extensions import Extensions, Offer
-from bluegreen.postgres.catalog.relations import Column, UniqueIndex
+from bluegreen.postgres.catalog.indexes import Index
 from bluegreen.postgres.catalog.roles import Rights, Role, RoleSetting
 from bluegreen.postgres.catalog.slots import Slot, Streams, Subscription
+from bluegreen.postgres.catalog.triggers import Trigger
 from bluegreen.postgres.replication.sequence_ranges import SequenceRange
 from bluegreen.postgres.schema.partitions import PartitionsEnd
 from bluegreen.postgres.sync_wait import SyncWait
@@ -36,10 +39,18 @@ LOOKS = Path(preflight.__file__).parent
 PAGE = LOOKS.parents[2] / "docs" / "steps" / "check.md"
 POOR = Rights("bg", create_in_public=True)
 APP = Role("app", used=True)
-DEFERRABLE = replace(KEY, usable=False)
-UNIQUE = UniqueIndex("Orders_no", ("no",), primary=False, usable=True, chosen=False)
-PLAIN_TRIGGER = ApplyTrigger(
-    "note", "public.orders", "public", "public.note()", "BEGIN RETURN NEW; END", False
+DEFERRABLE = replace(KEY, immediate=False)
+UNIQUE = Index("Orders_no", ("no",), unique=True)
+ORDERS = ("public", "orders")
+PLAIN_TRIGGER = Trigger(
+    "note",
+    "A",
+    row=True,
+    on_insert=True,
+    function="public.note()",
+    body="BEGIN RETURN NEW; END",
+    language="plpgsql",
+    table=ORDERS,
 )
 
 
@@ -638,14 +649,14 @@ CASES = [
         "blue",
         False,
         'ALTER TABLE public.orders VALIDATE CONSTRAINT "Fk";',
-        has(constraints=(Constraint("public.orders", "Fk", "f", False, False),)),
+        has(constraints=(Constraint("Fk", "f", valid=False, table=ORDERS),)),
     ),
     Case(
         "row-by-row-constraints",
         "blue",
         False,
         "",
-        has(constraints=(Constraint("public.orders", "x", "x", True, False),)),
+        has(constraints=(Constraint("x", "x", table=ORDERS),)),
     ),
     Case(
         "invalid-index",

@@ -4,18 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from bluegreen.postgres.catalog.relations import (
-    Column,
-    UniqueIndex,
-    is_named,
-    tables_without_identity,
-)
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.indexes import Index
+from bluegreen.postgres.catalog.relations import is_named, tables_without_identity
 from bluegreen.postgres.catalog.settings import Settings
 from bluegreen.postgres.quoting import quote_name, quote_value
 from tests.unit.preflight.facts import KEY, table
 
-CODE = UniqueIndex("code", ("code",), primary=False, usable=True, chosen=False)
-WIDE = UniqueIndex("a_wide", ("a", "b"), primary=False, usable=True, chosen=False)
+CODE = Index("code", ("code",), unique=True)
+WIDE = Index("a_wide", ("a", "b"), unique=True)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +52,7 @@ def test_the_identity_is_lost_with_its_index() -> None:
 
 
 def test_a_deferrable_key_is_none() -> None:
-    orders = table("orders", replace(KEY, usable=False))
+    orders = table("orders", replace(KEY, immediate=False))
     assert orders.primary_key == ("id",)
     assert orders.identity_columns == ()
 
@@ -68,7 +65,7 @@ def test_a_full_identity_is_every_column_that_is_stored_by_the_application() -> 
 
 def test_the_narrowest_usable_index_is_the_candidate() -> None:
     assert table("t", WIDE, CODE).candidate == CODE
-    assert table("t", replace(CODE, usable=False)).candidate is None
+    assert table("t", replace(CODE, immediate=False)).candidate is None
 
 
 def test_tables_without_identity() -> None:
@@ -100,3 +97,22 @@ def test_settings_come_in_bytes_and_seconds() -> None:
         {"a": "8kB", "b": "ms", "c": "MB", "e": ""},
     )
     assert [read.number(name) for name in "abcdef"] == [16384, 0.5, -1, None, 7, None]
+
+
+@pytest.mark.parametrize(
+    ("identity", "indexes", "found"),
+    [
+        ("d", (KEY, CODE), ("id",)),
+        ("f", (KEY,), ("id",)),
+        ("i", (KEY, replace(CODE, chosen=True)), ("code",)),
+        ("i", (KEY, CODE), ("id",)),
+        ("i", (KEY, replace(CODE, chosen=True, valid=False)), ("id",)),
+        ("n", (replace(KEY, immediate=False), CODE), ()),
+    ],
+)
+def test_what_apply_finds_rows_by(
+    identity: str, indexes: tuple[Index, ...], found: tuple[str, ...]
+) -> None:
+    """Measured on 13, 16 and 18: the key where the identity's index was dropped."""
+    one = table("orders", *indexes, replica_identity=identity)
+    assert one.found_by == found

@@ -10,7 +10,9 @@ import pytest
 
 from bluegreen.migrators.forecast import Forecast, forecast
 from bluegreen.model.record import Kind, Record
-from bluegreen.postgres.catalog.relations import Column, Relation, UniqueIndex
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.indexes import Index
+from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.replication.publication import (
     PublishedTable,
     choose_tables,
@@ -31,9 +33,8 @@ from bluegreen.steps.schema_change.journal_queries import (
 from bluegreen.steps.schema_change.stream import stopped_by
 
 
-def index(*columns: str, name: str = "t_pkey", **words: Any) -> UniqueIndex:
-    given = {"primary": True, "usable": True, "chosen": False, **words}
-    return UniqueIndex(name, columns, **given)
+def index(*columns: str, name: str = "t_pkey", **words: Any) -> Index:
+    return Index(name, columns, **{"unique": True, "primary": True, **words})
 
 
 def table(*columns: str | Column, **words: Any) -> Relation:
@@ -179,7 +180,7 @@ class TestPins:
         "indexes",
         [
             (),
-            (index("id", usable=False),),
+            (index("id", immediate=False),),
             (index("uid"),),
             (index("id", "uid"),),
         ],

@@ -7,7 +7,9 @@ from typing import Any
 
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.verdict import Needed, Refused, Satisfied
-from bluegreen.postgres.catalog.relations import Column, Relation, UniqueIndex
+from bluegreen.postgres.catalog.columns import Column
+from bluegreen.postgres.catalog.indexes import Index
+from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.steps.schema_change.contract import (
     DeferContract,
     DeferFacts,
@@ -63,7 +65,7 @@ def test_a_statement_that_can_wait_in_part_only_is_refused() -> None:
 
 def test_a_key_and_a_whole_row_must_be_sent() -> None:
     columns = (Column("id", "int", not_null=True), Column("a", "text"))
-    key = UniqueIndex("k", ("id",), primary=True, usable=True, chosen=False)
+    key = Index("k", ("id",), unique=True, primary=True)
     keyed = Relation(1, "s", "t", root_name="s.t", columns=columns, indexes=(key,))
     whole = Relation(
         2, "s", "u", root_name="s.u", columns=columns, replica_identity="f"

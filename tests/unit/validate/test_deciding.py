@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
-from bluegreen.postgres.catalog.foreign_keys import ForeignKey, unproved
-from bluegreen.postgres.catalog.relations import Relation, UniqueIndex
+from bluegreen.postgres.catalog.constraints import Constraint
+from bluegreen.postgres.catalog.foreign_keys import unproved
+from bluegreen.postgres.catalog.indexes import Index
+from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.compare import rows as row_compare
 from bluegreen.postgres.compare.checksum import (
     ColumnType,
@@ -173,10 +175,10 @@ def relation(name: str, oid: int, **words: object) -> Relation:
 
 def test_tables_are_paired_by_name_with_the_key_that_both_have() -> None:
     text = ColumnType("text", "text")
-    primary = UniqueIndex("pk", ("id", "old"), True, True, False)
-    wide = UniqueIndex("u1", ("a", "b"), False, True, False)
-    narrow = UniqueIndex("u2", ("c",), False, True, False)
-    unfit = UniqueIndex("u3", ("a",), False, False, False)
+    primary = Index("pk", ("id", "old"), unique=True, primary=True)
+    wide = Index("u1", ("a", "b"), unique=True)
+    narrow = Index("u2", ("c",), unique=True)
+    unfit = Index("u3", ("a",), unique=True, immediate=False)
     here = relation("t", 1, indexes=(primary, wide, narrow, unfit))
     blue = (
         [here, relation("gone", 2), relation("part", 3, is_partition=True)],
@@ -258,14 +260,14 @@ def test_a_fingerprint_changes_with_any_definition() -> None:
     assert len(prints) == 3
 
 
-def foreign(definition: str, *, valid: bool = True) -> ForeignKey:
-    return ForeignKey("k", definition, valid, ("s", "c"), ("a",), ("s", "p"), ("id",))
+def foreign(definition: str, *, valid: bool = True) -> Constraint:
+    return Constraint("k", "f", definition, valid=valid)
 
 
 def test_foreign_keys_that_blue_does_not_prove() -> None:
     same = {"k": foreign("x")}
-    assert unproved(same, same) == []
-    assert unproved({}, same) == [same["k"]]
+    assert unproved(same, same) == {}
+    assert unproved({}, same) == same
     assert len(unproved(same, {"k": foreign("y")})) == 1
     assert len(unproved(same, {"k": foreign("x", valid=False)})) == 1
     assert len(unproved({"k": foreign("x", valid=False)}, same)) == 1
