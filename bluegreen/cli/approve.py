@@ -44,6 +44,7 @@ def approve(
     """
     from bluegreen.cli.context import open_context
     from bluegreen.engine.journal import this_writer
+    from bluegreen.model import bodies
     from bluegreen.model.history import fold
     from bluegreen.model.record import Kind
     from bluegreen.report.answer import show
@@ -58,7 +59,8 @@ def approve(
             result = Approved(key, given.by, given.at, new=False)
         else:
             who = by or this_writer().partition(" ")[0]
-            record = journal.append(Kind.APPROVED, body={"step": key, "by": who})
+            told = bodies.Approved(key, who).as_body()
+            record = journal.append(Kind.APPROVED, body=told)
             result = Approved(key, who, record.at, new=True)
     show(result, as_json=json_)
 

@@ -5,7 +5,7 @@ Owns the words of the call. What it does is in `steps/partitions/`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -76,7 +76,7 @@ def partitions(
     show(ended, as_json=json_)
 
 
-def _about(open_: Context) -> dict[str, str]:
+def _about(open_: Context) -> dict[str, Any]:
     return {"verb": "partitions", **open_.about}
 
 

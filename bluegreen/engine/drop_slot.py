@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.lease import Lease
 from bluegreen.engine.plan import not_allowed
+from bluegreen.model import bodies
 from bluegreen.model.chain import link
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.errors import BluegreenError, PlaybookRefused, TrafficUnknownError
@@ -166,7 +167,7 @@ def remember_abandoned(world: World, serving: Side, kept: int, *, by: str) -> No
 
     The other one then only lacks the end of the story, and the next run completes it.
     """
-    body = {"serving": str(serving), "kept_bytes": kept, "by": by}
+    body = bodies.Abandoned(serving, kept, by).as_body()
     try:
         world.journal.append(Kind.ABANDONED, body=body)
     except BluegreenError:

@@ -31,6 +31,7 @@ from typing import Any
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.lifeline import CONNECT_S, TRIES, TRY_EVERY_S, Lifeline
 from bluegreen.engine.own_process import own_environment, own_module, own_scope
+from bluegreen.model import bodies
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.record import Kind
 from bluegreen.pointers.handover import of_spec, spec_of
@@ -247,7 +248,9 @@ def end_pause(
                     return False
                 claim_back_out(world)
                 settle(world)
-                world.journal.append(Kind.NOTE, body={"guard": reason})
+                world.journal.append(
+                    Kind.NOTE, body=bodies.GuardEnded(reason).as_body()
+                )
         except BluegreenError:
             time.sleep(TRY_EVERY_S)
         else:

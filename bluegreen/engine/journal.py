@@ -18,6 +18,7 @@ from typing import Any
 
 from bluegreen.engine.missing import require_whole
 from bluegreen.engine.records import Twins
+from bluegreen.model import bodies
 from bluegreen.model.chain import link
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.history import Move, fold
@@ -357,8 +358,10 @@ def _user() -> str:
 def _two_stories(blue: Record, green: Record) -> LeaseRefused:
     both = f"blue:  {describe(blue)}\ngreen: {describe(green)}"
     for record in (blue, green):
-        if side := record.body.get("quarantined"):
-            return _quarantined(str(side), both)
+        if record.kind is Kind.BACKED_OUT:
+            side = bodies.BackedOut.from_body(record.body).quarantined
+            if side is not None:
+                return _quarantined(side, both)
     return LeaseRefused(
         8002,
         f"the journals disagree from record {blue.seq} on",
@@ -369,7 +372,7 @@ def _two_stories(blue: Record, green: Record) -> LeaseRefused:
     )
 
 
-def _quarantined(side: str, both: str) -> LeaseRefused:
+def _quarantined(side: Side, both: str) -> LeaseRefused:
     return LeaseRefused(
         8002,
         f"{side} was set aside when it could not be reached in the middle of a move",

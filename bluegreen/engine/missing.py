@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bluegreen.model import bodies
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
@@ -62,7 +63,9 @@ def _may_be_new(side: Side, known: Sequence[Record], story: Sequence[Record]) ->
 
 
 def _first_on_blue(record: Record) -> bool:
-    return record.kind in _ENDS_OF_MOVES and record.body.get("to") == str(Side.BLUE)
+    if record.kind not in _ENDS_OF_MOVES:
+        return False
+    return bodies.BackedOut.from_body(record.body).to is Side.BLUE
 
 
 def _went_back(side: Side, missing: Sequence[Record], serving: Side) -> LeaseRefused:

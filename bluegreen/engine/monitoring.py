@@ -19,6 +19,7 @@ from bluegreen.engine.events import Event, MonitorChanged
 from bluegreen.engine.heartbeats import forget_heartbeats, write_heartbeat
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.records import read_on
+from bluegreen.model import bodies
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.history import Story, fold
@@ -143,8 +144,8 @@ class MonitorThread:
         lost = [one for one in self.found if one.blocks is Blocks.RUN]
         if not lost:
             return
-        told = [{"id": w.id, "where": w.where, "seen": w.seen} for w in lost]
-        self._world.journal.append(Kind.NOTE, body={"found": told})
+        told = tuple(bodies.FindingTold(w.id, w.where, w.seen) for w in lost)
+        self._world.journal.append(Kind.NOTE, body=bodies.Found(told).as_body())
         serving = fold(self._world.journal.records()).serving
         raise stop_of_run(lost, serving.other)
 

@@ -24,6 +24,7 @@ from bluegreen.engine.events import (
 from bluegreen.engine.interrupt import Interrupt
 from bluegreen.engine.plan import divide, expand, refusal_error, require_allowed
 from bluegreen.engine.traffic import traffic_line
+from bluegreen.model import bodies
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import (
     BluegreenError,
@@ -183,7 +184,8 @@ class Runner:
         world = self._world
         world.require_lease()
         self._tell(ActionStarted(action.id, action.title, verdict.why))
-        world.journal.append(Kind.INTENT, action=action.id, body={"why": verdict.why})
+        intent = bodies.Intent(verdict.why).as_body()
+        world.journal.append(Kind.INTENT, action=action.id, body=intent)
         try:
             with self._interrupt.shielded(action.critical):
                 world.point(f"{action.id}/before_act")
@@ -208,7 +210,7 @@ class Runner:
 
     def _remember_failure(self, action: Action[Any], error: BluegreenError) -> None:
         """Tell the journal; a journal out of reach must not hide the error itself."""
-        body = {"code": error.code, "problem": error.problem}
+        body = bodies.Failed(error.code, error.problem).as_body()
         try:
             self._world.journal.append(Kind.FAILED, action=action.id, body=body)
         except BluegreenError as lost:
@@ -265,9 +267,14 @@ def told_once(about: Mapping[str, Any], records: Sequence[Record]) -> Mapping[st
 
     A run of every minute would fill the journal with the same text. Pure.
     """
-    starts = (r.body for r in reversed(records) if r.kind is Kind.RUN_STARTED)
-    last = next((body for body in starts if "text" in body), {})
-    if any(last.get(word) != about.get(word) for word in ("text", "file")):
+    starts = (
+        bodies.RunStarted.from_body(record.body)
+        for record in reversed(records)
+        if record.kind is Kind.RUN_STARTED
+    )
+    last = next((one for one in starts if one.text is not None), bodies.RunStarted())
+    now = bodies.RunStarted.from_body(about)
+    if (last.text, last.file) != (now.text, now.file):
         return about
     return {word: value for word, value in about.items() if word != "text"}
 

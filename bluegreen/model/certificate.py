@@ -17,9 +17,18 @@ from datetime import UTC
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    ValidationError,
+)
+from pydantic_core import core_schema
 
 from bluegreen.model.errors import StepError
+from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 
@@ -29,7 +38,19 @@ FORMAT = 1
 _MOST_SHOWN = 12
 """Lines that fit a screen at 3 a.m."""
 
-Position = Annotated[str, Field(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")]
+_POSITION = core_schema.no_info_after_validator_function(
+    Lsn.parse, core_schema.str_schema(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")
+)
+Position = Annotated[
+    Lsn,
+    GetPydanticSchema(
+        lambda _type, _handler: core_schema.json_or_python_schema(
+            json_schema=_POSITION,
+            python_schema=core_schema.is_instance_schema(Lsn),
+            serialization=core_schema.to_string_ser_schema(),
+        )
+    ),
+]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

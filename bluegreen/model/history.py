@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
+from bluegreen.model import bodies
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
+from bluegreen.model.witness import Witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class State:
         green: green's identity in the last run that told it.
         certificates: the record that holds the certificate, by the move's epoch.
         witness: how the subscriber was when it was last known to hold every row; see
-            `postgres/replication/witness.py`. None where nothing was proved since the
+            `model/witness.py`. None where nothing was proved since the
             last move.
     """
 
@@ -106,7 +107,7 @@ class State:
     runs: tuple[str, ...] = ()
     green: str = ""
     certificates: Mapping[int, Record] = field(default_factory=dict)
-    witness: Mapping[str, Any] | None = None
+    witness: Witness | None = None
 
     @property
     def unfinished_move(self) -> Move | None:
@@ -203,8 +204,8 @@ def _in_epoch(state: State, epoch: int) -> State:
 
 
 def _run_started(state: State, record: Record) -> State:
-    green = str(record.body.get("green", "")) or state.green
-    return with_green(state, green)
+    green = bodies.RunStarted.from_body(record.body).green
+    return with_green(state, green or state.green)
 
 
 def _intent(state: State, record: Record) -> State:
@@ -215,18 +216,13 @@ def _result(state: State, record: Record) -> State:
     return replace(
         _intent_over(state, record),
         results={**state.results, record.action: record},
-        witness=record.body.get("witness", state.witness),
+        witness=_witness(state, record),
     )
 
 
 def _failure(record: Record) -> Failure:
-    return Failure(
-        record.action,
-        record.run,
-        record.at,
-        int(record.body.get("code", 0)),
-        str(record.body.get("problem", "")),
-    )
+    error = bodies.Failed.from_body(record.body)
+    return Failure(record.action, record.run, record.at, error.code, error.problem)
 
 
 def _intent_over(state: State, record: Record) -> State:
@@ -235,9 +231,9 @@ def _intent_over(state: State, record: Record) -> State:
 
 
 def _approved(state: State, record: Record) -> State:
-    step = str(record.body["step"])
-    given = Approval(step, str(record.body.get("by", "")), record.at)
-    return replace(state, approvals={**state.approvals, step: given})
+    told = bodies.Approved.from_body(record.body)
+    given = Approval(told.step, told.by, record.at)
+    return replace(state, approvals={**state.approvals, told.step: given})
 
 
 def _pausing(state: State, record: Record) -> State:
@@ -245,7 +241,7 @@ def _pausing(state: State, record: Record) -> State:
 
 
 def _committed(state: State, record: Record) -> State:
-    to = Side(record.body["to"])
+    to = bodies.Committing.from_body(record.body).to
     begun = state.open_move or _begun(record)
     done = replace(begun, to_side=to, epoch=record.epoch, committed=record.at)
     return replace(
@@ -259,7 +255,8 @@ def _committed(state: State, record: Record) -> State:
 
 
 def _begun(record: Record) -> Move:
-    return Move(Side(record.body["to"]), record.action, record.run, record.at)
+    to = bodies.Pausing.from_body(record.body).to
+    return Move(to, record.action, record.run, record.at)
 
 
 def _backed_out(state: State, _: Record) -> State:
@@ -271,7 +268,7 @@ def _moved(state: State, _: Record) -> State:
 
 
 def _way_back_open(state: State, record: Record) -> State:
-    state = replace(state, witness=record.body.get("witness", state.witness))
+    state = replace(state, witness=_witness(state, record))
     return _on_last_move(state, lambda move: replace(move, way_back_open=True))
 
 
@@ -281,12 +278,13 @@ def _on_last_move(state: State, change: Callable[[Move], Move]) -> State:
 
 
 def _certified(state: State, record: Record) -> State:
-    held = {**state.certificates, int(record.body.get("epoch", 0)): record}
-    return replace(state, certificates=held)
+    epoch = bodies.Certified.from_body(record.body).epoch
+    return replace(state, certificates={**state.certificates, epoch: record})
 
 
 def _window_opened(state: State, record: Record) -> State:
-    return replace(state, window_end=datetime.fromisoformat(record.body["until"]))
+    until = bodies.WindowOpened.from_body(record.body).until
+    return replace(state, window_end=until)
 
 
 def _released(state: State, _: Record) -> State:
@@ -298,7 +296,11 @@ def _abandoned(state: State, _: Record) -> State:
 
 
 def _note(state: State, record: Record) -> State:
-    return replace(state, witness=record.body.get("witness", state.witness))
+    return replace(state, witness=_witness(state, record))
+
+
+def _witness(state: State, record: Record) -> Witness | None:
+    return bodies.Witnessed.from_body(record.body).witness or state.witness
 
 
 _WAYS: Mapping[Kind, Callable[[State, Record], State]] = {

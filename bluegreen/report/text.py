@@ -13,6 +13,7 @@ from bluegreen.engine.events import RunEnded
 from bluegreen.engine.plan import PlannedAction, not_allowed
 from bluegreen.engine.status import PointerStatus, SideStatus, Status, StreamStatus
 from bluegreen.engine.verify_journal import Chained
+from bluegreen.model import bodies
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.errors import error_for
 from bluegreen.model.finding import Blocks, Finding, Severity
@@ -275,16 +276,19 @@ def say_body(record: Record) -> str:
     body = record.body
     match record.kind:
         case Kind.FAILED:
-            return f"BG-{body.get('code')}: {body.get('problem')}"
+            failed = bodies.Failed.from_body(body)
+            return f"BG-{failed.code}: {failed.problem}"
         case Kind.INTENT:
-            return str(body.get("why", ""))
+            return bodies.Intent.from_body(body).why
         case Kind.RUN_STARTED:
-            file = body.get("file") or body.get("playbook") or ""
-            return f"{body.get('verb', 'run')} {file}, by {record.writer}"
+            run = bodies.RunStarted.from_body(body)
+            return f"{run.verb or 'run'} {run.file or run.playbook}, by {record.writer}"
         case Kind.APPROVED:
-            return f"{body.get('step')}, by {body.get('by')}"
+            given = bodies.Approved.from_body(body)
+            return f"{given.step}, by {given.by}"
         case Kind.CERTIFIED:
-            return f"{body.get('kind')}, hash {str(body.get('hash'))[:12]}"
+            certified = bodies.Certified.from_body(body)
+            return f"{certified.kind}, hash {certified.hash[:12]}"
         case _:
             told = ", ".join(f"{k} {v}" for k, v in body.items() if v not in (None, ""))
             said = " ".join(told.split())

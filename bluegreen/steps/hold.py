@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from bluegreen.model.bodies import WindowOpened
 from bluegreen.model.clock import host_time
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind
@@ -82,9 +83,9 @@ class OpenWindow(Action[WindowFacts]):
 
     def act(self, world: World, facts: WindowFacts) -> Result:
         """Write the end into the journal."""
-        until = (facts.now + self.window).isoformat()
-        world.journal.append(Kind.WINDOW_OPENED, action=self.id, body={"until": until})
-        return {"until": until}
+        body = WindowOpened(facts.now + self.window).as_body()
+        world.journal.append(Kind.WINDOW_OPENED, action=self.id, body=body)
+        return body
 
 
 def _clock_off(facts: WindowFacts) -> Refused | None:

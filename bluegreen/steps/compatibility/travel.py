@@ -6,11 +6,12 @@ statement is in `compat/probe/travel.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from bluegreen.compat.probe.travel import Tried, touch, travelling_tables
+from bluegreen.compat.probe.travel import touch, travelling_tables
+from bluegreen.model.body import Body
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
@@ -38,6 +39,21 @@ class TravelFacts:
     epoch: int
     tables: tuple[Relation, ...]
     done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Travelled(Body):
+    """What the action notes and results in, by table.
+
+    Attributes:
+        rows: the row that was written.
+        left_out: why none was.
+        travelled: set in the note.
+    """
+
+    rows: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    travelled: bool | None = None
 
 
 class WriteTrialRows(Action[TravelFacts]):
@@ -71,7 +87,7 @@ class WriteTrialRows(Action[TravelFacts]):
             r.kind is Kind.NOTE
             and r.action == self.id
             and r.epoch == state.epoch
-            and r.body.get("travelled")
+            and Travelled.from_body(r.body).travelled
             for r in records
         )
         return TravelFacts(publisher, state.epoch, chosen, done)
@@ -101,14 +117,10 @@ class WriteTrialRows(Action[TravelFacts]):
                 hint=f"the last ERROR of a logical replication worker in "
                 f"{facts.publisher.other}'s log names table and reason",
             )
-        told = _told(tried)
-        body = {"travelled": True, **told}
-        world.journal.append(Kind.NOTE, action=self.id, body=body)
-        return told
-
-
-def _told(tried: Sequence[Tried]) -> dict[str, object]:
-    return {
-        "rows": {one.table: one.row for one in tried if one.row},
-        "left_out": {one.table: one.why for one in tried if one.why},
-    }
+        told = Travelled(
+            rows={one.table: one.row for one in tried if one.row},
+            left_out={one.table: one.why for one in tried if one.why},
+        )
+        note = replace(told, travelled=True).as_body()
+        world.journal.append(Kind.NOTE, action=self.id, body=note)
+        return told.as_body()

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bluegreen.model.bodies import Monitored, remembered_by
 from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
@@ -26,6 +27,15 @@ from bluegreen.steps.preflight.intent import listed
 from bluegreen.steps.world import World
 
 ID = "schema-drift"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaRemembered(Monitored):
+    """Of MONITORED: what sides had, by thing, for the green of this identity."""
+
+    monitor: str = ID
+    green: str = ""
+    sides: Mapping[Side, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +107,12 @@ def remembered(
 
     Before the first move only blue's counts: green's is still being made.
     """
-    for record in reversed(records):
-        body = record.body
-        if record.kind is Kind.MONITORED and body.get("monitor") == ID:
-            if state.green and body.get("green") != state.green:
-                return None
-            if str(side) in body["sides"]:
-                found: Mapping[str, str] = body["sides"][str(side)]
-                return found
+    for record in remembered_by(ID, records):
+        told = SchemaRemembered.from_body(record.body)
+        if state.green and told.green != state.green:
+            return None
+        if side in told.sides:
+            return told.sides[side]
     return None
 
 
@@ -127,9 +135,8 @@ def remember_schema(world: World, sides: Iterable[Side], action: str = "") -> in
     Raises:
         StepError: a side went away.
     """
-    prints = {str(side): read_prints(world.on(side)) for side in sides}
-    body = {"monitor": ID, "green": identity_of(world.green), "sides": prints}
-    world.journal.append(Kind.MONITORED, action=action, body=body)
+    prints = {side: read_prints(world.on(side)) for side in sides}
+    remember_prints(world, prints, action)
     return sum(len(one) for one in prints.values())
 
 
@@ -146,11 +153,14 @@ def remember_also(
         return
     now = read_prints(world.on(side))
     known = {**then, **{head: now[head] for head in heads if head in now}}
-    body = {
-        "monitor": ID,
-        "green": identity_of(world.green),
-        "sides": {str(side): known},
-    }
+    remember_prints(world, {side: known}, action)
+
+
+def remember_prints(
+    world: World, sides: Mapping[Side, Mapping[str, str]], action: str = ""
+) -> None:
+    """Take what these sides have, by thing, for meant."""
+    body = SchemaRemembered(green=identity_of(world.green), sides=sides).as_body()
     world.journal.append(Kind.MONITORED, action=action, body=body)
 
 

@@ -15,8 +15,9 @@ from typing import ClassVar
 
 from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.side import Side
+from bluegreen.model.witness import FOUND_OPEN, Witness
 from bluegreen.postgres.replication.stream import read_subscription
-from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_witness
+from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
 
@@ -45,12 +46,11 @@ class MonitorFollower(Monitor[FollowerFacts]):
 
     def observe(self, scene: Scene, side: Side) -> FollowerFacts | None:
         """Now, and as the journal tells; None before anything was proved."""
-        told = scene.state.witness
-        if told is None or told["side"] != str(side.other):
+        then = scene.state.witness
+        if then is None or then.side is not side.other:
             return None
         if read_subscription(scene.on(side.other), scene.feeding.name) is None:
             return None  # the monitor of the stream says so
-        then = Witness.from_body(told)
         # The timelines of both are for the monitor of the servers.
         ends = scene.on(side.other), scene.on(side)
         now = read_witness(ends[0], scene.feeding.name, ends[1], then)

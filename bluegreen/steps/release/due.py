@@ -5,12 +5,13 @@ The reasons are judged purely, so that each can be tried without a server.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bluegreen.backups.pg_dump import find_fault
 from bluegreen.backups.proof import BackupProof, read_source
+from bluegreen.model.bodies import Committing
 from bluegreen.model.clock import host_time
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BluegreenError
@@ -64,7 +65,7 @@ class ReleaseFacts:
     blue_now: datetime
     blue: Identity
     green: Identity
-    known: dict[str, str]
+    known: Mapping[Side, str]
     pointers: dict[str, PointerFacts]
     reached: dict[str, str]
     fence: FenceFacts
@@ -135,10 +136,10 @@ def _newest_backup(records: Sequence[Record]) -> BackupProof | None:
     return None
 
 
-def known_identities(records: Sequence[Record]) -> dict[str, str]:
+def known_identities(records: Sequence[Record]) -> Mapping[Side, str]:
     """Identities by side, as the newest commit record of a move has them."""
     commits = [r for r in records if r.kind is Kind.COMMITTED]
-    return dict(commits[-1].body.get("identities", {})) if commits else {}
+    return Committing.from_body(commits[-1].body).identities if commits else {}
 
 
 class AwaitWindowEnd(Action[ReleaseFacts]):
@@ -182,7 +183,7 @@ def _no(why: str, seen: str, wanted: str, hint: str) -> Refused:
 
 def _same_sides(facts: ReleaseFacts) -> Refused | None:
     """Each database must be the one that the cutover was made with."""
-    for side, identity in (("blue", facts.blue), ("green", facts.green)):
+    for side, identity in ((Side.BLUE, facts.blue), (Side.GREEN, facts.green)):
         if identity.side != side or facts.known.get(side) != identity.id:
             return _no(
                 f"the database given as {side} is not the {side} of the cutover",

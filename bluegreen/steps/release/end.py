@@ -214,7 +214,7 @@ class TakeBlueDown(Action[CommandFacts]):
             state.released,
             self.id in state.results,
             begun,
-            known_identities(records).get(str(Side.BLUE), ""),
+            known_identities(records).get(Side.BLUE, ""),
         )
         if facts.done:
             return facts

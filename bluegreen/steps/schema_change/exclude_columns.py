@@ -99,9 +99,9 @@ class LeaveOut(Action[LeaveOutFacts]):
     def _to_come(self, world: World, blue: Iterable[Relation]) -> list[str]:
         """Columns that blue lacks and will get."""
         told = expansions_told(world.journal.records())
-        got = {one["name"] for one in told if one["kind"] == "column"}
+        got = {one.name for one in told if one.kind == "column"}
         here = {f"{r.full_name}.{c.name}" for r in blue for c in r.columns}
-        here |= constraint_names(world.blue) | {one["name"] for one in told}
+        here |= constraint_names(world.blue) | {one.name for one in told}
         return [n for n in self.expanded if n.count(".") > 1 and n not in here - got]
 
     def judge(self, facts: LeaveOutFacts) -> Verdict:

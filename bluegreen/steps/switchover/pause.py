@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bluegreen.model import bodies
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
@@ -214,8 +215,8 @@ def go_through(
     )
     budget.done("stop_stream")
     point("move/stream_stopped")
-    proof = {"fence_position": str(marker.position), "marker": str(marker.id)}
-    record = replace(draft, body={**draft.body, **proof})
+    proof = bodies.Barrier(fence_position=marker.position, marker=marker.id)
+    record = replace(draft, body={**draft.body, **proof.as_body()})
     # Behind the fence once more: a commit that waits for a standby cannot be undone.
     require_commits_return(ready.to_side, code=4011)
     # A question that was never sent leaves no doubt.

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from bluegreen.model import bodies
 from bluegreen.model.errors import (
     BluegreenError,
     LeaseRefused,
@@ -30,6 +31,7 @@ from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
+from bluegreen.model.witness import FOUND_OPEN, Witness
 from bluegreen.pointers.all_poolers import acts_until_served
 from bluegreen.postgres.database import ServerGoneError, SqlError
 from bluegreen.postgres.fence.fence import (
@@ -45,7 +47,7 @@ from bluegreen.postgres.journal.table import (
     server_time,
 )
 from bluegreen.postgres.replication.stream import ReplicationStream, start_stream
-from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_start
+from bluegreen.postgres.replication.witness import read_start
 from bluegreen.postgres.sync_wait import name_standby
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.switchover.inconsistencies import (
@@ -122,8 +124,8 @@ def _shut_other(world: World) -> None:
     if not is_open_by_mistake(read_fence(other)):
         return
     found = f"{FOUND_OPEN} {server_time(other):%Y-%m-%d %H:%M:%S} UTC"
-    doubt = Witness(other.side, read_start(other), found).as_body()
-    world.journal.append(Kind.NOTE, body={"witness": doubt})
+    doubt = bodies.Witnessed(Witness(other.side, read_start(other), found))
+    world.journal.append(Kind.NOTE, body=doubt.as_body())
     world.point("recover/doubt_noted")
     # A trigger that is disabled is enabled first; that alone would count as touched.
     create_fence(other, closed="closed", clock=world.clock)
@@ -149,7 +151,9 @@ def claim_back_out(world: World, pause: int | None = None) -> None:
         return
     try:
         draft = world.journal.draft(
-            Kind.BACKED_OUT, action=move.action, body={"to": str(move.to_side)}
+            Kind.BACKED_OUT,
+            action=move.action,
+            body=bodies.BackedOut(move.to_side).as_body(),
         )
         if pause is not None:
             # One that is announced after this look takes the number of the draft.

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
+from bluegreen.model import bodies
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import State, fold
-from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
@@ -115,10 +114,10 @@ class StartReverseStream(Action[WayBackFacts]):
                 traffic=str(self.to_side),
                 hint=f"rollback is lost; {self.to_side.other} must be made again",
             )
-        result: dict[str, Any] = {}
+        origin = None
         if not facts.subscription.enabled:
-            origin = Lsn.parse(facts.commit.body["origin_position"])
-            result["origin"] = str(advance_origin(from_side, name, origin))
+            behind = bodies.Committed.from_body(facts.commit.body).origin_position
+            origin = advance_origin(from_side, name, behind)
             world.point("way_back/origin_advanced")
             # A side that was restarted may be another one by now; the lease tells.
             world.require_lease()
@@ -133,11 +132,10 @@ class StartReverseStream(Action[WayBackFacts]):
             clock=world.clock,
         )
         # A proof that stands, of a way back that was opened before, is not replaced.
-        known = (
-            facts.state.witness
-            or read_witness(from_side, name, world.on(self.to_side)).as_body()
+        known = facts.state.witness or read_witness(
+            from_side, name, world.on(self.to_side)
         )
-        body = {**result, "marker_s": round(seconds, 3), "witness": known}
+        body = bodies.WayBackOpen(round(seconds, 3), known, origin).as_body()
         world.journal.append(Kind.WAY_BACK_OPEN, action=self.id, body=body)
         return body
 

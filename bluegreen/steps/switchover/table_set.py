@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bluegreen.model.accept import is_accepted
+from bluegreen.model.bodies import Witnessed
+from bluegreen.model.body import Body
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import State, fold
+from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
+from bluegreen.model.witness import FOUND_OPEN, Witness
 from bluegreen.postgres.replication.publication import (
     read_publication,
     subscribed_tables,
@@ -29,18 +33,13 @@ from bluegreen.postgres.replication.table_set import (
     unfenced_tables,
     unready_tables,
 )
-from bluegreen.postgres.replication.witness import (
-    FOUND_OPEN,
-    Witness,
-    read_route,
-    read_witness,
-)
+from bluegreen.postgres.replication.witness import read_route, read_witness
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.drift import changed_things
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.monitor import direction
 from bluegreen.steps.switchover.switchover import Switchover
-from bluegreen.steps.validation.age import age_ends, read_clocks
+from bluegreen.steps.validation.age import Bound, Proved, age_ends, read_clocks
 from bluegreen.steps.world import World
 
 MOST_NAMED = 5
@@ -65,6 +64,13 @@ class NotedFacts:
     unready: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     outlived: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Body):
+    """The result: the set of tables in its short form."""
+
+    print: str = ""
 
 
 class NoteTables(Action[NotedFacts]):
@@ -136,11 +142,12 @@ class NoteTables(Action[NotedFacts]):
     def act(self, world: World, facts: NotedFacts) -> Result:
         """Note them."""
         stream = ReplicationStream(world.name, self.to_side.other).name
-        return {"print": read_table_set(world.on(self.to_side.other), stream).print}
+        noted = Noted(read_table_set(world.on(self.to_side.other), stream).print)
+        return noted.as_body()
 
 
 def outlived(
-    state: State, route: str, clocks: Mapping[str, datetime]
+    state: State, route: str, clocks: Mapping[Side, datetime]
 ) -> dict[str, str]:
     """Actions whose proof, of this epoch, holds no longer, and why. Pure.
 
@@ -153,9 +160,12 @@ def outlived(
     for action, result in state.results.items():
         if result.epoch != state.epoch:
             continue
-        if result.body.get("route", route) != route:
+        bound = Bound.from_body(result.body)
+        if bound.route not in {None, route}:
             ended[action] = "the publication or the subscription was changed since"
-        elif "lasts_s" in result.body and (why := age_ends(result.body, clocks)):
+        elif bound.lasts_s is not None and (
+            why := age_ends(Proved.from_body(result.body), clocks)
+        ):
             ended[action] = why
     return ended
 
@@ -167,26 +177,22 @@ def known_witness(world: World, to_side: Side, stream: str) -> Witness:
     """
     now = read_witness(world.on(to_side), stream)
     state = fold(world.journal.records())
-    told = state.witness
-    if (
-        told is None
-        or told["side"] != str(to_side)
-        or told["stream"].startswith(FOUND_OPEN)
-    ):
+    then = state.witness
+    if then is None or then.side is not to_side or then.stream.startswith(FOUND_OPEN):
         return now
     proved = to_side is Side.BLUE or any(
-        "witness" in one.body and one.epoch == state.epoch
+        one.epoch == state.epoch and Witnessed.from_body(one.body).witness is not None
         for one in state.results.values()
     )
     where = direction(to_side.other)
     accepted = is_accepted(world.limits.accept, MonitorFollower.id, where)
-    return Witness.from_body(told) if proved and not accepted else now
+    return then if proved and not accepted else now
 
 
-def noted_print(results: Mapping[str, object], action: str) -> str:
+def noted_print(results: Mapping[str, Record], action: str) -> str:
     """What `NoteTables` of this id left in the journal; empty for nothing. Pure."""
-    body = getattr(results.get(action), "body", {})
-    return str(body.get("print", ""))
+    result = results.get(action)
+    return Noted.from_body(result.body).print if result else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from bluegreen.model.bodies import Witnessed
 from bluegreen.model.errors import BluegreenError, RollbackUnavailable
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
@@ -17,7 +18,7 @@ from bluegreen.postgres.compare.rows import TableResult
 from bluegreen.postgres.compare.table_plans import read_plans, sent_only
 from bluegreen.postgres.replication.publication import read_publication
 from bluegreen.postgres.replication.stream import ReplicationStream
-from bluegreen.postgres.replication.witness import Witness, read_witness
+from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.postgres.schema.mapping_triggers import read_given
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.validation.rows import CompareRows
@@ -41,10 +42,10 @@ class ProveWayBack(Action[str]):
         state = fold(world.journal.records())
         if state.serving is Side.BLUE or state.released:
             return ""
-        if state.witness is None:
+        then = state.witness
+        if then is None:
             return "nothing was proved since the cutover"
         name = ReplicationStream(world.name, Side.GREEN).name
-        then = Witness.from_body(state.witness)
         if not then.holds(read_witness(world.blue, name, world.green, then)):
             return (
                 "blue was restarted, its subscription or green's publication altered, "
@@ -69,7 +70,7 @@ class ProveWayBack(Action[str]):
             raise _differ(different)
         rows = sum(one.rows for one in results)
         return {
-            "witness": witness.as_body(),
+            **Witnessed(witness).as_body(),
             "summary": f"{rows} rows in {len(results)} tables are alike",
         }
 
