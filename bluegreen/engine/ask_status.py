@@ -39,8 +39,8 @@ from bluegreen.postgres.replication.stream import (
     read_slot,
     read_subscription,
 )
-from bluegreen.steps.monitors.every import look_round, scene_of
-from bluegreen.steps.monitors.monitor import Scene
+from bluegreen.steps.monitors.every import look_round, round_of
+from bluegreen.steps.monitors.monitor import Round
 from bluegreen.steps.preflight.intent import listed
 from bluegreen.steps.world import World
 
@@ -67,8 +67,8 @@ def look(world: World, *, beat: bool = False) -> Status:
     # Under another name, or over a newer schema, what is ours is not known.
     streams = () if foreign else _streams(world, away)
     doubts = doubts_of(state, sides, pointers, journal)
-    scene = scene_of(world, story, state, away, green=sides[1].identity)
-    monitors = () if foreign else _monitors(scene, beat=beat)
+    seen = round_of(world, story, state, away, green=sides[1].identity)
+    monitors = () if foreign else _monitors(seen, beat=beat)
     return Status(
         name=world.name,
         serving=None if doubts else state.serving,
@@ -149,11 +149,11 @@ def _stream(world: World, stream: ReplicationStream) -> StreamStatus | None:
     )
 
 
-def _monitors(scene: Scene, *, beat: bool) -> tuple[Finding, ...]:
+def _monitors(world: Round, *, beat: bool) -> tuple[Finding, ...]:
     """A round of all monitors, behind a heartbeat that had time to arrive."""
-    if beat and write_heartbeat(scene):
-        await_heartbeat(scene, HEARTBEAT_WITHIN_S)
-    return look_round(scene)
+    if beat and write_heartbeat(world):
+        await_heartbeat(world, HEARTBEAT_WITHIN_S)
+    return look_round(world)
 
 
 def _journal(

@@ -28,10 +28,10 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.server_life import read_server_life
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.stream import drop_slot
-from bluegreen.steps.monitors.every import MONITORS, scene_of, worst_first
+from bluegreen.steps.monitors.every import MONITORS, round_of, worst_first
 from bluegreen.steps.monitors.gate import stop_of_run
 from bluegreen.steps.monitors.kept_wal import MonitorKeptWal, is_over
-from bluegreen.steps.monitors.monitor import Scene, look_through
+from bluegreen.steps.monitors.monitor import Round, look_through
 from bluegreen.steps.world import World
 
 BEAT_EVERY_S = 1.0
@@ -174,17 +174,17 @@ class MonitorThread:
     def _round(self, world: World, story: _Story) -> None:
         away = story.read((world.green, world.blue))
         green = "" if Side.GREEN in away else _identity_of_green(world)
-        scene = scene_of(world, story.records, away=away, green=green)
+        seen = round_of(world, story.records, away=away, green=green)
         self._rounds += 1
-        write_heartbeat(scene)
+        write_heartbeat(seen)
         for monitor in MONITORS:
             now = world.clock.monotonic()
             if self._due.get(monitor.id, 0.0) <= now:
                 self._due[monitor.id] = now + monitor.every_s
-                self._take(monitor.id, look_through(monitor, scene))
-        self._abandon(scene, world)
+                self._take(monitor.id, look_through(monitor, seen))
+        self._abandon(seen)
         if self._rounds % FORGET_EVERY == 0:
-            forget_heartbeats(scene)
+            forget_heartbeats(seen)
 
     def _take(self, monitor: str, told: tuple[Finding, ...]) -> None:
         with self._lock:
@@ -196,9 +196,9 @@ class MonitorThread:
             if one.severity is not good:
                 self._tell(_changed(one, good))
 
-    def _abandon(self, scene: Scene, world: World) -> None:
+    def _abandon(self, world: Round) -> None:
         """Blue's disk comes before green, where the playbook says so."""
-        if not self._may_abandon or scene.state.serving is not Side.BLUE:
+        if not self._may_abandon or world.state.serving is not Side.BLUE:
             return
         told = self._found.get(MonitorKeptWal.id, ())
         if not any(
@@ -206,8 +206,8 @@ class MonitorThread:
         ):
             return
         try:
-            facts = MonitorKeptWal().observe(scene, Side.BLUE)
-            if facts is not None and is_over(facts, scene.limits):
+            facts = MonitorKeptWal().observe(world, Side.BLUE)
+            if facts is not None and is_over(facts, world.limits):
                 drop_slot(world.blue, facts.kept.slot, world.clock)
                 self._dropped = facts.kept.kept
         except BluegreenError:

@@ -44,8 +44,14 @@ CLASSES = {
     "RetireSpentStream": "DropOldStream",
     "CarryCanary": "WriteTrialRows",
     "Courier": "MarkerSender",
+    "Scene": "Round",
 }
-NAMES = {"channel": "stream", "giver": "publisher", "taker": "subscriber"} | CLASSES
+NAMES = {
+    "channel": "stream",
+    "giver": "publisher",
+    "taker": "subscriber",
+    "scene": "world",
+} | CLASSES
 WORDS = re.compile(rf"\b({'|'.join(OUT)})\b", re.IGNORECASE)
 CODE = sorted((ROOT / "bluegreen").rglob("*.py"))
 DOCS = sorted(p for p in (ROOT / "docs").rglob("*.md") if "decisions" not in p.parts)

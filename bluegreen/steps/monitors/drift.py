@@ -22,7 +22,7 @@ from bluegreen.postgres.catalog.identity import identity_of
 from bluegreen.postgres.schema.fingerprint import changes, read_prints
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, weigh
 from bluegreen.steps.preflight.intent import listed
 from bluegreen.steps.world import World
 
@@ -57,20 +57,20 @@ class MonitorDrift(Monitor[DriftFacts]):
     if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
     every_s: ClassVar[float] = 60.0
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """The serving side; after a move both."""
-        if scene.state.released:
+        if world.state.released:
             return ()
-        serving = scene.state.serving
-        return (serving, serving.other) if scene.state.epoch else (serving,)
+        serving = world.state.serving
+        return (serving, serving.other) if world.state.epoch else (serving,)
 
-    def observe(self, scene: Scene, side: Side) -> DriftFacts | None:
+    def observe(self, world: Round, side: Side) -> DriftFacts | None:
         """About twenty catalog queries."""
-        then = remembered(scene.remembered, scene.state, side)
+        then = remembered(world.remembered, world.state, side)
         if then is None:
             return None
-        found = changes(then, read_prints(scene.on(side)))
-        return DriftFacts(side, scene.state.serving, found)
+        found = changes(then, read_prints(world.on(side)))
+        return DriftFacts(side, world.state.serving, found)
 
     def judge(self, facts: DriftFacts, limits: Limits) -> Iterator[Finding]:
         """Every change counts: the other side lacks it, or cannot take it."""

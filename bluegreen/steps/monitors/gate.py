@@ -18,7 +18,7 @@ from bluegreen.postgres.replication.heartbeat import Beats, read_beats, write_be
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.drift import RememberSchema
-from bluegreen.steps.monitors.every import look_round, scene_of
+from bluegreen.steps.monitors.every import look_round, round_of
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats, is_fresh
 from bluegreen.steps.monitors.sequences import MonitorSequences
@@ -99,12 +99,12 @@ class PassMonitors(Action[GateFacts]):
 
     def observe(self, world: World) -> GateFacts:
         """A whole round of the monitors."""
-        scene = scene_of(world, world.journal.records())
-        if scene.state.serving is self.to_side:
+        seen = round_of(world, world.journal.records())
+        if seen.state.serving is self.to_side:
             return GateFacts(moved=True)
-        beats = MonitorHeartbeats().observe(scene, self.to_side.other)
+        beats = MonitorHeartbeats().observe(seen, self.to_side.other)
         fresh = beats is not None and is_fresh(beats, FRESH_S)
-        return GateFacts(False, look_round(scene), fresh)
+        return GateFacts(False, look_round(seen), fresh)
 
     def judge(self, facts: GateFacts) -> Verdict:
         """What is unknown stops as well; a missing heartbeat can be sent."""
@@ -125,7 +125,7 @@ class PassMonitors(Action[GateFacts]):
         """
         name = ReplicationStream(world.name, self.to_side.other).name
         publisher, subscriber = world.on(self.to_side.other), world.on(self.to_side)
-        epoch = scene_of(world, world.journal.records()).state.epoch
+        epoch = round_of(world, world.journal.records()).state.epoch
         for _ in range(2):
             write_beat(publisher, name)
         started = world.clock.monotonic()

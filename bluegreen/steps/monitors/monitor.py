@@ -20,6 +20,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.world import World
 
 F = TypeVar("F")
 
@@ -32,22 +33,17 @@ def weigh(
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What a monitor may look at.
+class Round(World):
+    """What the monitors of one round may look at.
 
     Attributes:
-        name: the playbook's.
         state: what the journal tells.
-        remembered: records of kind WATCHED, oldest first.
+        remembered: records of kind MONITORED, oldest first.
         away: sides that cannot be reached; they are not tried again in this round.
     """
 
-    name: str
-    blue: Database
-    green: Database
-    state: State
+    state: State = field(default_factory=State)
     remembered: Sequence[Record] = ()
-    limits: Limits = field(default_factory=Limits)
     away: frozenset[Side] = frozenset()
 
     def on(self, side: Side) -> Database:
@@ -58,7 +54,7 @@ class Scene:
         """
         if side in self.away:
             raise StepError(4006, f"{side} cannot be reached")
-        return self.blue if side is Side.BLUE else self.green
+        return super().on(side)
 
     @property
     def feeding(self) -> ReplicationStream:
@@ -85,7 +81,7 @@ class Monitor(ABC, Generic[F]):
     if_unknown: ClassVar[Blocks] = Blocks.NOTHING
     every_s: ClassVar[float] = 1.0
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """The sides that it looks at, one by one; both unless it says otherwise."""
         return tuple(Side)
 
@@ -94,7 +90,7 @@ class Monitor(ABC, Generic[F]):
         return str(side)
 
     @abstractmethod
-    def observe(self, scene: Scene, side: Side) -> F | None:
+    def observe(self, world: Round, side: Side) -> F | None:
         """Read; change nothing. None where there is nothing to monitor yet."""
 
     @abstractmethod
@@ -113,17 +109,17 @@ def direction(publisher: Side) -> str:
     return f"{publisher} → {publisher.other}"
 
 
-def look_through(monitor: Monitor[Any], scene: Scene) -> tuple[Finding, ...]:
+def look_through(monitor: Monitor[Any], world: Round) -> tuple[Finding, ...]:
     """One monitor over all of its places; what could not be seen is unknown."""
     found: list[Finding] = []
-    for side in monitor.places(scene):
+    for side in monitor.places(world):
         try:
-            facts = monitor.observe(scene, side)
+            facts = monitor.observe(world, side)
         except BluegreenError as error:
             found.append(_unseen(monitor, side, error))
         else:
-            found += () if facts is None else monitor.judge(facts, scene.limits)
-    return tuple(_accepted(one, scene.limits) for one in found)
+            found += () if facts is None else monitor.judge(facts, world.limits)
+    return tuple(_accepted(one, world.limits) for one in found)
 
 
 def _unseen(monitor: Monitor[Any], side: Side, error: BluegreenError) -> Finding:

@@ -23,7 +23,7 @@ from bluegreen.postgres.replication.stream import (
 )
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, weigh
 from bluegreen.steps.world import World
 
 ID = "servers"
@@ -72,17 +72,17 @@ class MonitorServers(Monitor[LifeFacts]):
     id: ClassVar[str] = ID
     if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """Both; green alone once blue was released."""
-        return (Side.GREEN,) if scene.state.released else tuple(Side)
+        return (Side.GREEN,) if world.state.released else tuple(Side)
 
-    def observe(self, scene: Scene, side: Side) -> LifeFacts | None:
+    def observe(self, world: Round, side: Side) -> LifeFacts | None:
         """The server's own words, and the journal's."""
-        now = read_server_life(scene.on(side))
-        then = remembered(scene.remembered, scene.state.green).get(side)
-        witness = scene.state.witness
+        now = read_server_life(world.on(side))
+        then = remembered(world.remembered, world.state.green).get(side)
+        witness = world.state.witness
         proved = witness.timelines.get(side) if witness else None
-        return LifeFacts(side, now, then, scene.state.serving, proved)
+        return LifeFacts(side, now, then, world.state.serving, proved)
 
     def judge(self, facts: LifeFacts, limits: Limits) -> Iterator[Finding]:
         """Any change since then may have cost rows that nothing reports."""
