@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.identity import read_identity
@@ -124,7 +125,7 @@ class BackupProof(Body):
             return cls.from_body(body)
         except (KeyError, TypeError, ValueError) as error:
             raise StepError(
-                4002,
+                Code.BACKUP_NOT_PROVED,
                 "the journal's record of a backup cannot be read",
                 seen=f"{type(error).__name__}: {error}",
                 wanted="a record of this version of bluegreen",

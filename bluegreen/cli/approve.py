@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bluegreen.cli.options import AsJson, PlaybookFile
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused, PlaybookRefused
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _step(loaded: Loaded, wanted: str | None) -> str:
     if wanted is None and len(keys) == 1:
         return keys[0]
     raise PlaybookRefused(
-        2008,
+        Code.CALL_NOT_VALID,
         f"{loaded.path} has no step {wanted!r} that waits for a person"
         if wanted
         else "it is not clear which step is meant",
@@ -88,7 +89,7 @@ def _refuse_in_a_move(open_: Context, state: State) -> None:
     if state.open_move is not None:
         holder = read_holder(open_.world.blue)
         raise LeaseRefused(
-            8001,
+            Code.LEASE_HELD,
             "a move of traffic is going on",
             seen=f"to {state.open_move.to_side}, begun at "
             f"{state.open_move.begun:%Y-%m-%d %H:%M:%S} UTC"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
 LENGTH = 8
@@ -35,7 +36,7 @@ def require_word(identity: str, address: str) -> None:
     typed = sys.stdin.readline().strip()
     if typed != word:
         raise PlaybookRefused(
-            2008,
+            Code.CALL_NOT_VALID,
             "what was typed does not name blue",
             seen=repr(typed),
             wanted=word,

@@ -19,6 +19,7 @@ from bluegreen.engine.journal import TwinJournal, new_run_id
 from bluegreen.engine.own_process import shared_fate
 from bluegreen.engine.session import engage, engage_green
 from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
@@ -164,7 +165,7 @@ def _limits(loaded: Loaded) -> Limits:
 def no_journal(blue: Database, green: Database) -> ServerRefused:
     """The refusal where nothing of ours was ever done."""
     return ServerRefused(
-        3002,
+        Code.NOT_A_PAIR,
         "the journal tells of no run of a playbook",
         seen=f"{blue.describe()} and {green.describe()}",
         wanted="the two databases of a cutover",

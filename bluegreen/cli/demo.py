@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bluegreen.cli.options import AsJson
+from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
     from bluegreen.lab.demo import Stage
@@ -99,7 +100,7 @@ def _act(stage: Stage, words: list[str]) -> None:
     )
     if done.returncode != 0:
         raise StepError(
-            4001,
+            Code.GOAL_NOT_REACHED,
             f"`bluegreen {words[0]}` ended with status {done.returncode}",
             seen="its own words stand above",
             hint="this is a demo on throw-away servers; please report it as a bug",

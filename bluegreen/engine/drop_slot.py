@@ -13,6 +13,7 @@ from bluegreen.engine.lease import Lease
 from bluegreen.engine.plan import not_allowed
 from bluegreen.model import bodies
 from bluegreen.model.chain import link
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.errors import BluegreenError, PlaybookRefused, TrafficUnknownError
 from bluegreen.model.hazard import Hazard
@@ -111,7 +112,7 @@ def serving_of(seen: tuple[SideTold, ...]) -> tuple[SideTold, State]:
         for one in seen
     )
     raise TrafficUnknownError(
-        7001,
+        Code.TRAFFIC_UNKNOWN,
         "it cannot be confirmed which side serves, so no slot is dropped",
         seen=told,
         wanted="the side that serves by the journal, seen and taking writes",
@@ -189,7 +190,7 @@ def _tell_alone(world: World, database: Database, body: dict[str, object]) -> No
 
 def _ends_rollback(kept: KeptWal) -> PlaybookRefused:
     return PlaybookRefused(
-        2006,
+        Code.HAZARD_NOT_ALLOWED,
         "green serves: dropping its slot would end the way back to blue",
         seen=f"slot {kept.slot} on green keeps {format_bytes(kept.kept)} of WAL for "
         "blue",

@@ -32,6 +32,7 @@ from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.lifeline import CONNECT_S, TRIES, TRY_EVERY_S, Lifeline
 from bluegreen.engine.own_process import own_environment, own_module, own_scope
 from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.record import Kind
 from bluegreen.pointers.handover import of_spec, spec_of
@@ -131,7 +132,7 @@ def _require_ready(process: subprocess.Popen[bytes]) -> None:
     if not _says(process, b"ready\n", READY_WITHIN_S):
         process.kill()
         raise StepError(
-            4001,
+            Code.GOAL_NOT_REACHED,
             "the guard process did not get ready",
             seen=f"no word of it within {READY_WITHIN_S:.0f} s, or it ended",
             wanted="a guard, before any client is held back",
@@ -144,7 +145,7 @@ def _require_monitored(process: subprocess.Popen[bytes]) -> None:
     _tell(process, "go")
     if not _says(process, b"watching\n", MONITORS_WITHIN_S):
         raise StepError(
-            4001,
+            Code.GOAL_NOT_REACHED,
             "the guard process does not monitor any more",
             seen=f"no word of it within {MONITORS_WITHIN_S:.0f} s, or it ended",
             wanted="a guard that answers, before any client is held back",

@@ -20,6 +20,7 @@ from bluegreen.engine.missing import require_whole
 from bluegreen.engine.records import Twins
 from bluegreen.model import bodies
 from bluegreen.model.chain import link
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.history import Move, fold
 from bluegreen.model.record import Kind, Record
@@ -339,7 +340,7 @@ def _in_ascii(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _in_a_move(move: Move) -> LeaseRefused:
     return LeaseRefused(
-        8001,
+        Code.LEASE_HELD,
         "a move of traffic is going on",
         seen=f"to {move.to_side}, begun at {move.begun:%Y-%m-%d %H:%M:%S} UTC",
         wanted="an approval before a move or after it",
@@ -363,7 +364,7 @@ def _two_stories(blue: Record, green: Record) -> LeaseRefused:
             if side is not None:
                 return _quarantined(side, both)
     return LeaseRefused(
-        8002,
+        Code.JOURNALS_DISAGREE,
         f"the journals disagree from record {blue.seq} on",
         seen=both,
         wanted="one story, or one side that only lacks the end of it",
@@ -374,7 +375,7 @@ def _two_stories(blue: Record, green: Record) -> LeaseRefused:
 
 def _quarantined(side: Side, both: str) -> LeaseRefused:
     return LeaseRefused(
-        8002,
+        Code.JOURNALS_DISAGREE,
         f"{side} was set aside when it could not be reached in the middle of a move",
         seen=both,
         wanted=f"a {side} that holds nothing of that move",
@@ -384,7 +385,7 @@ def _quarantined(side: Side, both: str) -> LeaseRefused:
 
 def _gap(number: int, side: str) -> LeaseRefused:
     return LeaseRefused(
-        8002,
+        Code.JOURNALS_DISAGREE,
         f"the journal on {side} lacks record {number}",
         seen="a later record is there",
         wanted="records numbered 1, 2, 3 … without a gap",
@@ -395,7 +396,7 @@ def _gap(number: int, side: str) -> LeaseRefused:
 
 def _another_writer(mine: Record, there: Record | None) -> LeaseRefused:
     return LeaseRefused(
-        8001,
+        Code.LEASE_HELD,
         f"another operator wrote record {mine.seq} of the journal",
         seen=describe(there) if there else "number after number was taken",
         wanted="one operator at a time",
@@ -409,7 +410,7 @@ def _lease_lost(
 ) -> LeaseRefused:
     newest = describe(story[-1]) if story else "(nothing)"
     return LeaseRefused(
-        8001,
+        Code.LEASE_HELD,
         "the lease is not held any more",
         seen=f"{database.describe()} did not take record {mine.seq}, {mine.kind}, "
         f"from this run\nits newest record: {newest}",
@@ -421,7 +422,7 @@ def _lease_lost(
 
 def _not_built(database: Database) -> LeaseRefused:
     return LeaseRefused(
-        8004,
+        Code.JOURNAL_NOT_WRITABLE,
         f"the journal cannot be written on {database.side}",
         seen=f"{database.describe()} has no table bluegreen.journal",
         wanted="our schema, which `bluegreen run` makes",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
@@ -73,7 +74,7 @@ def _went_back(side: Side, missing: Sequence[Record], serving: Side) -> LeaseRef
     more = "1 more record" if len(missing) == 1 else f"{len(missing)} more records"
     what = " ".join(filter(None, (str(first.kind), first.action)))
     return LeaseRefused(
-        8002,
+        Code.JOURNALS_DISAGREE,
         f"{side} went back in time: it had confirmed records that it lacks now",
         seen=f"{other} holds {more}; the first is record {first.seq}, {what}, of "
         f"{first.at:%Y-%m-%d %H:%M:%S} UTC. What {side} committed since then may be "

@@ -20,6 +20,7 @@ from bluegreen.engine.heartbeats import forget_heartbeats, write_heartbeat
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.records import read_on
 from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.history import Story, fold
@@ -136,7 +137,7 @@ class MonitorThread:
         self._remember_dropped()
         if self._ended and not self._stop.is_set():
             raise StepError(
-                4011,
+                Code.SWITCHOVER_BLOCKED,
                 "the monitors have ended by themselves",
                 wanted="monitors that look as long as a run goes on",
                 hint="this is a bug; its traceback stands above. Run again",

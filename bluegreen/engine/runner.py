@@ -25,6 +25,7 @@ from bluegreen.engine.interrupt import Interrupt
 from bluegreen.engine.plan import divide, expand, refusal_error, require_allowed
 from bluegreen.engine.traffic import traffic_line
 from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import (
     BluegreenError,
@@ -254,7 +255,7 @@ class Runner:
 
     def _stopped(self, problem: str, seen: str) -> StepError:
         return StepError(
-            4007,
+            Code.INTERRUPTED,
             problem,
             seen=seen,
             traffic=traffic_line(self._world),
@@ -299,7 +300,7 @@ def crash_text(action: Action[Any]) -> str:
 
 def _not_reached(action: Action[Any], verdict: Needed) -> StepError:
     return StepError(
-        4001,
+        Code.GOAL_NOT_REACHED,
         f"{action.id} ran, but its goal is still not met",
         seen=verdict.why,
         wanted=action.title,
@@ -312,7 +313,7 @@ def _out_of_patience(
     action: Action[Any], verdict: NotYet, waited: float
 ) -> BudgetError:
     return BudgetError(
-        5002,
+        Code.WAIT_OVER_DEADLINE,
         f"{action.id} timed out after {format_duration(waited)}",
         seen=verdict.why,
         wanted=action.title,

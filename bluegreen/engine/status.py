@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import TrafficUnknownError
 from bluegreen.model.finding import Blocks, Finding
 from bluegreen.model.history import State
@@ -149,7 +150,7 @@ class Status:
         """
         if self.doubts:
             raise TrafficUnknownError(
-                7001,
+                Code.TRAFFIC_UNKNOWN,
                 "it cannot be confirmed where traffic goes",
                 seen="\n".join(self.doubts),
                 wanted="both sides and every pointer seen, and all of one mind",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bluegreen.engine.journal import agreed, describe
 from bluegreen.model.chain import broken_at, link
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.history import fold
 from bluegreen.model.record import Record
@@ -72,7 +73,7 @@ def _broken(side: Side, told: Sequence[Record], at: int) -> LeaseRefused:
     place = numbers.index(at)
     before = describe(told[place - 1]) if place else "(nothing)"
     return LeaseRefused(
-        8005,
+        Code.JOURNAL_CHANGED,
         f"the journal on {side} is not what was written: record {at} does not follow "
         "the one before it",
         seen=f"before: {before}\nthen:   {describe(told[place])}",

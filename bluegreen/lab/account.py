@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 
 _STRANGER = "nobody"
@@ -57,7 +58,7 @@ class Account:
             entry = pwd.getpwnam(_STRANGER)
         except KeyError:
             raise ServerRefused(
-                3008,
+                Code.RIGHT_MISSING,
                 "postgres refuses to run as root, and there is no other account",
                 wanted=f"an account named {_STRANGER!r}",
                 hint="run this as an ordinary user",
@@ -127,7 +128,7 @@ class Account:
         shared.mkdir(mode=0o711, exist_ok=True)
         if shared.is_symlink() or shared.stat().st_uid != os.geteuid():
             raise ServerRefused(
-                3008,
+                Code.RIGHT_MISSING,
                 f"{shared} belongs to somebody else",
                 hint="remove it, or run this as its owner",
             )

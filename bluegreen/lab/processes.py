@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 
 _LOOK_EVERY_S = 0.01  # a server is up in 100 to 300 ms
@@ -35,7 +36,9 @@ def wait_for(condition: Callable[[], bool], what: str, deadline_s: float) -> Non
     end = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end:
-            raise ServerRefused(3001, f"timed out after {deadline_s:.0f} s: {what}")
+            raise ServerRefused(
+                Code.SERVER_UNREACHABLE, f"timed out after {deadline_s:.0f} s: {what}"
+            )
         time.sleep(_LOOK_EVERY_S)
 
 

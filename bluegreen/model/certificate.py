@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
@@ -248,7 +249,7 @@ def read_certificate(data: bytes, name: str) -> Certificate:
     found = hash_of(content)
     if found != certificate.hash:
         raise StepError(
-            4008,
+            Code.CERTIFICATE_NOT_VALID,
             f"{name} was changed after it was written",
             seen=f"its content has the hash {found}",
             wanted=f"{certificate.hash or 'a hash'}, as it says itself",
@@ -325,7 +326,7 @@ def _unknown_to_us(content: Any, error: ValidationError) -> str:
 
 def _newer(name: str, unknown: str) -> StepError:
     return StepError(
-        4008,
+        Code.CERTIFICATE_NOT_VALID,
         f"{name} cannot be judged by this version",
         seen=unknown,
         wanted=f"a certificate of format {FORMAT} without any other field",
@@ -336,7 +337,7 @@ def _newer(name: str, unknown: str) -> StepError:
 
 def _no_certificate(name: str, seen: str) -> StepError:
     return StepError(
-        4008,
+        Code.CERTIFICATE_NOT_VALID,
         f"{name} is no certificate that this version reads",
         seen=seen,
         wanted=f"a certificate of format {FORMAT}, whole and unchanged",

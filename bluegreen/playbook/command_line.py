@@ -5,6 +5,7 @@ Owns their refusal, which names the option where a playbook's has the line.
 
 from __future__ import annotations
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.playbook.dsn import Dsn, read_dsn
 from bluegreen.playbook.references import Resolve
@@ -31,5 +32,5 @@ def dsn_from_call(option: str, text: str, resolve: Resolve) -> Dsn:
             wrong.problem.replace("{subject}", option),
             seen=wrong.seen,
             wanted=wrong.wanted,
-            hint=_HOW if wrong.code == 2005 else wrong.hint,
+            hint=_HOW if wrong.code is Code.PASSWORD_IN_PLAYBOOK else wrong.hint,
         ) from None

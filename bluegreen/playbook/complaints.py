@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
+from bluegreen.model.codes import Code
 from bluegreen.playbook.models import STEP_BY_NAME, model_at
 from bluegreen.playbook.refusal import (
     Complaint,
@@ -115,7 +116,7 @@ def _unknown_key(tree: Table, path: Path) -> Complaint:
     hint = did_you_mean(str(key), names) or _elsewhere(str(key))
     return Complaint(
         mark_of(tree, path, at_key=True),
-        2003,
+        Code.PLAYBOOK_NOT_VALID,
         f"{subject(tree, place)} has no {what} {quoted(str(key))}",
         wanted=one_of(names),
         hint=hint,
@@ -135,7 +136,7 @@ def _missing(tree: Table, path: Path) -> Complaint:
     meaning = meaning.removesuffix(".")
     return Complaint(
         mark_of(tree, place, at_key=True),
-        2003,
+        Code.PLAYBOOK_NOT_VALID,
         f'{subject(tree, place)} lacks "{key}"',
         wanted=f"{key}: {meaning}",
     )
@@ -147,13 +148,13 @@ def _unknown_step(tree: Table, path: Path) -> Complaint:
     if not name:
         return Complaint(
             mark_of(tree, path, at_key=True),
-            2003,
+            Code.PLAYBOOK_NOT_VALID,
             f'entry {int(path[-1]) + 1} of "steps" does not say which step it is',
             wanted=f"step: one of: {wanted}",
         )
     return Complaint(
         mark_of(tree, (*path, "step"), at_key=False),
-        2003,
+        Code.PLAYBOOK_NOT_VALID,
         f"there is no step {quoted(name)}",
         wanted=f"one of: {wanted}",
         hint=did_you_mean(name, STEP_BY_NAME),

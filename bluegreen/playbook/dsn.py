@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
+from bluegreen.model.codes import Code
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.references import Resolve, fill, is_reference
 from bluegreen.playbook.refusal import Wrong, did_you_mean, one_of
@@ -70,7 +71,7 @@ class Dsn:
 def _literal_password(key: str) -> Wrong:
     return Wrong(
         "a password is written in {subject}",
-        code=2005,
+        code=Code.PASSWORD_IN_PLAYBOOK,
         hint=f"take it out and write `{key}: ${{env:NAME}}` or "
         f"`{key}: ${{file:path}}`;\na libpq service file or ~/.pgpass works too",
     )

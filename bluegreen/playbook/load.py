@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.playbook.complaints import subject
 from bluegreen.playbook.models import Playbook
@@ -106,7 +107,7 @@ def require_files(loaded: Loaded) -> None:
             if not _matches(pattern, loaded.home):
                 wrong = Wrong(
                     "{subject} names no file",
-                    code=2009,
+                    code=Code.STEP_DOES_NOT_FIT,
                     seen=f"nothing fits it in {loaded.home}",
                     wanted="a file or a pattern, relative to the playbook",
                 )
@@ -136,7 +137,7 @@ def read_bytes(path: Path) -> bytes:
 
 def _unreadable(path: Path, reason: str) -> PlaybookRefused:
     return PlaybookRefused(
-        2001,
+        Code.PLAYBOOK_UNREADABLE,
         f"{path}: the playbook cannot be read: {reason}",
         hint="is the path right? `bluegreen init` writes a playbook to start from",
     )
@@ -168,7 +169,7 @@ def _digest(data: bytes, playbook: Playbook, path: Path) -> str:
             content = file.read_bytes()
         except OSError as error:
             raise PlaybookRefused(
-                2001,
+                Code.PLAYBOOK_UNREADABLE,
                 f"{path}: the migration {name} cannot be read",
                 seen=(error.strerror or "").lower(),
             ) from None

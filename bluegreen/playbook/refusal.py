@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.playbook.tree import Mark
 
@@ -27,7 +28,7 @@ class Complaint:
     """
 
     mark: Mark
-    code: int
+    code: Code
     problem: str
     seen: str = ""
     wanted: str = ""
@@ -44,7 +45,7 @@ class Wrong(ValueError):
         self,
         problem: str,
         *,
-        code: int = 2003,
+        code: Code = Code.PLAYBOOK_NOT_VALID,
         seen: str = "",
         wanted: str = "",
         hint: str = "",

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import yaml
 
+from bluegreen.model.codes import Code
 from bluegreen.playbook.refusal import Complaint, quoted, refuse
 from bluegreen.playbook.text import Stop, decode, mark_after, refuse_control
 from bluegreen.playbook.tree import Listing, Mark, Node, Scalar, Table
@@ -60,7 +61,7 @@ class _Builder:
             raise Stop(
                 Complaint(
                     Mark(1, 1),
-                    2002,
+                    Code.PLAYBOOK_NOT_YAML,
                     "the playbook is empty",
                     wanted="version, name, blue, green and steps",
                     hint="`bluegreen init` writes one to start from",
@@ -97,7 +98,7 @@ class _Builder:
             hint += f";\nwhat began in line {begun.line + 1} may not be closed"
         return Complaint(
             mark,
-            2002,
+            Code.PLAYBOOK_NOT_YAML,
             "the YAML cannot be read from here on",
             seen=_without_words(error.problem or ""),
             hint=hint,
@@ -251,7 +252,7 @@ def _mark(event: yaml.Event) -> Mark:
 
 
 def _stop(mark: Mark, problem: str, **lines: str) -> Stop:
-    return Stop(Complaint(mark, 2002, problem, **lines))
+    return Stop(Complaint(mark, Code.PLAYBOOK_NOT_YAML, problem, **lines))
 
 
 def _hint(char: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from bluegreen.model.codes import Code
 from bluegreen.playbook.refusal import Complaint
 from bluegreen.playbook.tree import Mark
 
@@ -38,7 +39,7 @@ def decode(data: bytes) -> str:
         raise Stop(
             Complaint(
                 top,
-                2001,
+                Code.PLAYBOOK_UNREADABLE,
                 "the file is too large for a playbook",
                 wanted=f"{MAX_BYTES} bytes or fewer",
                 hint="is it the right file?",
@@ -52,7 +53,7 @@ def decode(data: bytes) -> str:
         raise Stop(
             Complaint(
                 mark_after(before),
-                2001,
+                Code.PLAYBOOK_UNREADABLE,
                 "the file is not UTF-8 text",
                 seen=f"byte 0x{error.object[error.start]:02x}",
                 hint="save it as UTF-8",
@@ -80,7 +81,7 @@ def refuse_control(text: str, mark: Mark | None) -> None:
         raise Stop(
             Complaint(
                 mark or mark_after(text[: found.start()]),
-                2001,
+                Code.PLAYBOOK_UNREADABLE,
                 "a character that does not belong into text",
                 seen=f"U+{ord(found.group()):04X}",
                 hint="take it out; it may not show in your editor",

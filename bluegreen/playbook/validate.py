@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from bluegreen.model.codes import Code
 from bluegreen.playbook.complaints import complaints, not_typed, subject
 from bluegreen.playbook.models import Playbook
 from bluegreen.playbook.references import Resolve, Text, holds_reference
@@ -65,7 +66,7 @@ class _Filler:
         if _holds_password(node.text, path):
             raise Wrong(
                 "a password is written in {subject}",
-                code=2005,
+                code=Code.PASSWORD_IN_PLAYBOOK,
                 hint="take it out; give the side's `password` by reference, or use\n"
                 "~/.pgpass or a libpq service file",
             )

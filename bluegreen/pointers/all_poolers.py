@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, TrafficUnknownError
 from bluegreen.model.side import Side
 from bluegreen.pointers.pointer import Pointer
@@ -92,7 +93,7 @@ def move_all(pointers: Sequence[Pointer], side: Side) -> None:
         return
     done = ", ".join(pointer.id for pointer in _others(pointers, failed))
     raise TrafficUnknownError(
-        7001,
+        Code.TRAFFIC_UNKNOWN,
         f"not every pointer names {side}: {_names(failed)} could not be moved",
         seen=_told(failed),
         wanted=f"all of them on {side}",
@@ -167,7 +168,7 @@ def resume_all(pointers: Sequence[Pointer]) -> None:
     failed = _on_all(pointers, lambda pointer: pointer.resume())
     if failed:
         raise TrafficUnknownError(
-            7001,
+            Code.TRAFFIC_UNKNOWN,
             f"it is not confirmed that clients go on at: {_names(failed)}",
             seen=_told(failed),
             wanted="RESUME, confirmed by each of them",

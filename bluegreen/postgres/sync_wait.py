@@ -17,6 +17,7 @@ from datetime import timedelta
 
 from psycopg import sql
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, error_for
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database, hung_up_after
@@ -77,7 +78,9 @@ def read_sync_wait(database: Database) -> SyncWait:
     return SyncWait(*row)
 
 
-def require_commits_return(*databases: Database, code: int = 3003) -> None:
+def require_commits_return(
+    *databases: Database, code: Code = Code.CHECK_BLOCKS
+) -> None:
     """Refuse before the first write that would hang.
 
     Raises:
@@ -108,7 +111,7 @@ def name_standby(error: BluegreenError, *databases: Database) -> None:
                 error.hint = f"on {database.side}: {REPAIR} Then run again"
 
 
-def _would_hang(code: int, side: Side, wait: SyncWait) -> BluegreenError:
+def _would_hang(code: Code, side: Side, wait: SyncWait) -> BluegreenError:
     return error_for(
         code,
         f"{side} waits for a synchronous standby that is not connected",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from bluegreen.model.bodies import WindowOpened
 from bluegreen.model.clock import host_time
+from bluegreen.model.codes import Code
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
@@ -93,7 +94,7 @@ def _clock_off(facts: WindowFacts) -> Refused | None:
     if clocks.agree:
         return None
     return Refused(
-        4001,
+        Code.GOAL_NOT_REACHED,
         f"no window is promised: {clocks.problem()}",
         seen=clocks.say(),
         wanted="two clocks that agree; the window's end is an absolute time by green's",

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.model.secret import Secret
 from bluegreen.postgres import tls
@@ -74,7 +75,7 @@ def looking(
         session = psycopg.connect(**words, autocommit=True)
     except psycopg.Error as error:
         raise ServerRefused(
-            3001,
+            Code.SERVER_UNREACHABLE,
             f"{_WHO} cannot be reached",
             seen=str(error).strip(),
             wanted="a session that may read the catalog",
@@ -93,7 +94,7 @@ def _refusals() -> Iterator[None]:
     except psycopg.Error as error:
         if error.sqlstate is None:
             raise StepError(
-                4006,
+                Code.SERVER_WENT_AWAY,
                 f"the connection to {_WHO} broke",
                 seen=str(error).strip(),
                 traffic="nothing was changed; lint only reads",

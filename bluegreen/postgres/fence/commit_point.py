@@ -13,6 +13,7 @@ from datetime import datetime
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
@@ -62,7 +63,7 @@ def commit_move(database: Database, record: Record, *, before: datetime) -> Lsn:
     )
     if not rows:
         raise BudgetError(
-            5001,
+            Code.PAUSE_OVER_BUDGET,
             f"the commit point reached {database.side} after the pause's budget",
             seen=f"later than {before:%H:%M:%S.%f} by {database.side}'s clock",
             wanted="a commit inside the budget",

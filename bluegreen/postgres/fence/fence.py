@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.model.clock import Clock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.postgres.database import (
     LOCK_NOT_FREE,
@@ -254,7 +255,7 @@ def _make_trigger(own: Connection, table: _Table) -> None:
 
 def _stayed_locked(database: Database, schema: str, name: str) -> BudgetError:
     return BudgetError(
-        5003,
+        Code.FENCE_NOT_CLOSED,
         f"the fence trigger of {schema}.{name} on {database.side} could not be made",
         seen=_holders(database, [f"{schema}.{name}"]),
         wanted=f"a moment without a write transaction in {MAKING_TRIES} tries",

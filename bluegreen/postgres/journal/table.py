@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres.database import (
@@ -67,7 +68,7 @@ def read_records(database: Database, after: int = 0) -> list[Record]:
         return [_record(row) for row in rows]
     except ValueError as error:
         raise LeaseRefused(
-            8004,
+            Code.JOURNAL_NOT_WRITABLE,
             f"{database.side} was set up by a newer bluegreen",
             seen=f"its journal has a record that this one does not know: {error}",
             wanted="records of kinds that this bluegreen knows; nothing was touched",

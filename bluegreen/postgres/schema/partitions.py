@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.model.clock import Clock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.postgres.catalog.relations import (
     OURS_OR_SYSTEM,
@@ -301,7 +302,7 @@ def _stayed_locked(
     database: Database, parent: Parent, partition: Partition
 ) -> BudgetError:
     return BudgetError(
-        5003,
+        Code.FENCE_NOT_CLOSED,
         f"partition {partition.schema}.{partition.name} on {database.side} could not "
         "be made",
         seen=f"{parent.full_name} stayed locked",

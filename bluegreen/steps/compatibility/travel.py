@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 
 from bluegreen.compat.probe.travel import touch, travelling_tables
 from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
@@ -109,7 +110,7 @@ class WriteTrialRows(Action[TravelFacts]):
         following = check_following(publisher, subscriber, name, world.clock)
         if not following.caught_up:
             raise StepError(
-                4003,
+                Code.STREAM_STOPPED,
                 f"a row that was sent did not arrive on {facts.publisher.other}",
                 seen=f"{following.errors or 0} errors in {following.seconds:.1f} s",
                 wanted="every row that is sent applied over there",

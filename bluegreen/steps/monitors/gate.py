@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, error_for
 from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.side import Side
@@ -158,7 +159,7 @@ def refusal(found: Sequence[Finding], to_side: Side) -> Refused:
     """The verdict that names all of them. Pure."""
     return Refused(
         # Over a broken stream a rollback would leave writes behind.
-        6001 if to_side is Side.BLUE else 4011,
+        Code.ROLLBACK_LOSES_DATA if to_side is Side.BLUE else Code.SWITCHOVER_BLOCKED,
         f"a monitor blocks the move to {to_side}: "
         f"{', '.join(dict.fromkeys(one.id for one in found))}",
         seen="\n".join(f"{one.id}, {one.where}: {one.seen}" for one in found),

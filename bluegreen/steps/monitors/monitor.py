@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from bluegreen.model.accept import is_accepted
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.history import State
@@ -53,7 +54,7 @@ class Round(World):
             StepError: 4006, it did not answer a moment ago.
         """
         if side in self.away:
-            raise StepError(4006, f"{side} cannot be reached")
+            raise StepError(Code.SERVER_WENT_AWAY, f"{side} cannot be reached")
         return super().on(side)
 
     @property

@@ -13,6 +13,7 @@ from bluegreen.backups.pg_dump import find_fault
 from bluegreen.backups.proof import BackupProof, read_source
 from bluegreen.model.bodies import Committing
 from bluegreen.model.clock import host_time
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.history import State, fold
@@ -178,7 +179,7 @@ class AwaitWindowEnd(Action[ReleaseFacts]):
 
 
 def _no(why: str, seen: str, wanted: str, hint: str) -> Refused:
-    return Refused(7002, why, seen=seen, wanted=wanted, hint=hint)
+    return Refused(Code.SIDE_NOT_PROVED, why, seen=seen, wanted=wanted, hint=hint)
 
 
 def _same_sides(facts: ReleaseFacts) -> Refused | None:

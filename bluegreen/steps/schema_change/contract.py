@@ -13,6 +13,7 @@ from datetime import timedelta
 from bluegreen.migrators.migrator import History, LockNotFreeError
 from bluegreen.migrators.sql_files import SqlFiles
 from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
@@ -133,7 +134,7 @@ class DeferContract(Action[DeferFacts]):
         """`decommission` has no other way to know what waits."""
         if facts.judged.mixed:
             return Refused(
-                2009,
+                Code.STEP_DOES_NOT_FIT,
                 "a statement can wait for blue's release in part only",
                 seen="\n".join(facts.judged.mixed),
                 wanted="what blue cannot live with in statements of its own",
@@ -266,7 +267,13 @@ class RunContract(Action[ContractFacts]):
         if not facts.released:
             return NotYet("blue is not released yet")
         if fault:
-            return Refused(4004, fault.problem, fault.seen, fault.wanted, fault.hint)
+            return Refused(
+                Code.MIGRATION_FAILED,
+                fault.problem,
+                fault.seen,
+                fault.wanted,
+                fault.hint,
+            )
         names = ", ".join(one.name for one in facts.history.pending)
         return Needed(f"{len(facts.history.pending)} to run: {names}")
 

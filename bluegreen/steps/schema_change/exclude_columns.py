@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bluegreen.migrators.forecast import Forecast, TableName
+from bluegreen.model.codes import Code
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
@@ -108,7 +109,7 @@ class LeaveOut(Action[LeaveOutFacts]):
         """Narrow where something goes; what cannot be left out must wait."""
         if facts.hindrances:
             return Refused(
-                4004,
+                Code.MIGRATION_FAILED,
                 "blue cannot leave out what a migration takes away",
                 seen="\n".join(facts.hindrances),
                 wanted="a column list on blue's publication, which needs PostgreSQL 15 "

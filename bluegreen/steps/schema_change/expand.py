@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bluegreen.model.codes import Code
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
@@ -109,7 +110,7 @@ class ExpandBlue(Action[ExpandFacts]):
             return NotYet(f"green lacks {facts.pending} migrations")
         if facts.unknown:
             return Refused(
-                2009,
+                Code.STEP_DOES_NOT_FIT,
                 f"{facts.unknown[0]} is nothing that blue could be expanded by",
                 seen="neither side has a column, table, enum, constraint or unique "
                 "index of that name",
@@ -119,7 +120,7 @@ class ExpandBlue(Action[ExpandFacts]):
             )
         if facts.objections:
             return Refused(
-                2009,
+                Code.STEP_DOES_NOT_FIT,
                 "blue cannot be expanded without holding up its clients",
                 seen="\n".join(facts.objections),
                 wanted="changes to blue's catalog alone",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
@@ -136,7 +137,7 @@ def _hindrances(
 
 def _impossible(seen: str) -> StepError:
     return StepError(
-        4004,
+        Code.MIGRATION_FAILED,
         "a mapping does not fit green's tables",
         seen=seen,
         wanted="every column of the mapping on green, the old ones too, and functions "

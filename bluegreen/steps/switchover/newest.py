@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, LeaseRefused, ServerRefused
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
@@ -213,7 +214,7 @@ def refuse_older(world: World, begun: Record | _Silent | None, pause: int) -> No
     """
     if isinstance(begun, Record) and begun.seq > pause:
         raise LeaseRefused(
-            8001,
+            Code.LEASE_HELD,
             "another run has begun to move traffic meanwhile",
             seen=f"run {begun.run} of {begun.writer}, at "
             f"{begun.at:%Y-%m-%d %H:%M:%S} UTC",

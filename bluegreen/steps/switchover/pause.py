@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
@@ -218,7 +219,7 @@ def go_through(
     proof = bodies.Barrier(fence_position=marker.position, marker=marker.id)
     record = replace(draft, body={**draft.body, **proof.as_body()})
     # Behind the fence once more: a commit that waits for a standby cannot be undone.
-    require_commits_return(ready.to_side, code=4011)
+    require_commits_return(ready.to_side, code=Code.SWITCHOVER_BLOCKED)
     # A question that was never sent leaves no doubt.
     ready.to_side.require_alive()
     ready.asked_to_commit = True
@@ -233,7 +234,7 @@ def _require_guard(ready: Ready) -> None:
     now = server_time(ready.to_side)
     if now >= ready.commit_before:
         raise BudgetError(
-            5001,
+            Code.PAUSE_OVER_BUDGET,
             "the tool stood still right before the pause",
             seen=f"{now - ready.commit_before} over the time that the guard waits",
             wanted="a pause that begins at once, while the guard monitors",

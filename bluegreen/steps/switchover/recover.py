@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import (
     BluegreenError,
     LeaseRefused,
@@ -173,7 +174,7 @@ def claim_back_out(world: World, pause: int | None = None) -> None:
 def _nobody_knows(move: Move, seen: str = "") -> TrafficUnknownError:
     to_side = move.to_side
     return TrafficUnknownError(
-        7001,
+        Code.TRAFFIC_UNKNOWN,
         f"it is not known whether the move to {to_side} was committed",
         seen=seen or "the record that ends it was not seen on both sides",
         wanted="an answer of both sides: the journals decide",
@@ -279,7 +280,7 @@ def _require_served(
     if found:
         by_hand = [trouble.hint for trouble in pointers if trouble.hint]
         raise TrafficUnknownError(
-            7001,
+            Code.TRAFFIC_UNKNOWN,
             "it cannot be confirmed that clients are served",
             seen="\n".join(found),
             wanted=f"{serving} takes writes and every pointer names it",

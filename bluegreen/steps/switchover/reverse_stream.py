@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
@@ -108,7 +109,7 @@ class StartReverseStream(Action[WayBackFacts]):
         )
         if facts.subscription is None or facts.commit is None:
             raise StepError(
-                4003,
+                Code.STREAM_STOPPED,
                 f"the subscription {name!r} on {self.to_side.other} is gone",
                 wanted=f"the stream from {self.to_side} that was made before the move",
                 traffic=str(self.to_side),

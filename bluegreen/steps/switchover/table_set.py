@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from bluegreen.model.accept import is_accepted
 from bluegreen.model.bodies import Witnessed
 from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Record
@@ -117,7 +118,7 @@ class NoteTables(Action[NotedFacts]):
             return Satisfied(f"{self.to_side} serves already")
         if facts.lacking:
             return Refused(
-                4011,
+                Code.SWITCHOVER_BLOCKED,
                 f"{self.to_side} does not receive {_listed(facts.lacking)}",
                 seen=f"published on {self.to_side.other}, and not in {self.to_side}'s "
                 "subscription",
@@ -127,7 +128,7 @@ class NoteTables(Action[NotedFacts]):
             )
         if facts.outlived:
             return Refused(
-                4011,
+                Code.SWITCHOVER_BLOCKED,
                 f"what {', '.join(facts.outlived)} proved no longer holds",
                 seen="\n".join(dict.fromkeys(facts.outlived.values())),
                 wanted="rows compared not long ago, over the stream that is there now",
@@ -264,7 +265,7 @@ class LastLook:
             raise self._skipped()
         if unready := unready_tables(world.on(to_side), self.stream):
             raise StepError(
-                4011,
+                Code.SWITCHOVER_BLOCKED,
                 f"{to_side} has not copied all tables yet",
                 seen=f"the initial copy has not ended: {_listed(unready)}",
                 wanted="every table of the subscription ready before traffic moves",
@@ -276,7 +277,7 @@ class LastLook:
         to_side, from_side = self.switchover.to_side, self.switchover.from_side
         again = "rollback PLAYBOOK --prove" if to_side is Side.BLUE else "run"
         return StepError(
-            4011,
+            Code.SWITCHOVER_BLOCKED,
             f"{to_side} may lack a transaction of {from_side}",
             seen=f"the subscription on {to_side} failed and was altered since the rows "
             f"of {to_side} were last known to be whole",
@@ -288,7 +289,7 @@ class LastLook:
     def _changed(self, found: Sequence[str]) -> StepError:
         from_side = self.switchover.from_side
         return StepError(
-            4011,
+            Code.SWITCHOVER_BLOCKED,
             f"the tables of {from_side} changed while the move was made ready",
             seen=_listed(found) or f"a table's part in the publication {self.stream}",
             wanted="the tables, columns and publication that were judged",
@@ -299,7 +300,7 @@ class LastLook:
     def _unfenced(self, found: Sequence[str]) -> StepError:
         from_side = self.switchover.from_side
         return StepError(
-            4011,
+            Code.SWITCHOVER_BLOCKED,
             f"{from_side} would go on taking writes: {_listed(found)}",
             seen="no enabled trigger `bluegreen_fence`",
             wanted=f"every table of {from_side} refuses writes before traffic moves",

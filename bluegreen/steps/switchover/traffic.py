@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import (
     BluegreenError,
     LeaseRefused,
@@ -87,7 +88,8 @@ class SwitchTraffic(Action[TrafficFacts]):
             ]
             if wrong and not ends:
                 return Refused(
-                    3007, f"pointer {wrong[0]} does not name {to_side.other}"
+                    Code.POINTER_ELSEWHERE,
+                    f"pointer {wrong[0]} does not name {to_side.other}",
                 )
             return Needed(f"{state.serving} serves")
         recorded = state.last_move is not None and state.last_move.moved
@@ -139,7 +141,9 @@ class SwitchTraffic(Action[TrafficFacts]):
                 self.switchover.max_pause, ready.from_side, ready.to_side
             ):
                 identities = {side: read_identity(world.on(side)).id for side in Side}
-                require_commits_return(ready.from_side, ready.to_side, code=4011)
+                require_commits_return(
+                    ready.from_side, ready.to_side, code=Code.SWITCHOVER_BLOCKED
+                )
                 pause = self._announce(world)
                 body = bodies.Committing(self.switchover.to_side, identities).as_body()
                 draft = world.journal.draft(Kind.COMMITTED, action=self.id, body=body)
@@ -246,7 +250,7 @@ class SwitchTraffic(Action[TrafficFacts]):
                 # It may have been moved on while this was asked.
                 require_newest(world, pause)
                 raise TrafficUnknownError(
-                    7001,
+                    Code.TRAFFIC_UNKNOWN,
                     f"a client that comes through pointer {pointer.id} does not "
                     f"reach {self.switchover.to_side}",
                     seen=f"it reached the database with identity {reached}",

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
@@ -128,7 +129,7 @@ def differs(problem: str, lines: Sequence[str], *, wanted: str, hint: str) -> St
     if len(lines) > MOST_SHOWN:
         shown.append(f"and {len(lines) - MOST_SHOWN} more")
     return StepError(
-        4005,
+        Code.DIFFERENCE_FOUND,
         problem,
         seen="\n".join(shown),
         wanted=wanted,

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import Any, Literal
 
 from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.progress import Progress
@@ -186,7 +187,7 @@ def _nothing_compared(*, streams: bool) -> StepError:
     if streams:
         seen = "green's subscription feeds no table that blue publishes"
     return StepError(
-        4005,
+        Code.DIFFERENCE_FOUND,
         "no table was compared, which proves nothing",
         seen=seen,
         wanted="at least one table whose rows are on both sides",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bluegreen.model.bodies import Witnessed
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, RollbackUnavailable
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
@@ -93,7 +94,7 @@ def _compare(world: World, name: str, step_id: str) -> Sequence[TableResult]:
 
 def _nothing_compared() -> RollbackUnavailable:
     return RollbackUnavailable(
-        6001,
+        Code.ROLLBACK_LOSES_DATA,
         "no table was compared, which proves nothing of the way back",
         seen="blue's subscription feeds no table that green publishes",
         wanted="the tables that were published when the way back was opened",
@@ -106,7 +107,7 @@ def _nothing_compared() -> RollbackUnavailable:
 def _differ(different: Sequence[TableResult]) -> RollbackUnavailable:
     tables = "1 table" if len(different) == 1 else f"{len(different)} tables"
     return RollbackUnavailable(
-        6001,
+        Code.ROLLBACK_LOSES_DATA,
         f"blue does not hold the rows of green in {tables}",
         seen="\n".join(f"{one.table} differs" for one in different),
         wanted="every row that green took, on blue too",
