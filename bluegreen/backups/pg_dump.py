@@ -29,7 +29,7 @@ from bluegreen.postgres.database import Database
 from bluegreen.postgres.tools import Ended, Tool, find_tool, read_tool, run_tool
 
 LOCK_WAIT = "60s"
-"""ACCESS SHARE waits only behind ACCESS EXCLUSIVE, which is somebody's DDL."""
+"""ACCESS SHARE waits only behind ACCESS EXCLUSIVE, which is DDL of others."""
 
 _ENTRY = re.compile(r"^\d+; (\d+) (\d+) ")
 _TABLE_DATA = re.compile(r"^\d+; 0 (\d+) TABLE DATA ", re.MULTILINE)

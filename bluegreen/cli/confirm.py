@@ -1,8 +1,9 @@
 """The word that a person types before blue goes for good.
 
 Owns asking and comparing. The word is blue's own, random in each database and read from
-the one that is to go: whoever types it has looked at which one that is. A timer cannot
-type; there the playbook's consent and the evidence of `steps/release/` stand alone.
+the one that is to go: a person who types it has looked at which one that is. A timer
+cannot type; there the playbook's consent and the evidence of `steps/release/` stand
+alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ LENGTH = 8
 
 
 def require_word(identity: str, address: str) -> None:
-    """Ask on the terminal; without one nobody is asked.
+    """Ask on the terminal; without one no one is asked.
 
     Args:
         identity: blue's, as blue itself tells it.

@@ -203,7 +203,7 @@ def _let_go(
 def _finish(
     open_: Context, step: Decommission, teller: Teller, *, as_json: bool
 ) -> None:
-    """Run the command again, as nobody saw it end; blue itself is gone."""
+    """Run the command again, as its end was not seen; blue itself is gone."""
     from bluegreen.cli.context import engaged_without_blue
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner

@@ -1,4 +1,4 @@
-"""The verb `demo`: the whole story on throw-away servers, under real writes.
+"""The verb `demo`: a whole cutover on throw-away servers, under real writes.
 
 Owns the order of the acts and the table at the end. Each act is the very command that a
 person would type; the stage is set by `lab/demo.py`.
@@ -93,7 +93,7 @@ def _act(stage: Stage, words: list[str]) -> None:
     done = subprocess.run(
         own_module("bluegreen", *words, "--log", "text"),
         env={**own_environment(os.environ), **stage.environ},
-        # Nobody is asked to type a word: the databases are throw-away.
+        # No one is asked to type a word: the databases are throw-away.
         stdin=subprocess.DEVNULL,
         # stdout is kept for the last line; what an act says goes beside it.
         stdout=sys.stderr,

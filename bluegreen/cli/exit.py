@@ -143,7 +143,7 @@ def _interrupted() -> StepError:
 
 
 def _reader_left() -> int:
-    """Whoever read our output went away, as `head` does; that is no error of ours."""
+    """The reader of our output went away, as `head` does; that is no error of ours."""
     # Python flushes stdout once more when it ends, and would complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

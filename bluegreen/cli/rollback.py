@@ -168,7 +168,7 @@ def _roll_back(open_: Context, teller: Teller, *, prove: bool, as_json: bool) ->
     if (told := _told(open_.world)).released:
         _refuse_released(open_, told)
     with engaged(open_) as world, Interrupt() as interrupt:
-        # Whoever asks for a rollback has allowed what it does.
+        # A person who asks for a rollback has allowed what it does.
         runner = Runner(
             world, run=open_.run, allow=Hazard, interrupt=interrupt, tell=teller
         )

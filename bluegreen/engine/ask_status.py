@@ -61,13 +61,13 @@ def look(world: World, *, beat: bool = False) -> Status:
     foreign = next((one.foreign for one in sides if one.foreign), "")
     # A side that is away is asked once: each try may take the connect timeout.
     away = {one.side for one in sides if one.problem}
-    journal, story = _journal(world, away)
-    state = fold(story)
+    journal, records = _journal(world, away)
+    state = fold(records)
     pointers = tuple(_pointer(pointer) for pointer in world.pointers)
     # Under another name, or over a newer schema, what is ours is not known.
     streams = () if foreign else _streams(world, away)
     doubts = doubts_of(state, sides, pointers, journal)
-    seen = round_of(world, story, state, away, green=sides[1].identity)
+    seen = round_of(world, records, state, away, green=sides[1].identity)
     monitors = () if foreign else _monitors(seen, beat=beat)
     return Status(
         name=world.name,
@@ -159,7 +159,7 @@ def _monitors(world: Round, *, beat: bool) -> tuple[Finding, ...]:
 def _journal(
     world: World, away: Collection[Side]
 ) -> tuple[JournalStatus, Sequence[Record]]:
-    """The one story; where one side is not seen, what the other tells of it."""
+    """The records of both; where one side is not seen, those of the other."""
     told, unknown = {}, ""
     for side in Side:
         try:
@@ -169,18 +169,18 @@ def _journal(
         except BluegreenError:
             told[side] = None
     blue, green = told[Side.BLUE], told[Side.GREEN]
-    story, problem = _one_story(world, blue, green)
+    records, problem = _believed(world, blue, green)
     problem = unknown or problem
     count_blue = None if blue is None else len(blue)
     count_green = None if green is None else len(green)
-    tail = tuple(story[-TAIL:])
-    return JournalStatus(count_blue, count_green, problem, tail), story
+    tail = tuple(records[-TAIL:])
+    return JournalStatus(count_blue, count_green, problem, tail), records
 
 
-def _one_story(
+def _believed(
     world: World, blue: Sequence[Record] | None, green: Sequence[Record] | None
 ) -> tuple[Sequence[Record], str]:
-    """The story to believe, and what is wrong with it."""
+    """The records to believe, and what is wrong with them."""
     if blue is None and green is None:
         return (), "no journal was seen"
     if blue is None or green is None:
@@ -191,9 +191,9 @@ def _one_story(
         return max(blue, green, key=_newest), error.problem
 
 
-def _newest(story: Sequence[Record]) -> tuple[int, int]:
-    """The higher epoch wins, then the longer story."""
-    return max((record.epoch for record in story), default=0), len(story)
+def _newest(records: Sequence[Record]) -> tuple[int, int]:
+    """The higher epoch wins, then the longer journal."""
+    return max((record.epoch for record in records), default=0), len(records)
 
 
 def _why(error: BluegreenError) -> str:

@@ -101,8 +101,8 @@ def serving_of(seen: tuple[SideTold, ...]) -> tuple[SideTold, State]:
     Raises:
         TrafficUnknownError: 7001.
     """
-    story = max((one.told for one in seen), key=len)
-    state = fold(story)
+    records = max((one.told for one in seen), key=len)
+    state = fold(records)
     for one in seen:
         if one.side is state.serving and one.takes_writes and not state.open_move:
             return one, state
@@ -166,7 +166,7 @@ def drop_kept_slot(
 def remember_abandoned(world: World, serving: Side, kept: int, *, by: str) -> None:
     """Tell both journals, or the serving side's alone while the other is away.
 
-    The other one then only lacks the end of the story, and the next run completes it.
+    The other one then only lacks the end of the journal, and the next run completes it.
     """
     body = bodies.Abandoned(serving, kept, by).as_body()
     try:
@@ -176,16 +176,16 @@ def remember_abandoned(world: World, serving: Side, kept: int, *, by: str) -> No
 
 
 def _tell_alone(world: World, database: Database, body: dict[str, object]) -> None:
-    story = read_records(database)
-    if any(record.kind is Kind.ABANDONED for record in story[-1:]):
+    records = read_records(database)
+    if any(record.kind is Kind.ABANDONED for record in records[-1:]):
         return
     journal = world.journal
     writer = journal.writer if isinstance(journal, TwinJournal) else ""
     run = journal.run if isinstance(journal, TwinJournal) else ""
-    last = max((record.epoch for record in story), default=0)
+    last = max((record.epoch for record in records), default=0)
     now = server_time(database)
-    drawn = Record(len(story) + 1, now, Kind.ABANDONED, last, run, writer=writer)
-    add_record(database, replace(drawn, body=body, follows=link(story)))
+    drawn = Record(len(records) + 1, now, Kind.ABANDONED, last, run, writer=writer)
+    add_record(database, replace(drawn, body=body, follows=link(records)))
 
 
 def _ends_rollback(kept: KeptWal) -> PlaybookRefused:

@@ -23,23 +23,25 @@ from bluegreen.model.side import Side
 _ENDS_OF_MOVES = frozenset({Kind.COMMITTED, Kind.BACKED_OUT})
 
 
-def require_whole(side: Side, known: Sequence[Record], story: Sequence[Record]) -> None:
+def require_whole(
+    side: Side, known: Sequence[Record], records: Sequence[Record]
+) -> None:
     """Refuse a side that lacks what it had confirmed. Pure.
 
     Args:
         side: whose journal it is.
-        known: what it holds, the beginning of the story.
-        story: what the longer journal holds.
+        known: what it holds, the beginning of the records.
+        records: what the longer journal holds.
 
     Raises:
         LeaseRefused: 8002.
     """
-    if len(known) == len(story):
+    if len(known) == len(records):
         return
-    missing = story[len(known) :]
+    missing = records[len(known) :]
     if not went_back(side, known, missing):
         return
-    raise _went_back(side, missing, fold(story).serving)
+    raise _went_back(side, missing, fold(records).serving)
 
 
 def went_back(side: Side, known: Sequence[Record], missing: Sequence[Record]) -> bool:
@@ -55,9 +57,9 @@ def went_back(side: Side, known: Sequence[Record], missing: Sequence[Record]) ->
     return bool(lost) and side is Side.GREEN and not _first_on_blue(lost[0])
 
 
-def _may_be_new(side: Side, known: Sequence[Record], story: Sequence[Record]) -> bool:
+def _may_be_new(side: Side, known: Sequence[Record], records: Sequence[Record]) -> bool:
     """A green that was made again while blue serves; a blue that was released."""
-    state = fold(story)
+    state = fold(records)
     if side is Side.GREEN:
         return not known and state.serving is Side.BLUE
     return state.released

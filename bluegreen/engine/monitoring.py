@@ -23,7 +23,7 @@ from bluegreen.model import bodies
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.finding import Blocks, Finding, Severity
-from bluegreen.model.history import Story, fold
+from bluegreen.model.history import Records, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.server_life import read_server_life
@@ -47,11 +47,11 @@ does not answer is left behind; it ends with the process."""
 
 
 @dataclass
-class _Story:
+class _Journals:
     """The journal as far as it was read; each round reads what is new."""
 
-    told: dict[Side, Story] = field(
-        default_factory=lambda: {side: Story() for side in Side}
+    told: dict[Side, Records] = field(
+        default_factory=lambda: {side: Records() for side in Side}
     )
 
     def read(self, databases: Sequence[Database]) -> frozenset[Side]:
@@ -67,7 +67,7 @@ class _Story:
 
     @property
     def records(self) -> Sequence[Record]:
-        """The longer story; the other only lacks its end."""
+        """The longer journal; the other only lacks its end."""
         return max(self.told.values(), key=len)
 
 
@@ -100,7 +100,7 @@ class MonitorThread:
         self._rounds = 0
         self._dropped: int | None = None
         self._ended = False
-        self._known = {side: Story() for side in Side}
+        self._known = {side: Records() for side in Side}
         self._thread = threading.Thread(
             target=self._monitor, name="monitor thread", daemon=True
         )
@@ -162,20 +162,20 @@ class MonitorThread:
             blue=Database.of_spec(self._world.blue.spec()),
             green=Database.of_spec(self._world.green.spec()),
         )
-        story = _Story(dict(self._known))
+        journals = _Journals(dict(self._known))
         try:
             while not self._stop.is_set():
-                self._round(world, story)
+                self._round(world, journals)
                 self._stop.wait(self._every_s)
         finally:
             world.blue.close()
             world.green.close()
             self._ended = True
 
-    def _round(self, world: World, story: _Story) -> None:
-        away = story.read((world.green, world.blue))
+    def _round(self, world: World, journals: _Journals) -> None:
+        away = journals.read((world.green, world.blue))
         green = "" if Side.GREEN in away else _identity_of_green(world)
-        seen = round_of(world, story.records, away=away, green=green)
+        seen = round_of(world, journals.records, away=away, green=green)
         self._rounds += 1
         write_heartbeat(seen)
         for monitor in MONITORS:

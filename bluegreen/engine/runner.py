@@ -66,7 +66,7 @@ class Runner:
         run: id of the run.
         allow: hazards that the playbook allows.
         interrupt: whether a stop was asked for.
-        tell: takes events for whoever monitors.
+        tell: takes events for the terminal and the log.
         require_fit: raises when the run's end is lost already; called before each step
             and in waits, never while a move that was cut short is ended.
     """

@@ -32,8 +32,8 @@ class SideStatus:
         now: its clock.
         tables: how many tables ought to be fenced.
         fence: `none`, `open`, `closed` or `half closed`; empty when not seen.
-        touched: tables whose trigger somebody disabled for a while since the closing.
-        lease: who holds the lease there; empty for nobody.
+        touched: tables whose trigger was disabled for a while since the closing.
+        lease: who holds the lease there; empty for none.
         says: the side that it says it is; empty before the first run.
         foreign: why it is not this playbook's, or not this version's; empty when it is.
     """
@@ -106,7 +106,7 @@ class JournalStatus:
     Attributes:
         blue: records on blue; None when not seen.
         green: records on green; None when not seen.
-        problem: why there is no one story; empty when there is.
+        problem: why the journals do not agree; empty when they do.
         tail: the last records.
     """
 

@@ -122,7 +122,7 @@ class Account:
         """A folder of ours that the account may pass through.
 
         Raises:
-            ServerRefused: 3008, the folder of that name belongs to somebody else.
+            ServerRefused: 3008, the folder of that name belongs to another user.
         """
         shared = Path("/var/tmp") / f"bluegreen-{os.geteuid()}"  # noqa: S108 (owner is looked at)
         shared.mkdir(mode=0o711, exist_ok=True)

@@ -20,7 +20,7 @@ _LOOK_EVERY_S = 0.01  # a server is up in 100 to 300 ms
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at this moment, on loopback."""
+    """A TCP port that no process listens on at this moment, on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

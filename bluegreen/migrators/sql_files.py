@@ -9,7 +9,7 @@ BEGIN, runs statement by statement, and a run that is cut off goes on behind the
 statement that was done.
 
 What contracts the schema, by file or by comment, is remembered under names of its own,
-so that both halves of a file have their own story.
+so that both halves of a file have their own history.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 Owns the form and the canonical JSON that is hashed. Drawing one up from the journal is
 for `steps/switchover/draw_up.py`, holding one against the servers for `cli/verify.py`.
 
-The hash shows that a certificate was changed, not who wrote it: whoever can change it
-can hash it again. That it is the true one is shown by the journals in both databases,
-which hold it too, and whose records it sums up.
+The hash shows that a certificate was changed, not who wrote it: a person who can change
+it can hash it again. That it is the true one is shown by the journals in both
+databases, which hold it too, and whose records it sums up.
 """
 
 from __future__ import annotations
@@ -165,8 +165,8 @@ class Certificate(_Part):
 
     left_behind: dict[str, int | None] | None = None
     """Rows by table that no stream carried and that stayed on the side that was left;
-    a table whose count took too long has none. None where nobody looked, as before this
-    was asked."""
+    a table whose count took too long has none. None where they were not counted, as
+    before this was asked."""
 
     pause: Pause
     times: Times

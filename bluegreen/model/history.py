@@ -1,8 +1,8 @@
 """What a run of records means, as one value. A pure fold, nothing else.
 
 It says what was done, never what is true now: that is always asked of the servers and
-the pointers. Reading records is for `postgres/journal/table.py`, agreeing on one story
-for `engine/journal.py`.
+the pointers. Reading records is for `postgres/journal/table.py`, agreeing on which
+records hold for `engine/journal.py`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class State:
         return last if last is not None and not last.moved else None
 
 
-class Story(list[Record]):
+class Records(list[Record]):
     """Records, oldest first, that remember what they mean.
 
     Nothing is ever added to one: `followed_by` gives a longer one, which folds only
@@ -128,12 +128,12 @@ class Story(list[Record]):
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         super().__init__(records)
-        # One value: two threads may look at the same story.
+        # One value: two threads may look at the same records.
         self._known = 0, State()
 
-    def followed_by(self, more: Iterable[Record]) -> Story:
-        """The same story with more records at its end."""
-        longer = Story((*self, *more))
+    def followed_by(self, more: Iterable[Record]) -> Records:
+        """The same with more records at its end."""
+        longer = Records((*self, *more))
         longer._known = self._known
         return longer
 
@@ -150,10 +150,10 @@ class Story(list[Record]):
 def fold(records: Iterable[Record], start: State | None = None) -> State:
     """Fold records, oldest first, into what they mean.
 
-    Folding a story in two parts gives the same as folding it whole. A record of a
+    Folding records in two parts gives the same as folding all of them. A record of a
     move that does not say where to is an error (KeyError, ValueError), never a guess.
     """
-    if start is None and isinstance(records, Story):
+    if start is None and isinstance(records, Records):
         return records.state
     return _fold(records, start or State())
 

@@ -23,7 +23,7 @@ class Needed:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """Nothing to do but wait: somebody or something else must move first.
+    """Nothing to do but wait: someone or something else must move first.
 
     `progress` goes from 0 to 1 where it is known.
     """

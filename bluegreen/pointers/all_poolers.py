@@ -23,7 +23,8 @@ def pause_all(pointers: Sequence[Pointer], budget: timedelta) -> None:
     """Hold back the clients of every pointer, or of none.
 
     Raises:
-        BudgetError: 5001, and the other errors of Pointer.pause; nobody is held back.
+        BudgetError: 5001, and the other errors of Pointer.pause; no client is held
+            back.
         TrafficUnknownError: 7001, a pooler could not be resumed after that.
     """
     finished = False
@@ -82,8 +83,8 @@ def by_place(pointers: Sequence[Pointer]) -> list[list[Pointer]]:
 def move_all(pointers: Sequence[Pointer], side: Side) -> None:
     """Let every pointer name `side`; all are tried.
 
-    Only behind the commit point: whoever comes through one that did not follow meets
-    the fence of the side that was left.
+    Only behind the commit point: a client that comes through one that did not follow
+    meets the fence of the side that was left.
 
     Raises:
         TrafficUnknownError: 7001, says which did and which did not.

@@ -208,7 +208,7 @@ class ClientProbe:
         if self._report is None:
             self._stop.set()
             self._thread.join(_STOP_S)
-            # Whoever is still held when we look has felt all that time.
+            # A client that is still held when we look has felt all that time.
             self._gap_s = max(self._gap_s, time.monotonic() - self._last)
             self._report = ProbeReport(
                 self._gap_s,

@@ -399,8 +399,8 @@ class Database:
     def hang_up(self) -> None:
         """Close the socket under every session that waits for an answer.
 
-        For another thread: whoever waits gets ServerGoneError. Sessions that wait for
-        nothing, such as the lease's, go on.
+        For another thread: the one that waits gets ServerGoneError. Sessions that wait
+        for nothing, such as the lease's, go on.
         """
         for session in list(self._opened):
             with suppress(psycopg.Error, OSError):

@@ -1,8 +1,8 @@
 """Whether a commit on a server waits for synchronous standbys that are not there.
 
 Owns reading it and the refusal. Such a commit hangs: PostgreSQL ends the wait neither
-at `statement_timeout` nor when the client is gone, and until it ends nobody sees what
-was committed, although it is on the server's own disk already.
+at `statement_timeout` nor when the client is gone, and until it ends no session sees
+what was committed, although it is on the server's own disk already.
 
 A stream of ours counts for none: it is switched off in the pause, and a name of `*`
 takes it for a standby.
@@ -37,7 +37,7 @@ class SyncWait:
     """What a commit on a server waits for.
 
     Attributes:
-        names: `synchronous_standby_names`; empty where commits wait for nobody.
+        names: `synchronous_standby_names`; empty where commits wait for none.
         there: standbys that stream and may be waited for, ours left out.
         unseen: WAL senders whose state our role may not see.
     """
@@ -121,7 +121,7 @@ def _would_hang(code: Code, side: Side, wait: SyncWait) -> BluegreenError:
     )
 
 
-# A walsender that is not streaming, or that nobody waits for, does not count.
+# A walsender that is not streaming, or that no commit waits for, does not count.
 _STANDBYS = sql.SQL(
     """
     SELECT pg_catalog.current_setting('synchronous_standby_names'),

@@ -97,7 +97,7 @@ def run_tool(
     keep_open: Sequence[int] = (),
     monitor: Callable[[], None] | None = None,
 ) -> Ended:
-    """Run a program to its end; nobody but us may read what it writes.
+    """Run a program to its end; only we may read what it writes.
 
     Args:
         tool: what runs.

@@ -23,10 +23,10 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Refused
 from bluegreen.report.results import (
     Approved,
+    Listing,
     Looked,
     PlanResult,
     RollbackResult,
-    Story,
     Verified,
 )
 
@@ -55,7 +55,7 @@ def text_of(result: object) -> str:
     """The result's text.
 
     Raises:
-        TypeError: a result that nobody wrote a text for.
+        TypeError: a result that has no text.
     """
     raise TypeError(f"no text for {type(result).__name__}")
 
@@ -242,11 +242,11 @@ def _abandoned(done: Abandoned) -> str:
 
 
 @text_of.register
-def _story(story: Story) -> str:
-    if not story.total:
-        return f"nothing was done yet for {story.name}"
-    lines = columns((_record(record) for record in story.records), indent="")
-    left = story.total - len(story.records)
+def _listing(listing: Listing) -> str:
+    if not listing.total:
+        return f"nothing was done yet for {listing.name}"
+    lines = columns((_record(record) for record in listing.records), indent="")
+    left = listing.total - len(listing.records)
     return "\n".join([f"({left} earlier records)"] * bool(left) + lines)
 
 

@@ -39,7 +39,7 @@ _STATEMENT_END = r"(?m)^-- (?=\+(?:goose|migrate) StatementEnd\b)"
 # Where goose, dbmate and sql-migrate part the way up from the way down.
 _DOWN = r"(?im)^--\s*(\+goose down|migrate:down|\+migrate down)\b"
 # A file with more meta-commands than this is a psql script, and saying so once more
-# helps nobody; each costs a parse.
+# helps no one; each costs a parse.
 _MOST_META_COMMANDS = 100
 _JSON = json.JSONDecoder(strict=False)
 

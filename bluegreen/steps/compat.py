@@ -337,6 +337,6 @@ def _fixed(verdict: Verdict, filled: Collection[str]) -> Verdict:
 
 
 def tell(world: World, ruling: Ruling, texts: Texts) -> None:
-    """Tell whoever monitors of every verdict."""
+    """Report every verdict."""
     for row in rows_of(ruling, texts):
         world.tell(progress_of(row))

@@ -37,8 +37,8 @@ OF_WHAT_IS_KNOWN = (
         (
             Edit(
                 "engine/journal.py",
-                "    require_whole(Side.BLUE, blue, story)\n"
-                "    require_whole(Side.GREEN, green, story)\n",
+                "    require_whole(Side.BLUE, blue, records)\n"
+                "    require_whole(Side.GREEN, green, records)\n",
                 "",
             ),
         ),

@@ -281,7 +281,8 @@ def _literal(text: str) -> str:
 
 
 # Nothing here takes a lock on a table, as pg_relation_size() and pg_partition_tree()
-# would. NULL where nobody counted: reltuples is -1, or 0 before 14, until ANALYZE.
+# would. NULL where they were not counted: reltuples is -1, or 0 before 14, until
+# ANALYZE.
 _SIZES = sql.SQL(
     """
     SELECT n.nspname::text, c.relname::text, np.nspname::text, p.relname::text,

@@ -21,7 +21,7 @@ from bluegreen.pointers.pgbouncer.file import ConfigFile, read_text
 from bluegreen.pointers.pgbouncer.shown import PROBE
 
 _TRIAL = "host=127.0.0.1 port=1"
-"""Where a throw-away entry leads: nobody listens there."""
+"""Where a throw-away entry leads: no server listens there."""
 
 # Not anchored: an entry may stand on the line of its heading.
 _TRIALS = re.compile(rf"{PROBE}[0-9a-f]+ = {re.escape(_TRIAL)}\n")
@@ -148,7 +148,7 @@ class ConfiguredFile:
     ) -> None:
         """Give lines their former values; what others wrote meanwhile stays.
 
-        A line that does not lead to what is `written` is somebody's newer word.
+        A line that does not lead to what is `written` is an edit that is newer.
 
         Raises:
             ServerRefused: 3007 or 3008.

@@ -104,7 +104,7 @@ class Console:
 
     PAUSE has a session of its own: while it waits nothing else can be said there, and
     it is lifted by RESUME from another. It is open for as long as a move is, and its
-    name says so to whoever looks at SHOW CLIENTS.
+    name says so in SHOW CLIENTS.
 
     Args:
         where: the pointer's id, for messages.

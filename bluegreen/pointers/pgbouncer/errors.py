@@ -75,7 +75,7 @@ def pause_spoiled(where: str, status: str) -> StepError:
 
 
 def pause_waiting(where: str, database: str, holders: str) -> StepError:
-    """Somebody else's PAUSE, or that of a killed run, has not come through."""
+    """Another PAUSE, or that of a killed run, has not come through."""
     return StepError(
         Code.POOLER_FAILED,
         f"a PAUSE of {database} is already waiting on pooler {where}",

@@ -37,7 +37,7 @@ def commit_move(database: Database, record: Record, *, before: datetime) -> Lsn:
 
     One statement and its own transaction: there is no second message that a network
     could hold back. `before` is by that server's clock: a statement that was on its way
-    for too long fails, so whoever backed out meanwhile stays right.
+    for too long fails, so a back-out meanwhile stays right.
 
     Raises:
         BudgetError: 5001, it came too late; nothing was committed.

@@ -27,7 +27,7 @@ POLL_S = 0.0005
 """The marker arrives 2 to 14 ms after its commit; a longer poll would show."""
 
 PATIENT_POLL_S = 0.02
-"""Outside a pause nobody waits for the millisecond."""
+"""Outside a pause no client waits for the millisecond."""
 
 IN_A_ROW = 2
 """One marker may slip through a stream that stalls: an apply worker that had yet to be

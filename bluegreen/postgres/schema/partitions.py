@@ -159,7 +159,7 @@ def _literal(value: datetime | int, key: str, zone: tzinfo) -> str:
 
 
 MOST_MADE = 1000
-"""Partitions of one table that one call makes; more is a mistake of somebody's."""
+"""Partitions of one table that one call makes; more is a mistake."""
 
 
 def lying_ahead(

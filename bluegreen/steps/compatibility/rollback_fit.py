@@ -104,7 +104,7 @@ def _refuses(facts: Fitting) -> bool:
 
 
 def progress_of(fitting: Fitting) -> Progress:
-    """The whole look for whoever monitors."""
+    """The whole look for the terminal and the log."""
     values: dict[str, object] = {
         "answer": str(fitting.answer),
         "reasons": reasons(fitting),

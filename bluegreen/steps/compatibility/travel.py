@@ -1,7 +1,7 @@
 """A row of each named table makes the whole way, for real.
 
-Owns the action that sends it. What is written changes no value, so nobody sees it; the
-statement is in `compat/probe/travel.py`.
+Owns the action that sends it. What is written changes no value, so no client sees it;
+the statement is in `compat/probe/travel.py`.
 """
 
 from __future__ import annotations

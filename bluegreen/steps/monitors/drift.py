@@ -3,7 +3,7 @@
 Owns what DDL on a side means while the other follows it, and remembering schemas. The
 fingerprint is in `postgres/schema/fingerprint.py`.
 
-Whoever changes blue's schema on purpose calls `remember_schema` right after it.
+Code that changes blue's schema on purpose calls `remember_schema` right after it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class ForeignFacts:
 
 
 class MonitorForeignSlots(Monitor[ForeignFacts]):
-    """Nobody else follows the serving side by a logical slot."""
+    """Nothing else follows the serving side by a logical slot."""
 
     id: ClassVar[str] = "foreign-slots"
 

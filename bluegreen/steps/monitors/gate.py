@@ -33,7 +33,7 @@ FRESH_S = 60.0
 up to then; two markers prove the rest right before the pause."""
 
 ARRIVES_WITHIN = timedelta(seconds=30)
-"""Nobody waits for the act; a stream that is behind is told of by the markers."""
+"""No client waits for the act; a stream that is behind is told of by the markers."""
 
 AGAINST_A_ROLLBACK = frozenset(
     {
@@ -47,8 +47,8 @@ AGAINST_A_ROLLBACK = frozenset(
 )
 """Monitors that stop the way back: a rollback over these would leave writes behind,
 lead to another server, or to one that does not keep what it commits, or back out in
-its pause. It is asked for on a bad night, so what a cutover would wait for, DDL by
-somebody or much WAL, is told and no more."""
+its pause. It is asked for on a bad night, so what a cutover would wait for, DDL or
+much WAL, is told and no more."""
 
 _POLL_S = 0.05
 
@@ -67,7 +67,7 @@ class GateFacts:
     fresh: bool = False
 
     def stopping(self, to_side: Side) -> tuple[Finding, ...]:
-        """What stops a move there, but for heartbeats that nobody has written yet."""
+        """What stops a move there, but for heartbeats that were not written yet."""
         return tuple(
             one
             for one in self.found

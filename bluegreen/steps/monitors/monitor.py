@@ -70,7 +70,7 @@ class Round(World):
 
 
 class Monitor(ABC, Generic[F]):
-    """One thing that may go wrong while nobody looks.
+    """One thing that may go wrong unseen.
 
     Attributes:
         id: stable name, kebab-case.

@@ -54,7 +54,7 @@ class ReleaseFacts:
         fence: blue's fence.
         clients: sessions on blue that are not ours.
         forward: a subscription by which green would still follow blue.
-        others: logical slots of others on blue: somebody else still follows it.
+        others: logical slots of others on blue: others still follow it.
         leftovers: what another playbook's name has left on either side, in words.
         host_now: the clock of the machine that we run on, a third witness.
         backup: the newest backup of blue in the journal.
@@ -158,7 +158,7 @@ class AwaitWindowEnd(Action[ReleaseFacts]):
         return read_release(world)
 
     def judge(self, facts: ReleaseFacts) -> Verdict:
-        """Wrong side first, then time, then whoever still needs blue."""
+        """Wrong side first, then time, then those who still need blue."""
         if facts.state.released:
             return _same_sides(facts) or Satisfied("blue was released before")
         if not facts.known:

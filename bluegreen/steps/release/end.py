@@ -53,7 +53,7 @@ class EndFacts:
 class EndWayBack(Action[EndFacts]):
     """Blue is no way back any more; green keeps no WAL for it.
 
-    Crash: RELEASED stands first, so nobody counts on blue once its stream may be gone;
+    Crash: RELEASED stands first, so no run counts on blue once its stream may be gone;
     the next run takes the rest apart.
     """
 
@@ -226,7 +226,7 @@ class TakeBlueDown(Action[CommandFacts]):
             return facts
 
     def judge(self, facts: CommandFacts) -> Verdict:
-        """Once, after the release, and while nobody is on a blue that is blue."""
+        """Once, after the release, and while no client is on a blue that is blue."""
         if not facts.released:
             return NotYet("blue is not released yet")
         if facts.done:

@@ -49,7 +49,7 @@ class QuarantineFacts:
 
 
 class AwaitQuarantine(Action[QuarantineFacts]):
-    """The quarantine is over, and nobody took blue back into service meanwhile.
+    """The quarantine is over, and blue was not taken back into service meanwhile.
 
     Crash: nothing is changed.
     """
@@ -87,7 +87,8 @@ class AwaitQuarantine(Action[QuarantineFacts]):
     def judge(self, facts: QuarantineFacts) -> Verdict:
         """Time first; then nothing may lead to blue, and blue must take no writes."""
         if facts.begun:
-            # It will be run again: whoever took blue back meanwhile must be seen.
+            # It will be run again: a client that came back to blue meanwhile must be
+            # seen.
             return _taken_back(facts) or Satisfied("the command was begun before")
         if facts.released is None:
             return NotYet("blue is not released yet")

@@ -59,7 +59,7 @@ class CopySchema(Action[SchemaFacts]):
         )
 
     def judge(self, facts: SchemaFacts) -> Verdict:
-        """A green with tables that we did not make is somebody's database."""
+        """A green with tables that we did not make is a database of others."""
         if facts.copied or (facts.blue and facts.blue <= facts.green):
             return Satisfied(f"{len(facts.green)} tables are there")
         if facts.green:

@@ -1,6 +1,6 @@
 """What the journal tells of changes that were made to blue for green's sake. Pure.
 
-Owns reading the results of `ExpandBlue`. Whoever compares blue's schema with what it
+Owns reading the results of `ExpandBlue`. Code that compares blue's schema with what it
 was, or chooses what travels, asks here.
 """
 

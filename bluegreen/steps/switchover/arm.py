@@ -1,8 +1,8 @@
 """What is made ready before the pause: both fences and the reverse stream.
 
-Owns these actions; each takes as long as it likes and stops nobody. The reverse stream
-(publication and slot on the side that will serve, disabled subscription on the side
-that is left) exists before the first write over there, so that the way back loses
+Owns these actions; each takes as long as it likes and stops no client. The reverse
+stream (publication and slot on the side that will serve, disabled subscription on the
+side that is left) exists before the first write over there, so that the way back loses
 nothing.
 """
 

@@ -1,6 +1,6 @@
 """What a move that died may have left half-way.
 
-Owns seeing it, in servers and pointers, and telling it from what somebody else did.
+Owns seeing it, in servers and pointers, and telling it from what others did.
 Tying it up is for `recover.py`.
 """
 

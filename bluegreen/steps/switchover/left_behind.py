@@ -112,7 +112,7 @@ def _progress(from_side: Side, rows: Sequence[Sequence[object]]) -> Progress:
 def told_left_behind(
     records: Sequence[Record], epoch: int
 ) -> Mapping[str, int | None] | None:
-    """Rows by table that a move left behind; None where nobody looked. Pure."""
+    """Rows by table that a move left behind; None where they were not counted. Pure."""
     ending = "/" + NameLeftBehind.name()
     for record in records:
         ours = record.kind is Kind.RESULT and record.action.endswith(ending)

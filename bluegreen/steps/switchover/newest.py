@@ -1,6 +1,6 @@
 """Whose the newest move of traffic is, and acting only while it is one's own.
 
-Owns reading the story for that, by one side alone where the other is away, and the
+Owns reading the journal for that, by one side alone where the other is away, and the
 refusal of a run that others have overtaken. What is done with poolers, fences and
 streams is for `recover.py`, `traffic.py` and `reverse_stream.py`.
 
@@ -43,10 +43,10 @@ def read_state(world: World) -> State:
     Raises:
         BluegreenError: neither side answers.
     """
-    return fold(read_story(world))
+    return fold(read_journal(world))
 
 
-def read_story(world: World) -> Sequence[Record]:
+def read_journal(world: World) -> Sequence[Record]:
     """The records that `read_state` folds.
 
     Raises:
@@ -55,14 +55,14 @@ def read_story(world: World) -> Sequence[Record]:
     try:
         return world.journal.records()
     except (ServerGoneError, ServerRefused) as error:
-        told = [_one_story(world, side) for side in Side]
-        stories = [story for story in told if story is not None]
-        if not stories:
+        told = [_records_of(world, side) for side in Side]
+        answered = [records for records in told if records is not None]
+        if not answered:
             raise error from None
-        return max(stories, key=len)
+        return max(answered, key=len)
 
 
-def _one_story(world: World, side: Side) -> Sequence[Record] | None:
+def _records_of(world: World, side: Side) -> Sequence[Record] | None:
     try:
         return _again_if_ended(world, partial(world.journal.told_by, side))
     except (ServerGoneError, ServerRefused):
@@ -80,7 +80,7 @@ def require_newest(world: World, pause: int) -> None:
     Raises:
         LeaseRefused: 8001.
     """
-    refuse_older(world, last_pause(read_story(world)), pause)
+    refuse_older(world, last_pause(read_journal(world)), pause)
 
 
 def while_newest(

@@ -167,13 +167,13 @@ def go_through(
         switchover: where to.
         ready: what was opened beforehand.
         draft: the commit record, numbered before the pause.
-        require_monitored: raises unless the guard answers; nobody is held back then.
+        require_monitored: raises unless the guard answers; no client is held back then.
 
     Raises:
         ServerRefused: 3007, a pooler's file holds what is not loaded; as below.
         StepError: 4001, the guard has ended, or 4011, a pooler's file or process is
             not the one that was proved, or a commit would wait for a standby that is
-            not there; nobody was held back.
+            not there; no client was held back.
         BudgetError: 5001, 5002 or 5003; the caller backs out.
         ServerGoneError: the caller finds out whether the commit record is there.
     """
@@ -230,7 +230,7 @@ def go_through(
 
 
 def _require_guard(ready: Ready) -> None:
-    """Hold nobody back once the guard's time is over: it may have come and gone."""
+    """Hold no client back once the guard's time is over: it may have come and gone."""
     now = server_time(ready.to_side)
     if now >= ready.commit_before:
         raise BudgetError(

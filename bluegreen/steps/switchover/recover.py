@@ -1,4 +1,4 @@
-"""Settling a move that was left half-way: back out, or finish. Nothing else may do so.
+"""Recovering a move that was left half-way: back out, or finish. No other code may.
 
 Owns the rule: the commit record decides. Absent, the side that serves takes writes
 again, the poolers name it and let go; present, it only goes forward. Used by the error
@@ -6,12 +6,12 @@ path of a move, by the guard process, and by every new run before all else.
 
 Backing out first takes the number that the commit record would have had, on the side
 where it would have been written. So a tool that was only stopped, and goes on later,
-finds that it can no longer commit. While that side does not answer nobody but the tool
+finds that it can no longer commit. While that side does not answer, only the tool
 itself can know whether it committed; then the side that was left stays fenced, and
 clients get clean errors instead of a second writable side.
 
-Clients may be let go at any moment: the fence is on the data, so whoever comes to a
-side that must not be written to is refused.
+Clients may be let go at any moment: the fence is on the data, so a client that comes to
+a side that must not be written to is refused.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ from bluegreen.steps.switchover.inconsistencies import (
 )
 from bluegreen.steps.switchover.newest import (
     last_pause,
+    read_journal,
     read_state,
-    read_story,
     refuse_older,
     require_newest,
     while_newest,
@@ -99,7 +99,7 @@ class RecoverSwitchover(Action[TrafficFacts]):
         """Shut the side that does not serve, then back out or finish."""
         claim_back_out(world)
         _shut_other(world)
-        settle(world)
+        recover(world)
         return {"settled": [*_left_open(facts), *find_inconsistencies(facts)]}
 
 
@@ -145,7 +145,7 @@ def claim_back_out(world: World, pause: int | None = None) -> None:
 
     Raises:
         LeaseRefused: 8001, another run has begun to move traffic since.
-        TrafficUnknownError: 7001; that side cannot be reached, so nobody knows.
+        TrafficUnknownError: 7001; that side cannot be reached, so it is not known.
     """
     move = read_state(world).open_move
     if move is None:
@@ -205,21 +205,21 @@ def open_again(world: World, from_side: Side, pause: int) -> None:
     _let_serve(world, from_side, pause, pointers, witnesses=(from_side,))
 
 
-def settle(world: World) -> int:
+def recover(world: World) -> int:
     """Make servers and pointers agree with the newest commit record. Repeatable.
 
     Clients come first: the fence of the serving side, then every pointer, and only
-    then what nobody waits for. A part that fails does not keep the others from being
+    then what no client waits for. A part that fails does not keep the others from being
     done.
 
     Raises:
         TrafficUnknownError: 7001, naming every part that could not be confirmed, or
-            that the story which can be seen leaves a move open.
+            that the journal which can be seen leaves a move open.
 
     Returns:
         Number of the record that announced the newest pause; 0 without one.
     """
-    records = read_story(world)
+    records = read_journal(world)
     state = fold(records)
     if state.open_move is not None:
         # One side alone does not know what the other one may have committed.

@@ -89,7 +89,7 @@ class StartReverseStream(Action[WayBackFacts]):
     def judge(self, facts: WayBackFacts) -> Verdict:
         """Open once a marker came through since the move and the worker runs.
 
-        Once blue was released nobody wants a way back, and its stream is gone.
+        Once blue was released no way back is wanted, and its stream is gone.
         """
         last = facts.state.last_move
         if facts.state.released:

@@ -42,7 +42,7 @@ from bluegreen.steps.switchover.newest import (
     while_newest,
 )
 from bluegreen.steps.switchover.pause import Committed, Ready, go_through, made_ready
-from bluegreen.steps.switchover.recover import claim_back_out, open_again, settle
+from bluegreen.steps.switchover.recover import claim_back_out, open_again, recover
 from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.switchover.table_set import NoteTables, noted_print
 from bluegreen.steps.world import World
@@ -100,7 +100,7 @@ class SwitchTraffic(Action[TrafficFacts]):
     def act(self, world: World, facts: TrafficFacts) -> Result:
         """Move, or finish a move that was committed."""
         if facts.state.serving is self.switchover.to_side:
-            return self._confirm(world, bodies.Pause(), settle(world))
+            return self._confirm(world, bodies.Pause(), recover(world))
         world.require_lease()
         with (
             world.guard(self.switchover.max_pause + GUARD_GRACE) as begin_guard,
@@ -177,7 +177,7 @@ class SwitchTraffic(Action[TrafficFacts]):
         if read_state(world).serving is self.switchover.to_side:
             ready.budget.mark("commit")
             return
-        settle(world)
+        recover(world)
         error.traffic = self._backed_out
         raise error
 
@@ -193,7 +193,7 @@ class SwitchTraffic(Action[TrafficFacts]):
         error.traffic = self._backed_out
         try:
             claim_back_out(world, pause)
-            settle(world)
+            recover(world)
         except TrafficUnknownError as unsaid:
             # The next run, or the guard, tells the journal.
             off = (
