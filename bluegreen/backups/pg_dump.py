@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bluegreen.backups import store
 from bluegreen.backups.proof import BackupProof, Source, read_source
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.errors import StepError
 from bluegreen.model.progress import Progress
@@ -28,7 +29,7 @@ from bluegreen.postgres.database import Database
 from bluegreen.postgres.tools import Ended, Tool, find_tool, read_tool, run_tool
 
 LOCK_WAIT = "60s"
-"""ACCESS SHARE waits only behind ACCESS EXCLUSIVE, which is somebody's DDL."""
+"""ACCESS SHARE waits only behind ACCESS EXCLUSIVE, which is DDL of others."""
 
 _ENTRY = re.compile(r"^\d+; (\d+) (\d+) ")
 _TABLE_DATA = re.compile(r"^\d+; 0 (\d+) TABLE DATA ", re.MULTILINE)
@@ -177,7 +178,7 @@ def _dump(
     if ended.status:
         free = format_bytes(store.free_bytes(draft.parent))
         raise StepError(
-            4002,
+            Code.BACKUP_NOT_PROVED,
             f"pg_dump of {database.side} failed",
             seen=f"{_ending(ended)}\n{free} free in {draft.parent}",
             wanted="an archive written to its end",
@@ -219,7 +220,7 @@ def _require_rows(tables: Mapping[int, str], listing: str) -> None:
         more = len(missing) - _MOST_NAMED
         named = ", ".join(missing[:_MOST_NAMED]) + (f" and {more} more" * (more > 0))
         raise StepError(
-            4002,
+            Code.BACKUP_NOT_PROVED,
             f"the backup lacks the rows of {len(missing)} tables",
             seen=f"no TABLE DATA entry for {named}",
             wanted="an entry for every table of the snapshot",
@@ -295,7 +296,7 @@ def _ending(ended: Ended) -> str:
 
 def _not_proved(path: Path, fault: str) -> StepError:
     return StepError(
-        4002,
+        Code.BACKUP_NOT_PROVED,
         f"the backup {path.name} does not hold",
         seen=fault,
         wanted="the archive as it was when it was proved",

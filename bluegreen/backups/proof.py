@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.identity import read_identity
@@ -68,7 +70,7 @@ def read_source(database: Database) -> Source:
 
 
 @dataclass(frozen=True, slots=True)
-class BackupProof:
+class BackupProof(Body):
     """A backup that was read from end to end after it was written.
 
     Attributes:
@@ -110,13 +112,7 @@ class BackupProof:
 
     def as_result(self) -> dict[str, Any]:
         """The proof as JSON values."""
-        return {
-            **asdict(self),
-            "path": str(self.path),
-            "toc": str(self.toc),
-            "side": str(self.side),
-            "tables": list(self.tables),
-        }
+        return self.as_body()
 
     @classmethod
     def from_result(cls, body: Mapping[str, Any]) -> Self:
@@ -126,24 +122,10 @@ class BackupProof:
             StepError: 4002; the record is of another form.
         """
         try:
-            return cls(
-                **{
-                    **{
-                        one.name: body[one.name]
-                        for one in fields(cls)
-                        if one.name not in {"contents", "source"}
-                    },
-                    "source": Source(**body.get("source", {})),
-                    "contents": dict(body.get("contents", {})),
-                    "path": Path(body["path"]),
-                    "toc": Path(body["toc"]),
-                    "side": Side(body["side"]),
-                    "tables": tuple(body["tables"]),
-                }
-            )
+            return cls.from_body(body)
         except (KeyError, TypeError, ValueError) as error:
             raise StepError(
-                4002,
+                Code.BACKUP_NOT_PROVED,
                 "the journal's record of a backup cannot be read",
                 seen=f"{type(error).__name__}: {error}",
                 wanted="a record of this version of bluegreen",

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bluegreen.backups.proof import BackupProof
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.postgres.compare.table_sums import differences, sum_tables
 from bluegreen.postgres.copy.trial_database import trial_database
@@ -93,7 +94,7 @@ def _failed(ended: Ended, tool: Tool, server: int) -> bool:
 
 def _not_restored(proof: BackupProof, wrong: list[str], ended: Ended) -> StepError:
     return StepError(
-        4002,
+        Code.BACKUP_NOT_PROVED,
         f"the backup {proof.path.name} does not restore",
         seen="\n".join([*wrong, ended.said]).strip(),
         wanted="every table with the rows that it had when it was dumped",

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.errors import StepError
 
@@ -129,7 +130,7 @@ def _take(lock: int, draft: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise StepError(
-            4002,
+            Code.BACKUP_NOT_PROVED,
             "an earlier pg_dump into this folder is still running",
             seen=f"{draft} has {format_bytes(size_of(draft))} and its lock is held",
             wanted="one backup at a time",
@@ -139,7 +140,7 @@ def _take(lock: int, draft: Path) -> None:
 
 def _no_folder(folder: Path, error: OSError) -> StepError:
     return StepError(
-        4002,
+        Code.BACKUP_NOT_PROVED,
         "the folder for backups cannot be used",
         seen=f"{folder}: {error.strerror}",
         wanted="a folder that we may write",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bluegreen.cli.options import AsJson, PlaybookFile
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused, PlaybookRefused
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def approve(
     """
     from bluegreen.cli.context import open_context
     from bluegreen.engine.journal import this_writer
+    from bluegreen.model import bodies
     from bluegreen.model.history import fold
     from bluegreen.model.record import Kind
     from bluegreen.report.answer import show
@@ -60,7 +62,8 @@ def approve(
             result = Approved(key, given.by, given.at, new=False)
         else:
             who = by or this_writer().partition(" ")[0]
-            record = journal.append(Kind.APPROVED, body={"step": key, "by": who})
+            told = bodies.Approved(key, who).as_body()
+            record = journal.append(Kind.APPROVED, body=told)
             next_ = _next_step(open_.loaded, key)
             result = Approved(key, who, record.at, new=True, next=next_)
     show(result, as_json=json_)
@@ -73,7 +76,7 @@ def _step(loaded: Loaded, wanted: str | None) -> str:
     if wanted is None and len(keys) == 1:
         return keys[0]
     raise PlaybookRefused(
-        2008,
+        Code.CALL_NOT_VALID,
         f"{loaded.path} has no step {wanted!r} that waits for a person"
         if wanted
         else "it is not clear which step is meant",
@@ -92,7 +95,7 @@ def _require_waiting(open_: Context, state: State, key: str) -> None:
         return
     newest = f"run {state.runs[-1]}" if state.runs else "no run"
     raise PlaybookRefused(
-        2008,
+        Code.CALL_NOT_VALID,
         f"no run waits at step {key}",
         seen=f"{newest} has not come to it yet"
         if alive
@@ -115,7 +118,7 @@ def _refuse_in_a_move(open_: Context, state: State) -> None:
     if state.open_move is not None:
         holder = read_holder(open_.world.blue)
         raise LeaseRefused(
-            8001,
+            Code.LEASE_HELD,
             "a move of traffic is going on",
             seen=f"to {state.open_move.to_side}, begun at "
             f"{state.open_move.begun:%Y-%m-%d %H:%M:%S} UTC"

@@ -41,7 +41,7 @@ def cancel(
     nothing to cancel: `rollback` first.
 
     Raises:
-        BluegreenError: 8003 green serves; 8001 while a run goes on; by its code, what
+        BluegreenError: 8006 green serves; 8001 while a run goes on; by its code, what
             could not be taken away.
     """
     from bluegreen.cli.context import open_context

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bluegreen.cli.options import AsJson
+from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +84,7 @@ def _asked(
     if playbook is None and files and blue is None and green is None:
         return _files(files)
     raise PlaybookRefused(
-        2008,
+        Code.CALL_NOT_VALID,
         "judge needs a playbook, or --files, or both --blue and --green",
         wanted="`bluegreen compat shop.yml`, or the migration's files, or two DSNs",
         hint="see `bluegreen compat --help`",

@@ -1,14 +1,16 @@
 """The word that a person types before blue goes for good.
 
 Owns asking and comparing. The word is blue's own, random in each database and read from
-the one that is to go: whoever types it has looked at which one that is. A timer cannot
-type; there the playbook's consent and the evidence of `steps/release/` stand alone.
+the one that is to go: a person who types it has looked at which one that is. A timer
+cannot type; there the playbook's consent and the evidence of `steps/release/` stand
+alone.
 """
 
 from __future__ import annotations
 
 import sys
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
 LENGTH = 8
@@ -16,7 +18,7 @@ LENGTH = 8
 
 
 def require_word(identity: str, address: str) -> None:
-    """Ask on the terminal; without one nobody is asked.
+    """Ask on the terminal; without one no one is asked.
 
     Args:
         identity: blue's, as blue itself tells it.
@@ -35,7 +37,7 @@ def require_word(identity: str, address: str) -> None:
     typed = sys.stdin.readline().strip()
     if typed != word:
         raise PlaybookRefused(
-            2008,
+            Code.CALL_NOT_VALID,
             "what was typed does not name blue",
             seen=repr(typed),
             wanted=word,

@@ -12,11 +12,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bluegreen.engine.guard import guarded
 from bluegreen.engine.journal import TwinJournal, new_run_id
 from bluegreen.engine.own_process import shared_fate
 from bluegreen.engine.session import engage, engage_green
+from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
@@ -65,22 +68,20 @@ class Context:
         return next((s for s in steps if isinstance(s, Cutover)), Cutover())
 
     @property
-    def about(self) -> dict[str, str]:
+    def about(self) -> dict[str, Any]:
         """What the record of a run's start says: enough to roll back without the file.
 
         A playbook holds no secret, only references to them.
         """
-        told = {
-            "playbook": self.loaded.playbook.name,
-            "digest": self.loaded.digest[:12],
-            "file": str(self.loaded.path.absolute()),
-            "text": self.loaded.text,
-            "blue": identity_of(self.world.blue),
-            "green": identity_of(self.world.green),
-        }
-        if self.unverified:
-            told["unverified_tls"] = "; ".join(self.unverified)
-        return told
+        return bodies.RunStarted(
+            playbook=self.loaded.playbook.name,
+            digest=self.loaded.digest[:12],
+            file=str(self.loaded.path.absolute()),
+            text=self.loaded.text,
+            blue=identity_of(self.world.blue),
+            green=identity_of(self.world.green),
+            unverified_tls="; ".join(self.unverified) or None,
+        ).as_body()
 
     @property
     def unverified(self) -> list[str]:
@@ -132,12 +133,15 @@ def open_context_by_dsns(
             stack.callback(database.close)
         refuse_newer(sides)
         records = TwinJournal(*sides, "").records()
-        starts = [r.body for r in records if r.kind is Kind.RUN_STARTED]
-        told = [body for body in starts if "text" in body]
-        if not told:
+        starts = (
+            bodies.RunStarted.from_body(record.body)
+            for record in reversed(records)
+            if record.kind is Kind.RUN_STARTED
+        )
+        told = next((one for one in starts if one.text is not None), None)
+        if told is None or told.text is None:
             raise no_journal(*sides)
-        path, text = Path(told[-1]["file"]), str(told[-1]["text"])
-        loaded = loaded_from(text.encode(), path, os.environ)
+        loaded = loaded_from(told.text.encode(), Path(told.file), os.environ)
         require_ours(sides, loaded.playbook.name)
         yield stack.enter_context(_held(loaded, *sides, tell))
 
@@ -161,7 +165,7 @@ def _limits(loaded: Loaded) -> Limits:
 def no_journal(blue: Database, green: Database) -> ServerRefused:
     """The refusal where nothing of ours was ever done."""
     return ServerRefused(
-        3002,
+        Code.NOT_A_PAIR,
         "the journal tells of no run of a playbook",
         seen=f"{blue.describe()} and {green.describe()}",
         wanted="the two databases of a cutover",

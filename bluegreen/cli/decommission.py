@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
+from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
     from bluegreen.cli.context import Context
@@ -73,7 +74,7 @@ def _step(open_: Context) -> Decommission:
         if isinstance(step, Decommission):
             return step
     raise PlaybookRefused(
-        2009,
+        Code.STEP_DOES_NOT_FIT,
         "the playbook has no step decommission",
         wanted="`- step: decommission` at the end of `steps`",
         hint="add it; its parameters are in docs/playbook-reference.md",
@@ -170,7 +171,7 @@ def _refusal(why: str) -> Exception:
     from bluegreen.model.errors import LeaseRefused
 
     return LeaseRefused(
-        8003,
+        Code.DECOMMISSION_NOT_DUE,
         "decommission is not due",
         seen=why,
         wanted="the end of the window, or of blue's quarantine",
@@ -202,7 +203,7 @@ def _let_go(
 def _finish(
     open_: Context, step: Decommission, teller: Teller, *, as_json: bool
 ) -> None:
-    """Run the command again, as nobody saw it end; blue itself is gone."""
+    """Run the command again, as its end was not seen; blue itself is gone."""
     from bluegreen.cli.context import engaged_without_blue
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner

@@ -1,4 +1,4 @@
-"""The verb `demo`: the whole story on throw-away servers, under real writes.
+"""The verb `demo`: a whole cutover on throw-away servers, under real writes.
 
 Owns the order of the acts and the table at the end. Each act is the very command that a
 person would type; the stage is set by `lab/demo.py`.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bluegreen.cli.options import AsJson
+from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
     from bluegreen.lab.demo import Stage
@@ -92,14 +93,14 @@ def _act(stage: Stage, words: list[str]) -> None:
     done = subprocess.run(
         own_module("bluegreen", *words, "--log", "text"),
         env={**own_environment(os.environ), **stage.environ},
-        # Nobody is asked to type a word: the databases are throw-away.
+        # No one is asked to type a word: the databases are throw-away.
         stdin=subprocess.DEVNULL,
         # stdout is kept for the last line; what an act says goes beside it.
         stdout=sys.stderr,
     )
     if done.returncode != 0:
         raise StepError(
-            4001,
+            Code.GOAL_NOT_REACHED,
             f"`bluegreen {words[0]}` ended with status {done.returncode}",
             seen="its own words stand above",
             hint="this is a demo on throw-away servers; please report it as a bug",

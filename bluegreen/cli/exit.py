@@ -17,6 +17,7 @@ from typing import Any
 
 import typer
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.redact import Blotter, secrets_in_memory
 
@@ -87,7 +88,7 @@ def bug_report(bug: Exception, environ: Mapping[str, str]) -> BluegreenError:
     except OSError as error:
         where = f"the traceback could not be kept: {(error.strerror or '').lower()}"
     return BluegreenError(
-        70001,
+        Code.BUG,
         "this is a bug in bluegreen",
         seen=f"{type(bug).__name__}; {where}",
         hint="run `bluegreen status` to see which side serves, and send us the file",
@@ -135,14 +136,14 @@ def _make_private(folder: Path) -> None:
 
 def _interrupted() -> StepError:
     return StepError(
-        4007,
+        Code.INTERRUPTED,
         "interrupted",
         hint="nothing of a run was cut short; `bluegreen status` tells what stands",
     )
 
 
 def _reader_left() -> int:
-    """Whoever read our output went away, as `head` does; that is no error of ours."""
+    """The reader of our output went away, as `head` does; that is no error of ours."""
     # Python flushes stdout once more when it ends, and would complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

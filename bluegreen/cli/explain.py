@@ -17,6 +17,7 @@ import typer
 
 from bluegreen.cli.manual import INDEX, Entry, about, docs_folder, entries
 from bluegreen.cli.options import AsJson
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
 EXAMPLE = "Examples: bluegreen explain BG-5001; bluegreen explain wal-level"
@@ -78,7 +79,7 @@ def meant(wanted: str, known: Sequence[Entry]) -> list[Entry]:
     near = difflib.get_close_matches(shaped, names, n=3, cutoff=0.5)
     hint = "did you mean " + " or ".join(names[name] for name in near) + "?"
     raise PlaybookRefused(
-        2008,
+        Code.CALL_NOT_VALID,
         f"there is no id {wanted!r}",
         wanted="an error code, or the name of a check, a monitor, a lint rule or a "
         "hazard",

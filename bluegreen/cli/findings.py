@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bluegreen.cli.manual import anchor, cells_of
 from bluegreen.lint.registry import RULES
-from bluegreen.model.errors import CODES
+from bluegreen.model.codes import Code
 from bluegreen.model.hazard import Hazard
 from bluegreen.steps.monitors.every import MONITORS
 
@@ -41,7 +41,7 @@ def page(docs: Path) -> str:
 
 def _lines(docs: Path) -> Iterator[str]:
     yield _INTRODUCTION
-    codes = [(f"BG-{code}", f"errors.md#bg-{code}", CODES[code]) for code in CODES]
+    codes = [(f"BG-{code}", f"errors.md#bg-{code}", code.text) for code in Code]
     yield from _table("Error codes", codes)
     for kind, (name, cell) in CHECKS.items():
         yield from _table(kind, _checks((docs / name).read_text(), name, cell))

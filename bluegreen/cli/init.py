@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
 _BLUE = "host=10.0.0.5 port=5432 dbname=shop user=bluegreen"
@@ -185,7 +186,7 @@ def _name(text: str) -> str:
     if re.fullmatch("[a-z][a-z0-9_]{0,39}", text):
         return text
     raise PlaybookRefused(
-        2008,
+        Code.CALL_NOT_VALID,
         "--name is no name for a move",
         wanted="a small letter, then up to 39 small letters, digits or _",
         hint=f"--name {_as_name(text)} would do",
@@ -203,7 +204,7 @@ def _refuse_to_overwrite(output: Path, force: bool) -> None:
 
 def _there_already(output: Path) -> PlaybookRefused:
     return PlaybookRefused(
-        2008,
+        Code.CALL_NOT_VALID,
         f"{output} is there already; nothing was written",
         hint="name another file with --output, or replace it with --force",
     )
@@ -224,7 +225,7 @@ def _write(output: Path, text: str, *, force: bool) -> None:
         raise _there_already(output) from None
     except OSError as error:
         raise PlaybookRefused(
-            2008,
+            Code.CALL_NOT_VALID,
             f"{output} cannot be written: {(error.strerror or '').lower()}",
             hint="name another file with --output",
         ) from None

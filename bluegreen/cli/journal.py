@@ -1,4 +1,4 @@
-"""The verb `journal`: the story of what was done. Owns the words of the call."""
+"""The verb `journal`: the records of what was done. Owns the words of the call."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def journal(
 
     Raises:
         ServerRefused: 3001, a side cannot be reached.
-        LeaseRefused: 8002, the sides tell two stories; 8005, one was changed.
+        LeaseRefused: 8002, the journals disagree; 8005, one was changed.
     """
     from bluegreen.cli.context import open_context
     from bluegreen.engine.verify_journal import require_chained
     from bluegreen.report.answer import show
-    from bluegreen.report.results import Story
+    from bluegreen.report.results import Listing
 
     with open_context(playbook, "journal") as open_:
         if check:
@@ -41,4 +41,4 @@ def journal(
             return
         records = open_.world.journal.records()
     chosen = records[-last:] if last else records
-    show(Story(open_.world.name, len(records), tuple(chosen)), as_json=json_)
+    show(Listing(open_.world.name, len(records), tuple(chosen)), as_json=json_)

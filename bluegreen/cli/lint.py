@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ def _files(path: str) -> list[str]:
         return forward
     # Nothing looked at must not look like nothing found.
     raise PlaybookRefused(
-        2001,
+        Code.PLAYBOOK_UNREADABLE,
         f"there are no SQL files to judge in {path}",
         seen=f"{len(found)} files of the way down" if found else "no file *.sql",
         wanted="SQL files or folders of them",
@@ -305,7 +306,7 @@ def _bytes(path: str | Path) -> bytes:
             return file.read()
     except OSError as error:
         raise PlaybookRefused(
-            2001,
+            Code.PLAYBOOK_UNREADABLE,
             f"{path} cannot be read",
             seen=str(error.strerror),
             wanted="SQL files or folders of them",

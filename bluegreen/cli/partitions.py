@@ -5,11 +5,12 @@ Owns the words of the call. What it does is in `steps/partitions/`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
+from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
     from bluegreen.cli.context import Context
@@ -76,7 +77,7 @@ def partitions(
     show(ended, as_json=json_)
 
 
-def _about(open_: Context) -> dict[str, str]:
+def _about(open_: Context) -> dict[str, Any]:
     return {"verb": "partitions", **open_.about}
 
 
@@ -91,14 +92,14 @@ def _require_ready(state: State) -> None:
 
     if state.released:
         raise RollbackUnavailable(
-            6002,
+            Code.ROLLBACK_NOT_OPEN,
             "blue was released, and nothing follows green any more",
             wanted="partitions on green alone",
             hint="make them with your own statements",
         )
     if state.unfinished_move is not None:
         raise StepError(
-            4001,
+            Code.GOAL_NOT_REACHED,
             "a move of traffic was cut short",
             wanted="one side that serves, confirmed",
             hint="`bluegreen run` ends it; then call this again",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bluegreen.cli.options import AsJson, Log, LogForm
+from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -84,7 +85,7 @@ def _opened(
     if playbook is None and blue is not None and green is not None:
         return open_context_by_dsns(blue, green, "rollback", teller)
     raise PlaybookRefused(
-        2008,
+        Code.CALL_NOT_VALID,
         "rollback needs the playbook, or both --blue and --green",
         wanted="`bluegreen rollback shop.yml`, or the two DSNs",
         hint="see `bluegreen rollback --help`",
@@ -167,7 +168,7 @@ def _roll_back(open_: Context, teller: Teller, *, prove: bool, as_json: bool) ->
     if (told := _told(open_.world)).released:
         _refuse_released(open_, told)
     with engaged(open_) as world, Interrupt() as interrupt:
-        # Whoever asks for a rollback has allowed what it does.
+        # A person who asks for a rollback has allowed what it does.
         runner = Runner(
             world, run=open_.run, allow=Hazard, interrupt=interrupt, tell=teller
         )

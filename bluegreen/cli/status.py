@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bluegreen.cli.options import AsJson, PlaybookFile
+from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,7 @@ def _two_forms() -> PlaybookRefused:
     from bluegreen.model.errors import PlaybookRefused
 
     return PlaybookRefused(
-        2008,
+        Code.CALL_NOT_VALID,
         "--prometheus stands alone",
         wanted="`bluegreen status PLAYBOOK --prometheus`, without --watch and --json",
         hint="for a collector, start it again and again from a timer",

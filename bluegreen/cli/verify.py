@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bluegreen.cli.options import AsJson
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, PlaybookRefused, StepError
 from bluegreen.model.side import Side
 
@@ -75,7 +76,7 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PlaybookRefused(
-            2001,
+            Code.PLAYBOOK_UNREADABLE,
             f"{path} cannot be read",
             seen=(error.strerror or type(error).__name__).lower(),
             wanted="a certificate's file",
@@ -115,13 +116,12 @@ def _told_on(world: World, side: Side) -> Sequence[Record] | None:
     try:
         return read_records(world.on(side))
     except BluegreenError as error:
-        gone = error.code == _UNREACHABLE or isinstance(error, ServerGoneError)
+        gone = error.code is Code.SERVER_UNREACHABLE or isinstance(
+            error, ServerGoneError
+        )
         if side is Side.BLUE and gone and fold(read_records(world.green)).released:
             return None
         raise
-
-
-_UNREACHABLE = 3001
 
 
 def _playbook_line(certificate: Certificate, world: World) -> list[str]:
@@ -204,7 +204,7 @@ def _against_kept(certificate: Certificate, records: Sequence[Record]) -> list[s
 def _does_not_hold(name: str, lines: list[str]) -> StepError:
     more = [f"and {len(lines) - _MOST_SHOWN} more"] * (len(lines) > _MOST_SHOWN)
     return StepError(
-        4008,
+        Code.CERTIFICATE_NOT_VALID,
         f"{name} does not hold",
         seen="\n".join([*lines[:_MOST_SHOWN], *more]),
         wanted="what the journals of both databases and the servers themselves say",

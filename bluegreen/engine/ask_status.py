@@ -39,8 +39,8 @@ from bluegreen.postgres.replication.stream import (
     read_slot,
     read_subscription,
 )
-from bluegreen.steps.monitors.every import look_round, scene_of
-from bluegreen.steps.monitors.monitor import Scene
+from bluegreen.steps.monitors.every import look_round, round_of
+from bluegreen.steps.monitors.monitor import Round
 from bluegreen.steps.preflight.intent import listed
 from bluegreen.steps.world import World
 
@@ -61,14 +61,14 @@ def look(world: World, *, beat: bool = False) -> Status:
     foreign = next((one.foreign for one in sides if one.foreign), "")
     # A side that is away is asked once: each try may take the connect timeout.
     away = {one.side for one in sides if one.problem}
-    journal, story = _journal(world, away)
-    state = fold(story)
+    journal, records = _journal(world, away)
+    state = fold(records)
     pointers = tuple(_pointer(pointer) for pointer in world.pointers)
     # Under another name, or over a newer schema, what is ours is not known.
     streams = () if foreign else _streams(world, away)
     doubts = doubts_of(state, sides, pointers, journal)
-    scene = scene_of(world, story, state, away, green=sides[1].identity)
-    monitors = () if foreign else _monitors(scene, beat=beat)
+    seen = round_of(world, records, state, away, green=sides[1].identity)
+    monitors = () if foreign else _monitors(seen, beat=beat)
     return Status(
         name=world.name,
         serving=None if doubts else state.serving,
@@ -149,17 +149,17 @@ def _stream(world: World, stream: ReplicationStream) -> StreamStatus | None:
     )
 
 
-def _monitors(scene: Scene, *, beat: bool) -> tuple[Finding, ...]:
+def _monitors(world: Round, *, beat: bool) -> tuple[Finding, ...]:
     """A round of all monitors, behind a heartbeat that had time to arrive."""
-    if beat and write_heartbeat(scene):
-        await_heartbeat(scene, HEARTBEAT_WITHIN_S)
-    return look_round(scene)
+    if beat and write_heartbeat(world):
+        await_heartbeat(world, HEARTBEAT_WITHIN_S)
+    return look_round(world)
 
 
 def _journal(
     world: World, away: Collection[Side]
 ) -> tuple[JournalStatus, Sequence[Record]]:
-    """The one story; where one side is not seen, what the other tells of it."""
+    """The records of both; where one side is not seen, those of the other."""
     told, unknown = {}, ""
     for side in Side:
         try:
@@ -169,18 +169,18 @@ def _journal(
         except BluegreenError:
             told[side] = None
     blue, green = told[Side.BLUE], told[Side.GREEN]
-    story, problem = _one_story(world, blue, green)
+    records, problem = _believed(world, blue, green)
     problem = unknown or problem
     count_blue = None if blue is None else len(blue)
     count_green = None if green is None else len(green)
-    tail = tuple(story[-TAIL:])
-    return JournalStatus(count_blue, count_green, problem, tail), story
+    tail = tuple(records[-TAIL:])
+    return JournalStatus(count_blue, count_green, problem, tail), records
 
 
-def _one_story(
+def _believed(
     world: World, blue: Sequence[Record] | None, green: Sequence[Record] | None
 ) -> tuple[Sequence[Record], str]:
-    """The story to believe, and what is wrong with it."""
+    """The records to believe, and what is wrong with them."""
     if blue is None and green is None:
         return (), "no journal was seen"
     if blue is None or green is None:
@@ -191,9 +191,9 @@ def _one_story(
         return max(blue, green, key=_newest), error.problem
 
 
-def _newest(story: Sequence[Record]) -> tuple[int, int]:
-    """The higher epoch wins, then the longer story."""
-    return max((record.epoch for record in story), default=0), len(story)
+def _newest(records: Sequence[Record]) -> tuple[int, int]:
+    """The higher epoch wins, then the longer journal."""
+    return max((record.epoch for record in records), default=0), len(records)
 
 
 def _why(error: BluegreenError) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bluegreen.engine.plan import expand
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind
@@ -56,7 +57,7 @@ def cancel(world: World, steps: Sequence[Step], *, forget: bool) -> Cancelled:
         forget: drop our schema on both sides too, and with it the journal.
 
     Raises:
-        LeaseRefused: 8003, traffic has moved, so there is nothing to cancel.
+        LeaseRefused: 8006, traffic has moved, so there is nothing to cancel.
         StepError: something could not be taken away; call it again.
     """
     require_cancellable(fold(world.journal.records()))
@@ -87,13 +88,13 @@ def require_cancellable(state: State) -> None:
     """Refuse once green serves, or blue is gone. Pure.
 
     Raises:
-        LeaseRefused: 8003.
+        LeaseRefused: 8006.
     """
     if state.serving is Side.BLUE and not state.released:
         return
     raise LeaseRefused(
-        8003,
-        "there is no move to cancel: green serves",
+        Code.NOTHING_TO_CANCEL,
+        "there is no switchover to cancel: green serves",
         seen="the journal tells of a cutover",
         wanted="a move whose cutover was not made",
         traffic="green",

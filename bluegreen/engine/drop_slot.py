@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.lease import Lease
 from bluegreen.engine.plan import not_allowed
+from bluegreen.model import bodies
 from bluegreen.model.chain import link
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.errors import BluegreenError, PlaybookRefused, TrafficUnknownError
 from bluegreen.model.hazard import Hazard
@@ -99,8 +101,8 @@ def serving_of(seen: tuple[SideTold, ...]) -> tuple[SideTold, State]:
     Raises:
         TrafficUnknownError: 7001.
     """
-    story = max((one.told for one in seen), key=len)
-    state = fold(story)
+    records = max((one.told for one in seen), key=len)
+    state = fold(records)
     for one in seen:
         if one.side is state.serving and one.takes_writes and not state.open_move:
             return one, state
@@ -110,7 +112,7 @@ def serving_of(seen: tuple[SideTold, ...]) -> tuple[SideTold, State]:
         for one in seen
     )
     raise TrafficUnknownError(
-        7001,
+        Code.TRAFFIC_UNKNOWN,
         "it cannot be confirmed which side serves, so no slot is dropped",
         seen=told,
         wanted="the side that serves by the journal, seen and taking writes",
@@ -164,9 +166,9 @@ def drop_kept_slot(
 def remember_abandoned(world: World, serving: Side, kept: int, *, by: str) -> None:
     """Tell both journals, or the serving side's alone while the other is away.
 
-    The other one then only lacks the end of the story, and the next run completes it.
+    The other one then only lacks the end of the journal, and the next run completes it.
     """
-    body = {"serving": str(serving), "kept_bytes": kept, "by": by}
+    body = bodies.Abandoned(serving, kept, by).as_body()
     try:
         world.journal.append(Kind.ABANDONED, body=body)
     except BluegreenError:
@@ -174,21 +176,21 @@ def remember_abandoned(world: World, serving: Side, kept: int, *, by: str) -> No
 
 
 def _tell_alone(world: World, database: Database, body: dict[str, object]) -> None:
-    story = read_records(database)
-    if any(record.kind is Kind.ABANDONED for record in story[-1:]):
+    records = read_records(database)
+    if any(record.kind is Kind.ABANDONED for record in records[-1:]):
         return
     journal = world.journal
     writer = journal.writer if isinstance(journal, TwinJournal) else ""
     run = journal.run if isinstance(journal, TwinJournal) else ""
-    last = max((record.epoch for record in story), default=0)
+    last = max((record.epoch for record in records), default=0)
     now = server_time(database)
-    drawn = Record(len(story) + 1, now, Kind.ABANDONED, last, run, writer=writer)
-    add_record(database, replace(drawn, body=body, follows=link(story)))
+    drawn = Record(len(records) + 1, now, Kind.ABANDONED, last, run, writer=writer)
+    add_record(database, replace(drawn, body=body, follows=link(records)))
 
 
 def _ends_rollback(kept: KeptWal) -> PlaybookRefused:
     return PlaybookRefused(
-        2006,
+        Code.HAZARD_NOT_ALLOWED,
         "green serves: dropping its slot would end the way back to blue",
         seen=f"slot {kept.slot} on green keeps {format_bytes(kept.kept)} of WAL for "
         "blue",

@@ -57,7 +57,7 @@ class ActionDone:
 
 @dataclass(frozen=True, slots=True)
 class ActionWaits:
-    """Somebody or something else must move first.
+    """Someone or something else must move first.
 
     Attributes:
         action: its id.

@@ -7,7 +7,7 @@ own: commit record absent, it backs out; present, it finishes.
 Everything it needs is opened before it says that it is ready. Passwords reach it
 through its standard input, never by argument or environment.
 
-It holds no lease: once another run has begun it steps back, for that run settles
+It holds no lease: once another run has begun it steps back, for that run recovers
 before all else. Whatever a server keeps it waiting for, clients are let go in time, by
 `lifeline.py`; a side that must not be written to refuses them.
 """
@@ -31,13 +31,15 @@ from typing import Any
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.lifeline import CONNECT_S, TRIES, TRY_EVERY_S, Lifeline
 from bluegreen.engine.own_process import own_environment, own_module, own_scope
+from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.record import Kind
 from bluegreen.pointers.handover import of_spec, spec_of
 from bluegreen.pointers.pointer import move_name
 from bluegreen.postgres.database import Database, hung_up_after
 from bluegreen.steps.switchover.newest import read_state
-from bluegreen.steps.switchover.recover import claim_back_out, settle
+from bluegreen.steps.switchover.recover import claim_back_out, recover
 from bluegreen.steps.world import World
 
 READY_WITHIN_S = 30.0
@@ -45,16 +47,16 @@ READY_WITHIN_S = 30.0
 
 MONITORS_WITHIN_S = 2.0
 """An answer takes less than a millisecond; on a busy machine a process waits for its
-turn. Nobody is held back meanwhile."""
+turn. No client is held back meanwhile."""
 
 TRY_LASTS = timedelta(seconds=1)
-"""A healthy server is settled in a tenth of it; one that is silent is asked again."""
+"""A healthy server is recovered in a tenth of it; one that is silent is asked again."""
 
 RELEASE_AFTER_S = 0.25
-"""After the budget and the guard's grace: clients are let go then, settled or not."""
+"""After the budget and the guard's grace: clients are let go then, recovered or not."""
 
 PARTING_S = 5.0
-"""How long the tool waits for a guard that still settles. It goes on without us."""
+"""How long the tool waits for a guard that still recovers. It goes on without us."""
 
 
 @contextmanager
@@ -130,7 +132,7 @@ def _require_ready(process: subprocess.Popen[bytes]) -> None:
     if not _says(process, b"ready\n", READY_WITHIN_S):
         process.kill()
         raise StepError(
-            4001,
+            Code.GOAL_NOT_REACHED,
             "the guard process did not get ready",
             seen=f"no word of it within {READY_WITHIN_S:.0f} s, or it ended",
             wanted="a guard, before any client is held back",
@@ -139,11 +141,11 @@ def _require_ready(process: subprocess.Popen[bytes]) -> None:
 
 
 def _require_monitored(process: subprocess.Popen[bytes]) -> None:
-    """Hold nobody back unless the guard is there to let them go."""
+    """Hold no client back unless the guard is there to let them go."""
     _tell(process, "go")
     if not _says(process, b"watching\n", MONITORS_WITHIN_S):
         raise StepError(
-            4001,
+            Code.GOAL_NOT_REACHED,
             "the guard process does not monitor any more",
             seen=f"no word of it within {MONITORS_WITHIN_S:.0f} s, or it ended",
             wanted="a guard that answers, before any client is held back",
@@ -232,12 +234,12 @@ def end_pause(
     run: str = "",
     try_once: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> bool:
-    """Settle, again and again while something is away. False when it did not.
+    """Recover, again and again while something is away. False when it did not.
 
     Args:
         world: the handles.
         reason: why, for the journal.
-        run: the run that is guarded; once another has begun, that one settles.
+        run: the run that is guarded; once another has begun, that one recovers.
         try_once: what limits one try.
     """
     for _ in range(TRIES):
@@ -246,8 +248,10 @@ def end_pause(
                 if run and read_state(world).runs[-1:] != (run,):
                     return False
                 claim_back_out(world)
-                settle(world)
-                world.journal.append(Kind.NOTE, body={"guard": reason})
+                recover(world)
+                world.journal.append(
+                    Kind.NOTE, body=bodies.GuardEnded(reason).as_body()
+                )
         except BluegreenError:
             time.sleep(TRY_EVERY_S)
         else:

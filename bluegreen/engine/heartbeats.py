@@ -17,52 +17,52 @@ from bluegreen.postgres.replication.heartbeat import (
     write_beat,
 )
 from bluegreen.postgres.replication.stream import read_subscription
-from bluegreen.steps.monitors.monitor import Scene
+from bluegreen.steps.monitors.monitor import Round
 
 _POLL_S = 0.02
 
 
-def write_heartbeat(scene: Scene) -> bool:
+def write_heartbeat(world: Round) -> bool:
     """Write one where the other side takes it; False where there is no such stream.
 
     A side that is away, or refuses, is for the monitors to tell.
     """
-    state, name = scene.state, scene.feeding.name
-    if state.abandoned or not scene.is_way_back_expected:
+    state, name = world.state, world.feeding.name
+    if state.abandoned or not world.is_way_back_expected:
         return False
     try:
-        publisher = scene.on(state.serving)
+        publisher = world.on(state.serving)
         return (
             is_built(publisher)
-            and _is_counted_on(scene, name)
+            and _is_counted_on(world, name)
             and write_beat(publisher, name)
         )
     except BluegreenError:
         return False
 
 
-def _is_counted_on(scene: Scene, name: str) -> bool:
+def _is_counted_on(world: Round, name: str) -> bool:
     """Whether the other side subscribes, or is away and may.
 
     Not whether there is a slot: what is written while it is gone is what proves it.
     """
-    subscriber = scene.state.serving.other
+    subscriber = world.state.serving.other
     return (
-        subscriber in scene.away
-        or read_subscription(scene.on(subscriber), name) is not None
+        subscriber in world.away
+        or read_subscription(world.on(subscriber), name) is not None
     )
 
 
-def await_heartbeat(scene: Scene, within_s: float) -> None:
+def await_heartbeat(world: Round, within_s: float) -> None:
     """Wait until the newest one has come or is known to be lost; not for longer."""
-    serving, name = scene.state.serving, scene.feeding.name
+    serving, name = world.state.serving, world.feeding.name
     end = time.monotonic() + within_s
     try:
-        publisher, subscriber = scene.on(serving), scene.on(serving.other)
+        publisher, subscriber = world.on(serving), world.on(serving.other)
         if read_subscription(subscriber, name) is None:
             return
         while time.monotonic() < end:
-            beats = read_beats(publisher, subscriber, name, scene.state.epoch)
+            beats = read_beats(publisher, subscriber, name, world.state.epoch)
             if beats.lost or beats.came >= beats.last:
                 return
             time.sleep(_POLL_S)
@@ -70,11 +70,11 @@ def await_heartbeat(scene: Scene, within_s: float) -> None:
         return
 
 
-def forget_heartbeats(scene: Scene) -> None:
+def forget_heartbeats(world: Round) -> None:
     """Delete those long arrived, and none above a sign that rows were lost."""
-    serving, name, epoch = scene.state.serving, scene.feeding.name, scene.state.epoch
+    serving, name, epoch = world.state.serving, world.feeding.name, world.state.epoch
     try:
-        publisher, subscriber = scene.on(serving), scene.on(serving.other)
+        publisher, subscriber = world.on(serving), world.on(serving.other)
         beats = read_beats(publisher, subscriber, name, epoch)
         signs = [beats.came, *beats.lost, beats.recreated or beats.came]
         forget_beats(publisher, epoch, min(signs) - KEPT)

@@ -1,7 +1,7 @@
-"""The journal over both sides: one story, told twice.
+"""The journal over both sides: the same records, kept twice.
 
-Owns agreeing on the story, numbering new records and fixing the side that fell
-behind. The table is in `postgres/journal/table.py`; what a story means is in
+Owns agreeing on them, numbering new records and fixing the side that fell
+behind. The table is in `postgres/journal/table.py`; what they mean is in
 `model/history.py`.
 """
 
@@ -18,7 +18,9 @@ from typing import Any
 
 from bluegreen.engine.missing import require_whole
 from bluegreen.engine.records import Twins
+from bluegreen.model import bodies
 from bluegreen.model.chain import link
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.history import Move, fold
 from bluegreen.model.record import Kind, Record
@@ -42,7 +44,7 @@ _NOT_BUILT = {"42P01", "3F000"}
 
 
 class TwinJournal:
-    """The story as both databases tell it. Green is written first, then blue.
+    """The records as both databases have them. Green is written first, then blue.
 
     Its reads and writes use each side's warm session and must not run inside a
     transaction of it.
@@ -80,7 +82,7 @@ class TwinJournal:
         Only what is new is read; see `records.py`.
 
         Raises:
-            LeaseRefused: 8002; the sides tell two stories.
+            LeaseRefused: 8002; the journals disagree.
             StepError: a side went away.
             ServerRefused: a side cannot be reached.
         """
@@ -104,7 +106,8 @@ class TwinJournal:
 
         Raises:
             LeaseRefused: 8001 another operator writes, the writer's lease is lost, or
-                an approval meets a move; 8002 two stories; 8004 no schema of ours.
+                an approval meets a move; 8002 the journals disagree; 8004 no schema of
+                ours.
         """
         told = body or {}
         for _ in range(NUMBER_TRIES):
@@ -131,16 +134,16 @@ class TwinJournal:
         """Tell the side that fell behind what it missed; returns how many records.
 
         Raises:
-            LeaseRefused: 8002; the sides tell two stories, or one went back in time.
+            LeaseRefused: 8002; the journals disagree, or a side went back in time.
         """
-        blue, green, story = self._read()
-        self._complete(blue, green, story)
-        return 2 * len(story) - len(blue) - len(green)
+        blue, green, records = self._read()
+        self._complete(blue, green, records)
+        return 2 * len(records) - len(blue) - len(green)
 
     def _read(self) -> tuple[Sequence[Record], Sequence[Record], Sequence[Record]]:
-        """What blue tells, what green tells, and the story.
+        """What blue has, what green has, and what holds.
 
-        Once blue is released it may be gone; then green's word is the story.
+        Once blue is released it may be gone; then green's records hold.
         """
         green = self.told_by(Side.GREEN)
         try:
@@ -152,28 +155,28 @@ class TwinJournal:
         return agreed(blue, green, self._blue, self._green, self.twins.agreed)
 
     def _complete(
-        self, blue: Sequence[Record], green: Sequence[Record], story: Sequence[Record]
+        self, blue: Sequence[Record], green: Sequence[Record], records: Sequence[Record]
     ) -> None:
         for database, known in ((self._green, green), (self._blue, blue)):
-            for record in story[len(known) :]:
+            for record in records[len(known) :]:
                 self._store(database, record)
 
     def _draft(self, kind: Kind, action: str, body: Mapping[str, Any]) -> Record:
-        blue, green, story = self._read()
-        if kind is Kind.APPROVED and (move := fold(story).open_move):
+        blue, green, records = self._read()
+        if kind is Kind.APPROVED and (move := fold(records).open_move):
             # Its number is the one that the commit record is about to take.
             raise _in_a_move(move)
-        self._complete(blue, green, story)
+        self._complete(blue, green, records)
         return Record(
-            seq=len(story) + 1,
+            seq=len(records) + 1,
             at=server_time(self._green),
             kind=kind,
-            epoch=fold(story).epoch + (kind is Kind.COMMITTED),
+            epoch=fold(records).epoch + (kind is Kind.COMMITTED),
             run=self.run,
             action=action,
             body=_as_stored(body),
             writer=self.writer,
-            follows=link(story),
+            follows=link(records),
         )
 
     def _tell_both(self, record: Record) -> bool:
@@ -221,12 +224,12 @@ def open_journal(
 ) -> TwinJournal:
     """Build our schema on both sides where it is missing and open the journal.
 
-    Call it with the lease held. The sides tell the same story when it returns.
+    Call it with the lease held. The sides hold the same records when it returns.
 
     Raises:
         ServerRefused: 3002 the two are no pair, or exchanged; 3008 a right is missing.
             Nothing was touched then.
-        LeaseRefused: 8002; they tell two stories.
+        LeaseRefused: 8002; the journals disagree.
     """
     require_pair(blue, green)
     require_own_sides(blue, green)
@@ -245,32 +248,32 @@ def agreed(
     green: Sequence[Record],
     on_blue: Database,
     on_green: Database,
-    one_story: Callable[[Sequence[Record], Sequence[Record]], Sequence[Record]]
+    agree_on: Callable[[Sequence[Record], Sequence[Record]], Sequence[Record]]
     | None = None,
 ) -> tuple[Sequence[Record], Sequence[Record], Sequence[Record]]:
-    """What blue tells, what green tells, and the story.
+    """What blue has, what green has, and what holds.
 
     A tool that writes between the two reads makes the side that was read first look
     short. So that side is read once more, as far as the other one had come.
 
     Raises:
-        LeaseRefused: 8002; the sides tell two stories, or one went back in time.
+        LeaseRefused: 8002; the journals disagree, or a side went back in time.
     """
-    one_story = one_story or agree
+    agree_on = agree_on or agree
     try:
-        return blue, green, one_story(blue, green)
+        return blue, green, agree_on(blue, green)
     except LeaseRefused:
         if len(blue) < len(green):
             blue = read_records(on_blue)[: len(green)]
         else:
             green = read_records(on_green)[: len(blue)]
-    return blue, green, one_story(blue, green)
+    return blue, green, agree_on(blue, green)
 
 
 def agree(
     blue: Sequence[Record], green: Sequence[Record], known: int = 0
 ) -> Sequence[Record]:
-    """The longer story, of which the shorter must be the beginning. Pure.
+    """The longer journal, of which the shorter must be the beginning. Pure.
 
     The shorter one may lack what a tool that died, or a side that was away, explains
     (see `missing.py`); a side that lacks more went back in time.
@@ -286,19 +289,19 @@ def agree(
     pairs = zip(islice(blue, known, None), islice(green, known, None))  # noqa: B905
     for here, there in pairs:  # the shorter one ends it
         if here != there:
-            raise _two_stories(here, there)
-    story = max(blue, green, key=len)
-    for number, record in enumerate(islice(story, known, None), start=known + 1):
+            raise _disagree(here, there)
+    records = max(blue, green, key=len)
+    for number, record in enumerate(islice(records, known, None), start=known + 1):
         if record.seq != number:
-            raise _gap(number, "blue" if story is blue else "green")
-    require_whole(Side.BLUE, blue, story)
-    require_whole(Side.GREEN, green, story)
-    return story
+            raise _gap(number, "blue" if records is blue else "green")
+    require_whole(Side.BLUE, blue, records)
+    require_whole(Side.GREEN, green, records)
+    return records
 
 
-def epoch_of(story: Sequence[Record]) -> int:
+def epoch_of(records: Sequence[Record]) -> int:
     """The highest epoch told; 0 before the first move."""
-    return max((record.epoch for record in story), default=0)
+    return max((record.epoch for record in records), default=0)
 
 
 def describe(record: Record) -> str:
@@ -320,8 +323,8 @@ def this_writer() -> str:
     return f"{_user()}@{socket.gethostname()} {os.getpid()}"
 
 
-def _released(story: Sequence[Record]) -> bool:
-    return any(record.kind is Kind.RELEASED for record in story)
+def _released(records: Sequence[Record]) -> bool:
+    return any(record.kind is Kind.RELEASED for record in records)
 
 
 def _as_stored(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -338,7 +341,7 @@ def _in_ascii(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _in_a_move(move: Move) -> LeaseRefused:
     return LeaseRefused(
-        8001,
+        Code.LEASE_HELD,
         "a move of traffic is going on",
         seen=f"to {move.to_side}, begun at {move.begun:%Y-%m-%d %H:%M:%S} UTC",
         wanted="an approval before a move or after it",
@@ -354,13 +357,15 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _two_stories(blue: Record, green: Record) -> LeaseRefused:
+def _disagree(blue: Record, green: Record) -> LeaseRefused:
     both = f"blue:  {describe(blue)}\ngreen: {describe(green)}"
     for record in (blue, green):
-        if side := record.body.get("quarantined"):
-            return _quarantined(str(side), both)
+        if record.kind is Kind.BACKED_OUT:
+            side = bodies.BackedOut.from_body(record.body).quarantined
+            if side is not None:
+                return _quarantined(side, both)
     return LeaseRefused(
-        8002,
+        Code.JOURNALS_DISAGREE,
         f"the journals disagree from record {blue.seq} on",
         seen=both,
         wanted="one story, or one side that only lacks the end of it",
@@ -369,9 +374,9 @@ def _two_stories(blue: Record, green: Record) -> LeaseRefused:
     )
 
 
-def _quarantined(side: str, both: str) -> LeaseRefused:
+def _quarantined(side: Side, both: str) -> LeaseRefused:
     return LeaseRefused(
-        8002,
+        Code.JOURNALS_DISAGREE,
         f"{side} was set aside when it could not be reached in the middle of a move",
         seen=both,
         wanted=f"a {side} that holds nothing of that move",
@@ -381,7 +386,7 @@ def _quarantined(side: str, both: str) -> LeaseRefused:
 
 def _gap(number: int, side: str) -> LeaseRefused:
     return LeaseRefused(
-        8002,
+        Code.JOURNALS_DISAGREE,
         f"the journal on {side} lacks record {number}",
         seen="a later record is there",
         wanted="records numbered 1, 2, 3 … without a gap",
@@ -392,7 +397,7 @@ def _gap(number: int, side: str) -> LeaseRefused:
 
 def _another_writer(mine: Record, there: Record | None) -> LeaseRefused:
     return LeaseRefused(
-        8001,
+        Code.LEASE_HELD,
         f"another operator wrote record {mine.seq} of the journal",
         seen=describe(there) if there else "number after number was taken",
         wanted="one operator at a time",
@@ -402,11 +407,11 @@ def _another_writer(mine: Record, there: Record | None) -> LeaseRefused:
 
 
 def _lease_lost(
-    database: Database, mine: Record, story: Sequence[Record]
+    database: Database, mine: Record, records: Sequence[Record]
 ) -> LeaseRefused:
-    newest = describe(story[-1]) if story else "(nothing)"
+    newest = describe(records[-1]) if records else "(nothing)"
     return LeaseRefused(
-        8001,
+        Code.LEASE_HELD,
         "the lease is not held any more",
         seen=f"{database.describe()} did not take record {mine.seq}, {mine.kind}, "
         f"from this run\nits newest record: {newest}",
@@ -418,7 +423,7 @@ def _lease_lost(
 
 def _not_built(database: Database) -> LeaseRefused:
     return LeaseRefused(
-        8004,
+        Code.JOURNAL_NOT_WRITABLE,
         f"the journal cannot be written on {database.side}",
         seen=f"{database.describe()} has no table bluegreen.journal",
         wanted="our schema, which `bluegreen run` makes",

@@ -12,6 +12,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.side import Side
@@ -85,7 +86,7 @@ class Lease:
         if lost or not self._sessions:
             names = " and ".join(database.describe() for database in lost)
             raise LeaseRefused(
-                8001,
+                Code.LEASE_HELD,
                 "the lease is not held any more",
                 seen=f"{names or 'neither side'} does not confirm it within "
                 f"{format_duration(ANSWER_WITHIN)}",
@@ -111,7 +112,7 @@ def _refusal(database: Database, holder: Holder | None) -> LeaseRefused:
     if holder is not None and not holder.name.startswith("bluegreen "):
         return _held_by_a_stranger(database, holder, seen)
     return LeaseRefused(
-        8001,
+        Code.LEASE_HELD,
         "another operator holds the lease",
         seen=seen,
         wanted="one operator at a time",
@@ -122,7 +123,7 @@ def _refusal(database: Database, holder: Holder | None) -> LeaseRefused:
 
 def _held_by_a_stranger(database: Database, holder: Holder, seen: str) -> LeaseRefused:
     return LeaseRefused(
-        8001,
+        Code.LEASE_HELD,
         "another session holds the lease's lock",
         seen=seen,
         wanted="one operator at a time; the advisory lock (7331, 1) is for bluegreen",

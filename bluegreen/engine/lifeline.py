@@ -1,12 +1,12 @@
 """The guard's lifeline: clients of every pooler are let go in time, whatever happens.
 
-Owns when RESUME is sent without a word of the servers, and when it must not be. The
-settling itself is in `steps/switchover/recover.py`; the guard's process in `guard.py`.
+Owns when RESUME is sent without a word of the servers, and when it must not be. What
+is recovered is in `steps/switchover/recover.py`; the guard's process in `guard.py`.
 
 A guard that was stopped may wake up in the pause of a newer move, which is not its own
 to end. Before each RESUME it asks whose the newest pause is: a server, by its journal,
 or where none answers the pooler itself, by the console sessions of moves that came
-after ours. Such a move has a guard of its own, so nobody hangs; where neither server
+after ours. Such a move has a guard of its own, so no client hangs; where neither server
 nor pooler tells of one, the clients that wait are ours, and they are let go.
 """
 
@@ -80,7 +80,7 @@ class Lifeline:
     def pulled_at(self, when: float) -> Iterator[threading.Event]:
         """At that time by the monotonic clock, unless what it gives was set before.
 
-        The end of the block waits until nobody is held back for us.
+        The end of the block waits until no client is held back for us.
         """
         thread = threading.Thread(target=self._pull, args=(when,), daemon=True)
         thread.start()
@@ -115,7 +115,7 @@ class Lifeline:
         return max(found, key=lambda record: record.seq).run if found else ""
 
     def _let_go(self, pointer: Pointer, *, known: bool) -> bool:
-        """RESUME; True when nobody waits there for us any more."""
+        """RESUME; True when no client waits there for us any more."""
         try:
             if not known and pointer.younger_moves(self._ours):
                 return False
@@ -132,7 +132,7 @@ def _without_client(pointer: Pointer) -> Pointer:
 
 
 def _last_pause(server: Database) -> Record | None:
-    """None where it does not answer, or nobody ever paused."""
+    """None where it does not answer, or no pause was announced."""
     try:
         with hung_up_after(LOOK_ENDS, server):
             return newest_pause(server)

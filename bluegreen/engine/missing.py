@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
@@ -21,23 +23,25 @@ from bluegreen.model.side import Side
 _ENDS_OF_MOVES = frozenset({Kind.COMMITTED, Kind.BACKED_OUT})
 
 
-def require_whole(side: Side, known: Sequence[Record], story: Sequence[Record]) -> None:
+def require_whole(
+    side: Side, known: Sequence[Record], records: Sequence[Record]
+) -> None:
     """Refuse a side that lacks what it had confirmed. Pure.
 
     Args:
         side: whose journal it is.
-        known: what it holds, the beginning of the story.
-        story: what the longer journal holds.
+        known: what it holds, the beginning of the records.
+        records: what the longer journal holds.
 
     Raises:
         LeaseRefused: 8002.
     """
-    if len(known) == len(story):
+    if len(known) == len(records):
         return
-    missing = story[len(known) :]
+    missing = records[len(known) :]
     if not went_back(side, known, missing):
         return
-    raise _went_back(side, missing, fold(story).serving)
+    raise _went_back(side, missing, fold(records).serving)
 
 
 def went_back(side: Side, known: Sequence[Record], missing: Sequence[Record]) -> bool:
@@ -53,16 +57,18 @@ def went_back(side: Side, known: Sequence[Record], missing: Sequence[Record]) ->
     return bool(lost) and side is Side.GREEN and not _first_on_blue(lost[0])
 
 
-def _may_be_new(side: Side, known: Sequence[Record], story: Sequence[Record]) -> bool:
+def _may_be_new(side: Side, known: Sequence[Record], records: Sequence[Record]) -> bool:
     """A green that was made again while blue serves; a blue that was released."""
-    state = fold(story)
+    state = fold(records)
     if side is Side.GREEN:
         return not known and state.serving is Side.BLUE
     return state.released
 
 
 def _first_on_blue(record: Record) -> bool:
-    return record.kind in _ENDS_OF_MOVES and record.body.get("to") == str(Side.BLUE)
+    if record.kind not in _ENDS_OF_MOVES:
+        return False
+    return bodies.BackedOut.from_body(record.body).to is Side.BLUE
 
 
 def _went_back(side: Side, missing: Sequence[Record], serving: Side) -> LeaseRefused:
@@ -70,7 +76,7 @@ def _went_back(side: Side, missing: Sequence[Record], serving: Side) -> LeaseRef
     more = "1 more record" if len(missing) == 1 else f"{len(missing)} more records"
     what = " ".join(filter(None, (str(first.kind), first.action)))
     return LeaseRefused(
-        8002,
+        Code.JOURNALS_DISAGREE,
         f"{side} went back in time: it had confirmed records that it lacks now",
         seen=f"{other} holds {more}; the first is record {first.seq}, {what}, of "
         f"{first.at:%Y-%m-%d %H:%M:%S} UTC. What {side} committed since then may be "

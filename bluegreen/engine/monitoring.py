@@ -19,18 +19,20 @@ from bluegreen.engine.events import Event, MonitorChanged
 from bluegreen.engine.heartbeats import forget_heartbeats, write_heartbeat
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.records import read_on
+from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.finding import Blocks, Finding, Severity
-from bluegreen.model.history import Story, fold
+from bluegreen.model.history import Records, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.server_life import read_server_life
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.stream import drop_slot
-from bluegreen.steps.monitors.every import MONITORS, scene_of, worst_first
+from bluegreen.steps.monitors.every import MONITORS, round_of, worst_first
 from bluegreen.steps.monitors.gate import stop_of_run
 from bluegreen.steps.monitors.kept_wal import MonitorKeptWal, is_over
-from bluegreen.steps.monitors.monitor import Scene, look_through
+from bluegreen.steps.monitors.monitor import Round, look_through
 from bluegreen.steps.world import World
 
 BEAT_EVERY_S = 1.0
@@ -45,11 +47,11 @@ does not answer is left behind; it ends with the process."""
 
 
 @dataclass
-class _Story:
+class _Journals:
     """The journal as far as it was read; each round reads what is new."""
 
-    told: dict[Side, Story] = field(
-        default_factory=lambda: {side: Story() for side in Side}
+    told: dict[Side, Records] = field(
+        default_factory=lambda: {side: Records() for side in Side}
     )
 
     def read(self, databases: Sequence[Database]) -> frozenset[Side]:
@@ -65,7 +67,7 @@ class _Story:
 
     @property
     def records(self) -> Sequence[Record]:
-        """The longer story; the other only lacks its end."""
+        """The longer journal; the other only lacks its end."""
         return max(self.told.values(), key=len)
 
 
@@ -98,7 +100,7 @@ class MonitorThread:
         self._rounds = 0
         self._dropped: int | None = None
         self._ended = False
-        self._known = {side: Story() for side in Side}
+        self._known = {side: Records() for side in Side}
         self._thread = threading.Thread(
             target=self._monitor, name="monitor thread", daemon=True
         )
@@ -135,7 +137,7 @@ class MonitorThread:
         self._remember_dropped()
         if self._ended and not self._stop.is_set():
             raise StepError(
-                4011,
+                Code.SWITCHOVER_BLOCKED,
                 "the monitors have ended by themselves",
                 wanted="monitors that look as long as a run goes on",
                 hint="this is a bug; its traceback stands above. Run again",
@@ -143,8 +145,8 @@ class MonitorThread:
         lost = [one for one in self.found if one.blocks is Blocks.RUN]
         if not lost:
             return
-        told = [{"id": w.id, "where": w.where, "seen": w.seen} for w in lost]
-        self._world.journal.append(Kind.NOTE, body={"found": told})
+        told = tuple(bodies.FindingTold(w.id, w.where, w.seen) for w in lost)
+        self._world.journal.append(Kind.NOTE, body=bodies.Found(told).as_body())
         serving = fold(self._world.journal.records()).serving
         raise stop_of_run(lost, serving.other)
 
@@ -160,30 +162,30 @@ class MonitorThread:
             blue=Database.of_spec(self._world.blue.spec()),
             green=Database.of_spec(self._world.green.spec()),
         )
-        story = _Story(dict(self._known))
+        journals = _Journals(dict(self._known))
         try:
             while not self._stop.is_set():
-                self._round(world, story)
+                self._round(world, journals)
                 self._stop.wait(self._every_s)
         finally:
             world.blue.close()
             world.green.close()
             self._ended = True
 
-    def _round(self, world: World, story: _Story) -> None:
-        away = story.read((world.green, world.blue))
+    def _round(self, world: World, journals: _Journals) -> None:
+        away = journals.read((world.green, world.blue))
         green = "" if Side.GREEN in away else _identity_of_green(world)
-        scene = scene_of(world, story.records, away=away, green=green)
+        seen = round_of(world, journals.records, away=away, green=green)
         self._rounds += 1
-        write_heartbeat(scene)
+        write_heartbeat(seen)
         for monitor in MONITORS:
             now = world.clock.monotonic()
             if self._due.get(monitor.id, 0.0) <= now:
                 self._due[monitor.id] = now + monitor.every_s
-                self._take(monitor.id, look_through(monitor, scene))
-        self._abandon(scene, world)
+                self._take(monitor.id, look_through(monitor, seen))
+        self._abandon(seen)
         if self._rounds % FORGET_EVERY == 0:
-            forget_heartbeats(scene)
+            forget_heartbeats(seen)
 
     def _take(self, monitor: str, told: tuple[Finding, ...]) -> None:
         with self._lock:
@@ -195,9 +197,9 @@ class MonitorThread:
             if one.severity is not good:
                 self._tell(_changed(one, good))
 
-    def _abandon(self, scene: Scene, world: World) -> None:
+    def _abandon(self, world: Round) -> None:
         """Blue's disk comes before green, where the playbook says so."""
-        if not self._may_abandon or scene.state.serving is not Side.BLUE:
+        if not self._may_abandon or world.state.serving is not Side.BLUE:
             return
         told = self._found.get(MonitorKeptWal.id, ())
         if not any(
@@ -205,8 +207,8 @@ class MonitorThread:
         ):
             return
         try:
-            facts = MonitorKeptWal().observe(scene, Side.BLUE)
-            if facts is not None and is_over(facts, scene.limits):
+            facts = MonitorKeptWal().observe(world, Side.BLUE)
+            if facts is not None and is_over(facts, world.limits):
                 drop_slot(world.blue, facts.kept.slot, world.clock)
                 self._dropped = facts.kept.kept
         except BluegreenError:

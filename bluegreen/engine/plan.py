@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import (
     BluegreenError,
     PlaybookRefused,
@@ -23,9 +24,6 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused, Verdict
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.world import World
-
-SERVER_WENT_AWAY = 4006
-"""The one StepError that a look may not take for "not there yet"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ class Plan:
         """
         if wanted != self.digest:
             raise PlaybookRefused(
-                2007,
+                Code.PLAN_OUT_OF_DATE,
                 "the plan is out of date: the servers or the playbook changed since "
                 f"plan {wanted} (now {self.digest})",
                 hint="read `bluegreen plan` again, then run with the new digest",
@@ -216,7 +214,7 @@ def not_allowed(
     names = sorted(set(missing))
     line = ", ".join(sorted({*names, *allow}))
     return PlaybookRefused(
-        2006,
+        Code.HAZARD_NOT_ALLOWED,
         f"the playbook does not allow {', '.join(names)}",
         seen="\n".join(f"{hazard}: {hazard.meaning}" for hazard in names),
         wanted=f"allow: [{line}]",
@@ -249,6 +247,6 @@ def _look(action: Action[Any], world: World) -> PlannedVerdict:
     try:
         return action.judge(action.observe(world))
     except StepError as error:
-        if error.code == SERVER_WENT_AWAY:
+        if error.code is Code.SERVER_WENT_AWAY:
             raise
         return Unseen(f"known once replication has started; today {error.problem}")

@@ -1,7 +1,7 @@
 """Reading both journals on from where one stood.
 
 Owns what was read already, and noticing that a side no longer has it. The SQL is in
-`postgres/journal/table.py`; whether two stories are one is `journal.agree`'s to say.
+`postgres/journal/table.py`; whether two journals agree is `journal.agree`'s to say.
 
 A journal grows for as long as the two databases live, and one run looks at it hundreds
 of times. So each look reads the last record that is known, and what came after it. As
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from bluegreen.model.history import Story
+from bluegreen.model.history import Records
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
@@ -22,12 +22,12 @@ from bluegreen.postgres.journal.table import read_records
 
 
 class Agree(Protocol):
-    """Makes one story of two; `journal.agree`."""
+    """Says which of two journals holds; `journal.agree`."""
 
     def __call__(
         self, blue: Sequence[Record], green: Sequence[Record], known: int = 0
     ) -> Sequence[Record]:
-        """The story; `known` records at the beginning are alike."""
+        """The longer one; `known` records at the beginning are alike."""
         ...
 
 
@@ -35,7 +35,7 @@ class Twins:
     """What each side told when it was asked last.
 
     Args:
-        agree: makes one story of two, or raises.
+        agree: says which of two journals holds, or raises.
 
     Attributes:
         told: what each side told.
@@ -43,10 +43,10 @@ class Twins:
 
     def __init__(self, agree: Agree) -> None:
         self._agree = agree
-        self.told = {side: Story() for side in Side}
+        self.told = {side: Records() for side in Side}
         self._alike: tuple[Record, Record, int] | None = None
 
-    def read(self, database: Database) -> Story:
+    def read(self, database: Database) -> Records:
         """All that this side tells now.
 
         Raises:
@@ -60,15 +60,15 @@ class Twins:
     def agreed(
         self, blue: Sequence[Record], green: Sequence[Record]
     ) -> Sequence[Record]:
-        """One story of two, where only what is new is compared.
+        """The longer of two journals, where only what is new is compared.
 
         Raises:
-            LeaseRefused: 8002; the sides tell two stories.
+            LeaseRefused: 8002; the journals disagree.
         """
-        story = self._agree(blue, green, self._known(blue, green))
+        records = self._agree(blue, green, self._known(blue, green))
         if count := min(len(blue), len(green)):
             self._alike = blue[count - 1], green[count - 1], count
-        return story
+        return records
 
     def _known(self, blue: Sequence[Record], green: Sequence[Record]) -> int:
         """How many records are the very same that were compared before."""
@@ -81,11 +81,11 @@ class Twins:
         return count if same else 0
 
 
-def read_on(database: Database, known: Story) -> Story:
-    """The story as this side tells it now, of which `known` was the beginning."""
+def read_on(database: Database, known: Records) -> Records:
+    """What this side holds now, of which `known` was the beginning."""
     if not known:
-        return Story(read_records(database))
+        return Records(read_records(database))
     found = read_records(database, known[-1].seq - 1)
     if found[:1] != known[-1:]:
-        return Story(read_records(database))
+        return Records(read_records(database))
     return known.followed_by(found[1:]) if len(found) > 1 else known

@@ -24,6 +24,8 @@ from bluegreen.engine.events import (
 from bluegreen.engine.interrupt import Interrupt
 from bluegreen.engine.plan import divide, expand, refusal_error, require_allowed
 from bluegreen.engine.traffic import traffic_line
+from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import (
     BluegreenError,
@@ -64,7 +66,7 @@ class Runner:
         run: id of the run.
         allow: hazards that the playbook allows.
         interrupt: whether a stop was asked for.
-        tell: takes events for whoever monitors.
+        tell: takes events for the terminal and the log.
         require_fit: raises when the run's end is lost already; called before each step
             and in waits, never while a move that was cut short is ended.
     """
@@ -183,7 +185,8 @@ class Runner:
         world = self._world
         world.require_lease()
         self._tell(ActionStarted(action.id, action.title, verdict.why))
-        world.journal.append(Kind.INTENT, action=action.id, body={"why": verdict.why})
+        intent = bodies.Intent(verdict.why).as_body()
+        world.journal.append(Kind.INTENT, action=action.id, body=intent)
         try:
             with self._interrupt.shielded(action.critical):
                 world.point(f"{action.id}/before_act")
@@ -208,7 +211,7 @@ class Runner:
 
     def _remember_failure(self, action: Action[Any], error: BluegreenError) -> None:
         """Tell the journal; a journal out of reach must not hide the error itself."""
-        body = {"code": error.code, "problem": error.problem}
+        body = bodies.Failed(error.code, error.problem).as_body()
         try:
             self._world.journal.append(Kind.FAILED, action=action.id, body=body)
         except BluegreenError as lost:
@@ -252,7 +255,7 @@ class Runner:
 
     def _stopped(self, problem: str, seen: str) -> StepError:
         return StepError(
-            4007,
+            Code.INTERRUPTED,
             problem,
             seen=seen,
             traffic=traffic_line(self._world),
@@ -265,9 +268,14 @@ def told_once(about: Mapping[str, Any], records: Sequence[Record]) -> Mapping[st
 
     A run of every minute would fill the journal with the same text. Pure.
     """
-    starts = (r.body for r in reversed(records) if r.kind is Kind.RUN_STARTED)
-    last = next((body for body in starts if "text" in body), {})
-    if any(last.get(word) != about.get(word) for word in ("text", "file")):
+    starts = (
+        bodies.RunStarted.from_body(record.body)
+        for record in reversed(records)
+        if record.kind is Kind.RUN_STARTED
+    )
+    last = next((one for one in starts if one.text is not None), bodies.RunStarted())
+    now = bodies.RunStarted.from_body(about)
+    if (last.text, last.file) != (now.text, now.file):
         return about
     return {word: value for word, value in about.items() if word != "text"}
 
@@ -292,7 +300,7 @@ def crash_text(action: Action[Any]) -> str:
 
 def _not_reached(action: Action[Any], verdict: Needed) -> StepError:
     return StepError(
-        4001,
+        Code.GOAL_NOT_REACHED,
         f"{action.id} ran, but its goal is still not met",
         seen=verdict.why,
         wanted=action.title,
@@ -305,7 +313,7 @@ def _out_of_patience(
     action: Action[Any], verdict: NotYet, waited: float
 ) -> BudgetError:
     return BudgetError(
-        5002,
+        Code.WAIT_OVER_DEADLINE,
         f"{action.id} timed out after {format_duration(waited)}",
         seen=verdict.why,
         wanted=action.title,

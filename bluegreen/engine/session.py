@@ -44,8 +44,8 @@ def engage(
         ServerRefused: 3001 a side cannot be reached; 3002 the two are no pair; 3003 a
             commit there would hang.
         PlaybookRefused: 2009 they were set up under another name.
-        LeaseRefused: 8001 another operator holds the lease; 8002 two stories; 8004 a
-            newer bluegreen has set them up.
+        LeaseRefused: 8001 another operator holds the lease; 8002 the journals disagree;
+            8004 a newer bluegreen has set them up.
     """
     # Before the lease: in one database under two names we would meet our own lock.
     require_pair(blue, green)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import TrafficUnknownError
 from bluegreen.model.finding import Blocks, Finding
 from bluegreen.model.history import State
@@ -31,8 +32,8 @@ class SideStatus:
         now: its clock.
         tables: how many tables ought to be fenced.
         fence: `none`, `open`, `closed` or `half closed`; empty when not seen.
-        touched: tables whose trigger somebody disabled for a while since the closing.
-        lease: who holds the lease there; empty for nobody.
+        touched: tables whose trigger was disabled for a while since the closing.
+        lease: who holds the lease there; empty for none.
         says: the side that it says it is; empty before the first run.
         foreign: why it is not this playbook's, or not this version's; empty when it is.
     """
@@ -105,7 +106,7 @@ class JournalStatus:
     Attributes:
         blue: records on blue; None when not seen.
         green: records on green; None when not seen.
-        problem: why there is no one story; empty when there is.
+        problem: why the journals do not agree; empty when they do.
         tail: the last records.
     """
 
@@ -149,7 +150,7 @@ class Status:
         """
         if self.doubts:
             raise TrafficUnknownError(
-                7001,
+                Code.TRAFFIC_UNKNOWN,
                 "it cannot be confirmed where traffic goes",
                 seen="\n".join(self.doubts),
                 wanted="both sides and every pointer seen, and all of one mind",

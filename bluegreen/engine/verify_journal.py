@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bluegreen.engine.journal import agreed, describe
 from bluegreen.model.chain import broken_at, link
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.history import fold
 from bluegreen.model.record import Record
@@ -22,13 +23,13 @@ from bluegreen.steps.world import World
 
 @dataclass(frozen=True, slots=True)
 class Chained:
-    """Two copies of one story whose records follow each other.
+    """Two copies of the journal whose records follow each other.
 
     Attributes:
         name: the playbook's name.
         blue: how many records blue tells; None for a blue that was let go.
         green: how many green tells.
-        head: SHA-256 of the last one. Noted elsewhere, it also shows a story that was
+        head: SHA-256 of the last one. Noted elsewhere, it also shows a journal that was
             cut off, or written again, on both sides.
     """
 
@@ -53,9 +54,9 @@ def require_chained(world: World) -> Chained:
         if told and at is not None:
             raise _broken(side, told, at)
     known = green if blue is None else blue
-    story = agreed(known, green, world.blue, world.green)[2]
+    records = agreed(known, green, world.blue, world.green)[2]
     count = None if blue is None else len(blue)
-    return Chained(world.name, count, len(green), link(story))
+    return Chained(world.name, count, len(green), link(records))
 
 
 def _of_blue(world: World, green: Sequence[Record]) -> Sequence[Record] | None:
@@ -72,7 +73,7 @@ def _broken(side: Side, told: Sequence[Record], at: int) -> LeaseRefused:
     place = numbers.index(at)
     before = describe(told[place - 1]) if place else "(nothing)"
     return LeaseRefused(
-        8005,
+        Code.JOURNAL_CHANGED,
         f"the journal on {side} is not what was written: record {at} does not follow "
         "the one before it",
         seen=f"before: {before}\nthen:   {describe(told[place])}",

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 
 _STRANGER = "nobody"
@@ -57,7 +58,7 @@ class Account:
             entry = pwd.getpwnam(_STRANGER)
         except KeyError:
             raise ServerRefused(
-                3008,
+                Code.RIGHT_MISSING,
                 "postgres refuses to run as root, and there is no other account",
                 wanted=f"an account named {_STRANGER!r}",
                 hint="run this as an ordinary user",
@@ -121,13 +122,13 @@ class Account:
         """A folder of ours that the account may pass through.
 
         Raises:
-            ServerRefused: 3008, the folder of that name belongs to somebody else.
+            ServerRefused: 3008, the folder of that name belongs to another user.
         """
         shared = Path("/var/tmp") / f"bluegreen-{os.geteuid()}"  # noqa: S108 (owner is looked at)
         shared.mkdir(mode=0o711, exist_ok=True)
         if shared.is_symlink() or shared.stat().st_uid != os.geteuid():
             raise ServerRefused(
-                3008,
+                Code.RIGHT_MISSING,
                 f"{shared} belongs to somebody else",
                 hint="remove it, or run this as its owner",
             )

@@ -14,6 +14,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import bluegreen
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 
 MAJORS = range(13, 19)
@@ -34,7 +35,7 @@ def find_postgres(major: int) -> Path:
         if all(os.access(folder / name, os.X_OK) for name in _NEEDED):
             return folder
     raise ServerRefused(
-        3006,
+        Code.PROGRAM_MISSING,
         f"there is no PostgreSQL {major} on this machine",
         seen="looked in " + ", ".join(map(str, _postgres_folders(major))),
         wanted=", ".join(_NEEDED),
@@ -55,7 +56,7 @@ def find_tool(name: str) -> Path:
         if os.access(folder / name, os.X_OK):
             return folder / name
     raise ServerRefused(
-        3006,
+        Code.PROGRAM_MISSING,
         f"{name} is not on this machine",
         hint="run `make install`, or install Debian's postgresql-client",
     )
@@ -71,7 +72,7 @@ def find_pgbouncer() -> Path:
     found = shutil.which("pgbouncer", path=path)
     if found is None:
         raise ServerRefused(
-            3006,
+            Code.PROGRAM_MISSING,
             "PgBouncer is not on this machine",
             hint="run `make pgbouncer`, or install the package pgbouncer",
         )

@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from bluegreen.lab import processes
 from bluegreen.lab.account import Account
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 
 
@@ -107,7 +108,7 @@ class Daemon:
 
     def _did_not_start(self, name: str) -> ServerRefused:
         return ServerRefused(
-            3001,
+            Code.SERVER_UNREACHABLE,
             f"{name} in {self.folder} did not start",
             seen="\n".join(self.log_text().splitlines()[-8:]),
         )

@@ -22,6 +22,7 @@ import psycopg
 
 from bluegreen.engine.own_process import own_environment, own_module
 from bluegreen.lab.ledger_judge import Audit, LedgerResult, Told, judge
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 
 __all__ = ["Audit", "LedgerClients", "LedgerResult", "audit"]
@@ -116,7 +117,7 @@ class LedgerClients:
         if not answer["ready"]:
             self.kill()
             raise ServerRefused(
-                3001,
+                Code.SERVER_UNREACHABLE,
                 "the ledger's clients could not commit",
                 seen="\n".join(answer["errors"]),
             )

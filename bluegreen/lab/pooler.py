@@ -2,7 +2,7 @@
 
 Owns one process and its first configuration. Everything that is done with it later,
 pausing and moving its target, is for `pointers/`; its ini file may be edited by
-whoever started it.
+the process that started it.
 """
 
 from __future__ import annotations

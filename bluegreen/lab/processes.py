@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 
 _LOOK_EVERY_S = 0.01  # a server is up in 100 to 300 ms
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at this moment, on loopback."""
+    """A TCP port that no process listens on at this moment, on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -35,7 +36,9 @@ def wait_for(condition: Callable[[], bool], what: str, deadline_s: float) -> Non
     end = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end:
-            raise ServerRefused(3001, f"timed out after {deadline_s:.0f} s: {what}")
+            raise ServerRefused(
+                Code.SERVER_UNREACHABLE, f"timed out after {deadline_s:.0f} s: {what}"
+            )
         time.sleep(_LOOK_EVERY_S)
 
 

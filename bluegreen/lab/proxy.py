@@ -41,7 +41,7 @@ class Proxy:
     - `delay`: each piece waits `delay_s` in each direction.
     - `black_hole`: connections are accepted and nothing passes, in neither direction;
       held bytes go on when the mode changes.
-    - `refuse`: nobody listens; open connections go on.
+    - `refuse`: no server listens; open connections go on.
     - `reset`: open connections are reset, new ones as soon as they come.
 
     Attributes:

@@ -21,6 +21,7 @@ from bluegreen.lab import processes
 from bluegreen.lab.account import Account
 from bluegreen.lab.binaries import find_postgres
 from bluegreen.lab.daemon import Daemon
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 
 _START_S = 30.0  # after a crash the log is replayed first
@@ -180,7 +181,7 @@ class Server(Daemon):
         )
         if done.returncode:
             raise ServerRefused(
-                3001,
+                Code.SERVER_UNREACHABLE,
                 f"initdb of PostgreSQL {self.major} failed in {self.folder}",
                 seen=done.stderr.strip(),
             )

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from bluegreen.lint.registry import RULES
 from bluegreen.lint.rule import Level
 from bluegreen.lint.tracking.state import FIRST_VERSION, LAST_VERSION, Versions
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
 OWN_FILE = ".bluegreen-lint.toml"
@@ -249,7 +250,7 @@ def parse(content: Mapping[str, Any], path: Path) -> Config:
 
 def _refused(path: Path, seen: str) -> PlaybookRefused:
     return PlaybookRefused(
-        2003,
+        Code.PLAYBOOK_NOT_VALID,
         f"the lint configuration in {path} cannot be used",
         seen=seen,
         wanted="the fields of docs/lint/configuration.md",

@@ -113,7 +113,7 @@ def _as_call(value: tuple[Any, ...]) -> tuple[type, tuple[Any, ...]]:
 
 
 def _packed(source: Source) -> Packed:
-    """A file without its trees: once the ops are read nobody asks for them."""
+    """A file without its trees: once the ops are read they are not asked for."""
     told = [(s.kind, s.at, s.end, s.base, ops(s)) for s in source.statements]
     return source.name, source.text, source.problems, told
 

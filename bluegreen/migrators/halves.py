@@ -1,7 +1,7 @@
 """The two halves of migration files: before traffic moves, and once blue is released.
 
 Owns which statement belongs to which half: by the file, by the comment in it, or by
-numbers that somebody else decided on. How a file falls into statements is for
+numbers that were decided on elsewhere. How a file falls into statements is for
 `script.py`, running it for `sql_files.py`.
 """
 
@@ -17,7 +17,7 @@ from bluegreen.migrators.script import Half, Part, Script, read_script
 from bluegreen.model.errors import PlaybookRefused
 
 CONTRACT = " (contract)"
-"""How a second half is remembered, so that each half has its own story."""
+"""How a second half is remembered, so that each half has its own history."""
 
 Waiting = Mapping[str, Collection[int]]
 """Statements that wait, by file; numbers from 0, of those before the comment."""

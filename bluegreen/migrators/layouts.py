@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.migrators.order import natural
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
 
@@ -43,7 +44,7 @@ def forward_files(tool: str, folder: Path) -> list[Path]:
     found = layout.files(inside if inside.is_dir() else folder)
     if not found:
         raise PlaybookRefused(
-            2001,
+            Code.PLAYBOOK_UNREADABLE,
             f"there are no migrations of {tool}",
             seen=f"no file in {folder} has a name that {tool} runs",
             wanted=_WANTED[tool],
@@ -135,7 +136,7 @@ def _plain(folder: Path) -> list[Path]:
 
 def _unread(path: Path, seen: str) -> PlaybookRefused:
     return PlaybookRefused(
-        2001,
+        Code.PLAYBOOK_UNREADABLE,
         f"{path} cannot be read",
         seen=seen,
         wanted="a file as the migration tool writes it",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bluegreen.migrators.migrator import Fault, History, Pending
 from bluegreen.migrators.script import Script
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.postgres.schema.applied import AppliedRow
 
@@ -30,7 +31,7 @@ def files_in_order(home: Path, patterns: Sequence[str]) -> list[str]:
         names = _expand(home, pattern)
         if not names:
             raise PlaybookRefused(
-                2009,
+                Code.STEP_DOES_NOT_FIT,
                 "a migration pattern names no file",
                 seen=f"{pattern!r} in {home}",
                 wanted="at least one file",
@@ -47,7 +48,7 @@ def _require_way_up(pattern: str, names: Sequence[str]) -> None:
     down = [name for name in names if _WAY_DOWN.fullmatch(Path(name).name)]
     if down:
         raise PlaybookRefused(
-            2009,
+            Code.STEP_DOES_NOT_FIT,
             "a migration pattern takes in files that take others back",
             seen=f"{pattern!r} fits {', '.join(sorted(down)[:3])}",
             wanted="the way up alone",

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
 PRINTERS = ("alembic", "django")
@@ -101,7 +102,7 @@ def _program(name: str, otherwise: str = "") -> str:
     if otherwise:
         return otherwise
     raise PlaybookRefused(
-        2001,
+        Code.PLAYBOOK_UNREADABLE,
         f"{name} is not on this machine",
         seen="looked along PATH",
         wanted=f"the {name} of the project whose migrations are to be read",
@@ -122,7 +123,7 @@ def _output(tool: str, command: list[str], folder: Path) -> str:
     if status == 0:
         return done.stdout
     raise PlaybookRefused(
-        2001,
+        Code.PLAYBOOK_UNREADABLE,
         f"{tool} could not print its SQL",
         seen="\n".join(said.splitlines()[-5:]) or f"it ended with status {status}",
         wanted=" ".join([tool, *command[1:]]).replace(

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def _require_closed(name: str, parts: Sequence[Part]) -> None:
 
 def _refused(name: str, line: int, seen: str) -> PlaybookRefused:
     return PlaybookRefused(
-        2009,
+        Code.STEP_DOES_NOT_FIT,
         f"a migration file cannot be run: {name}",
         seen=f"{name}:{line}: {seen}",
         wanted="plain SQL in UTF-8, without psql's own commands",

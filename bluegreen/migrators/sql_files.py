@@ -9,7 +9,7 @@ BEGIN, runs statement by statement, and a run that is cut off goes on behind the
 statement that was done.
 
 What contracts the schema, by file or by comment, is remembered under names of its own,
-so that both halves of a file have their own story.
+so that both halves of a file have their own history.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bluegreen.migrators.migrator import Applied, History, LockNotFreeError, Pen
 from bluegreen.migrators.order import compare
 from bluegreen.migrators.script import Half, Part, Script
 from bluegreen.model.clock import Clock, SystemClock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.progress import Progress
 from bluegreen.postgres.catalog.locks import taken_since
@@ -267,7 +268,7 @@ class _Run:
             hint += "; if it was cut off before, it may be done: make it repeatable"
         kind = LockNotFreeError if error.sqlstate == "55P03" else StepError
         return kind(
-            4004,
+            Code.MIGRATION_FAILED,
             f"a migration failed at {self._script.name}:{part.line_at(error.at)}",
             seen=error.message,
             wanted="every statement of the file done",

@@ -1,7 +1,7 @@
 """What a playbook accepts: findings that are known and meant, each with a reason.
 
 Owns when an entry of `accept` fits, and how the entry for a finding is written. What
-an accepted finding then lets pass is for whoever found it.
+an accepted finding then lets pass is for the code that found it.
 """
 
 from __future__ import annotations

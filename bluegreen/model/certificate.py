@@ -3,9 +3,9 @@
 Owns the form and the canonical JSON that is hashed. Drawing one up from the journal is
 for `steps/switchover/draw_up.py`, holding one against the servers for `cli/verify.py`.
 
-The hash shows that a certificate was changed, not who wrote it: whoever can change it
-can hash it again. That it is the true one is shown by the journals in both databases,
-which hold it too, and whose records it sums up.
+The hash shows that a certificate was changed, not who wrote it: a person who can change
+it can hash it again. That it is the true one is shown by the journals in both
+databases, which hold it too, and whose records it sums up.
 """
 
 from __future__ import annotations
@@ -17,9 +17,19 @@ from datetime import UTC
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    ValidationError,
+)
+from pydantic_core import core_schema
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
+from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 
@@ -29,7 +39,19 @@ FORMAT = 1
 _MOST_SHOWN = 12
 """Lines that fit a screen at 3 a.m."""
 
-Position = Annotated[str, Field(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")]
+_POSITION = core_schema.no_info_after_validator_function(
+    Lsn.parse, core_schema.str_schema(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")
+)
+Position = Annotated[
+    Lsn,
+    GetPydanticSchema(
+        lambda _type, _handler: core_schema.json_or_python_schema(
+            json_schema=_POSITION,
+            python_schema=core_schema.is_instance_schema(Lsn),
+            serialization=core_schema.to_string_ser_schema(),
+        )
+    ),
+]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -142,8 +164,8 @@ class Certificate(_Part):
 
     left_behind: dict[str, int | None] | None = None
     """Rows by table that no stream carried and that stayed on the side that was left;
-    a table whose count took too long has none. None where nobody looked, as before this
-    was asked."""
+    a table whose count took too long has none. None where they were not counted, as
+    before this was asked."""
 
     pause: Pause
     times: Times
@@ -226,7 +248,7 @@ def read_certificate(data: bytes, name: str) -> Certificate:
     found = hash_of(content)
     if found != certificate.hash:
         raise StepError(
-            4008,
+            Code.CERTIFICATE_NOT_VALID,
             f"{name} was changed after it was written",
             seen=f"its content has the hash {found}",
             wanted=f"{certificate.hash or 'a hash'}, as it says itself",
@@ -303,7 +325,7 @@ def _unknown_to_us(content: Any, error: ValidationError) -> str:
 
 def _newer(name: str, unknown: str) -> StepError:
     return StepError(
-        4008,
+        Code.CERTIFICATE_NOT_VALID,
         f"{name} cannot be judged by this version",
         seen=unknown,
         wanted=f"a certificate of format {FORMAT} without any other field",
@@ -314,7 +336,7 @@ def _newer(name: str, unknown: str) -> StepError:
 
 def _no_certificate(name: str, seen: str) -> StepError:
     return StepError(
-        4008,
+        Code.CERTIFICATE_NOT_VALID,
         f"{name} is no certificate that this version reads",
         seen=seen,
         wanted=f"a certificate of format {FORMAT}, whole and unchanged",

@@ -3,7 +3,7 @@
 Owns the digest and finding where a chain breaks. Pure; the journals are read elsewhere.
 
 It shows an edit, a record taken out or put in. It does not show records cut off at the
-end of both copies, nor a story written again by someone who owns both databases: for
+end of both copies, nor a journal written again by someone who owns both databases: for
 that, compare the head with one that was noted elsewhere.
 """
 
@@ -38,19 +38,19 @@ def digest(record: Record) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def link(story: Sequence[Record]) -> str:
-    """What the next record of this story carries: the digest of its head."""
-    return digest(story[-1]) if story else START
+def link(records: Sequence[Record]) -> str:
+    """What the next of these records carries: the digest of its head."""
+    return digest(records[-1]) if records else START
 
 
-def broken_at(story: Sequence[Record]) -> int | None:
+def broken_at(records: Sequence[Record]) -> int | None:
     """Number of the first record that does not follow the one before; None if all do.
 
     Records of a version that kept no chain carry nothing; the first one that carries
     something vouches for them.
     """
     begun, head = False, START
-    for number, record in enumerate(story, start=1):
+    for number, record in enumerate(records, start=1):
         begun = begun or bool(record.follows)
         if record.seq != number or (begun and record.follows != head):
             return record.seq

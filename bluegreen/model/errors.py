@@ -1,7 +1,7 @@
-"""Every error a person can meet, its form, and the one table of codes.
+"""Every error a person can meet, its form, and its class.
 
-Owns the exception tree, the table and the five-line text. Turning an error into an
-exit status and onto a terminal is for `cli/`.
+Owns the exception tree and the five-line text; the codes are in `codes.py`. Turning an
+error into an exit status and onto a terminal is for `cli/`.
 
     BluegreenError
      ├─ PlaybookRefused   2  fix the playbook; nothing was touched
@@ -17,65 +17,14 @@ The thousands of a code are the exit status: `BG-4103` ends with status 4.
 
 from __future__ import annotations
 
-CODES: dict[int, str] = {
-    # 2: the playbook
-    2001: "the playbook cannot be read",
-    2002: "the playbook is not the YAML that is accepted",
-    2003: "the playbook does not fit its schema",
-    2004: "a reference in the playbook has no value",
-    2005: "a password is written in the playbook",
-    2006: "a hazard is not allowed by the playbook",
-    2007: "the plan is out of date",
-    2008: "the words of the call do not fit together",
-    2009: "a step's parameters do not fit the servers",
-    # 3: the servers, nothing touched
-    3001: "a server cannot be reached",
-    3002: "the databases are not a pair",
-    3003: "the check found something that blocks",
-    3004: "green is not empty",
-    3005: "a server or tool is too old for what is asked",
-    3006: "a needed program is missing",
-    3007: "a pointer does not name what the playbook says",
-    3008: "a right is missing",
-    3009: "rows would not flow both ways",
-    # 4: run again
-    4001: "a step did not reach its wanted state",
-    4002: "a backup could not be taken or proved",
-    4003: "the initial copy or the stream stopped",
-    4004: "a migration failed",
-    4005: "validation found a difference",
-    4006: "a server went away",
-    4007: "interrupted",
-    4008: "the certificate does not hold",
-    4009: "a pooler did not do what it was told",
-    4010: "a server refused a statement",
-    4011: "a monitor says that traffic must not move",
-    # 5: out of time, backed out
-    5001: "the pause ran over its budget",
-    5002: "a wait ran over its deadline",
-    5003: "the fence could not be closed in time",
-    # 6: the way back
-    6001: "rollback would lose data",
-    6002: "rollback is not open",
-    # 7: stop and look
-    7001: "it cannot be confirmed where traffic goes",
-    7002: "decommission cannot prove the side",
-    # 8: journal and lease
-    8001: "another operator holds the lease",
-    8002: "the journals disagree",
-    8003: "decommission is not due",
-    8004: "the journal cannot be written",
-    8005: "the journal is not what was written",
-    # 70
-    70001: "a bug in bluegreen",
-}
+from bluegreen.model.codes import Code
 
 
 class BluegreenError(Exception):
     """An error in the form that the on-call reads.
 
     Attributes:
-        code: one of `CODES`.
+        code: what it is.
         problem: one sentence, lower case, no full stop.
         seen: what the servers or the file said.
         wanted: what had to hold.
@@ -85,7 +34,7 @@ class BluegreenError(Exception):
 
     def __init__(
         self,
-        code: int,
+        code: Code,
         problem: str,
         *,
         seen: str = "",
@@ -93,10 +42,8 @@ class BluegreenError(Exception):
         traffic: str = "",
         hint: str = "",
     ) -> None:
-        if code not in CODES:
-            raise KeyError(code)
         super().__init__(problem)
-        self.code = code
+        self.code = Code(code)
         self.problem = problem
         self.seen = seen
         self.wanted = wanted
@@ -158,7 +105,7 @@ _BY_STATUS: dict[int, type[BluegreenError]] = {
 
 
 def error_for(
-    code: int,
+    code: Code,
     problem: str,
     *,
     seen: str = "",

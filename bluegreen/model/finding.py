@@ -1,4 +1,4 @@
-"""A finding: one thing that somebody or something found, in one form for all.
+"""A finding: one thing that was found, in one form for all.
 
 Owns the form, the scale of severities and what a finding blocks. Preflight checks and
 monitors make them; what is done about them is for the steps, how they read for

@@ -1,8 +1,8 @@
 """What a run of records means, as one value. A pure fold, nothing else.
 
 It says what was done, never what is true now: that is always asked of the servers and
-the pointers. Reading records is for `postgres/journal/table.py`, agreeing on one story
-for `engine/journal.py`.
+the pointers. Reading records is for `postgres/journal/table.py`, agreeing on which
+records hold for `engine/journal.py`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
+from bluegreen.model import bodies
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
+from bluegreen.model.witness import Witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ class State:
         green: green's identity in the last run that told it.
         certificates: the record that holds the certificate, by the move's epoch.
         witness: how the subscriber was when it was last known to hold every row; see
-            `postgres/replication/witness.py`. None where nothing was proved: a
-            move's commit record has it too.
+            `model/witness.py`. None where nothing was proved: a move's commit record
+            has it too.
     """
 
     seq: int = 0
@@ -106,7 +107,7 @@ class State:
     runs: tuple[str, ...] = ()
     green: str = ""
     certificates: Mapping[int, Record] = field(default_factory=dict)
-    witness: Mapping[str, Any] | None = None
+    witness: Witness | None = None
 
     @property
     def unfinished_move(self) -> Move | None:
@@ -117,7 +118,7 @@ class State:
         return last if last is not None and not last.moved else None
 
 
-class Story(list[Record]):
+class Records(list[Record]):
     """Records, oldest first, that remember what they mean.
 
     Nothing is ever added to one: `followed_by` gives a longer one, which folds only
@@ -127,12 +128,12 @@ class Story(list[Record]):
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         super().__init__(records)
-        # One value: two threads may look at the same story.
+        # One value: two threads may look at the same records.
         self._known = 0, State()
 
-    def followed_by(self, more: Iterable[Record]) -> Story:
-        """The same story with more records at its end."""
-        longer = Story((*self, *more))
+    def followed_by(self, more: Iterable[Record]) -> Records:
+        """The same with more records at its end."""
+        longer = Records((*self, *more))
         longer._known = self._known
         return longer
 
@@ -149,10 +150,10 @@ class Story(list[Record]):
 def fold(records: Iterable[Record], start: State | None = None) -> State:
     """Fold records, oldest first, into what they mean.
 
-    Folding a story in two parts gives the same as folding it whole. A record of a
+    Folding records in two parts gives the same as folding all of them. A record of a
     move that does not say where to is an error (KeyError, ValueError), never a guess.
     """
-    if start is None and isinstance(records, Story):
+    if start is None and isinstance(records, Records):
         return records.state
     return _fold(records, start or State())
 
@@ -207,8 +208,8 @@ def _in_epoch(state: State, epoch: int) -> State:
 
 
 def _run_started(state: State, record: Record) -> State:
-    green = str(record.body.get("green", "")) or state.green
-    return with_green(_asked_anew(state), green)
+    green = bodies.RunStarted.from_body(record.body).green
+    return with_green(_asked_anew(state), green or state.green)
 
 
 def _intent(state: State, record: Record) -> State:
@@ -219,18 +220,13 @@ def _result(state: State, record: Record) -> State:
     return replace(
         _intent_over(state, record),
         results={**state.results, record.action: record},
-        witness=record.body.get("witness", state.witness),
+        witness=_witness(state, record),
     )
 
 
 def _failure(record: Record) -> Failure:
-    return Failure(
-        record.action,
-        record.run,
-        record.at,
-        int(record.body.get("code", 0)),
-        str(record.body.get("problem", "")),
-    )
+    error = bodies.Failed.from_body(record.body)
+    return Failure(record.action, record.run, record.at, error.code, error.problem)
 
 
 def _failed(state: State, record: Record) -> State:
@@ -243,9 +239,9 @@ def _intent_over(state: State, record: Record) -> State:
 
 
 def _approved(state: State, record: Record) -> State:
-    step = str(record.body["step"])
-    given = Approval(step, str(record.body.get("by", "")), record.at)
-    return replace(state, approvals={**state.approvals, step: given})
+    told = bodies.Approved.from_body(record.body)
+    given = Approval(told.step, told.by, record.at)
+    return replace(state, approvals={**state.approvals, told.step: given})
 
 
 def _pausing(state: State, record: Record) -> State:
@@ -253,7 +249,7 @@ def _pausing(state: State, record: Record) -> State:
 
 
 def _committed(state: State, record: Record) -> State:
-    to = Side(record.body["to"])
+    to = bodies.Committing.from_body(record.body).to
     begun = state.open_move or _begun(record)
     done = replace(begun, to_side=to, epoch=record.epoch, committed=record.at)
     return replace(
@@ -262,12 +258,13 @@ def _committed(state: State, record: Record) -> State:
         open_move=None,
         last_move=done,
         window_end=None,
-        witness=record.body.get("witness"),
+        witness=bodies.Witnessed.from_body(record.body).witness,
     )
 
 
 def _begun(record: Record) -> Move:
-    return Move(Side(record.body["to"]), record.action, record.run, record.at)
+    to = bodies.Pausing.from_body(record.body).to
+    return Move(to, record.action, record.run, record.at)
 
 
 def _backed_out(state: State, _: Record) -> State:
@@ -279,7 +276,7 @@ def _moved(state: State, _: Record) -> State:
 
 
 def _way_back_open(state: State, record: Record) -> State:
-    state = replace(state, witness=record.body.get("witness", state.witness))
+    state = replace(state, witness=_witness(state, record))
     return _on_last_move(state, lambda move: replace(move, way_back_open=True))
 
 
@@ -289,12 +286,13 @@ def _on_last_move(state: State, change: Callable[[Move], Move]) -> State:
 
 
 def _certified(state: State, record: Record) -> State:
-    held = {**state.certificates, int(record.body.get("epoch", 0)): record}
-    return replace(state, certificates=held)
+    epoch = bodies.Certified.from_body(record.body).epoch
+    return replace(state, certificates={**state.certificates, epoch: record})
 
 
 def _window_opened(state: State, record: Record) -> State:
-    return replace(state, window_end=datetime.fromisoformat(record.body["until"]))
+    until = bodies.WindowOpened.from_body(record.body).until
+    return replace(state, window_end=until)
 
 
 def _released(state: State, _: Record) -> State:
@@ -306,7 +304,11 @@ def _abandoned(state: State, _: Record) -> State:
 
 
 def _note(state: State, record: Record) -> State:
-    return replace(state, witness=record.body.get("witness", state.witness))
+    return replace(state, witness=_witness(state, record))
+
+
+def _witness(state: State, record: Record) -> Witness | None:
+    return bodies.Witnessed.from_body(record.body).witness or state.witness
 
 
 _WAYS: Mapping[Kind, Callable[[State, Record], State]] = {

@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of the story, the same in both databases.
+    """One line of the journal, the same in both databases.
 
     Attributes:
         seq: 1, 2, 3 … over the life of the pair of databases.

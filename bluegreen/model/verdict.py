@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bluegreen.model.codes import Code
+
 
 @dataclass(frozen=True, slots=True)
 class Satisfied:
@@ -21,7 +23,7 @@ class Needed:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """Nothing to do but wait: somebody or something else must move first.
+    """Nothing to do but wait: someone or something else must move first.
 
     `progress` goes from 0 to 1 where it is known.
     """
@@ -34,11 +36,11 @@ class NotYet:
 class Refused:
     """The wanted state must not be brought about from here.
 
-    `code` is one of `model.errors.CODES`; `seen`, `wanted` and `hint` are the lines
+    `seen`, `wanted` and `hint` are the lines
     of the error that the run ends with.
     """
 
-    code: int
+    code: Code
     why: str
     seen: str = ""
     wanted: str = ""

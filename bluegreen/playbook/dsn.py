@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.references import Resolve, fill, is_reference, resolver
@@ -52,7 +53,7 @@ class Dsn:
 def _literal_password(key: str) -> Wrong:
     return Wrong(
         "a password is written in {subject}",
-        code=2005,
+        code=Code.PASSWORD_IN_PLAYBOOK,
         hint=f"take it out and write `{key}: ${{env:NAME}}` or "
         f"`{key}: ${{file:path}}`;\na libpq service file or ~/.pgpass works too",
     )
@@ -102,7 +103,7 @@ def dsn_from_call(option: str, text: str, resolve: Resolve) -> Dsn:
             wrong.problem.replace("{subject}", option),
             seen=wrong.seen,
             wanted=wrong.wanted,
-            hint=_ON_A_CALL if wrong.code == 2005 else wrong.hint,
+            hint=_ON_A_CALL if wrong.code == Code.PASSWORD_IN_PLAYBOOK else wrong.hint,
         ) from None
 
 

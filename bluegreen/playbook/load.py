@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.playbook.complaints import complaints, loosely_typed
 from bluegreen.playbook.models import Playbook
@@ -128,7 +129,7 @@ def _text(text: str, place: Place, resolve: Resolve) -> str:
     if _holds_password(text, place):
         raise Wrong(
             "a password is written in {subject}",
-            code=2005,
+            code=Code.PASSWORD_IN_PLAYBOOK,
             hint="take it out; give the side's `password` by reference, or use\n"
             "~/.pgpass or a libpq service file",
         )
@@ -162,7 +163,7 @@ def require_files(loaded: Loaded) -> None:
             if not _matches(pattern, loaded.home):
                 wrong = Wrong(
                     "{subject} names no file",
-                    code=2009,
+                    code=Code.STEP_DOES_NOT_FIT,
                     seen=f"nothing fits it in {loaded.home}",
                     wanted="a file or a pattern, relative to the playbook",
                 )
@@ -191,7 +192,7 @@ def read_bytes(path: Path) -> bytes:
 
 def _unreadable(path: Path, reason: str) -> PlaybookRefused:
     return PlaybookRefused(
-        2001,
+        Code.PLAYBOOK_UNREADABLE,
         f"{path}: the playbook cannot be read: {reason}",
         hint="is the path right? `bluegreen init` writes a playbook to start from",
     )
@@ -219,7 +220,7 @@ def _digest(data: bytes, playbook: Playbook, path: Path) -> str:
             content = file.read_bytes()
         except OSError as error:
             raise PlaybookRefused(
-                2001,
+                Code.PLAYBOOK_UNREADABLE,
                 f"{path}: the migration {name} cannot be read",
                 seen=(error.strerror or "").lower(),
             ) from None

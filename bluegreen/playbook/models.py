@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from bluegreen.model.accept import Accepted
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import Size
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
@@ -49,7 +50,7 @@ def _secret(value: object) -> Secret:
         raise Wrong("{subject} is not a reference", wanted="${env:NAME}")
     raise Wrong(
         "a password is written in {subject}",
-        code=2005,
+        code=Code.PASSWORD_IN_PLAYBOOK,
         wanted="${env:NAME} or ${file:path}, and nothing beside it",
         hint="export it, e.g. BLUE_PASSWORD, and write ${env:BLUE_PASSWORD} here;\n"
         "or leave the key out and use ~/.pgpass",

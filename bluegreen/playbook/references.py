@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bluegreen.model.codes import Code
 from bluegreen.playbook.tree import Wrong, did_you_mean, quoted
 
 MAX_SECRET_BYTES = 64 * 1024
@@ -20,6 +21,7 @@ MAX_SECRET_BYTES = 64 * 1024
 # `$${` stands for a `${` that is meant as written.
 _REFERENCE = re.compile(r"\$(\$\{)|\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NO_VALUE = Code.REFERENCE_WITHOUT_VALUE
 _HOW = "write ${env:NAME} or ${file:path}; a ${ that is meant as written is $${"
 
 Resolve = Callable[[str, str], str]
@@ -68,12 +70,16 @@ def fill(raw: str, resolve: Resolve) -> str:
         if found.group(1):
             return "${"
         if not found.group(3):
-            raise Wrong("a reference has no closing brace", code=2004, hint=_HOW)
+            raise Wrong(
+                "a reference has no closing brace",
+                code=_NO_VALUE,
+                hint=_HOW,
+            )
         kind, colon, name = found.group(2).partition(":")
         if not colon:
             raise Wrong(
                 f"{quoted(found.group())} does not say where its value is",
-                code=2004,
+                code=_NO_VALUE,
                 hint=_HOW,
             )
         return resolve(kind.strip(), name.strip())
@@ -91,7 +97,7 @@ def resolver(environ: Mapping[str, str], folder: Path) -> Resolve:
             return _from_file(name, folder)
         raise Wrong(
             f"a reference of the kind {quoted(kind)} is not known",
-            code=2004,
+            code=_NO_VALUE,
             wanted="one of: env, file",
             hint=did_you_mean(kind, ("env", "file"))
             or "put the value into the environment or a file that only you can read",
@@ -104,7 +110,7 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> str:
     if not _NAME.fullmatch(name):
         raise Wrong(
             f"{quoted(name)} is not a name for an environment variable",
-            code=2004,
+            code=_NO_VALUE,
             hint=_HOW,
         )
     value = environ.get(name)
@@ -113,11 +119,14 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> str:
         near = did_you_mean(name, environ, 0.8) if value is None else ""
         raise Wrong(
             f"the environment variable {name} is {state}",
-            code=2004,
+            code=_NO_VALUE,
             hint=near or f"export {name}, then run again",
         )
     if "\0" in value:
-        raise Wrong(f"the environment variable {name} holds a NUL", code=2004)
+        raise Wrong(
+            f"the environment variable {name} holds a NUL",
+            code=_NO_VALUE,
+        )
     return value
 
 
@@ -127,20 +136,20 @@ def _from_file(name: str, folder: Path) -> str:
         data = _read_private(path, name)
         value = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise Wrong(f"the file {name} is not UTF-8 text", code=2004) from None
+        raise Wrong(f"the file {name} is not UTF-8 text", code=_NO_VALUE) from None
     except (OSError, ValueError) as error:
         if isinstance(error, Wrong):
             raise
         reason = getattr(error, "strerror", None) or "the name is not a path"
         raise Wrong(
             f"the file {quoted(name)} cannot be read: {reason.lower()}",
-            code=2004,
+            code=_NO_VALUE,
             hint="a path is relative to the playbook",
         ) from None
     value = value.removesuffix("\n").removesuffix("\r")
     if not value or "\0" in value:
         state = "is empty" if not value else "holds a NUL"
-        raise Wrong(f"the file {name} {state}", code=2004)
+        raise Wrong(f"the file {name} {state}", code=_NO_VALUE)
     return value
 
 
@@ -150,18 +159,21 @@ def _read_private(path: Path, name: str) -> bytes:
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
-            raise Wrong(f"{name} is not a file", code=2004)
+            raise Wrong(f"{name} is not a file", code=_NO_VALUE)
         # libpq's rule for key files: nobody but the owner; root's may have a group.
         barred = 0o077 if found.st_uid else 0o037
         if found.st_mode & barred:
             raise Wrong(
                 f"others than its owner can read the file {name}",
-                code=2004,
+                code=_NO_VALUE,
                 seen=f"mode {stat.S_IMODE(found.st_mode):04o}",
                 wanted="mode 0600",
                 hint=f"chmod 600 {name}",
             )
         data = file.read(MAX_SECRET_BYTES + 1)
     if len(data) > MAX_SECRET_BYTES:
-        raise Wrong(f"the file {name} is too large for a secret", code=2004)
+        raise Wrong(
+            f"the file {name} is too large for a secret",
+            code=_NO_VALUE,
+        )
     return data

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.hazard import Hazard
 from bluegreen.playbook.models import PgBouncerConfig, Playbook
@@ -77,7 +78,7 @@ def _tls(playbook: Playbook) -> Iterator[Broken]:
             path,
             Wrong(
                 "{subject} lets a server on the network go unverified",
-                code=2006,
+                code=Code.HAZARD_NOT_ALLOWED,
                 seen=said,
                 wanted="sslmode=verify-full, which stands where nothing is said",
                 hint=f"where it is meant, allow it by name: "

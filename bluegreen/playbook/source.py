@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import yaml
 
+from bluegreen.model.codes import Code
 from bluegreen.playbook.tree import (
     TOP,
     Listing,
@@ -61,7 +62,7 @@ def _decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise Wrong(
             "the file is too large for a playbook",
-            2001,
+            Code.PLAYBOOK_UNREADABLE,
             wanted=f"{MAX_BYTES} bytes or fewer",
             hint="is it the right file?",
         )
@@ -72,7 +73,7 @@ def _decode(data: bytes) -> str:
         before = error.object[: error.start].decode("utf-8", "replace")
         raise Wrong(
             "the file is not UTF-8 text",
-            2001,
+            Code.PLAYBOOK_UNREADABLE,
             mark=_mark_after(before),
             seen=f"byte 0x{error.object[error.start]:02x}",
             hint="save it as UTF-8",
@@ -92,7 +93,7 @@ def _refuse_control(text: str, mark: Mark | None) -> None:
     if found:
         raise Wrong(
             "a character that does not belong into text",
-            2001,
+            Code.PLAYBOOK_UNREADABLE,
             mark=mark or _mark_after(text[: found.start()]),
             seen=f"U+{ord(found.group()):04X}",
             hint="take it out; it may not show in your editor",
@@ -277,7 +278,7 @@ def _mark(event: yaml.Event) -> Mark:
 
 
 def _stop(mark: Mark, problem: str, **lines: str) -> Wrong:
-    return Wrong(problem, 2002, mark=mark, **lines)
+    return Wrong(problem, Code.PLAYBOOK_NOT_YAML, mark=mark, **lines)
 
 
 def _hint(char: str) -> str:

@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
 SHOWN = 4
@@ -133,7 +134,7 @@ class Wrong(ValueError):
     """
 
     problem: str
-    code: int = 2003
+    code: Code = Code.PLAYBOOK_NOT_VALID
     seen: str = ""
     wanted: str = ""
     hint: str = ""

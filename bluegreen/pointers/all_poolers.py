@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, TrafficUnknownError
 from bluegreen.model.side import Side
 from bluegreen.pointers.pointer import Pointer
@@ -22,7 +23,8 @@ def pause_all(pointers: Sequence[Pointer], budget: timedelta) -> None:
     """Hold back the clients of every pointer, or of none.
 
     Raises:
-        BudgetError: 5001, and the other errors of Pointer.pause; nobody is held back.
+        BudgetError: 5001, and the other errors of Pointer.pause; no client is held
+            back.
         TrafficUnknownError: 7001, a pooler could not be resumed after that.
     """
     finished = False
@@ -83,8 +85,8 @@ def by_place(pointers: Sequence[Pointer]) -> list[list[Pointer]]:
 def move_all(pointers: Sequence[Pointer], side: Side) -> None:
     """Let every pointer name `side`; all are tried.
 
-    Only behind the commit point: whoever comes through one that did not follow meets
-    the fence of the side that was left.
+    Only behind the commit point: a client that comes through one that did not follow
+    meets the fence of the side that was left.
 
     Raises:
         TrafficUnknownError: 7001, says which did and which did not.
@@ -94,7 +96,7 @@ def move_all(pointers: Sequence[Pointer], side: Side) -> None:
         return
     done = ", ".join(pointer.id for pointer in _others(pointers, failed))
     raise TrafficUnknownError(
-        7001,
+        Code.TRAFFIC_UNKNOWN,
         f"not every pointer names {side}: {_names(failed)} could not be moved",
         seen=_told(failed),
         wanted=f"all of them on {side}",
@@ -169,7 +171,7 @@ def resume_all(pointers: Sequence[Pointer]) -> None:
     failed = _on_all(pointers, lambda pointer: pointer.resume())
     if failed:
         raise TrafficUnknownError(
-            7001,
+            Code.TRAFFIC_UNKNOWN,
             f"it is not confirmed that clients go on at: {_names(failed)}",
             seen=_told(failed),
             wanted="RESUME, confirmed by each of them",

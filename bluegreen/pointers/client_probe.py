@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused, ServerRefused, StepError
 from bluegreen.model.secret import Secret
 from bluegreen.pointers.simple_query import (
@@ -50,7 +51,9 @@ class Client:
             self._params = conninfo_to_dict(dsn)
         except ProgrammingError as error:
             raise PlaybookRefused(
-                2003, "`client` is not a connection string", seen=str(error).strip()
+                Code.PLAYBOOK_NOT_VALID,
+                "`client` is not a connection string",
+                seen=str(error).strip(),
             ) from None
         self._password = password
         self._session: SimpleSession | None = None
@@ -131,7 +134,7 @@ def _ask_twice(client: Client) -> list[Answer]:
 
 def _not_served(where: str, seen: str) -> StepError:
     return StepError(
-        4009,
+        Code.POOLER_FAILED,
         f"a client that comes in through pointer {where} is not served",
         seen=seen,
         wanted="the identity of the side it reaches",
@@ -141,7 +144,7 @@ def _not_served(where: str, seen: str) -> StepError:
 
 def _no_way_in(seen: str) -> ServerRefused:
     return ServerRefused(
-        3001,
+        Code.SERVER_UNREACHABLE,
         "no client comes in through the pointer",
         seen=seen,
         wanted="an answer to SELECT 1",
@@ -219,7 +222,7 @@ class ClientProbe:
         if self._report is None:
             self._stop.set()
             self._thread.join(_STOP_S)
-            # Whoever is still held when we look has felt all that time.
+            # A client that is still held when we look has felt all that time.
             self._gap_s = max(self._gap_s, time.monotonic() - self._last)
             self._report = ProbeReport(
                 self._gap_s,

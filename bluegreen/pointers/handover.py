@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.pointers.pointer import Pointer
 
@@ -50,7 +51,7 @@ def require_guardable(pointer: Pointer) -> Pointer:
 
 def _unguarded(pointer: Pointer, seen: str) -> PlaybookRefused:
     return PlaybookRefused(
-        2003,
+        Code.PLAYBOOK_NOT_VALID,
         f"pointer {pointer.id}: no guard process can take over this kind of pointer",
         seen=seen,
         wanted="a kind that can be opened from its `spec()` in another process",

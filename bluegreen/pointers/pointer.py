@@ -98,7 +98,7 @@ class Pointer(Protocol):
         ...
 
     def pause(self, budget: timedelta) -> None:
-        """Hold clients back; on failure or after `budget` hold back nobody."""
+        """Hold clients back; on failure or after `budget` hold back none."""
         ...
 
     def move(self, side: Side) -> None:
@@ -125,7 +125,7 @@ class Pointer(Protocol):
         """Moves that came to it after `ours`, which are names as `move_name` gives.
 
         For a guard that no server answers. A pointer that cannot tell of them, as it
-        holds nobody back, gives none.
+        holds no client back, gives none.
         """
         ...
 

@@ -19,6 +19,7 @@ import psycopg
 from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
@@ -80,7 +81,7 @@ class SqlError(StepError):
         if diag.message_detail:
             seen += f"\n{diag.message_detail}"
         super().__init__(
-            4010,
+            Code.STATEMENT_REFUSED,
             f"{side} refused a statement ({error.sqlstate})",
             seen=seen,
             hint=diag.message_hint or "fix what the server names, then run again",
@@ -94,7 +95,7 @@ class ServerGoneError(StepError):
 
     def __init__(self, error: psycopg.Error, side: str) -> None:
         super().__init__(
-            4006,
+            Code.SERVER_WENT_AWAY,
             f"the connection to {side} broke",
             seen=str(error).strip(),
             wanted="a server that stays up while bluegreen works",
@@ -280,7 +281,7 @@ class Database:
                 session.execute(_TIMEOUTS[max(known)])
         except psycopg.Error as error:
             raise ServerRefused(
-                3001,
+                Code.SERVER_UNREACHABLE,
                 f"{self.side} cannot be reached",
                 seen=str(error).strip(),
                 wanted=f"a session on {self.address}",
@@ -331,7 +332,7 @@ class Database:
         rows = self.rows(query, params)
         if len(rows) != 1:
             raise StepError(
-                4010,
+                Code.STATEMENT_REFUSED,
                 f"{self.side} gave {len(rows)} rows where one was asked for",
                 hint="run `bluegreen status` and look at the server's log",
             )
@@ -398,8 +399,8 @@ class Database:
     def hang_up(self) -> None:
         """Close the socket under every session that waits for an answer.
 
-        For another thread: whoever waits gets ServerGoneError. Sessions that wait for
-        nothing, such as the lease's, go on.
+        For another thread: the one that waits gets ServerGoneError. Sessions that wait
+        for nothing, such as the lease's, go on.
         """
         for session in list(self._opened):
             with suppress(psycopg.Error, OSError):
@@ -456,7 +457,7 @@ def _require_direct(session: psycopg.Connection[Row], database: Database) -> Non
         return
     session.close()
     raise PoolerRefused(
-        3001,
+        Code.SERVER_UNREACHABLE,
         f"{database.side} was reached through a pooler: this is a pooler",
         seen=f"{database.address} let us in as process {said}, and process "
         f"{row[0] if row else '(none)'} answers",

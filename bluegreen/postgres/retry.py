@@ -27,7 +27,7 @@ DEADLOCK = "40P01"
 
 GIVE_UP_AFTER = timedelta(minutes=2)
 """A ring with an apply worker is gone with its transaction; one that comes again for
-this long is somebody's work."""
+this long is the work of others."""
 
 _FIRST_S = 0.05
 _LONGEST_S = 5.0

@@ -1,8 +1,8 @@
 """Whether a commit on a server waits for synchronous standbys that are not there.
 
 Owns reading it and the refusal. Such a commit hangs: PostgreSQL ends the wait neither
-at `statement_timeout` nor when the client is gone, and until it ends nobody sees what
-was committed, although it is on the server's own disk already.
+at `statement_timeout` nor when the client is gone, and until it ends no session sees
+what was committed, although it is on the server's own disk already.
 
 A stream of ours counts for none: it is switched off in the pause, and a name of `*`
 takes it for a standby.
@@ -17,6 +17,7 @@ from datetime import timedelta
 
 from psycopg import sql
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, error_for
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database, hung_up_after
@@ -36,7 +37,7 @@ class SyncWait:
     """What a commit on a server waits for.
 
     Attributes:
-        names: `synchronous_standby_names`; empty where commits wait for nobody.
+        names: `synchronous_standby_names`; empty where commits wait for none.
         there: standbys that stream and may be waited for, ours left out.
         unseen: WAL senders whose state our role may not see.
     """
@@ -77,7 +78,9 @@ def read_sync_wait(database: Database) -> SyncWait:
     return SyncWait(*row)
 
 
-def require_commits_return(*databases: Database, code: int = 3003) -> None:
+def require_commits_return(
+    *databases: Database, code: Code = Code.CHECK_BLOCKS
+) -> None:
     """Refuse before the first write that would hang.
 
     Raises:
@@ -108,7 +111,7 @@ def name_standby(error: BluegreenError, *databases: Database) -> None:
                 error.hint = f"on {database.side}: {REPAIR} Then run again"
 
 
-def _would_hang(code: int, side: Side, wait: SyncWait) -> BluegreenError:
+def _would_hang(code: Code, side: Side, wait: SyncWait) -> BluegreenError:
     return error_for(
         code,
         f"{side} waits for a synchronous standby that is not connected",
@@ -118,7 +121,7 @@ def _would_hang(code: int, side: Side, wait: SyncWait) -> BluegreenError:
     )
 
 
-# A walsender that is not streaming, or that nobody waits for, does not count.
+# A walsender that is not streaming, or that no commit waits for, does not count.
 _STANDBYS = sql.SQL(
     """
     SELECT pg_catalog.current_setting('synchronous_standby_names'),

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from psycopg.pq import Conninfo
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 from bluegreen.postgres.database import Database
 
@@ -69,7 +70,7 @@ def find_tool(name: str, *, at_least: int = 0) -> Tool:
     newest = max(tools, key=lambda tool: tool.major, default=None)
     if newest is None:
         raise ServerRefused(
-            3006,
+            Code.PROGRAM_MISSING,
             f"{name} is not on this machine",
             seen="looked in " + ", ".join(map(str, _folders())),
             wanted=f"{name} {at_least or 13} or newer",
@@ -78,7 +79,7 @@ def find_tool(name: str, *, at_least: int = 0) -> Tool:
         )
     if newest.major < at_least:
         raise ServerRefused(
-            3005,
+            Code.TOO_OLD,
             f"{name} is older than the server",
             seen=f"{newest.path} is {newest.version}",
             wanted=f"{name} {at_least} or newer",
@@ -96,7 +97,7 @@ def run_tool(
     keep_open: Sequence[int] = (),
     monitor: Callable[[], None] | None = None,
 ) -> Ended:
-    """Run a program to its end; nobody but us may read what it writes.
+    """Run a program to its end; only we may read what it writes.
 
     Args:
         tool: what runs.

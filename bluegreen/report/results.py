@@ -68,7 +68,7 @@ class RollbackResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Listing:
     """Records of the journal.
 
     Attributes:

@@ -14,6 +14,7 @@ from bluegreen.engine.events import RunEnded
 from bluegreen.engine.plan import PlannedAction, not_allowed
 from bluegreen.engine.status import PointerStatus, SideStatus, Status, StreamStatus
 from bluegreen.engine.verify_journal import Chained
+from bluegreen.model import bodies
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.errors import error_for
 from bluegreen.model.finding import Blocks, Finding, Severity
@@ -23,10 +24,10 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Refused
 from bluegreen.report.results import (
     Approved,
+    Listing,
     Looked,
     PlanResult,
     RollbackResult,
-    Story,
     Verified,
 )
 
@@ -55,7 +56,7 @@ def text_of(result: object) -> str:
     """The result's text.
 
     Raises:
-        TypeError: a result that nobody wrote a text for.
+        TypeError: a result that has no text.
     """
     raise TypeError(f"no text for {type(result).__name__}")
 
@@ -250,11 +251,11 @@ def _abandoned(done: Abandoned) -> str:
 
 
 @text_of.register
-def _story(story: Story) -> str:
-    if not story.total:
-        return f"nothing was done yet for {story.name}"
-    lines = columns((_record(record) for record in story.records), indent="")
-    left = story.total - len(story.records)
+def _listing(listing: Listing) -> str:
+    if not listing.total:
+        return f"nothing was done yet for {listing.name}"
+    lines = columns((_record(record) for record in listing.records), indent="")
+    left = listing.total - len(listing.records)
     return "\n".join([f"({left} earlier records)"] * bool(left) + lines)
 
 
@@ -284,16 +285,19 @@ def say_body(record: Record) -> str:
     body = record.body
     match record.kind:
         case Kind.FAILED:
-            return f"BG-{body.get('code')}: {body.get('problem')}"
+            failed = bodies.Failed.from_body(body)
+            return f"BG-{failed.code}: {failed.problem}"
         case Kind.INTENT:
-            return str(body.get("why", ""))
+            return bodies.Intent.from_body(body).why
         case Kind.RUN_STARTED:
-            file = body.get("file") or body.get("playbook") or ""
-            return f"{body.get('verb', 'run')} {file}, by {record.writer}"
+            run = bodies.RunStarted.from_body(body)
+            return f"{run.verb or 'run'} {run.file or run.playbook}, by {record.writer}"
         case Kind.APPROVED:
-            return f"{body.get('step')}, by {body.get('by')}"
+            given = bodies.Approved.from_body(body)
+            return f"{given.step}, by {given.by}"
         case Kind.CERTIFIED:
-            return f"{body.get('kind')}, hash {str(body.get('hash'))[:12]}"
+            certified = bodies.Certified.from_body(body)
+            return f"{certified.kind}, hash {certified.hash[:12]}"
         case _:
             told = ", ".join(f"{k} {v}" for k, v in body.items() if v not in (None, ""))
             said = " ".join(told.split())

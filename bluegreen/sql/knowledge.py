@@ -46,13 +46,13 @@ class Table(NamedTuple):
 
     Attributes:
         complete: whether `columns` holds all of them.
-        rows: estimate; None where nobody counted.
+        rows: estimate; None where they were not counted.
         default_partition: of a partitioned table.
         parent: of a partition.
         reads: tables that a view is made of.
         uses: columns that a view is made of, see `view_columns.py`.
         logged: false when it is unlogged, None when that is not known.
-        writes: rows written a second; None where nobody counted.
+        writes: rows written a second; None where they were not counted.
         partition_key: columns it is partitioned by; an expression is an empty name.
         inherits: tables that it says INHERITS of.
         inherited: whether another table inherits from it.

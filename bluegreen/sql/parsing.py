@@ -1,7 +1,7 @@
 """pglast's parser, without the classes of pglast's own trees.
 
 Those take longer to import than it takes to lint a hundred files, and the linter reads
-trees as JSON. They are loaded when somebody first asks for one.
+trees as JSON. They are loaded when one is first asked for.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ _DOWN = r"(?im)^--\s*(\+goose down|migrate:down|\+migrate down)\b"
 _DUMP_MARKS = frozenset({"\\restrict", "\\unrestrict"})
 
 # A file with more meta-commands than this is a psql script, and saying so once more
-# helps nobody; each costs a parse.
+# helps no one; each costs a parse.
 _MOST_META_COMMANDS = 100
 _JSON = json.JSONDecoder(strict=False)
 

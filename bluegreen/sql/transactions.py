@@ -83,7 +83,7 @@ def one_transaction(text: str) -> str:
     """The same work without BEGIN and COMMIT, empty when it ends in a ROLLBACK.
 
     Savepoints stay: what is rolled back to one is the text's own affair. For running
-    it inside a transaction of somebody else's. A text that does not parse is given back
+    it inside a transaction of another session. A text that does not parse is given back
     as it is.
     """
     statements = statements_of(text) or []

@@ -18,6 +18,7 @@ from bluegreen.model.accept import (
     entries,
     is_accepted,
 )
+from bluegreen.model.codes import Code
 from bluegreen.model.finding import Blocks, Finding
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
@@ -196,7 +197,7 @@ def refuse(findings: Sequence[Finding]) -> Refused:
     count = "1 finding blocks" if total == 1 else f"{total} findings block"
     wanted = entries((finding.id, str(finding.where)) for finding in told)
     return Refused(
-        3003,
+        Code.CHECK_BLOCKS,
         f"the check found something that blocks: {count}",
         seen="\n".join([*(f"{f.where}: {f.id}: {f.seen}" for f in told), *more]),
         wanted="none of these, or an entry in `accept` for each",

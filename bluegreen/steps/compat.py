@@ -21,6 +21,7 @@ from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model import verdict as model
 from bluegreen.model.accept import verdicts_accepted
 from bluegreen.model.bookkeeping import BOOKKEEPING
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
@@ -274,7 +275,7 @@ def require_migrated(world: World, texts: Texts) -> None:
         missing = f"{', '.join(left)} is not applied yet" if left else ""
     if missing:
         raise StepError(
-            4001,
+            Code.GOAL_NOT_REACHED,
             missing,
             wanted="green with its new schema, following blue",
             hint="`bluegreen run` looks again once that is done",
@@ -336,6 +337,6 @@ def _fixed(verdict: Verdict, filled: Collection[str]) -> Verdict:
 
 
 def tell(world: World, ruling: Ruling, texts: Texts) -> None:
-    """Tell whoever monitors of every verdict."""
+    """Report every verdict."""
     for row in rows_of(ruling, texts):
         world.tell(progress_of(row))

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from bluegreen.model.bodies import WindowOpened
 from bluegreen.model.clock import host_time
+from bluegreen.model.codes import Code
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
@@ -82,9 +84,9 @@ class OpenWindow(Action[WindowFacts]):
 
     def act(self, world: World, facts: WindowFacts) -> Result:
         """Write the end into the journal."""
-        until = (facts.now + self.window).isoformat()
-        world.journal.append(Kind.WINDOW_OPENED, action=self.id, body={"until": until})
-        return {"until": until}
+        body = WindowOpened(facts.now + self.window).as_body()
+        world.journal.append(Kind.WINDOW_OPENED, action=self.id, body=body)
+        return body
 
 
 def _clock_off(facts: WindowFacts) -> Refused | None:
@@ -92,7 +94,7 @@ def _clock_off(facts: WindowFacts) -> Refused | None:
     if clocks.agree:
         return None
     return Refused(
-        4001,
+        Code.GOAL_NOT_REACHED,
         f"no window is promised: {clocks.problem()}",
         seen=clocks.say(),
         wanted="two clocks that agree; the window's end is an absolute time by green's",

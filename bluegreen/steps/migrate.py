@@ -17,6 +17,7 @@ from bluegreen.migrators.forecast import Forecast, forecast
 from bluegreen.migrators.halves import Halves
 from bluegreen.migrators.migrator import Applied, History
 from bluegreen.migrators.sql_files import SqlFiles
+from bluegreen.model.codes import Code
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Kind
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
@@ -71,7 +72,13 @@ class ApplyMigrations(Action[History]):
         """Satisfied when nothing is pending."""
         if facts.fault:
             fault = facts.fault
-            return Refused(4004, fault.problem, fault.seen, fault.wanted, fault.hint)
+            return Refused(
+                Code.MIGRATION_FAILED,
+                fault.problem,
+                fault.seen,
+                fault.wanted,
+                fault.hint,
+            )
         if facts.pending:
             names = ", ".join(one.name for one in facts.pending)
             return Needed(f"{len(facts.pending)} to apply: {names}")

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from bluegreen.backups.proof import BackupProof
 from bluegreen.backups.restore import try_restore
+from bluegreen.model.body import Body
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
@@ -37,6 +38,15 @@ class TrialFacts:
     left: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Restored(Body):
+    """The result: the archive's checksum, and what came back."""
+
+    sha256: str = ""
+    tables: int = 0
+    rows: int = 0
+
+
 class RestoreBackup(Action[TrialFacts]):
     """The backup was restored once beside green, and every row was as in its snapshot.
 
@@ -58,10 +68,11 @@ class RestoreBackup(Action[TrialFacts]):
         """The journal, and whether an earlier trial was killed."""
         results = fold(world.journal.records()).results
         taken, tried = results.get(self._taken), results.get(self.id)
+        trial = Restored.from_body(tried.body) if tried else Restored()
         return TrialFacts(
             BackupProof.from_result(taken.body) if taken else None,
-            str(tried.body["sha256"]) if tried else "",
-            int(tried.body["rows"]) if tried else 0,
+            trial.sha256,
+            trial.rows,
             find_trial(world.green, world.name),
         )
 
@@ -79,8 +90,4 @@ class RestoreBackup(Action[TrialFacts]):
         """Restore it into a database of its own, compare, drop."""
         assert facts.proof is not None, "judge asks for a backup first"
         back = try_restore(facts.proof, world.green, world.name, workers=self._workers)
-        return {
-            "sha256": facts.proof.sha256,
-            "tables": back.tables,
-            "rows": back.rows,
-        }
+        return Restored(facts.proof.sha256, back.tables, back.rows).as_body()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
@@ -116,7 +117,7 @@ class CheckWayBack(Action[WayBackHealth]):
         """No data may stay behind: a broken stream refuses."""
         if facts.state.released:
             return Refused(
-                6002,
+                Code.ROLLBACK_NOT_OPEN,
                 "blue was released and is no way back any more",
                 seen="the journal tells of the release",
                 wanted="a rollback before `bluegreen decommission`",
@@ -127,7 +128,7 @@ class CheckWayBack(Action[WayBackHealth]):
         if facts.subscription is None or facts.slot is None:
             gone = "subscription on blue" if facts.slot else "slot on green"
             return Refused(
-                6001,
+                Code.ROLLBACK_LOSES_DATA,
                 "blue does not hold what was written on green",
                 seen=f"the {gone} is gone",
                 wanted="the stream from green to blue, unbroken since the cutover",
@@ -135,7 +136,7 @@ class CheckWayBack(Action[WayBackHealth]):
             )
         if facts.slot.wal_status == "lost":
             return Refused(
-                6001,
+                Code.ROLLBACK_LOSES_DATA,
                 "blue does not hold what was written on green",
                 seen="the slot on green has lost WAL that blue still needs",
                 wanted="a slot that kept everything since the cutover",
@@ -157,7 +158,7 @@ def _keeps_up(following: Following | None) -> Verdict:
         return NotYet("blue has not applied all of green's changes yet")
     errors = f", {following.errors} errors" if following.errors else ""
     return Refused(
-        6001,
+        Code.ROLLBACK_LOSES_DATA,
         "blue does not hold what was written on green",
         seen="the apply worker on blue does not stay up: "
         f"{format_duration(following.seconds)} looked at{errors}",

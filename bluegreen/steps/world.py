@@ -22,7 +22,7 @@ from bluegreen.steps.monitors.limits import Limits
 
 
 class Journal(Protocol):
-    """The story as both databases tell it."""
+    """The records as both databases have them."""
 
     def records(self) -> Sequence[Record]:
         """All records, oldest first, read afresh."""
@@ -68,7 +68,7 @@ class World:
         name: the playbook's name; slots, publications and subscriptions carry it.
         home: the playbook's folder; relative paths start here.
         point: called with the name of a crash point; does nothing unless armed.
-        tell: takes progress for whoever monitors.
+        tell: takes progress for the terminal and the log.
         require_lease: raises LeaseRefused unless this run holds the lease on both
             sides; called right before traffic moves.
         guard: starts the guard process for a pause of the given length and ends it;

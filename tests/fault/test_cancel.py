@@ -164,7 +164,7 @@ def test_once_green_serves_there_is_nothing_to_cancel(
         slots = "SELECT count(*) FROM pg_replication_slots"
         before = [one.value(slots) for one in (here.pair.blue, here.pair.green)]
         ended = call("cancel", playbook).require(8)
-        assert "BG-8003: there is no move to cancel: green serves" in ended.err
+        assert "BG-8006: there is no switchover to cancel: green serves" in ended.err
         assert "bluegreen rollback PLAYBOOK" in ended.err
         assert [o.value(slots) for o in (here.pair.blue, here.pair.green)] == before
         call("rollback", playbook).require()

@@ -18,7 +18,11 @@ from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence.commit_point import commit_move
 from bluegreen.postgres.fence.fence import close_fence, read_fence
 from bluegreen.postgres.journal.table import read_records, server_time
-from bluegreen.steps.switchover.recover import RecoverSwitchover, claim_back_out, settle
+from bluegreen.steps.switchover.recover import (
+    RecoverSwitchover,
+    claim_back_out,
+    recover,
+)
 from bluegreen.steps.world import World
 from tests.fault.matrix import Fields
 from tests.fault.trial import Case, try_case
@@ -121,7 +125,7 @@ def test_a_commit_that_arrives_late_comes_to_nothing(
     assert read_fence(world.green).is_closed
     assert read_records(world.green)[-1].kind is Kind.PAUSING
     claim_back_out(world)
-    settle(world)
+    recover(world)
     assert read_fence(world.blue).is_open
 
 
@@ -133,7 +137,7 @@ def test_one_side_alone_does_not_say_that_a_move_was_not_committed(
     cut = replace(world, green=Database(Side.GREEN, "host=127.0.0.1 port=1"))
     journal = TwinJournal(cut.blue, cut.green, "r-cut")
     cut = replace(cut, journal=journal)
-    for act in (claim_back_out, settle):
+    for act in (claim_back_out, recover):
         with pytest.raises(TrafficUnknownError) as caught:
             act(cut)
         text = str(caught.value).replace(caught.value.seen.replace("\n", WRAPPED), "…")
@@ -148,7 +152,7 @@ def test_one_side_alone_does_not_say_that_a_move_was_not_committed(
         )
         assert read_fence(world.blue).is_closed
     claim_back_out(world)
-    settle(world)
+    recover(world)
     assert read_fence(world.blue).is_open
 
 
@@ -161,7 +165,7 @@ def test_a_back_out_while_green_is_away_says_that_its_stream_was_not_seen(
     cut = replace(world, green=Database(Side.GREEN, "host=127.0.0.1 port=1"))
     said: list[Progress] = []
     journal = TwinJournal(cut.blue, cut.green, "r-cut")
-    settle(replace(cut, journal=journal, tell=said.append))
+    recover(replace(cut, journal=journal, tell=said.append))
     assert read_fence(world.blue).is_open
     assert not world.pointers[0].observe().paused
     [told] = said
@@ -201,11 +205,11 @@ def test_a_guard_leaves_the_fence_of_a_newer_move_alone(
     paused(world)
     stale = replace(stale, journal=Frozen(told))
     with pytest.raises(LeaseRefused) as caught:
-        settle(stale)
+        recover(stale)
     assert caught.value.problem == "another run has begun to move traffic meanwhile"
     assert read_fence(world.blue).is_closed
     claim_back_out(world)
-    settle(world)
+    recover(world)
 
 
 class Frozen:

@@ -24,7 +24,7 @@ from bluegreen.model.side import Side
 from bluegreen.pointers.pointer import PointerFacts
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence.fence import read_fence
-from bluegreen.steps.switchover.recover import claim_back_out, settle
+from bluegreen.steps.switchover.recover import claim_back_out, recover
 from bluegreen.steps.world import World
 from tests.fault.test_cut_in_the_pause import paused, ready
 from tests.kit.arena import Arena
@@ -69,7 +69,7 @@ def test_it_leaves_a_newer_pause_to_the_guard_of_that_one(
     paused(world)
     stopped = lifeline_of(world)
     claim_back_out(world)
-    settle(world)
+    recover(world)
     newer = here.world()
     paused(newer)
     pull(stopped)
@@ -77,7 +77,7 @@ def test_it_leaves_a_newer_pause_to_the_guard_of_that_one(
     pull(lifeline_of(newer))
     assert not held_back(newer)
     claim_back_out(newer)
-    settle(newer)
+    recover(newer)
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def test_where_no_server_answers_the_pooler_tells_of_a_newer_move(
                 pull(cut_off)
         assert held_back(world) is not others_left
     claim_back_out(world)
-    settle(world)
+    recover(world)
 
 
 class Slow:
@@ -140,12 +140,12 @@ def test_stopped_between_two_poolers_it_does_not_touch_the_second_one(
     newer = here.world()
     slow = Slow(lambda: paused(newer))
     with pytest.raises(LeaseRefused) as caught:
-        settle(replace(world, pointers=(slow, *world.pointers)))  # type: ignore[arg-type]
+        recover(replace(world, pointers=(slow, *world.pointers)))  # type: ignore[arg-type]
     assert caught.value.problem == "another run has begun to move traffic meanwhile"
     assert held_back(newer)
     assert read_fence(newer.blue).is_closed
     claim_back_out(newer)
-    settle(newer)
+    recover(newer)
 
 
 BUDGET_S = 6.0

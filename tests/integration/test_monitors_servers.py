@@ -21,7 +21,7 @@ from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.server_life import read_server_life
 from bluegreen.postgres.journal.table import read_records
-from bluegreen.steps.monitors.every import look_round, scene_of
+from bluegreen.steps.monitors.every import look_round, round_of
 from bluegreen.steps.monitors.gate import PassMonitors
 from bluegreen.steps.monitors.servers import RememberServers
 from bluegreen.steps.world import World
@@ -179,8 +179,8 @@ def test_a_server_that_is_away_is_unknown_and_stops_the_move(
     replicate(world)
     here.pair.green.server.stop("immediate")
     world.green.close()
-    scene = scene_of(world, read_records(world.blue), away=[Side.GREEN])
-    found = {(one.id, one.where): one for one in look_round(scene)}
+    seen = round_of(world, read_records(world.blue), away=[Side.GREEN])
+    found = {(one.id, one.where): one for one in look_round(seen)}
     for key in (("servers", "green"), ("heartbeats", "blue → green")):
         assert found[key].severity is Severity.UNKNOWN, key
         assert found[key].blocks is Blocks.SWITCHOVER, key

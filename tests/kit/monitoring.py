@@ -9,8 +9,8 @@ from typing import Any
 from bluegreen.engine.heartbeats import await_heartbeat, write_heartbeat
 from bluegreen.engine.monitoring import MonitorThread
 from bluegreen.model.finding import Finding
-from bluegreen.steps.monitors.every import look_round, scene_of
-from bluegreen.steps.monitors.monitor import Scene
+from bluegreen.steps.monitors.every import look_round, round_of
+from bluegreen.steps.monitors.monitor import Round
 from bluegreen.steps.world import World
 from tests.kit.databases import Database
 
@@ -18,13 +18,13 @@ EVERY_S = 0.2
 """Five times as often as a run does."""
 
 
-def scene(world: World) -> Scene:
-    return scene_of(world, world.journal.records())
+def round_now(world: World) -> Round:
+    return round_of(world, world.journal.records())
 
 
 def monitored(world: World, monitor: str) -> list[Finding]:
     """What a monitor says now, of each place."""
-    return [one for one in look_round(scene(world)) if one.id == monitor]
+    return [one for one in look_round(round_now(world)) if one.id == monitor]
 
 
 def only(world: World, monitor: str) -> Finding:
@@ -34,8 +34,8 @@ def only(world: World, monitor: str) -> Finding:
 
 def beat(world: World) -> None:
     """A heartbeat that had time to arrive."""
-    assert write_heartbeat(scene(world))
-    await_heartbeat(scene(world), 10)
+    assert write_heartbeat(round_now(world))
+    await_heartbeat(round_now(world), 10)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.every import look_round
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats
-from bluegreen.steps.monitors.monitor import Scene
+from bluegreen.steps.monitors.monitor import Round
 from bluegreen.steps.monitors.servers import MonitorServers
 from bluegreen.steps.monitors.stream import MonitorStream
 from bluegreen.steps.partitions.take_up import NewPartitions
@@ -234,8 +234,8 @@ def nullcontext_of(*_: object) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _look_round(scene: Scene) -> tuple[Finding, ...]:
-    return look_round(scene, MONITORS)
+def _look_round(world: Round) -> tuple[Finding, ...]:
+    return look_round(world, MONITORS)
 
 
 def _compare(

@@ -50,14 +50,14 @@ def _await_position(world, switchover, marker, budget):
 """
 
 ORIGIN_ADVANCE = """\
-            result["origin"] = str(advance_origin(from_side, name, origin))
+            origin = advance_origin(from_side, name, behind)
 """
 SLOT_ADVANCE = """\
             from psycopg import sql
 
             world.on(self.to_side).rows(
                 sql.SQL("SELECT pg_replication_slot_advance(%s, %s::pg_lsn)"),
-                (name, str(origin)),
+                (name, str(behind)),
             )
 """
 

@@ -37,8 +37,8 @@ OF_WHAT_IS_KNOWN = (
         (
             Edit(
                 "engine/journal.py",
-                "    require_whole(Side.BLUE, blue, story)\n"
-                "    require_whole(Side.GREEN, green, story)\n",
+                "    require_whole(Side.BLUE, blue, records)\n"
+                "    require_whole(Side.GREEN, green, records)\n",
                 "",
             ),
         ),
@@ -61,8 +61,8 @@ OF_WHAT_IS_KNOWN = (
         (
             Edit(
                 "steps/validation/proof.py",
-                "        if self.max_age and (\n",
-                "        if False and (\n",
+                "        if self.max_age and (why",
+                "        if False and (why",
             ),
         ),
     ),
@@ -109,7 +109,7 @@ OF_WHAT_IS_KNOWN = (
         (f"{PROOF}::test_a_follower_that_was_set_back_in_the_window",),
         (
             Edit(
-                "postgres/replication/witness.py",
+                "model/witness.py",
                 "        same = (self.side, self.started) == (now.side, now.started)\n",
                 "        same = self.side == now.side\n",
             ),
@@ -154,8 +154,8 @@ OF_WHAT_IS_KNOWN = (
         (
             Edit(
                 "steps/switchover/left_behind.py",
-                '        return {"left_behind": rows}\n',
-                '        return {"left_behind": []}\n',
+                "        return LeftBehind(rows).as_body()\n",
+                "        return LeftBehind(()).as_body()\n",
             ),
         ),
     ),

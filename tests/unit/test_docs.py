@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bluegreen.cli.app import VERBS
-from bluegreen.model.errors import CODES
+from bluegreen.model.codes import Code
 from bluegreen.playbook.load import parse
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.migrate import Migrate
@@ -72,20 +72,20 @@ class TestSteps:
 
 
 class TestErrors:
-    @pytest.mark.parametrize("code", CODES)
-    def test_every_code_is_explained(self, code: int) -> None:
+    @pytest.mark.parametrize("code", Code)
+    def test_every_code_is_explained(self, code: Code) -> None:
         text = (DOCS / "errors.md").read_text()
-        assert f"### BG-{code}\n\n*{CODES[code]}.*" in text or (
+        assert f"### BG-{code}\n\n*{code.text}.*" in text or (
             code == 70001 and f"### BG-{code}\n" in text
         )
 
     def test_no_code_is_explained_that_is_none(self) -> None:
         text = (DOCS / "errors.md").read_text()
-        assert {int(c) for c in re.findall(r"^### BG-(\d+)$", text, re.M)} == set(CODES)
+        assert {int(c) for c in re.findall(r"^### BG-(\d+)$", text, re.M)} == set(Code)
 
     @pytest.mark.parametrize("page", PAGES, ids=_name)
     def test_no_page_names_a_code_that_is_none(self, page: Path) -> None:
-        assert {int(c) for c in re.findall(r"BG-(\d+)", page.read_text())} <= set(CODES)
+        assert {int(c) for c in re.findall(r"BG-(\d+)", page.read_text())} <= set(Code)
 
 
 class TestLinks:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.model.errors import CODES
+from bluegreen.model.codes import Code
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "failure-modes.md"
@@ -87,7 +87,7 @@ def test_a_row_has_an_outcome_and_proofs_that_exist(mode: Mode) -> None:
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: str(mode.number))
 def test_what_stands_against_it_is_named(mode: Mode) -> None:
     codes = {int(code) for code in re.findall(r"BG-(\d+)", mode.against)}
-    assert codes <= set(CODES)
+    assert codes <= set(Code)
     if "finding" in mode.outcome:
         assert re.search(r"`[a-z]+(-[a-z]+)*`", mode.against)
 

@@ -32,7 +32,7 @@ OWNERS = {
     "pglast": {"sql"},
     "psycopg": {"postgres", "pointers", "lab", "compat", "lint"},
     "pydantic": {"model", "playbook", "steps"},
-    "pydantic_core": {"playbook"},
+    "pydantic_core": {"model", "playbook"},
     "rich": {"report"},
     "structlog": {"report"},
     "tenacity": {"postgres"},

@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 
 from bluegreen.model.side import Side
+from bluegreen.model.witness import Witness
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication import witness as module
-from bluegreen.postgres.replication.witness import Witness
 
-THEN = Witness(Side.BLUE, "1", "16400 700 2", {"blue": 1, "green": 1}, "20:aa")
+THEN = Witness(Side.BLUE, "1", "16400 700 2", {Side.BLUE: 1, Side.GREEN: 1}, "20:aa")
 
 
 @pytest.mark.parametrize(

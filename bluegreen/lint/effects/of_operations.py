@@ -50,7 +50,7 @@ def _create_index(op: Op, state: State) -> Effect:
     if "concurrently" in op.flags:
         return Effect(((table, SUX),), scan=(table,))
     known = state.table(table)
-    # Nobody writes ONLY for a table that is not partitioned.
+    # ONLY is not written for a table that is not partitioned.
     only = "only" in op.flags and (known is None or known.partitioned)
     there = "if_not_exists" in op.flags and known is not None and _has(known, op.name)
     return Effect(((table, S),), scan=() if only or there else (table,))

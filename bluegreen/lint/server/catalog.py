@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.model.secret import Secret
 from bluegreen.postgres import tls
@@ -75,7 +76,7 @@ def looking(
         session = psycopg.connect(**words, autocommit=True)
     except psycopg.Error as error:
         raise ServerRefused(
-            3001,
+            Code.SERVER_UNREACHABLE,
             f"{_WHO} cannot be reached",
             seen=str(error).strip(),
             wanted="a session that may read the catalog",
@@ -94,7 +95,7 @@ def _refusals() -> Iterator[None]:
     except psycopg.Error as error:
         if error.sqlstate is None:
             raise StepError(
-                4006,
+                Code.SERVER_WENT_AWAY,
                 f"the connection to {_WHO} broke",
                 seen=str(error).strip(),
                 traffic="nothing was changed; lint only reads",
@@ -281,7 +282,8 @@ def _literal(text: str) -> str:
 
 
 # Nothing here takes a lock on a table, as pg_relation_size() and pg_partition_tree()
-# would. NULL where nobody counted: reltuples is -1, or 0 before 14, until ANALYZE.
+# would. NULL where they were not counted: reltuples is -1, or 0 before 14, until
+# ANALYZE.
 _SIZES = sql.SQL(
     """
     SELECT n.nspname::text, c.relname::text, np.nspname::text, p.relname::text,

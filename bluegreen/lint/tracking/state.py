@@ -34,7 +34,7 @@ class Versions(NamedTuple):
 
     @property
     def chosen(self) -> bool:
-        """Whether somebody named a version."""
+        """Whether a version was named."""
         return (self.low, self.high) != (FIRST_VERSION, LAST_VERSION)
 
 
@@ -89,8 +89,8 @@ class State:
 
     Attributes:
         tables: every table known, as it is by now.
-        fresh: tables that nobody else uses yet: the file itself made them, or the set
-            where it is one release.
+        fresh: tables that no other session uses yet: the file itself made them, or the
+            set where it is one release.
         history: whether clients used the tables between one file and the next.
         statement: the one that is being looked at.
         siblings: all its ops.
@@ -282,7 +282,7 @@ class State:
                 yield table.name
 
     def setting(self, name: str) -> str:
-        """A setting as this session has it by now; empty when nobody set it."""
+        """A setting as this session has it by now; empty when it was not set."""
         local = self.transaction.local if self.transaction else {}
         return local.get(name, self.session.get(name, ""))
 

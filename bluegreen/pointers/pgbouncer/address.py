@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.pointers.pgbouncer.ini import Pair, quote
 from bluegreen.pointers.simple_query import Row
@@ -39,7 +40,7 @@ class Address:
         port = str(given.get("port") or DEFAULT_PORT)
         if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
             raise PlaybookRefused(
-                2003,
+                Code.PLAYBOOK_NOT_VALID,
                 f"pointer {where} has an address whose port is none",
                 seen=f"port: {port}",
                 wanted="a number from 1 to 65535",

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 from bluegreen.pointers.pgbouncer import ini
 from bluegreen.pointers.pgbouncer.address import KEYS, Address
@@ -144,7 +145,7 @@ class ConfiguredFile:
     ) -> None:
         """Give lines their former values; what others wrote meanwhile stays.
 
-        A line that does not lead to what is `written` is somebody's newer word.
+        A line that does not lead to what is `written` is an edit that is newer.
 
         Raises:
             ServerRefused: 3007 or 3008.
@@ -214,7 +215,7 @@ class ConfiguredFile:
         if len(entries) != 1 or not _same(entries[0].file, self._file.path):
             places = ", ".join(entry.place for entry in entries) or "nowhere"
             raise ServerRefused(
-                3007,
+                Code.POINTER_ELSEWHERE,
                 f"{self._file.path} is not the one place of entry {database}",
                 seen=f"PgBouncer starts at {self._start()} and reads it from {places}",
                 wanted="exactly one line in [databases], in `config_file`",
@@ -244,7 +245,7 @@ class ConfiguredFile:
         """Refuse to write over an edit that came between reading and renaming."""
         if self._file.read() != text:
             raise ServerRefused(
-                3007,
+                Code.POINTER_ELSEWHERE,
                 f"{self._file.path} was edited by another process at this moment",
                 wanted="one who edits it at a time",
                 hint="run again; it goes on from here",
@@ -304,7 +305,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def _broken(error: ini.IniError, place: str = "") -> ServerRefused:
     return ServerRefused(
-        3007,
+        Code.POINTER_ELSEWHERE,
         "PgBouncer's configuration cannot be edited safely",
         seen=": ".join(filter(None, (place, str(error)))),
         hint="correct that line, RELOAD, look at PgBouncer's log, then run again",

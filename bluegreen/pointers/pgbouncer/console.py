@@ -15,6 +15,7 @@ from contextlib import suppress
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused, ServerRefused, StepError
 from bluegreen.model.secret import Secret
 from bluegreen.pointers.pointer import move_name
@@ -45,7 +46,7 @@ class ConsoleRefusedError(StepError):
 
     def __init__(self, where: str, command: str, text: str) -> None:
         super().__init__(
-            4009,
+            Code.POOLER_FAILED,
             f"pooler {where} refused {command}",
             seen=text,
             hint="look at PgBouncer's log, fix what it names, then run again",
@@ -73,7 +74,7 @@ class ConsoleSilentError(StepError):
 
     def __init__(self, where: str, command: str, within_s: float) -> None:
         super().__init__(
-            4009,
+            Code.POOLER_FAILED,
             f"pooler {where} did not answer {command} within {within_s:.1f} s",
             wanted="an answer from its admin console",
             hint="is its process stopped or overloaded? Look at it, then run again",
@@ -90,7 +91,7 @@ def quoted(name: str) -> str:
     bad = not name or "\0" in name or "\n" in name or "\r" in name
     if bad or len(text.encode(errors="surrogateescape")) > LONGEST_NAME:
         raise PlaybookRefused(
-            2003,
+            Code.PLAYBOOK_NOT_VALID,
             f"PgBouncer's console cannot take the database name {name!r}",
             wanted=f"1 to {LONGEST_NAME - 2} bytes on one line",
             hint="name an entry of [databases] under `database`",
@@ -103,7 +104,7 @@ class Console:
 
     PAUSE has a session of its own: while it waits nothing else can be said there, and
     it is lifted by RESUME from another. It is open for as long as a move is, and its
-    name says so to whoever looks at SHOW CLIENTS.
+    name says so in SHOW CLIENTS.
 
     Args:
         where: the pointer's id, for messages.
@@ -117,7 +118,7 @@ class Console:
             given = conninfo_to_dict(conninfo)
         except ProgrammingError as error:
             raise PlaybookRefused(
-                2003,
+                Code.PLAYBOOK_NOT_VALID,
                 f"`console` of pointer {where} is not a connection string",
                 seen=str(error).strip(),
                 wanted="key words such as host=127.0.0.1 port=6432 user=pgbouncer",
@@ -279,7 +280,7 @@ class Console:
         get = self._params.get
         port = get("port") or 6432
         return ServerRefused(
-            3001,
+            Code.SERVER_UNREACHABLE,
             f"the console of pooler {self._where} cannot be reached",
             seen=str(error),
             wanted=f"a session on {get('host') or 'the local socket'}:{port}",

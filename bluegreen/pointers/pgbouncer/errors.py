@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import (
     BluegreenError,
@@ -30,7 +31,7 @@ from bluegreen.postgres.quoting import quote_name
 def same_address(where: str, address: object) -> PlaybookRefused:
     """Blue and green are one place."""
     return PlaybookRefused(
-        2003,
+        Code.PLAYBOOK_NOT_VALID,
         f"pointer {where} reaches blue and green at the same address",
         seen=str(address),
         hint="write `blue:` and `green:` under the pointer, as the pooler reaches "
@@ -41,7 +42,7 @@ def same_address(where: str, address: object) -> PlaybookRefused:
 def no_entry(where: str, database: str) -> ServerRefused:
     """The running pooler does not know the entry."""
     return ServerRefused(
-        3007,
+        Code.POINTER_ELSEWHERE,
         f"pooler {where} has no entry {database}",
         wanted=f"{database} in its SHOW DATABASES",
         hint="give the name from [databases] as `database` of the pointer; an entry "
@@ -54,7 +55,7 @@ def over_budget(
 ) -> BudgetError:
     """Transactions were open for the whole budget."""
     return BudgetError(
-        5001,
+        Code.PAUSE_OVER_BUDGET,
         f"PAUSE of {database} on pooler {where} took longer than "
         f"{format_duration(budget)}",
         seen=holders,
@@ -67,7 +68,7 @@ def over_budget(
 def pause_spoiled(where: str, status: str) -> StepError:
     """PAUSE was answered with another word."""
     return StepError(
-        4009,
+        Code.POOLER_FAILED,
         f"pooler {where} cannot pause any more",
         seen=f"PAUSE was answered with {status}, transactions may be open",
         wanted="the answer PAUSE",
@@ -77,9 +78,9 @@ def pause_spoiled(where: str, status: str) -> StepError:
 
 
 def pause_waiting(where: str, database: str, holders: str) -> StepError:
-    """Somebody else's PAUSE, or that of a killed run, has not come through."""
+    """Another PAUSE, or that of a killed run, has not come through."""
     return StepError(
-        4009,
+        Code.POOLER_FAILED,
         f"a PAUSE of {database} is already waiting on pooler {where}",
         seen=holders,
         wanted="an entry that no one else is pausing",
@@ -91,7 +92,7 @@ def pause_waiting(where: str, database: str, holders: str) -> StepError:
 def still_held(where: str, database: str, console: Console) -> StepError:
     """RESUME was said and the entry is paused."""
     return StepError(
-        4009,
+        Code.POOLER_FAILED,
         f"pooler {where} still holds back the clients of {database}",
         wanted="SHOW DATABASES with paused = 0 after RESUME",
         hint=f"type `{resume_by_hand(database, console)}`",
@@ -103,7 +104,7 @@ def perhaps_held(
 ) -> TrafficUnknownError:
     """A PAUSE failed, and so did lifting it."""
     return TrafficUnknownError(
-        7001,
+        Code.TRAFFIC_UNKNOWN,
         f"pooler {where} may hold back the clients of {database}",
         seen=error.seen or error.problem,
         wanted="RESUME, confirmed by SHOW DATABASES",
@@ -122,7 +123,7 @@ def did_not_follow(
 ) -> StepError:
     """RELOAD was said and the entry leads elsewhere."""
     return StepError(
-        4009,
+        Code.POOLER_FAILED,
         f"pooler {where} did not follow its new configuration",
         seen=f"after RELOAD entry {database} leads to {seen}",
         wanted=str(wanted),
@@ -136,7 +137,7 @@ def not_loaded(
 ) -> ServerRefused:
     """File and process differ: a RELOAD would change what runs."""
     return ServerRefused(
-        3007,
+        Code.POINTER_ELSEWHERE,
         f"the file of pooler {where} holds changes that PgBouncer has not loaded",
         seen="\n".join(map(str, strange)),
         wanted="a file that the running pooler has loaded",
@@ -157,7 +158,7 @@ class ProofRefused(ServerRefused):
 
 
 def _not_proved(finding: str, problem: str, **words: str) -> ProofRefused:
-    refused = ProofRefused(3007, problem, **words)
+    refused = ProofRefused(Code.POINTER_ELSEWHERE, problem, **words)
     refused.finding = finding
     return refused
 
@@ -247,7 +248,7 @@ def read_only(
 def file_edited(where: str, files: Sequence[Path]) -> StepError:
     """A file was edited and loaded behind the proof."""
     return StepError(
-        4011,
+        Code.SWITCHOVER_BLOCKED,
         f"the configuration of pooler {where} was edited while the move was made ready",
         seen=f"{', '.join(map(str, files))} holds another text than the one that was "
         "proved",
@@ -260,7 +261,7 @@ def file_edited(where: str, files: Sequence[Path]) -> StepError:
 def restarted(where: str) -> StepError:
     """The process that was proved is not the one that would be paused."""
     return StepError(
-        4011,
+        Code.SWITCHOVER_BLOCKED,
         f"the process of pooler {where} changed while the move was made ready",
         seen="every console session that was open to it has ended: PgBouncer was "
         "restarted",

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 
 LOCK_S = 1.0
@@ -153,11 +154,11 @@ class ConfigFile:
         try:
             seen = self.path.lstat()
         except OSError as error:
-            raise self._refused(error, 3007) from None
+            raise self._refused(error, Code.POINTER_ELSEWHERE) from None
         if not stat.S_ISREG(seen.st_mode):
             kind = "a link" if stat.S_ISLNK(seen.st_mode) else "not a plain file"
             raise ServerRefused(
-                3007,
+                Code.POINTER_ELSEWHERE,
                 f"{self.path} is {kind}",
                 wanted="the file itself, since it is replaced by a rename",
                 hint="give the path of the real file as `config_file`, and start "
@@ -165,7 +166,9 @@ class ConfigFile:
             )
         return seen
 
-    def _refused(self, error: OSError, code: int = 3008) -> ServerRefused:
+    def _refused(
+        self, error: OSError, code: Code = Code.RIGHT_MISSING
+    ) -> ServerRefused:
         return ServerRefused(
             code,
             f"{self.path} cannot be replaced",
@@ -185,7 +188,7 @@ def read_text(path: Path) -> str:
         return path.read_bytes().decode(errors="surrogateescape")
     except OSError as error:
         raise ServerRefused(
-            3007,
+            Code.POINTER_ELSEWHERE,
             f"{path} cannot be read",
             seen=error.strerror or str(error),
             hint="is `config_file` right, and may we read it and what it includes?",

@@ -17,7 +17,7 @@ FREE_STATES = LOGIN_STATES | {"idle", "used"}
 """Server connections that PAUSE closes by itself; any other state counts as in use
 (`per_loop_pause` in janitor.c waits for active and tested ones)."""
 
-_NAMED = 5  # more than that nobody looks up one by one
+_NAMED = 5  # more than that are not looked up one by one
 
 
 def in_use(servers: list[Row], database: str) -> list[Row]:

@@ -2,7 +2,7 @@
 
 Owns what a RELOAD would do, with the settings of `[pgbouncer]` and SHOW CONFIG here,
 entries, users and peers in `loaded_rows.py`. A move RELOADs the
-whole file: what somebody wrote and did not load would go live in the pause, what runs
+whole file: what was written and not loaded would go live in the pause, what runs
 and is in no file would be taken back, and a key that PgBouncer does not know makes it
 forget all settings behind it (1.18). Left aside is what RELOAD leaves as it is: keys
 that only a restart changes, and absent keys without a default.

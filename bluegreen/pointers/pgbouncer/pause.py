@@ -1,7 +1,7 @@
 """Holding back the clients of one entry, and letting them go on.
 
 Owns the proof after each word: PAUSE counts when no server connection is in use, RESUME
-when SHOW DATABASES says so. A PAUSE that fails holds back nobody.
+when SHOW DATABASES says so. A PAUSE that fails holds back no client.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Holding:
         self._console = console
 
     def pause(self, budget: timedelta) -> None:
-        """Hold the entry's clients back; on failure hold back nobody.
+        """Hold the entry's clients back; on failure hold back none.
 
         Raises:
             BudgetError: 5001, transactions were open for all of `budget`.
-            StepError: 4009, somebody else's PAUSE is waiting, or it was refused.
+            StepError: 4009, another PAUSE is waiting, or it was refused.
             TrafficUnknownError: 7001, it failed and RESUME was not confirmed.
         """
         deadline = time.monotonic() + budget.total_seconds()

@@ -194,11 +194,11 @@ class PgBouncer:
         self._proof.require_unchanged()
 
     def pause(self, budget: timedelta) -> None:
-        """Hold the entry's clients back; on failure hold back nobody.
+        """Hold the entry's clients back; on failure hold back none.
 
         Raises:
             BudgetError: 5001, transactions were open for all of `budget`.
-            StepError: 4009, somebody else's PAUSE is waiting, or it was refused.
+            StepError: 4009, another PAUSE is waiting, or it was refused.
             TrafficUnknownError: 7001, it failed and RESUME was not confirmed.
         """
         self._holding.pause(budget)

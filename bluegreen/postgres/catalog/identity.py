@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.secret import Secret
 from bluegreen.postgres.database import Database
@@ -77,7 +78,7 @@ def require_pair(blue: Database, green: Database) -> None:
     same = (here.system, here.database_oid) == (there.system, there.database_oid)
     if same or (here.id and here.id == there.id):
         raise ServerRefused(
-            3002,
+            Code.NOT_A_PAIR,
             "blue and green are the same database",
             seen=f"{blue.address} and {green.address} both say system "
             f"{here.system}, database {here.database_oid}",
@@ -105,7 +106,7 @@ def require_own_sides(*databases: Database) -> None:
 def other_side(database: Database, side: str, playbook: str) -> ServerRefused:
     """The refusal of a database that says that it is the other side."""
     return ServerRefused(
-        3002,
+        Code.NOT_A_PAIR,
         f"the database given as {database.side} says that it is {side}",
         seen=f"{database.address} was set up as {side} by playbook {playbook!r}",
         wanted=f"a database that is {database.side}, or was never set up",

@@ -16,6 +16,7 @@ from typing import Any
 from psycopg import sql
 
 from bluegreen.model.clock import Clock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.side import Side
 from bluegreen.postgres.compare import checksum
@@ -244,7 +245,7 @@ class Comparer:
     def _require_time(self, plan: TablePlan) -> None:
         if self.out_of_time():
             raise BudgetError(
-                5002,
+                Code.WAIT_OVER_DEADLINE,
                 f"rows of {plan.full_name} were not compared in time",
                 seen="the deadline of the step passed",
                 wanted="every row seen equal on both sides",

@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg import sql
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM, not_of_extension
 from bluegreen.postgres.database import Database
@@ -81,7 +82,7 @@ def _require_all(
     missing = sorted(set(only) - {name for _, name, _, _, named in found if named})
     if missing:
         raise PlaybookRefused(
-            2009,
+            Code.STEP_DOES_NOT_FIT,
             f"the backup names tables that {database.side} does not have",
             seen=", ".join(missing),
             wanted="names of tables, `schema.table`",

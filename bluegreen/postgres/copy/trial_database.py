@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from psycopg import sql
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 from bluegreen.postgres.database import Database
 
@@ -58,7 +59,7 @@ def _require_right(database: Database) -> None:
     if not may:
         role = database.value(sql.SQL("SELECT quote_ident(current_user)"))
         raise ServerRefused(
-            3008,
+            Code.RIGHT_MISSING,
             f"the backup cannot be tried on {database.side}'s server",
             seen=f"role {role} may not make databases there",
             wanted="a database of its own, for a moment, to restore the backup into",
@@ -85,7 +86,7 @@ def _drop(database: Database, name: str) -> None:
         return
     if comment != _OURS:
         raise ServerRefused(
-            3004,
+            Code.GREEN_NOT_EMPTY,
             f"database {name} on {database.side}'s server is not ours",
             seen=f"its comment: {comment!r}",
             wanted=f"no such database, or one with the comment {_OURS!r}",

@@ -14,6 +14,7 @@ from typing import Literal
 from psycopg import sql
 
 from bluegreen.model.clock import Clock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.postgres.database import Database, SqlError, wait_briefly_for_locks
 from bluegreen.postgres.fence.fence import LOCKED, Blocker, be_the_switch, limit_locks
@@ -107,7 +108,7 @@ class FenceCloser:
             if error.sqlstate not in LOCKED:
                 raise
             raise BudgetError(
-                5003,
+                Code.FENCE_NOT_CLOSED,
                 f"{self._database.side}'s fence could not be closed in time",
                 seen="\n".join(f"held up by {one}" for one in seen) or error.seen,
                 wanted="every open write transaction ended within `drain`",

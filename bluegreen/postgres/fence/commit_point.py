@@ -13,6 +13,7 @@ from datetime import datetime
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
@@ -36,7 +37,7 @@ def commit_move(database: Database, record: Record, *, before: datetime) -> Lsn:
 
     One statement and its own transaction: there is no second message that a network
     could hold back. `before` is by that server's clock: a statement that was on its way
-    for too long fails, so whoever backed out meanwhile stays right.
+    for too long fails, so a back-out meanwhile stays right.
 
     Raises:
         BudgetError: 5001, it came too late; nothing was committed.
@@ -62,7 +63,7 @@ def commit_move(database: Database, record: Record, *, before: datetime) -> Lsn:
     )
     if not rows:
         raise BudgetError(
-            5001,
+            Code.PAUSE_OVER_BUDGET,
             f"the commit point reached {database.side} after the pause's budget",
             seen=f"later than {before:%H:%M:%S.%f} by {database.side}'s clock",
             wanted="a commit inside the budget",

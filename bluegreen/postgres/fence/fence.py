@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.model.clock import Clock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.postgres.database import (
     LOCK_NOT_FREE,
@@ -57,7 +58,7 @@ _TRUNCATE_OF_FOREIGN_SINCE = 16
 # Tables with rows of their own, partitioned parents and foreign tables: a write to a
 # partition does not fire its parent's trigger, and one through a parent by inheritance,
 # which a foreign table may be, does not fire the child's. Extensions own their tables,
-# but for those that are parents of somebody else's.
+# but for those that are parents of tables of others.
 FENCED_TABLES = """
     SELECT c.oid, c.relpersistence = 'u' AS unlogged
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -88,10 +89,10 @@ class FenceFacts:
             make and drop all day, only if they have one.
         missing: those that have none.
         closed: those that refuse writes.
-        off: those whose trigger was disabled by somebody.
+        off: those whose trigger was disabled by others.
         shut: the flag says that the side refuses writes.
         switching: a session is about to change the flag.
-        touched: those whose trigger somebody disabled, enabled or made since the fence
+        touched: those whose trigger others disabled, enabled or made since the fence
             was closed: it may have been off for a while.
     """
 
@@ -191,7 +192,7 @@ def create_fence(
     tables = database.rows(_UNFENCED)
     _on_each(database, tables, _make_trigger, "made", clock)
     if tables and closed == "closed" and not (before.off or before.touched):
-        # What we made ourselves is no sign that somebody had opened it.
+        # What we made ourselves is no sign that others had opened it.
         close_fence(database)
     return len(tables)
 
@@ -271,7 +272,7 @@ def _stayed_locked(
     database: Database, schema: str, name: str, done: str
 ) -> BudgetError:
     return BudgetError(
-        5003,
+        Code.FENCE_NOT_CLOSED,
         f"the fence trigger of {schema}.{name} on {database.side} could not be {done}",
         seen=_holders(database, [f"{schema}.{name}"]),
         wanted=f"a moment without a write transaction in {MAKING_TRIES} tries",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import (
     BluegreenError,
     PlaybookRefused,
@@ -141,7 +142,7 @@ def _named(seen: Sequence[Belonging], others: Sequence[Belonging]) -> list[str]:
 def _renamed(one: Belonging, name: str, named: Sequence[str]) -> PlaybookRefused:
     seen = f"{one.side} was set up as {one.playbook}, the playbook says {name}"
     return PlaybookRefused(
-        2009,
+        Code.STEP_DOES_NOT_FIT,
         "the playbook has another name than the databases were set up with",
         seen="\n".join([seen, *named]),
         wanted="the same name; slots, publications and subscriptions carry it. "

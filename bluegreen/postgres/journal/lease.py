@@ -109,7 +109,7 @@ class LockSession:
         self._by_table = False
 
     def try_lock(self) -> bool:
-        """Take the lock if nobody has it whose role could; never waits."""
+        """Take the lock if no session has it whose role could; never waits."""
         with self.database.translated():
             # A role may have an idle_session_timeout (14 and later), which would end
             # this session in the middle of a long copy.
@@ -140,7 +140,7 @@ class LockSession:
         return found == (True,)
 
     def _table_is_free(self) -> bool:
-        """Whether nobody has the lease by the table; a schema before it has none."""
+        """Whether the lease is free by the table; a schema before it has none."""
         if not self._has_table():
             return True
         try:
@@ -182,7 +182,7 @@ class LockSession:
 
 
 def read_holder(database: Database, but: int = 0) -> Holder | None:
-    """Who holds the lease on this side, but that process; None when nobody does."""
+    """Who holds the lease on this side, but that process; None when none does."""
     held = [one for one in read_holders(database) if one.ours and one.pid != but]
     return held[0] if held else None
 

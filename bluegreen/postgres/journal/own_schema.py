@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.identity import other_side
@@ -174,7 +175,7 @@ def require_right(database: Database) -> None:
     if not may:
         role, name = quote_name(role), quote_name(name)
         raise ServerRefused(
-            3008,
+            Code.RIGHT_MISSING,
             f"our schema cannot be made on {database.side}",
             seen=f"role {role} lacks CREATE on database {name} of {database.address}",
             wanted="a schema `bluegreen` for the journal, the identity and the fence",
@@ -232,7 +233,7 @@ def version_of_schema(database: Database) -> int:
 def newer(side: Side, address: str, version: int) -> LeaseRefused:
     """The refusal of a schema that a newer bluegreen has made."""
     return LeaseRefused(
-        8004,
+        Code.JOURNAL_NOT_WRITABLE,
         f"{side} was set up by a newer bluegreen",
         seen=f"{address} has our schema in version {version}",
         wanted=f"version {VERSION} or older, which this bluegreen knows; nothing was "
@@ -270,7 +271,7 @@ def _build_is_held(database: Database) -> LeaseRefused:
         )
     )
     return LeaseRefused(
-        8001,
+        Code.LEASE_HELD,
         f"another session holds the lock under which our schema is made on "
         f"{database.side}",
         seen="\n".join(

@@ -1,6 +1,6 @@
 """The journal as a table of one database: reading it and adding to it.
 
-Owns the SQL only. That both sides tell the same story is for `engine/journal.py`.
+Owns the SQL only. That both sides hold the same records is for `engine/journal.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres.database import (
@@ -67,7 +68,7 @@ def read_records(database: Database, after: int = 0) -> list[Record]:
         return [_record(row) for row in rows]
     except ValueError as error:
         raise LeaseRefused(
-            8004,
+            Code.JOURNAL_NOT_WRITABLE,
             f"{database.side} was set up by a newer bluegreen",
             seen=f"its journal has a record that this one does not know: {error}",
             wanted="records of kinds that this bluegreen knows; nothing was touched",
@@ -86,7 +87,7 @@ def has_moved(database: Database) -> bool:
 
 
 def newest_pause(database: Database) -> Record | None:
-    """The record that announced the last pause; None where nobody ever paused.
+    """The record that announced the last pause; None where no pause was announced.
 
     One row, however long the journal is.
     """
@@ -129,7 +130,7 @@ def add_record(
         SqlError: 23505 when another writer took the number.
         ServerGoneError: unknown whether it was stored. A commit that waits for a
             synchronous standby is not waited for any longer than `STORED_WITHIN`; it is
-            stored once the wait ends, and until then nobody gets its number.
+            stored once the wait ends, and until then no other record gets its number.
     """
     held, holder = (
         (sql.SQL("true"), ()) if lease_session is None else (HOLDS, (lease_session,))
@@ -160,7 +161,7 @@ def _in_time(database: Database) -> Iterator[None]:
 def run_while_newest(database: Database, command: sql.Composable, pause: int) -> bool:
     """Run a command unless a pause newer than `pause` was announced on this side.
 
-    Question and command are one transaction, in which nobody can add a record: a tool
+    Question and command are one transaction, in which no record can be added: a tool
     that was stopped for minutes right before it changes nothing.
 
     Returns:
@@ -197,7 +198,7 @@ def _run_while(
 
 @contextmanager
 def no_new_records(database: Database) -> Iterator[None]:
-    """Let nobody add a record while the block runs; what is there can be read.
+    """Let no record be added while the block runs; what is there can be read.
 
     Raises:
         SqlError: 55P03, a record is being written for longer than that takes.

@@ -18,6 +18,7 @@ from datetime import timedelta
 from psycopg import sql
 
 from bluegreen.model.clock import Clock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.postgres.database import Database
@@ -26,7 +27,7 @@ POLL_S = 0.0005
 """The marker arrives 2 to 14 ms after its commit; a longer poll would show."""
 
 PATIENT_POLL_S = 0.02
-"""Outside a pause nobody waits for the millisecond."""
+"""Outside a pause no client waits for the millisecond."""
 
 IN_A_ROW = 2
 """One marker may slip through a stream that stalls: an apply worker that had yet to be
@@ -86,7 +87,7 @@ def await_marker(
     if took is None:
         seconds = deadline.total_seconds()
         raise BudgetError(
-            5002,
+            Code.WAIT_OVER_DEADLINE,
             f"a marker row did not reach {database.side} in {seconds:.1f} s",
             seen=f"marker {marker.id}, written at {marker.position}, is not there",
             wanted=f"{database.side} follows within {seconds} s",
@@ -162,7 +163,7 @@ def _always_late(
     subscriber: Database, max_lag: timedelta, waited: float
 ) -> BudgetError:
     return BudgetError(
-        5002,
+        Code.WAIT_OVER_DEADLINE,
         f"{subscriber.side} does not follow closely enough",
         seen=f"in {waited:.1f} s no {IN_A_ROW} consecutive markers arrived in time",
         wanted=f"each on {subscriber.side} within {max_lag.total_seconds()} s",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import errors, sql
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 from bluegreen.postgres.database import Database, Row
 
@@ -103,7 +104,7 @@ def _out_of_reach(
     subscriber: Database, publisher: Database, error: psycopg.Error
 ) -> ServerRefused:
     return ServerRefused(
-        3001,
+        Code.SERVER_UNREACHABLE,
         f"{subscriber.side}'s server cannot reach {publisher.side}",
         seen=error.diag.message_primary or "",
         wanted=f"a session from {subscriber.side}'s host on "

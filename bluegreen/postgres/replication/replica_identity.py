@@ -30,7 +30,7 @@ def set_identity_index(database: Database, schema: str, table: str, index: str) 
 def make_key_index(
     database: Database, schema: str, table: str, index: str, columns: tuple[str, ...]
 ) -> None:
-    """Make a unique index for a replica identity, where nobody writes: SHARE lock."""
+    """Make a unique index for a replica identity, where no one writes: SHARE lock."""
     database.run(
         sql.SQL("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})").format(
             sql.Identifier(index),

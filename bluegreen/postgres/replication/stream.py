@@ -15,6 +15,7 @@ from datetime import timedelta
 from psycopg import sql
 
 from bluegreen.model.clock import Clock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.side import Side
@@ -269,7 +270,7 @@ def stop_stream(
     while _terminate_workers(database, name):
         if clock.monotonic() - started > deadline.total_seconds():
             raise BudgetError(
-                5002,
+                Code.WAIT_OVER_DEADLINE,
                 f"the apply worker on {database.side} did not stop in time",
                 seen=f"subscription {name!r} is disabled and its worker still runs",
                 wanted=f"no worker after {deadline.total_seconds():.1f} s",
@@ -280,7 +281,7 @@ def stop_stream(
 
 def _ended_meanwhile(database: Database, name: str) -> BudgetError:
     return BudgetError(
-        5001,
+        Code.PAUSE_OVER_BUDGET,
         "the pause was ended while the tool stood still",
         seen=f"the journal on {database.side} has the record that ends it; "
         f"subscription {name!r} was left as it is",

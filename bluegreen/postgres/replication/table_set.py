@@ -61,7 +61,7 @@ _NAMES = """
         JOIN pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN ({published}) p ON p.prrelid = t.oid
 """
-# Extensions' own tables have no trigger, unless they are somebody's parents.
+# Extensions' own tables have no trigger, unless they are parents of other tables.
 _UNFENCED = """
     SELECT n.nspname || '.' || c.relname
     FROM ({tables}) t JOIN pg_class c ON c.oid = t.oid

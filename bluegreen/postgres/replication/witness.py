@@ -10,87 +10,13 @@ lost connection counts as one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from psycopg import sql
 
-from bluegreen.model.side import Side
+from bluegreen.model.witness import Witness
 from bluegreen.postgres.catalog.server_life import read_server_life
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.apply_health import read_counts
-
-FOUND_OPEN = "fence found open at"
-"""In place of a subscription's version: no version equals it, so rows are compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """A subscriber at a moment at which it was known to hold every row.
-
-    Attributes:
-        side: the subscriber.
-        started: when its server was started, as the server says it, in UTC.
-        stream: the subscription's OID, the version of its row, which each ALTER
-            SUBSCRIPTION changes, and how many changes could not be applied; `-` for
-            what cannot be seen.
-        timelines: of both servers, by side, where rows were compared: a server that
-            failed over before that has nothing to lose by it.
-        sent: the publication as it was, and up to which OID its tables count: what was
-            added later is no change, what was taken out and put back is one.
-    """
-
-    side: Side
-    started: str
-    stream: str
-    timelines: Mapping[str, int] = field(default_factory=dict)
-    sent: str = ""
-
-    def as_body(self) -> dict[str, Any]:
-        """For a record of the journal."""
-        body = {"side": str(self.side), "started": self.started, "stream": self.stream}
-        return {**body, "timelines": dict(self.timelines), "sent": self.sent}
-
-    def is_same_stream(self, now: Witness) -> bool:
-        """Whether nothing can have been skipped since.
-
-        A transaction is skipped after it failed, by altering the subscription. A lost
-        connection counts as a failure too, and a move that is backed out alters it:
-        only both together are a doubt.
-        """
-        then, now_ = self.stream.split(), now.stream.split()
-        if len(then) != len(now_) or then[:1] != now_[:1]:
-            return False
-        altered = [one != other for one, other in zip(then[1:], now_[1:], strict=True)]
-        seen = [
-            changed
-            for changed, text in zip(altered, now_[1:], strict=True)
-            if text != "-"
-        ]
-        return not (seen and all(seen))
-
-    def is_same_sent(self, now: Witness) -> bool:
-        """Whether nothing was left out of the publication meanwhile."""
-        return "" in {self.sent, now.sent} or self.sent == now.sent
-
-    def holds(self, now: Witness) -> bool:
-        """Whether what was known then still stands."""
-        same = (self.side, self.started) == (now.side, now.started)
-        timelines = self.timelines in ({}, now.timelines)
-        stream = self.is_same_sent(now) and self.is_same_stream(now)
-        return same and timelines and stream
-
-    @classmethod
-    def from_body(cls, body: Mapping[str, Any]) -> Witness:
-        """Back from a record."""
-        return cls(
-            Side(body["side"]),
-            str(body["started"]),
-            str(body["stream"]),
-            body.get("timelines", {}),
-            str(body.get("sent", "")),
-        )
 
 
 def read_witness(
@@ -113,7 +39,7 @@ def read_witness(
         subscriber.side,
         read_start(subscriber),
         _stream(subscriber, subscription),
-        {str(one.side): read_server_life(one).timeline for one in both},
+        {one.side: read_server_life(one).timeline for one in both},
         "" if publisher is None else _sent(publisher, subscription, then),
     )
 

@@ -2,7 +2,7 @@
 
 Owns the table `bluegreen.migration`. It stands on green only and is written in the
 transaction of the statements it speaks of, so that a kill never parts the two; a green
-that is made again starts without it. The journal tells the same story for people.
+that is made again starts without it. The journal says the same to people.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class SchemaComparison:
 
     Attributes:
         compared: how many things blue has.
-        blocking: differences that nobody meant.
+        blocking: differences that were not meant.
         accepted: differences that a pattern of the playbook names.
         extra: keys of what only green has.
         unused: patterns that named nothing.

@@ -23,6 +23,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.publication import server_version
@@ -281,7 +282,7 @@ def _plainly(environment: Mapping[str, str]) -> dict[str, str]:
 def _require_success(tool: Tool, ended: Ended) -> None:
     if ended.status != 0:
         raise StepError(
-            4003,
+            Code.STREAM_STOPPED,
             f"{tool.path.name} could not read the schema",
             seen=ended.said or f"it ended with status {ended.status}",
             wanted="the schema of blue",

@@ -14,6 +14,7 @@ from typing import Literal
 from psycopg import sql
 
 from bluegreen.model.clock import Clock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.postgres.catalog.columns import Column
 from bluegreen.postgres.catalog.relations import Relation
@@ -256,7 +257,7 @@ def run_on_blue(
             else:
                 return attempt
     raise BudgetError(
-        5002,
+        Code.WAIT_OVER_DEADLINE,
         f"a lock on {database.side} was never free",
         seen=f"{statement}\nwaited {LOCK_WAIT} for it {tries} times",
         wanted="a moment without a long transaction on the table",

@@ -126,7 +126,7 @@ def describe_table(database: Database, relation: Relation) -> str:
 
 
 def estimated_rows(database: Database, relation: Relation) -> int | None:
-    """Rows by the planner's statistics; None where nobody counted."""
+    """Rows by the planner's statistics; None where they were not counted."""
     rows = database.value(
         sql.SQL("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::bigint::oid"),
         (relation.oid,),

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.model.clock import Clock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.postgres.catalog.relations import Relation, read_relations
 from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM
@@ -155,7 +156,7 @@ def _literal(value: datetime | int, key: str, zone: tzinfo) -> str:
 
 
 MOST_MADE = 1000
-"""Partitions of one table that one call makes; more is a mistake of somebody's."""
+"""Partitions of one table that one call makes; more is a mistake."""
 
 
 def lying_ahead(
@@ -298,7 +299,7 @@ def _stayed_locked(
     database: Database, parent: Parent, partition: Partition
 ) -> BudgetError:
     return BudgetError(
-        5003,
+        Code.FENCE_NOT_CLOSED,
         f"partition {partition.schema}.{partition.name} on {database.side} could not "
         "be made",
         seen=f"{parent.full_name} stayed locked",

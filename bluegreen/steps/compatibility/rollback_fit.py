@@ -18,6 +18,7 @@ from bluegreen.compat.rollback_fit import (
     warnings,
 )
 from bluegreen.model.accept import verdicts_accepted
+from bluegreen.model.codes import Code
 from bluegreen.model.history import State, fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
@@ -64,7 +65,7 @@ class CheckFit(Action["Fitting | None"]):
             return Satisfied("blue serves, or no way back is open yet")
         if _refuses(facts):
             return Refused(
-                6001,
+                Code.ROLLBACK_LOSES_DATA,
                 "blue does not take what was written on green",
                 seen="\n".join(reasons(facts)),
                 wanted=_wanted(facts),
@@ -103,7 +104,7 @@ def _refuses(facts: Fitting) -> bool:
 
 
 def progress_of(fitting: Fitting) -> Progress:
-    """The whole look for whoever monitors."""
+    """The whole look for the terminal and the log."""
     values: dict[str, object] = {
         "answer": str(fitting.answer),
         "reasons": reasons(fitting),

@@ -1,6 +1,6 @@
 """Verdicts as the rows that people and programs read.
 
-Owns what a row says, and carrying it to whoever monitors a run. How it looks is for
+Owns what a row says, and carrying it to the terminal and the log. How it looks is for
 `report/`.
 """
 
@@ -104,7 +104,7 @@ def _row(verdict: Verdict, weight: str, texts: Texts, reason: str = "") -> Row:
 
 
 def progress_of(row: Row) -> Progress:
-    """One row for whoever monitors a run."""
+    """One row for the terminal and the log."""
     found = f" ({row.found})" if row.found else ""
     told = {"passes": "note", "waits": "note", "accepted": f"accepted, {row.reason}"}
     weight = told.get(row.weight, row.weight)

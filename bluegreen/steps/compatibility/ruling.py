@@ -12,8 +12,7 @@ from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.verdict import Direction, Verdict
 from bluegreen.model import verdict as model
 from bluegreen.model.accept import entries
-
-CODE = 3009
+from bluegreen.model.codes import Code
 
 _MOST_TOLD = 12
 
@@ -34,7 +33,7 @@ def judged(ruling: Ruling, *, whole: bool) -> model.Verdict:
     if whole and ruling.unused:
         names = "\n".join(ruling.unused)
         return model.Refused(
-            CODE,
+            Code.ROWS_DO_NOT_FLOW,
             "the playbook accepts what the judge does not find",
             seen=names,
             wanted="every entry in the playbook's `accept` fits a verdict",
@@ -57,7 +56,7 @@ def _refused(stopping: Sequence[Verdict]) -> model.Refused:
         "1 verdict stops" if len(stopping) == 1 else f"{len(stopping)} verdicts stop"
     )
     return model.Refused(
-        CODE,
+        Code.ROWS_DO_NOT_FLOW,
         f"blue and green would not stay alike: {count} the run",
         seen="\n".join([*map(_line, told), *more]),
         wanted="rows that flow both ways until blue is released",

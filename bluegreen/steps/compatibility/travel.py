@@ -1,16 +1,18 @@
 """A row of each named table makes the whole way, for real.
 
-Owns the action that sends it. What is written changes no value, so nobody sees it; the
-statement is in `compat/probe/travel.py`.
+Owns the action that sends it. What is written changes no value, so no client sees it;
+the statement is in `compat/probe/travel.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from bluegreen.compat.probe.travel import Tried, touch, travelling_tables
+from bluegreen.compat.probe.travel import touch, travelling_tables
+from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
@@ -38,6 +40,21 @@ class TravelFacts:
     epoch: int
     tables: tuple[Relation, ...]
     done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Travelled(Body):
+    """What the action notes and results in, by table.
+
+    Attributes:
+        rows: the row that was written.
+        left_out: why none was.
+        travelled: set in the note.
+    """
+
+    rows: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    travelled: bool | None = None
 
 
 class WriteTrialRows(Action[TravelFacts]):
@@ -71,7 +88,7 @@ class WriteTrialRows(Action[TravelFacts]):
             r.kind is Kind.NOTE
             and r.action == self.id
             and r.epoch == state.epoch
-            and r.body.get("travelled")
+            and Travelled.from_body(r.body).travelled
             for r in records
         )
         return TravelFacts(publisher, state.epoch, chosen, done)
@@ -93,7 +110,7 @@ class WriteTrialRows(Action[TravelFacts]):
         following = check_following(publisher, subscriber, name, world.clock)
         if not following.caught_up:
             raise StepError(
-                4003,
+                Code.STREAM_STOPPED,
                 f"a row that was sent did not arrive on {facts.publisher.other}",
                 seen=f"{following.errors or 0} errors in {following.seconds:.1f} s",
                 wanted="every row that is sent applied over there",
@@ -101,14 +118,10 @@ class WriteTrialRows(Action[TravelFacts]):
                 hint=f"the last ERROR of a logical replication worker in "
                 f"{facts.publisher.other}'s log names table and reason",
             )
-        told = _told(tried)
-        body = {"travelled": True, **told}
-        world.journal.append(Kind.NOTE, action=self.id, body=body)
-        return told
-
-
-def _told(tried: Sequence[Tried]) -> dict[str, object]:
-    return {
-        "rows": {one.table: one.row for one in tried if one.row},
-        "left_out": {one.table: one.why for one in tried if one.why},
-    }
+        told = Travelled(
+            rows={one.table: one.row for one in tried if one.row},
+            left_out={one.table: one.why for one in tried if one.why},
+        )
+        note = replace(told, travelled=True).as_body()
+        world.journal.append(Kind.NOTE, action=self.id, body=note)
+        return told.as_body()

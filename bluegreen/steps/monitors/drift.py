@@ -3,7 +3,7 @@
 Owns what DDL on a side means while the other follows it, and remembering schemas. The
 fingerprint is in `postgres/schema/fingerprint.py`.
 
-Whoever changes blue's schema on purpose calls `remember_schema` right after it.
+Code that changes blue's schema on purpose calls `remember_schema` right after it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bluegreen.model.bodies import Monitored, remembered_by
 from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
@@ -21,11 +22,20 @@ from bluegreen.postgres.catalog.identity import identity_of
 from bluegreen.postgres.schema.fingerprint import changes, read_prints
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, weigh
 from bluegreen.steps.preflight.intent import listed
 from bluegreen.steps.world import World
 
 ID = "schema-drift"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaRemembered(Monitored):
+    """Of MONITORED: what sides had, by thing, for the green of this identity."""
+
+    monitor: str = ID
+    green: str = ""
+    sides: Mapping[Side, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +57,20 @@ class MonitorDrift(Monitor[DriftFacts]):
     if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
     every_s: ClassVar[float] = 60.0
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """The serving side; after a move both."""
-        if scene.state.released:
+        if world.state.released:
             return ()
-        serving = scene.state.serving
-        return (serving, serving.other) if scene.state.epoch else (serving,)
+        serving = world.state.serving
+        return (serving, serving.other) if world.state.epoch else (serving,)
 
-    def observe(self, scene: Scene, side: Side) -> DriftFacts | None:
+    def observe(self, world: Round, side: Side) -> DriftFacts | None:
         """About twenty catalog queries."""
-        then = remembered(scene.remembered, scene.state, side)
+        then = remembered(world.remembered, world.state, side)
         if then is None:
             return None
-        found = changes(then, read_prints(scene.on(side)))
-        return DriftFacts(side, scene.state.serving, found)
+        found = changes(then, read_prints(world.on(side)))
+        return DriftFacts(side, world.state.serving, found)
 
     def judge(self, facts: DriftFacts, limits: Limits) -> Iterator[Finding]:
         """Every change counts: the other side lacks it, or cannot take it."""
@@ -97,14 +107,12 @@ def remembered(
 
     Before the first move only blue's counts: green's is still being made.
     """
-    for record in reversed(records):
-        body = record.body
-        if record.kind is Kind.MONITORED and body.get("monitor") == ID:
-            if state.green and body.get("green") != state.green:
-                return None
-            if str(side) in body["sides"]:
-                found: Mapping[str, str] = body["sides"][str(side)]
-                return found
+    for record in remembered_by(ID, records):
+        told = SchemaRemembered.from_body(record.body)
+        if state.green and told.green != state.green:
+            return None
+        if side in told.sides:
+            return told.sides[side]
     return None
 
 
@@ -127,9 +135,8 @@ def remember_schema(world: World, sides: Iterable[Side], action: str = "") -> in
     Raises:
         StepError: a side went away.
     """
-    prints = {str(side): read_prints(world.on(side)) for side in sides}
-    body = {"monitor": ID, "green": identity_of(world.green), "sides": prints}
-    world.journal.append(Kind.MONITORED, action=action, body=body)
+    prints = {side: read_prints(world.on(side)) for side in sides}
+    remember_prints(world, prints, action)
     return sum(len(one) for one in prints.values())
 
 
@@ -146,11 +153,14 @@ def remember_also(
         return
     now = read_prints(world.on(side))
     known = {**then, **{head: now[head] for head in heads if head in now}}
-    body = {
-        "monitor": ID,
-        "green": identity_of(world.green),
-        "sides": {str(side): known},
-    }
+    remember_prints(world, {side: known}, action)
+
+
+def remember_prints(
+    world: World, sides: Mapping[Side, Mapping[str, str]], action: str = ""
+) -> None:
+    """Take what these sides have, by thing, for meant."""
+    body = SchemaRemembered(green=identity_of(world.green), sides=sides).as_body()
     world.journal.append(Kind.MONITORED, action=action, body=body)
 
 

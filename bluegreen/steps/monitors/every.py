@@ -1,6 +1,6 @@
 """Which monitors there are, and a round over them.
 
-Owns the list, the order in which findings are told, and the scene of a round.
+Owns the list, the order in which findings are told, and what a round may look at.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.foreign_slots import MonitorForeignSlots
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats
 from bluegreen.steps.monitors.kept_wal import MonitorKeptWal
-from bluegreen.steps.monitors.monitor import Monitor, Scene, look_through
+from bluegreen.steps.monitors.monitor import Monitor, Round, look_through
 from bluegreen.steps.monitors.sequences import MonitorSequences
 from bluegreen.steps.monitors.servers import MonitorServers
 from bluegreen.steps.monitors.settings import MonitorSettings
@@ -42,13 +42,13 @@ MONITORS: tuple[Monitor[Any], ...] = (
 """In the order in which findings of one weight are told."""
 
 
-def scene_of(
+def round_of(
     world: World,
     records: Sequence[Record],
     state: State | None = None,
     away: Collection[Side] = (),
     green: str = "",
-) -> Scene:
+) -> Round:
     """What the monitors look at, by the journal's records as they were read.
 
     `green` is the identity that green tells, where it was asked: one that was made
@@ -57,23 +57,20 @@ def scene_of(
     state = fold(records) if state is None else state
     if green and state.serving is Side.BLUE:
         state = with_green(state, green)
-    return Scene(
-        world.name,
-        world.blue,
-        world.green,
-        state,
-        [record for record in records if record.kind is Kind.MONITORED],
-        world.limits,
-        frozenset(away),
+    return Round(
+        **vars(world),
+        state=state,
+        remembered=[record for record in records if record.kind is Kind.MONITORED],
+        away=frozenset(away),
     )
 
 
 def look_round(
-    scene: Scene, monitors: Iterable[Monitor[Any]] = MONITORS
+    world: Round, monitors: Iterable[Monitor[Any]] = MONITORS
 ) -> tuple[Finding, ...]:
     """Everything that the monitors say, worst first. Raises nothing of ours."""
     return worst_first(
-        one for monitor in monitors for one in look_through(monitor, scene)
+        one for monitor in monitors for one in look_through(monitor, world)
     )
 
 

@@ -15,10 +15,11 @@ from typing import ClassVar
 
 from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.side import Side
+from bluegreen.model.witness import FOUND_OPEN, Witness
 from bluegreen.postgres.replication.stream import read_subscription
-from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_witness
+from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +36,24 @@ class MonitorFollower(Monitor[FollowerFacts]):
     id: ClassVar[str] = "follower"
     if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """The side that serves, once the other is meant to follow it."""
-        return (scene.state.serving,) if scene.is_way_back_expected else ()
+        return (world.state.serving,) if world.is_way_back_expected else ()
 
     def where(self, side: Side) -> str:
         """The direction."""
         return direction(side)
 
-    def observe(self, scene: Scene, side: Side) -> FollowerFacts | None:
+    def observe(self, world: Round, side: Side) -> FollowerFacts | None:
         """Now, and as the journal tells; None before anything was proved."""
-        told = scene.state.witness
-        if told is None or told["side"] != str(side.other):
+        then = world.state.witness
+        if then is None or then.side is not side.other:
             return None
-        if read_subscription(scene.on(side.other), scene.feeding.name) is None:
+        if read_subscription(world.on(side.other), world.feeding.name) is None:
             return None  # the monitor of the stream says so
-        then = Witness.from_body(told)
         # The timelines of both are for the monitor of the servers.
-        ends = scene.on(side.other), scene.on(side)
-        now = read_witness(ends[0], scene.feeding.name, ends[1], then)
+        ends = world.on(side.other), world.on(side)
+        now = read_witness(ends[0], world.feeding.name, ends[1], then)
         return FollowerFacts(then, now)
 
     def judge(self, facts: FollowerFacts, limits: Limits) -> Iterator[Finding]:

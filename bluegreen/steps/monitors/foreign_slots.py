@@ -15,7 +15,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.slots import Slot, read_slots
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,20 @@ class ForeignFacts:
 
 
 class MonitorForeignSlots(Monitor[ForeignFacts]):
-    """Nobody else follows the serving side by a logical slot."""
+    """Nothing else follows the serving side by a logical slot."""
 
     id: ClassVar[str] = "foreign-slots"
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """The side that serves: its consumers must be brought along."""
-        return (scene.state.serving,)
+        return (world.state.serving,)
 
-    def observe(self, scene: Scene, side: Side) -> ForeignFacts:
+    def observe(self, world: Round, side: Side) -> ForeignFacts:
         """Slots by name; those of an initial copy are PostgreSQL's own."""
-        ours = {ReplicationStream(scene.name, publisher).name for publisher in Side}
+        ours = {ReplicationStream(world.name, publisher).name for publisher in Side}
         slots = tuple(
             slot
-            for slot in read_slots(scene.on(side))
+            for slot in read_slots(world.on(side))
             if slot.here and slot.name not in ours and not _is_of_copy(slot)
         )
         return ForeignFacts(side, slots)

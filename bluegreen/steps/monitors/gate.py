@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, error_for
 from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.side import Side
@@ -18,7 +19,7 @@ from bluegreen.postgres.replication.heartbeat import Beats, read_beats, write_be
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.drift import RememberSchema
-from bluegreen.steps.monitors.every import look_round, scene_of
+from bluegreen.steps.monitors.every import look_round, round_of
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats, is_fresh
 from bluegreen.steps.monitors.sequences import MonitorSequences
@@ -32,7 +33,7 @@ FRESH_S = 60.0
 up to then; two markers prove the rest right before the pause."""
 
 ARRIVES_WITHIN = timedelta(seconds=30)
-"""Nobody waits for the act; a stream that is behind is told of by the markers."""
+"""No client waits for the act; a stream that is behind is told of by the markers."""
 
 AGAINST_A_ROLLBACK = frozenset(
     {
@@ -46,8 +47,8 @@ AGAINST_A_ROLLBACK = frozenset(
 )
 """Monitors that stop the way back: a rollback over these would leave writes behind,
 lead to another server, or to one that does not keep what it commits, or back out in
-its pause. It is asked for on a bad night, so what a cutover would wait for, DDL by
-somebody or much WAL, is told and no more."""
+its pause. It is asked for on a bad night, so what a cutover would wait for, DDL or
+much WAL, is told and no more."""
 
 _POLL_S = 0.05
 
@@ -66,7 +67,7 @@ class GateFacts:
     fresh: bool = False
 
     def stopping(self, to_side: Side) -> tuple[Finding, ...]:
-        """What stops a move there, but for heartbeats that nobody has written yet."""
+        """What stops a move there, but for heartbeats that were not written yet."""
         return tuple(
             one
             for one in self.found
@@ -99,12 +100,12 @@ class PassMonitors(Action[GateFacts]):
 
     def observe(self, world: World) -> GateFacts:
         """A whole round of the monitors."""
-        scene = scene_of(world, world.journal.records())
-        if scene.state.serving is self.to_side:
+        seen = round_of(world, world.journal.records())
+        if seen.state.serving is self.to_side:
             return GateFacts(moved=True)
-        beats = MonitorHeartbeats().observe(scene, self.to_side.other)
+        beats = MonitorHeartbeats().observe(seen, self.to_side.other)
         fresh = beats is not None and is_fresh(beats, FRESH_S)
-        return GateFacts(False, look_round(scene), fresh)
+        return GateFacts(False, look_round(seen), fresh)
 
     def judge(self, facts: GateFacts) -> Verdict:
         """What is unknown stops as well; a missing heartbeat can be sent."""
@@ -125,7 +126,7 @@ class PassMonitors(Action[GateFacts]):
         """
         name = ReplicationStream(world.name, self.to_side.other).name
         publisher, subscriber = world.on(self.to_side.other), world.on(self.to_side)
-        epoch = scene_of(world, world.journal.records()).state.epoch
+        epoch = round_of(world, world.journal.records()).state.epoch
         for _ in range(2):
             write_beat(publisher, name)
         started = world.clock.monotonic()
@@ -158,7 +159,7 @@ def refusal(found: Sequence[Finding], to_side: Side) -> Refused:
     """The verdict that names all of them. Pure."""
     return Refused(
         # Over a broken stream a rollback would leave writes behind.
-        6001 if to_side is Side.BLUE else 4011,
+        Code.ROLLBACK_LOSES_DATA if to_side is Side.BLUE else Code.SWITCHOVER_BLOCKED,
         f"a monitor blocks the move to {to_side}: "
         f"{', '.join(dict.fromkeys(one.id for one in found))}",
         seen="\n".join(f"{one.id}, {one.where}: {one.seen}" for one in found),

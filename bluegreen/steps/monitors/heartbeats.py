@@ -14,7 +14,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.replication.heartbeat import Beats, read_beats
 from bluegreen.postgres.replication.stream import read_slot, read_subscription
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh
 
 RECREATE = (
     "green lacks rows that nothing will bring: make green again (the runbook's "
@@ -38,26 +38,26 @@ class MonitorHeartbeats(Monitor[Beats]):
     id: ClassVar[str] = "heartbeats"
     if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """The side that serves, once the other is meant to follow it."""
-        return (scene.state.serving,) if scene.is_way_back_expected else ()
+        return (world.state.serving,) if world.is_way_back_expected else ()
 
     def where(self, side: Side) -> str:
         """The direction."""
         return direction(side)
 
-    def observe(self, scene: Scene, side: Side) -> Beats | None:
+    def observe(self, world: Round, side: Side) -> Beats | None:
         """Both ends; None where nothing is meant to stream yet."""
         publisher, subscriber, name = (
-            scene.on(side),
-            scene.on(side.other),
-            scene.feeding.name,
+            world.on(side),
+            world.on(side.other),
+            world.feeding.name,
         )
         if read_subscription(subscriber, name) is None:
             return None
         if read_slot(publisher, name) is None:
             return None  # the monitor of the stream says so
-        return read_beats(publisher, subscriber, name, scene.state.epoch)
+        return read_beats(publisher, subscriber, name, world.state.epoch)
 
     def judge(self, facts: Beats, limits: Limits) -> Iterator[Finding]:
         """A hole is for ever; one on its way is lag."""

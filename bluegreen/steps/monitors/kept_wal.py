@@ -18,7 +18,7 @@ from bluegreen.postgres.replication.heartbeat import growth_of_kept_wal
 from bluegreen.postgres.replication.kept_wal import KeptWal, read_kept_wal
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, weigh
 
 SOON_S = 6 * 3600.0
 """A forecast under this is said: time enough to look at it in working hours."""
@@ -47,15 +47,15 @@ class MonitorKeptWal(Monitor[WalFacts]):
 
     id: ClassVar[str] = "kept-wal"
 
-    def observe(self, scene: Scene, side: Side) -> WalFacts | None:
+    def observe(self, world: Round, side: Side) -> WalFacts | None:
         """The slot for the other side, and how its WAL has grown."""
-        database, name = scene.on(side), ReplicationStream(scene.name, side).name
+        database, name = world.on(side), ReplicationStream(world.name, side).name
         kept = read_kept_wal(database, name)
         if kept is None:
             return None
         built = is_built(database)
         rate = growth_of_kept_wal(database, name) if built else None
-        return WalFacts(side, kept, rate, side is scene.state.serving)
+        return WalFacts(side, kept, rate, side is world.state.serving)
 
     def judge(self, facts: WalFacts, limits: Limits) -> Iterator[Finding]:
         """Against the lower of both limits, and by the forecast."""

@@ -9,7 +9,7 @@ from bluegreen.model.accept import Accepted
 
 WAL_LIMIT = 10 * 1024**3
 """Bytes. Free disk cannot be seen by SQL; ten times the default max_wal_size leaves
-room on most disks, and `check` prints it so that somebody looks."""
+room on most disks, and `check` prints it so that a person looks."""
 
 NEVER_ACCEPTED = frozenset({"heartbeats", "stream"})
 """What these find is lost data, which no word in a playbook brings back."""

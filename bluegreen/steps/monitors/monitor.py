@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from bluegreen.model.accept import is_accepted
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.history import State
@@ -20,6 +21,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.world import World
 
 F = TypeVar("F")
 
@@ -32,22 +34,17 @@ def weigh(
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What a monitor may look at.
+class Round(World):
+    """What the monitors of one round may look at.
 
     Attributes:
-        name: the playbook's.
         state: what the journal tells.
-        remembered: records of kind WATCHED, oldest first.
+        remembered: records of kind MONITORED, oldest first.
         away: sides that cannot be reached; they are not tried again in this round.
     """
 
-    name: str
-    blue: Database
-    green: Database
-    state: State
+    state: State = field(default_factory=State)
     remembered: Sequence[Record] = ()
-    limits: Limits = field(default_factory=Limits)
     away: frozenset[Side] = frozenset()
 
     def on(self, side: Side) -> Database:
@@ -57,8 +54,8 @@ class Scene:
             StepError: 4006, it did not answer a moment ago.
         """
         if side in self.away:
-            raise StepError(4006, f"{side} cannot be reached")
-        return self.blue if side is Side.BLUE else self.green
+            raise StepError(Code.SERVER_WENT_AWAY, f"{side} cannot be reached")
+        return super().on(side)
 
     @property
     def feeding(self) -> ReplicationStream:
@@ -73,7 +70,7 @@ class Scene:
 
 
 class Monitor(ABC, Generic[F]):
-    """One thing that may go wrong while nobody looks.
+    """One thing that may go wrong unseen.
 
     Attributes:
         id: stable name, kebab-case.
@@ -85,7 +82,7 @@ class Monitor(ABC, Generic[F]):
     if_unknown: ClassVar[Blocks] = Blocks.NOTHING
     every_s: ClassVar[float] = 1.0
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """The sides that it looks at, one by one; both unless it says otherwise."""
         return tuple(Side)
 
@@ -94,7 +91,7 @@ class Monitor(ABC, Generic[F]):
         return str(side)
 
     @abstractmethod
-    def observe(self, scene: Scene, side: Side) -> F | None:
+    def observe(self, world: Round, side: Side) -> F | None:
         """Read; change nothing. None where there is nothing to monitor yet."""
 
     @abstractmethod
@@ -113,17 +110,17 @@ def direction(publisher: Side) -> str:
     return f"{publisher} → {publisher.other}"
 
 
-def look_through(monitor: Monitor[Any], scene: Scene) -> tuple[Finding, ...]:
+def look_through(monitor: Monitor[Any], world: Round) -> tuple[Finding, ...]:
     """One monitor over all of its places; what could not be seen is unknown."""
     found: list[Finding] = []
-    for side in monitor.places(scene):
+    for side in monitor.places(world):
         try:
-            facts = monitor.observe(scene, side)
+            facts = monitor.observe(world, side)
         except BluegreenError as error:
             found.append(_unseen(monitor, side, error))
         else:
-            found += () if facts is None else monitor.judge(facts, scene.limits)
-    return tuple(_accepted(one, scene.limits) for one in found)
+            found += () if facts is None else monitor.judge(facts, world.limits)
+    return tuple(_accepted(one, world.limits) for one in found)
 
 
 def _unseen(monitor: Monitor[Any], side: Side, error: BluegreenError) -> Finding:

@@ -19,7 +19,7 @@ from bluegreen.postgres.replication.sequence_ranges import (
     read_ranges,
 )
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ class MonitorSequences(Monitor[SequenceFacts]):
     if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
     every_s: ClassVar[float] = 30.0
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """The side that serves, as long as there is another one."""
-        return () if scene.state.released else (scene.state.serving,)
+        return () if world.state.released else (world.state.serving,)
 
     def where(self, side: Side) -> str:
         """The direction."""
         return direction(side)
 
-    def observe(self, scene: Scene, side: Side) -> SequenceFacts:
+    def observe(self, world: Round, side: Side) -> SequenceFacts:
         """All sequences of both sides, one query each."""
-        here = read_ranges(scene.on(side))
-        there = read_ranges(scene.on(side.other))
+        here = read_ranges(world.on(side))
+        there = read_ranges(world.on(side.other))
         found = tuple(compare_ranges(here, there, side.other))
         back = compare_ranges(there, here, side) if side is Side.BLUE else ()
         return SequenceFacts(side, found, tuple(back))

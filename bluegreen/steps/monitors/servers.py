@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from bluegreen.model.bodies import Monitored, remembered_by
 from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
@@ -22,10 +23,31 @@ from bluegreen.postgres.replication.stream import (
 )
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, weigh
 from bluegreen.steps.world import World
 
 ID = "servers"
+
+
+@dataclass(frozen=True, slots=True)
+class LifeTold:
+    """A server's life as the journal has it.
+
+    Attributes:
+        system: as text: JSON in other hands has no integers of 64 bits.
+    """
+
+    system: str
+    timeline: int
+    identity: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServersRemembered(Monitored):
+    """Of MONITORED: both servers as they were."""
+
+    monitor: str = ID
+    sides: Mapping[Side, LifeTold]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +72,17 @@ class MonitorServers(Monitor[LifeFacts]):
     id: ClassVar[str] = ID
     if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """Both; green alone once blue was released."""
-        return (Side.GREEN,) if scene.state.released else tuple(Side)
+        return (Side.GREEN,) if world.state.released else tuple(Side)
 
-    def observe(self, scene: Scene, side: Side) -> LifeFacts | None:
+    def observe(self, world: Round, side: Side) -> LifeFacts | None:
         """The server's own words, and the journal's."""
-        now = read_server_life(scene.on(side))
-        then = remembered(scene.remembered, scene.state.green).get(side)
-        timelines = (scene.state.witness or {}).get("timelines", {})
-        proved = timelines.get(str(side))
-        return LifeFacts(side, now, then, scene.state.serving, proved)
+        now = read_server_life(world.on(side))
+        then = remembered(world.remembered, world.state.green).get(side)
+        witness = world.state.witness
+        proved = witness.timelines.get(side) if witness else None
+        return LifeFacts(side, now, then, world.state.serving, proved)
 
     def judge(self, facts: LifeFacts, limits: Limits) -> Iterator[Finding]:
         """Any change since then may have cost rows that nothing reports."""
@@ -137,15 +159,16 @@ def remembered(records: Sequence[Record], green: str = "") -> Mapping[Side, Serv
 
     Nothing where it tells of another green than the one of this identity.
     """
-    told = [
-        r for r in records if r.kind is Kind.MONITORED and r.body.get("monitor") == ID
-    ]
-    if not told:
+    told = next(remembered_by(ID, records), None)
+    if told is None:
         return {}
-    sides = told[-1].body["sides"]
-    if green and sides[str(Side.GREEN)]["identity"] != green:
+    sides = ServersRemembered.from_body(told.body).sides
+    if green and sides[Side.GREEN].identity != green:
         return {}
-    return {Side(side): _read(life) for side, life in sides.items()}
+    return {
+        side: ServerLife(int(life.system), life.timeline, life.identity)
+        for side, life in sides.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +212,11 @@ class RememberServers(Action[RememberedLives]):
 
     def act(self, world: World, facts: RememberedLives) -> Result:
         """Write them down."""
-        sides = {str(side): _told(life) for side, life in facts.now.items()}
-        body = {"monitor": ID, "sides": sides}
+        sides = {
+            side: LifeTold(str(life.system), life.timeline, life.identity)
+            for side, life in facts.now.items()
+        }
+        body = ServersRemembered(sides=sides).as_body()
         world.journal.append(Kind.MONITORED, action=self.id, body=body)
         return {}
 
@@ -204,16 +230,3 @@ def _streams(world: World) -> bool:
         or read_subscription(world.on(publisher.other), name) is not None
         for publisher, name in names
     )
-
-
-def _told(life: ServerLife) -> dict[str, Any]:
-    return {
-        # As text: JSON in other hands has no integers of 64 bits.
-        "system": str(life.system),
-        "timeline": life.timeline,
-        "identity": life.identity,
-    }
-
-
-def _read(told: Mapping[str, Any]) -> ServerLife:
-    return ServerLife(int(told["system"]), told["timeline"], told["identity"])

@@ -15,7 +15,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.durability import Harm, Unsafe, read_unsafe
 from bluegreen.postgres.sync_wait import REPAIR, SyncWait, read_sync_wait
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,16 @@ class MonitorSettings(Monitor[SettingsFacts]):
     if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
     every_s: ClassVar[float] = 30.0
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """Both; green alone once blue was released."""
-        return (Side.GREEN,) if scene.state.released else tuple(Side)
+        return (Side.GREEN,) if world.state.released else tuple(Side)
 
-    def observe(self, scene: Scene, side: Side) -> SettingsFacts | None:
+    def observe(self, world: Round, side: Side) -> SettingsFacts | None:
         """Three catalog queries."""
-        database = scene.on(side)
+        database = world.on(side)
         unsafe = read_unsafe(database)
         name = database.dbname if unsafe else ""
-        serves = side is scene.state.serving
+        serves = side is world.state.serving
         wait = read_sync_wait(database)
         return SettingsFacts(side, serves, unsafe, name, wait)
 

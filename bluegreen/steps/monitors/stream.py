@@ -19,7 +19,7 @@ from bluegreen.postgres.replication.lag import Lag, read_lag
 from bluegreen.postgres.replication.stream import SlotFacts, read_slot
 from bluegreen.steps.monitors.heartbeats import RECREATE, WAY_BACK_LOST
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh
 from bluegreen.steps.preflight.intent import listed
 
 SLOW_S = 2.0
@@ -55,32 +55,32 @@ class MonitorStream(Monitor[StreamFacts]):
     id: ClassVar[str] = "stream"
     if_unknown: ClassVar[Blocks] = Blocks.SWITCHOVER
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """The side that serves; none once the other was released."""
-        return () if scene.state.released else (scene.state.serving,)
+        return () if world.state.released else (world.state.serving,)
 
     def where(self, side: Side) -> str:
         """The direction."""
         return direction(side)
 
-    def observe(self, scene: Scene, side: Side) -> StreamFacts | None:
+    def observe(self, world: Round, side: Side) -> StreamFacts | None:
         """Both ends; None before there is a subscription."""
-        name = scene.feeding.name
-        if scene.state.abandoned:
+        name = world.feeding.name
+        if world.state.abandoned:
             return StreamFacts(side, None, None, abandoned=True)
-        publisher, subscriber = scene.on(side), scene.on(side.other)
+        publisher, subscriber = world.on(side), world.on(side.other)
         apply = read_apply_health(subscriber, name)
         slot = read_slot(publisher, name)
         # Before the cutover a slot without a subscription is a copy about to begin.
-        if apply is None and (side is Side.BLUE or not scene.is_way_back_expected):
+        if apply is None and (side is Side.BLUE or not world.is_way_back_expected):
             return None
         return StreamFacts(
             side,
             slot,
             apply,
             read_lag(publisher, name),
-            scene.is_way_back_expected,
-            pending_s=_pending_s(scene, slot, apply),
+            world.is_way_back_expected,
+            pending_s=_pending_s(world, slot, apply),
         )
 
     def judge(self, facts: StreamFacts, limits: Limits) -> Iterator[Finding]:
@@ -109,13 +109,13 @@ def _weigh(facts: StreamFacts) -> Finding:
 
 
 def _pending_s(
-    scene: Scene, slot: SlotFacts | None, apply: ApplyHealth | None
+    world: Round, slot: SlotFacts | None, apply: ApplyHealth | None
 ) -> float:
     if slot is None or apply is None:
         return 0.0
-    stream = scene.feeding
-    publisher, subscriber = scene.on(stream.publisher), scene.on(stream.subscriber)
-    return read_beats(publisher, subscriber, stream.name, scene.state.epoch).pending_s
+    stream = world.feeding
+    publisher, subscriber = world.on(stream.publisher), world.on(stream.subscriber)
+    return read_beats(publisher, subscriber, stream.name, world.state.epoch).pending_s
 
 
 def _lost(facts: StreamFacts) -> str:

@@ -19,7 +19,7 @@ from bluegreen.postgres.catalog.activity import (
     read_prepared_transactions,
 )
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, weigh
 
 _MOST_TOLD = 3
 
@@ -38,13 +38,13 @@ class MonitorTransactions(Monitor[TransactionFacts]):
 
     id: ClassVar[str] = "transactions"
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """The side that serves, as it is the one to be fenced."""
-        return (scene.state.serving,)
+        return (world.state.serving,)
 
-    def observe(self, scene: Scene, side: Side) -> TransactionFacts:
+    def observe(self, world: Round, side: Side) -> TransactionFacts:
         """What is open there now."""
-        database = scene.on(side)
+        database = world.on(side)
         return TransactionFacts(
             side,
             read_open_transactions(database),

@@ -15,7 +15,7 @@ from bluegreen.model.finding import Figure, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.steps.compatibility.rollback_fit import is_open
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, direction, weigh
+from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh
 
 if TYPE_CHECKING:
     from bluegreen.compat.rollback_fit import Fitting
@@ -36,25 +36,25 @@ class MonitorWayBackFits(Monitor["Fitting"]):
     id: ClassVar[str] = "way-back-fits"
     every_s: ClassVar[float] = 30.0
 
-    def places(self, scene: Scene) -> tuple[Side, ...]:
+    def places(self, world: Round) -> tuple[Side, ...]:
         """Green, once the way back to blue is open."""
-        return (Side.GREEN,) if is_open(scene.state) else ()
+        return (Side.GREEN,) if is_open(world.state) else ()
 
     def where(self, side: Side) -> str:
         """The direction."""
         return direction(side)
 
-    def observe(self, scene: Scene, side: Side) -> Fitting:
+    def observe(self, world: Round, side: Side) -> Fitting:
         """Both catalogs and some counts; green's rows only where the stream rests."""
         # It reads SQL, which is heavy, and is asked twice a minute at most.
         from bluegreen.compat.probe.rollback_fit import check_fit
 
         return check_fit(
-            scene.on(Side.BLUE),
-            scene.on(side),
-            scene.name,
-            accept=verdicts_accepted(scene.limits.accept),
-            exclude=scene.limits.exclude,
+            world.on(Side.BLUE),
+            world.on(side),
+            world.name,
+            accept=verdicts_accepted(world.limits.accept),
+            exclude=world.limits.exclude,
         )
 
     def judge(self, facts: Fitting, limits: Limits) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bluegreen.model.codes import Code
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
@@ -125,14 +126,14 @@ class MakePartitions(Action[WantedPartitions]):
         """Where no pattern shows, nothing is guessed and nothing is made."""
         if facts.unknown:
             return Refused(
-                2009,
+                Code.STEP_DOES_NOT_FIT,
                 f"{', '.join(facts.unknown)} is no partitioned table",
                 wanted="partitioned tables of the side that serves, `schema.table`",
                 hint="see `\\dP` in psql",
             )
         if facts.unclear:
             return Refused(
-                2009,
+                Code.STEP_DOES_NOT_FIT,
                 "partitions follow no pattern that could be continued",
                 seen="\n".join(facts.unclear),
                 wanted="ranges of one column, equally long, and names that tell them",

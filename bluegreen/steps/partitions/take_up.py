@@ -1,7 +1,7 @@
 """Partitions that both sides have and no stream carries yet are put into it.
 
 Owns which ones those are and the order of the acts. Partitions are published one by
-one, so a new one travels nowhere by itself, whoever made it.
+one, so a new one travels nowhere by itself, no matter who made it.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class TakeUpPartitions(Action[NewPartitions]):
         return NewPartitions(serving, present, tuple(new), now.enabled)
 
     def judge(self, facts: NewPartitions) -> Verdict:
-        """A stream that rests takes up nothing; whoever starts it again runs again."""
+        """A stream that rests takes up nothing; the run that starts it looks again."""
         if not facts.tables:
             return Satisfied("no partition is missing in it")
         names = ", ".join(f"{t.schema}.{t.name}" for t in facts.tables)

@@ -124,7 +124,7 @@ def _foreign_subscription(name: str, facts: ServerFacts) -> Finding:
 
 
 def check_clients(blue: ServerFacts, _: ServerFacts, __: Intent) -> Iterator[Finding]:
-    """Whoever is not the pooler stays on blue and meets the fence."""
+    """A client that does not come by the pooler stays on blue and meets the fence."""
     if blue.clients:
         seen = [f"{c.role}@{c.address} ({c.count})" for c in blue.clients]
         yield checked(

@@ -5,13 +5,15 @@ The reasons are judged purely, so that each can be tried without a server.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bluegreen.backups.pg_dump import find_fault
 from bluegreen.backups.proof import BackupProof, read_source
+from bluegreen.model.bodies import Committing
 from bluegreen.model.clock import host_time
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.history import State, fold
@@ -52,7 +54,7 @@ class ReleaseFacts:
         fence: blue's fence.
         clients: sessions on blue that are not ours.
         forward: a subscription by which green would still follow blue.
-        others: logical slots of others on blue: somebody else still follows it.
+        others: logical slots of others on blue: others still follow it.
         leftovers: what another playbook's name has left on either side, in words.
         host_now: the clock of the machine that we run on, a third witness.
         backup: the newest backup of blue in the journal.
@@ -64,7 +66,7 @@ class ReleaseFacts:
     blue_now: datetime
     blue: Identity
     green: Identity
-    known: dict[str, str]
+    known: Mapping[Side, str]
     pointers: dict[str, PointerFacts]
     reached: dict[str, str]
     fence: FenceFacts
@@ -135,10 +137,10 @@ def _newest_backup(records: Sequence[Record]) -> BackupProof | None:
     return None
 
 
-def known_identities(records: Sequence[Record]) -> dict[str, str]:
+def known_identities(records: Sequence[Record]) -> Mapping[Side, str]:
     """Identities by side, as the newest commit record of a move has them."""
     commits = [r for r in records if r.kind is Kind.COMMITTED]
-    return dict(commits[-1].body.get("identities", {})) if commits else {}
+    return Committing.from_body(commits[-1].body).identities if commits else {}
 
 
 class AwaitWindowEnd(Action[ReleaseFacts]):
@@ -156,7 +158,7 @@ class AwaitWindowEnd(Action[ReleaseFacts]):
         return read_release(world)
 
     def judge(self, facts: ReleaseFacts) -> Verdict:
-        """Wrong side first, then time, then whoever still needs blue."""
+        """Wrong side first, then time, then those who still need blue."""
         if facts.state.released:
             return _same_sides(facts) or Satisfied("blue was released before")
         if not facts.known:
@@ -177,12 +179,12 @@ class AwaitWindowEnd(Action[ReleaseFacts]):
 
 
 def _no(why: str, seen: str, wanted: str, hint: str) -> Refused:
-    return Refused(7002, why, seen=seen, wanted=wanted, hint=hint)
+    return Refused(Code.SIDE_NOT_PROVED, why, seen=seen, wanted=wanted, hint=hint)
 
 
 def _same_sides(facts: ReleaseFacts) -> Refused | None:
     """Each database must be the one that the cutover was made with."""
-    for side, identity in (("blue", facts.blue), ("green", facts.green)):
+    for side, identity in ((Side.BLUE, facts.blue), (Side.GREEN, facts.green)):
         if identity.side != side or facts.known.get(side) != identity.id:
             return _no(
                 f"the database given as {side} is not the {side} of the cutover",

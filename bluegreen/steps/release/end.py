@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from bluegreen.backups.pg_dump import find_fault, take_backup
 from bluegreen.backups.proof import BackupProof
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import State, fold
@@ -52,7 +53,7 @@ class EndFacts:
 class EndWayBack(Action[EndFacts]):
     """Blue is no way back any more; green keeps no WAL for it.
 
-    Crash: RELEASED stands first, so nobody counts on blue once its stream may be gone;
+    Crash: RELEASED stands first, so no run counts on blue once its stream may be gone;
     the next run takes the rest apart.
     """
 
@@ -214,7 +215,7 @@ class TakeBlueDown(Action[CommandFacts]):
             state.released,
             self.id in state.results,
             begun,
-            known_identities(records).get(str(Side.BLUE), ""),
+            known_identities(records).get(Side.BLUE, ""),
         )
         if facts.done:
             return facts
@@ -225,7 +226,7 @@ class TakeBlueDown(Action[CommandFacts]):
             return facts
 
     def judge(self, facts: CommandFacts) -> Verdict:
-        """Once, after the release, and while nobody is on a blue that is blue."""
+        """Once, after the release, and while no client is on a blue that is blue."""
         if not facts.released:
             return NotYet("blue is not released yet")
         if facts.done:
@@ -236,7 +237,7 @@ class TakeBlueDown(Action[CommandFacts]):
             return _unproved(f"it says: identity {facts.says or '(none)'}", facts.known)
         if facts.clients:
             return Refused(
-                7002,
+                Code.SIDE_NOT_PROVED,
                 f"{len(facts.clients)} clients are connected to blue",
                 seen="\n".join(map(str, facts.clients[:10])),
                 wanted="no client but bluegreen",
@@ -263,7 +264,7 @@ class TakeBlueDown(Action[CommandFacts]):
         )
         if done.returncode != 0:
             raise StepError(
-                4001,
+                Code.GOAL_NOT_REACHED,
                 f"the command {self.command[0]!r} ended with status {done.returncode}",
                 seen="\n".join(done.stdout.splitlines()[-OUTPUT_LINES:]),
                 wanted="status 0",
@@ -276,7 +277,7 @@ class TakeBlueDown(Action[CommandFacts]):
 
 def _unproved(seen: str, known: str) -> Refused:
     return Refused(
-        7002,
+        Code.SIDE_NOT_PROVED,
         "the database given as blue is not proved to be blue",
         seen=seen,
         wanted=f"identity {known or '(no cutover is recorded)'}",

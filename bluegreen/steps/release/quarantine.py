@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bluegreen.model.clock import host_time
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.record import Kind
@@ -48,7 +49,7 @@ class QuarantineFacts:
 
 
 class AwaitQuarantine(Action[QuarantineFacts]):
-    """The quarantine is over, and nobody took blue back into service meanwhile.
+    """The quarantine is over, and blue was not taken back into service meanwhile.
 
     Crash: nothing is changed.
     """
@@ -86,7 +87,8 @@ class AwaitQuarantine(Action[QuarantineFacts]):
     def judge(self, facts: QuarantineFacts) -> Verdict:
         """Time first; then nothing may lead to blue, and blue must take no writes."""
         if facts.begun:
-            # It will be run again: whoever took blue back meanwhile must be seen.
+            # It will be run again: a client that came back to blue meanwhile must be
+            # seen.
             return _taken_back(facts) or Satisfied("the command was begun before")
         if facts.released is None:
             return NotYet("blue is not released yet")
@@ -113,7 +115,7 @@ def _clock_off(facts: QuarantineFacts) -> Refused | None:
     if clocks.agree:
         return None
     return Refused(
-        7002,
+        Code.SIDE_NOT_PROVED,
         clocks.problem(),
         seen=clocks.say(),
         wanted="two clocks that agree that the quarantine is over",
@@ -125,7 +127,7 @@ def _taken_back(facts: QuarantineFacts) -> Refused | None:
     for name, pointer in (facts.pointers or {}).items():
         if pointer.names is not Side.GREEN:
             return Refused(
-                7002,
+                Code.SIDE_NOT_PROVED,
                 f"pointer {name} does not name green",
                 seen=f"it names {pointer.seen}",
                 wanted="every pointer on green",
@@ -135,7 +137,7 @@ def _taken_back(facts: QuarantineFacts) -> Refused | None:
         return None
     if facts.fence is None or not facts.fence.is_closed:
         return Refused(
-            7002,
+            Code.SIDE_NOT_PROVED,
             "blue's fence is not closed",
             seen="some of its tables take writes",
             wanted="every table of blue refuses writes until it is gone",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bluegreen.model.codes import Code
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
@@ -58,13 +59,13 @@ class CopySchema(Action[SchemaFacts]):
         )
 
     def judge(self, facts: SchemaFacts) -> Verdict:
-        """A green with tables that we did not make is somebody's database."""
+        """A green with tables that we did not make is a database of others."""
         if facts.copied or (facts.blue and facts.blue <= facts.green):
             return Satisfied(f"{len(facts.green)} tables are there")
         if facts.green:
             names = ", ".join(".".join(t) for t in sorted(facts.green)[:5])
             return Refused(
-                3004,
+                Code.GREEN_NOT_EMPTY,
                 "green is not empty",
                 seen=f"{len(facts.green)} tables, among them {names}",
                 wanted="an empty database, or one with all of blue's tables",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bluegreen.model.codes import Code
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
@@ -114,7 +115,7 @@ class PinReplicaIdentity(Action[KeylessFacts]):
         """A published table without one makes the application's own UPDATE fail."""
         if facts.unknown:
             return Refused(
-                3003,
+                Code.CHECK_BLOCKS,
                 f"{facts.unknown[0]} cannot be a replica identity on blue",
                 seen="no such unique index over NOT NULL columns, without a predicate "
                 "and not deferrable",
@@ -125,7 +126,7 @@ class PinReplicaIdentity(Action[KeylessFacts]):
         if facts.others:
             names = ", ".join(r.quoted for r in facts.others[:5])
             return Refused(
-                3003,
+                Code.CHECK_BLOCKS,
                 f"{len(facts.others)} tables of blue have no replica identity",
                 seen=names,
                 wanted="a primary key, or a word that the whole row may be the key",
@@ -245,7 +246,7 @@ class CreateSlot(Action[ForwardSlotFacts]):
             return Needed("there is no slot")
         if facts.slot is None or facts.slot.wal_status == "lost":
             return Refused(
-                3002,
+                Code.NOT_A_PAIR,
                 "the slot on blue has lost what green still needs",
                 seen="pg_replication_slots.wal_status is lost"
                 if facts.slot

@@ -12,6 +12,8 @@ from datetime import timedelta
 
 from bluegreen.migrators.migrator import History, LockNotFreeError
 from bluegreen.migrators.sql_files import SqlFiles
+from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
@@ -30,8 +32,11 @@ from bluegreen.postgres.schema.rename_wrapper import (
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.schema_change.deferral import (
     Asking,
+    Deferral,
+    DeferredNote,
     Reasons,
     Waiting,
+    last_deferral,
     remembered,
     waiting_in,
 )
@@ -76,13 +81,15 @@ class Deferred:
 
 def deferred(records: Sequence[Record]) -> Deferred:
     """What the journal tells that waits; nothing where no step deferred. Pure."""
-    notes = (r for r in reversed(records) if "deferred" in r.body)
-    note = next((r for r in notes if r.kind is Kind.NOTE), None)
+    note = last_deferral(records)
     if note is None:
         return Deferred()
-    told = note.body["deferred"]
-    by_judge = {name: why for name, (_, why) in remembered(records).items() if why}
-    return Deferred(tuple(told["files"]), tuple(told["contract"]), by_judge)
+    by_judge = {
+        name: waits.statements
+        for name, waits in note.waiting.items()
+        if waits.statements
+    }
+    return Deferred(note.files, note.contract, by_judge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ class DeferContract(Action[DeferFacts]):
         wanted = Deferred(self.asking.files, self.asking.contract, judged.reasons)
         scripts = wanted.migrator(world).scripts()
         records = world.journal.records()
-        digests = {name: digest for name, (digest, _) in remembered(records).items()}
+        digests = {name: waits.sha256 for name, waits in remembered(records).items()}
         told = deferred(records) == wanted and digests == judged.digests
         return DeferFacts(tuple(s.name for s in scripts), told, judged)
 
@@ -127,7 +134,7 @@ class DeferContract(Action[DeferFacts]):
         """`decommission` has no other way to know what waits."""
         if facts.judged.mixed:
             return Refused(
-                2009,
+                Code.STEP_DOES_NOT_FIT,
                 "a statement can wait for blue's release in part only",
                 seen="\n".join(facts.judged.mixed),
                 wanted="what blue cannot live with in statements of its own",
@@ -142,12 +149,10 @@ class DeferContract(Action[DeferFacts]):
 
     def act(self, world: World, facts: DeferFacts) -> Result:
         """Tell the journal."""
-        told = {
-            "files": list(self.asking.files),
-            "contract": list(self.asking.contract),
-            "waiting": facts.judged.told(),
-        }
-        world.journal.append(Kind.NOTE, action=self.id, body={"deferred": told})
+        told = DeferredNote(
+            self.asking.files, self.asking.contract, facts.judged.told()
+        )
+        world.journal.append(Kind.NOTE, action=self.id, body=Deferral(told).as_body())
         return {"waiting": list(facts.files), "by_judge": list(facts.judged.places)}
 
 
@@ -223,6 +228,14 @@ class ContractFacts:
     history: History
 
 
+@dataclass(frozen=True, slots=True)
+class FileRun(Body):
+    """A note: a file that ran once blue was released."""
+
+    contract: str
+    sha256: str
+
+
 class RunContract(Action[ContractFacts]):
     """What waited for blue's release has run on green, in order and once.
 
@@ -254,7 +267,13 @@ class RunContract(Action[ContractFacts]):
         if not facts.released:
             return NotYet("blue is not released yet")
         if fault:
-            return Refused(4004, fault.problem, fault.seen, fault.wanted, fault.hint)
+            return Refused(
+                Code.MIGRATION_FAILED,
+                fault.problem,
+                fault.seen,
+                fault.wanted,
+                fault.hint,
+            )
         names = ", ".join(one.name for one in facts.history.pending)
         return Needed(f"{len(facts.history.pending)} to run: {names}")
 
@@ -266,7 +285,7 @@ class RunContract(Action[ContractFacts]):
             world.point(f"{self.id}/before_file")
             self._run(world, told, one.name)
             world.point(f"{self.id}/after_file")
-            body = {"contract": one.name, "sha256": one.digest}
+            body = FileRun(one.name, one.digest).as_body()
             world.journal.append(Kind.NOTE, action=self.id, body=body)
             done.append(body)
         return {"files": done}

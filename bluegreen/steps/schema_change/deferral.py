@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from bluegreen.migrators.halves import Halves
 from bluegreen.migrators.script import Script
+from bluegreen.model.body import Body
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres.catalog.relations import Relation, read_relations
 from bluegreen.postgres.replication.publication import (
@@ -48,6 +48,41 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class FileWaits:
+    """What waits of a file.
+
+    Attributes:
+        sha256: of its first half as the judge read it.
+        statements: why, by number of the statement.
+    """
+
+    sha256: str
+    statements: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredNote:
+    """What `DeferContract` knows to wait.
+
+    Attributes:
+        files: patterns of the migrations.
+        contract: patterns of what waits anyway.
+        waiting: by the judge's word, by file.
+    """
+
+    files: tuple[str, ...] = ()
+    contract: tuple[str, ...] = ()
+    waiting: Mapping[str, FileWaits] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral(Body):
+    """A note of it."""
+
+    deferred: DeferredNote | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """What waits by the judge's word.
 
@@ -63,16 +98,10 @@ class Waiting:
     digests: Mapping[str, str] = field(default_factory=dict)
     mixed: tuple[str, ...] = ()
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> dict[str, FileWaits]:
         """As the journal tells it."""
         return {
-            name: {
-                "sha256": digest,
-                "statements": {
-                    str(number): why
-                    for number, why in self.reasons.get(name, {}).items()
-                },
-            }
+            name: FileWaits(digest, self.reasons.get(name, {}))
             for name, digest in self.digests.items()
         }
 
@@ -95,28 +124,33 @@ def waiting_in(world: World, asking: Asking) -> Waiting:
     )
 
 
-def remembered(records: Sequence[Record]) -> dict[str, tuple[str, dict[int, str]]]:
-    """Digest and reasons by file, as the last note tells them. Pure."""
-    notes = (r for r in reversed(records) if "deferred" in r.body)
-    note = next((r for r in notes if r.kind is Kind.NOTE), None)
-    told = note.body["deferred"].get("waiting", {}) if note else {}
-    return {
-        name: (one["sha256"], {int(n): why for n, why in one["statements"].items()})
-        for name, one in told.items()
-    }
+def last_deferral(records: Sequence[Record]) -> DeferredNote | None:
+    """What the last note tells that waits; None where no step deferred. Pure."""
+    notes = (
+        Deferral.from_body(record.body).deferred
+        for record in reversed(records)
+        if record.kind is Kind.NOTE
+    )
+    return next((note for note in notes if note is not None), None)
+
+
+def remembered(records: Sequence[Record]) -> Mapping[str, FileWaits]:
+    """What waits by file, as the last note tells it. Pure."""
+    note = last_deferral(records)
+    return note.waiting if note else {}
 
 
 def _kept(
     scripts: Iterable[Script],
-    told: Mapping[str, tuple[str, dict[int, str]]],
+    told: Mapping[str, FileWaits],
     applied: Collection[str],
-) -> dict[str, dict[int, str]]:
+) -> dict[str, Mapping[int, str]]:
     """What is decided already; a file that ran before anybody asked stays whole."""
-    found: dict[str, dict[int, str]] = {}
+    found: dict[str, Mapping[int, str]] = {}
     for script in scripts:
-        digest, reasons = told.get(script.name, ("", {}))
-        if digest == script.digest:
-            found[script.name] = reasons
+        waits = told.get(script.name)
+        if waits is not None and waits.sha256 == script.digest:
+            found[script.name] = waits.statements
         elif script.name in applied:
             found[script.name] = {}
     return found

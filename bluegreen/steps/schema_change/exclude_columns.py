@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bluegreen.migrators.forecast import Forecast, TableName
+from bluegreen.model.codes import Code
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
@@ -99,16 +100,16 @@ class LeaveOut(Action[LeaveOutFacts]):
     def _to_come(self, world: World, blue: Iterable[Relation]) -> list[str]:
         """Columns that blue lacks and will get."""
         told = expansions_told(world.journal.records())
-        got = {one["name"] for one in told if one["kind"] == "column"}
+        got = {one.name for one in told if one.kind == "column"}
         here = {f"{r.full_name}.{c.name}" for r in blue for c in r.columns}
-        here |= constraint_names(world.blue) | {one["name"] for one in told}
+        here |= constraint_names(world.blue) | {one.name for one in told}
         return [n for n in self.expanded if n.count(".") > 1 and n not in here - got]
 
     def judge(self, facts: LeaveOutFacts) -> Verdict:
         """Narrow where something goes; what cannot be left out must wait."""
         if facts.hindrances:
             return Refused(
-                4004,
+                Code.MIGRATION_FAILED,
                 "blue cannot leave out what a migration takes away",
                 seen="\n".join(facts.hindrances),
                 wanted="a column list on blue's publication, which needs PostgreSQL 15 "

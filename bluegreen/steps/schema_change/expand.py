@@ -8,14 +8,14 @@ gives, each statement judged by the linter first. What a name comes to is in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from bluegreen.model.codes import Code
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
-from bluegreen.postgres.catalog.identity import identity_of
 from bluegreen.postgres.catalog.relations import read_relations
 from bluegreen.postgres.replication.publication import server_version
 from bluegreen.postgres.schema.expansion import (
@@ -32,8 +32,9 @@ from bluegreen.postgres.schema.expansion_catalog import (
 )
 from bluegreen.postgres.schema.fingerprint import read_prints
 from bluegreen.steps.action import Action, Result
-from bluegreen.steps.monitors.drift import ID, remembered
+from bluegreen.steps.monitors.drift import remember_prints, remembered
 from bluegreen.steps.schema_change.journal_queries import (
+    Expanded,
     ended_well,
     expansions_told,
     heads_of,
@@ -84,7 +85,7 @@ class ExpandBlue(Action[ExpandFacts]):
         """Hold both catalogs against each other under every name."""
         blue, green = _catalog(world, Side.BLUE), _catalog(world, Side.GREEN)
         records = world.journal.records()
-        told = {one["name"] for one in expansions_told(records)}
+        told = {one.name for one in expansions_told(records)}
         found = (e for name in self.names for e in expansions(name, blue, green))
         # Two names may need one and the same enum.
         lacking = tuple({e.statement: e for e in found}.values())
@@ -109,7 +110,7 @@ class ExpandBlue(Action[ExpandFacts]):
             return NotYet(f"green lacks {facts.pending} migrations")
         if facts.unknown:
             return Refused(
-                2009,
+                Code.STEP_DOES_NOT_FIT,
                 f"{facts.unknown[0]} is nothing that blue could be expanded by",
                 seen="neither side has a column, table, enum, constraint or unique "
                 "index of that name",
@@ -119,7 +120,7 @@ class ExpandBlue(Action[ExpandFacts]):
             )
         if facts.objections:
             return Refused(
-                2009,
+                Code.STEP_DOES_NOT_FIT,
                 "blue cannot be expanded without holding up its clients",
                 seen="\n".join(facts.objections),
                 wanted="changes to blue's catalog alone",
@@ -136,7 +137,7 @@ class ExpandBlue(Action[ExpandFacts]):
         """Tell the journal, then make one change after the other."""
         tries = 0
         for one in facts.lacking:
-            body = {"expanded": [asdict(one)]}
+            body = Expanded((one,)).as_body()
             world.journal.append(Kind.NOTE, action=self.id, body=body)
             world.point(f"{self.id}/before_statement")
             tries = max(tries, run_on_blue(world.blue, one.statement, world.clock))
@@ -148,9 +149,9 @@ class ExpandBlue(Action[ExpandFacts]):
         """Take back what can be: columns and tables, dropped CHECKs unproved."""
         blue = _catalog(world, Side.BLUE)
         for one in reversed(expansions_told(world.journal.records())):
-            back = one["kind"] != "constraint" or one["name"] not in blue.constraints
-            if one["undo"] and back:
-                run_on_blue(world.blue, one["undo"], world.clock)
+            back = one.kind != "constraint" or one.name not in blue.constraints
+            if one.undo and back:
+                run_on_blue(world.blue, one.undo, world.clock)
         _remember(world, self.id)
 
 
@@ -164,9 +165,7 @@ def _remember(world: World, action: str) -> None:
     now = read_prints(world.blue)
     merged = {**{k: v for k, v in then.items() if k not in ours}}
     merged |= {k: v for k, v in now.items() if k in ours}
-    told = {"monitor": ID, "green": identity_of(world.green)}
-    body = {**told, "sides": {str(Side.BLUE): merged}}
-    world.journal.append(Kind.MONITORED, action=action, body=body)
+    remember_prints(world, {Side.BLUE: merged}, action)
 
 
 def _catalog(world: World, side: Side) -> Catalog:

@@ -1,16 +1,18 @@
 """What the journal tells of changes that were made to blue for green's sake. Pure.
 
-Owns reading the results of `ExpandBlue`. Whoever compares blue's schema with what it
+Owns reading the results of `ExpandBlue`. Code that compares blue's schema with what it
 was, or chooses what travels, asks here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from bluegreen.model.body import Body
 from bluegreen.model.record import Kind, Record
 from bluegreen.postgres.quoting import quote_name
+from bluegreen.postgres.schema.expansion import Expansion
 
 EXPAND_BLUE = "/expand_blue"
 """How the id of the action ends."""
@@ -19,33 +21,40 @@ ColumnName = tuple[str, str, str]
 TableName = tuple[str, str]
 
 
-def expansions_told(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """Every change to blue: its `name`, `kind` and `statement`, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Expanded(Body):
+    """A note: changes that are about to be made to blue."""
+
+    expanded: tuple[Expansion, ...] = ()
+
+
+def expansions_told(records: Iterable[Record]) -> list[Expansion]:
+    """Every change to blue, oldest first."""
     return [
-        dict(one)
+        one
         for record in records
         if record.kind is Kind.NOTE and record.action.endswith(EXPAND_BLUE)
-        for one in record.body.get("expanded", ())
+        for one in Expanded.from_body(record.body).expanded
     ]
 
 
 def kept_back(records: Sequence[Record]) -> frozenset[ColumnName]:
     """Columns that blue got for green's values; blue's own are never sent."""
     return frozenset(
-        (str(s), str(t), str(c))
+        (s, t, c)
         for one in expansions_told(records)
-        if one["kind"] == "column"
-        for s, t, c in [one["parts"]]
+        if one.kind == "column"
+        for s, t, c in [one.parts]
     )
 
 
 def shells(records: Sequence[Record]) -> frozenset[TableName]:
     """Tables that blue got for green's rows."""
     return frozenset(
-        (str(s), str(t))
+        (s, t)
         for one in expansions_told(records)
-        if one["kind"] == "table"
-        for s, t in [one["parts"]]
+        if one.kind == "table"
+        for s, t in [one.parts]
     )
 
 
@@ -56,8 +65,8 @@ def ended_well(action: str, records: Sequence[Record]) -> bool:
     return not told or told[-1] is Kind.RESULT
 
 
-def heads_of(expansion: Mapping[str, Any]) -> tuple[str, ...]:
+def heads_of(expansion: Expansion) -> tuple[str, ...]:
     """The things of blue's schema that it changes, as fingerprints call them. Pure."""
-    schema, name = expansion["parts"][:2]
-    kind = "enum" if expansion["kind"] in ("label", "enum") else "table"
+    schema, name = expansion.parts[:2]
+    kind = "enum" if expansion.kind in ("label", "enum") else "table"
     return (f"{kind} {schema}.{name}", f"{kind} {quote_name(schema, name)}")

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
@@ -135,7 +137,7 @@ def _hindrances(
 
 def _impossible(seen: str) -> StepError:
     return StepError(
-        4004,
+        Code.MIGRATION_FAILED,
         "a mapping does not fit green's tables",
         seen=seen,
         wanted="every column of the mapping on green, the old ones too, and functions "
@@ -157,6 +159,14 @@ class FillFacts:
 
     pending: int
     filled: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filled(Body):
+    """The result: how many rows were filled, by which mapping."""
+
+    rows: int = 0
+    digest: str = ""
 
 
 class BackfillMapping(Action[FillFacts]):
@@ -185,8 +195,8 @@ class BackfillMapping(Action[FillFacts]):
     def observe(self, world: World) -> FillFacts:
         """What the journal tells: reading every row would cost as much as the fill."""
         result = fold(world.journal.records()).results.get(self.id)
-        filled = str(result.body.get("digest", "")) if result else ""
-        return FillFacts(self.pending(world), filled)
+        filled = Filled.from_body(result.body) if result else Filled()
+        return FillFacts(self.pending(world), filled.digest)
 
     def judge(self, facts: FillFacts) -> Verdict:
         """Once for each mapping; its trigger keeps them right since."""
@@ -207,4 +217,4 @@ class BackfillMapping(Action[FillFacts]):
                 world.tell(Progress("mapping_filled", text, done, total, "pages"))
 
             rows += fill(world.green, table, tell)
-        return {"rows": rows, "digest": self.digest}
+        return Filled(rows, self.digest).as_body()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
 from bluegreen.postgres.catalog.relations import Relation, read_relations
@@ -104,7 +105,7 @@ def _hindrance(old: str, new: str, green: Mapping[str, Relation], version: int) 
 
 def _impossible(hindrances: tuple[str, ...]) -> StepError:
     return StepError(
-        4004,
+        Code.MIGRATION_FAILED,
         "a renamed table cannot keep its old name for the stream",
         seen="\n".join(hindrances),
         wanted="a table with a primary key under the new name, and nothing under the "

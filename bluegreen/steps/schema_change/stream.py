@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bluegreen.model.body import Body
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
@@ -48,6 +49,21 @@ class StreamFacts:
     stopped: Tables | None
 
 
+@dataclass(frozen=True, slots=True)
+class StreamNote(Body):
+    """A note of the stream that is stopped, or was started again.
+
+    Attributes:
+        stream: `stopped` or `started`; None in a note of something else.
+        tables: that it fed when it was stopped.
+        replaced: those that a migration replaced meanwhile.
+    """
+
+    stream: str | None = None
+    tables: tuple[tuple[str, str], ...] | None = None
+    replaced: tuple[str, ...] | None = None
+
+
 class StopStream(Action[StreamFacts]):
     """Nothing is applied on green while its schema changes.
 
@@ -75,9 +91,9 @@ class StopStream(Action[StreamFacts]):
     def act(self, world: World, facts: StreamFacts) -> Result:
         """Remember what it feeds, then stop it."""
         name = ReplicationStream(world.name, Side.BLUE).name
-        listed = sorted(map(list, subscribed_tables(world.green, name)))
-        body = {"stream": "stopped", "tables": listed}
-        world.journal.append(Kind.NOTE, action=self.id, body=body)
+        listed = tuple(sorted(subscribed_tables(world.green, name)))
+        note = StreamNote("stopped", tables=listed).as_body()
+        world.journal.append(Kind.NOTE, action=self.id, body=note)
         stop_stream(world.green, name, clock=world.clock, deadline=STREAM_STOPS)
         return {"tables": len(listed)}
 
@@ -136,8 +152,8 @@ def start_again(world: World, stopper: str) -> list[str]:
     replaced = []
     if read_subscription(world.green, name) is not None:
         replaced = start_stream_over(world.green, name, before)
-    body = {"stream": "started", "replaced": replaced}
-    world.journal.append(Kind.NOTE, action=stopper, body=body)
+    note = StreamNote("started", replaced=tuple(replaced)).as_body()
+    world.journal.append(Kind.NOTE, action=stopper, body=note)
     return replaced
 
 
@@ -164,8 +180,9 @@ def stopped_by(action: str, records: Sequence[Record]) -> Tables | None:
     for record in reversed(records):
         if record.kind is Kind.COMMITTED:
             return None
-        if record.action == action and "stream" in record.body:
-            if record.body["stream"] == "started":
-                return None
-            return frozenset((schema, name) for schema, name in record.body["tables"])
+        if record.kind is not Kind.NOTE or record.action != action:
+            continue
+        note = StreamNote.from_body(record.body)
+        if note.stream is not None:
+            return None if note.stream == "started" else frozenset(note.tables or ())
     return None

@@ -1,8 +1,8 @@
 """What is made ready before the pause: both fences and the reverse stream.
 
-Owns these actions; each takes as long as it likes and stops nobody. The reverse stream
-(publication and slot on the side that will serve, disabled subscription on the side
-that is left) exists before the first write over there, so that the way back loses
+Owns these actions; each takes as long as it likes and stops no client. The reverse
+stream (publication and slot on the side that will serve, disabled subscription on the
+side that is left) exists before the first write over there, so that the way back loses
 nothing.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bluegreen.model.codes import Code
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
@@ -152,7 +153,7 @@ class CreateReversePublication(Action[PublicationFacts]):
         """What cannot be taken back closes the way back, so it refuses the move."""
         if facts.hindrances:
             return Refused(
-                6001,
+                Code.ROLLBACK_LOSES_DATA,
                 f"{self.to_side.other} could not follow {self.to_side}",
                 seen="\n".join(facts.hindrances),
                 wanted=f"every change on {self.to_side} fits {self.to_side.other}",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bluegreen.backups.store import give_name, write_durably
+from bluegreen.model.body import Body
 from bluegreen.model.certificate import SideToldOf, file_name, text_of
 from bluegreen.model.history import State, fold
 from bluegreen.model.progress import Progress
@@ -45,6 +46,15 @@ class CertificateFacts:
     content: Mapping[str, Any] | None = None
     path: Path = Path()
     filed: bool = False
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed(Body):
+    """The result: where the file stands, its hash, and why it could not be written."""
+
+    file: str = ""
+    hash: str = ""
     trouble: str = ""
 
 
@@ -94,13 +104,14 @@ class WriteCertificate(Action[CertificateFacts]):
         """Draw it up and keep it in the journal first; then write its file."""
         contents = [facts.content] if facts.content else self._record(world, facts)
         world.point("certificate/recorded")
-        body: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         for content in contents:
             path, _ = find_place(world.home / FOLDER, content)
             trouble = _write(path, text_of(content))
-            body = {"file": str(path), "hash": content["hash"], "trouble": trouble}
-            world.tell(_told(body))
-        return body
+            filed = Filed(str(path), content["hash"], trouble)
+            result = filed.as_body()
+            world.tell(_told(filed))
+        return result
 
     def _record(
         self, world: World, facts: CertificateFacts
@@ -120,7 +131,7 @@ class WriteCertificate(Action[CertificateFacts]):
 def _trouble_of_run(records: Sequence[Record], state: State) -> str:
     """Why this run failed to write the file. A run tries once, the next one again."""
     tries = [
-        str(record.body.get("trouble", ""))
+        Filed.from_body(record.body).trouble
         for record in records
         if record.kind is Kind.RESULT
         and record.run in state.runs[-1:]
@@ -129,14 +140,15 @@ def _trouble_of_run(records: Sequence[Record], state: State) -> str:
     return tries[-1] if tries else ""
 
 
-def _told(body: dict[str, Any]) -> Progress:
-    if body["trouble"]:
+def _told(filed: Filed) -> Progress:
+    values = filed.as_body()
+    if filed.trouble:
         text = (
-            f"{body['file']} could not be written ({body['trouble']}); the journal "
+            f"{filed.file} could not be written ({filed.trouble}); the journal "
             "holds the certificate, and the next run tries again"
         )
-        return Progress("certificate_not_written", text, values=body)
-    return Progress("certificate_written", f"certificate {body['file']}", values=body)
+        return Progress("certificate_not_written", text, values=values)
+    return Progress("certificate_written", f"certificate {filed.file}", values=values)
 
 
 def find_place(folder: Path, content: Mapping[str, Any]) -> tuple[Path, bool]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
-from uuid import UUID
 
+from bluegreen.model import bodies
 from bluegreen.model.certificate import (
     Certificate,
     JournalTold,
@@ -27,21 +27,21 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.steps.switchover.left_behind import told_left_behind
-from bluegreen.steps.validation.rows import CompareRows
+from bluegreen.steps.validation.rows import CompareRows, RowsCompared
 
 
 def lacking(
     records: Sequence[Record], sides: Mapping[Side, SideToldOf]
 ) -> Sequence[int]:
     """Epochs of moves between these two databases that have no certificate. Pure."""
-    identities = {str(side): told.identity for side, told in sides.items()}
+    identities = {side: told.identity for side, told in sides.items()}
     held = fold(records).certificates
     return [
         record.epoch
         for record in records
         if record.kind is Kind.COMMITTED
         and record.epoch not in held
-        and record.body.get("identities") == identities
+        and bodies.Committing.from_body(record.body).identities == identities
     ]
 
 
@@ -65,7 +65,9 @@ def draw_up(
     before = [record for record in records if record.seq <= commit.seq]
     state = fold(before)
     assert state.last_move is not None
-    to_side = Side(commit.body["to"])
+    committed = bodies.Committed.from_body(commit.body)
+    served = bodies.Moved.from_body(moved.body)
+    to_side = committed.to
     return Certificate(
         kind=_kind(to_side),
         playbook=name,
@@ -75,21 +77,21 @@ def draw_up(
         left=to_side.other,
         to=to_side,
         sides=dict(sides),
-        pointers=tuple(moved.body.get("pointers", ())),
-        fence_position=commit.body["fence_position"],
-        marker=UUID(commit.body["marker"]),
-        origin_position=commit.body["origin_position"],
-        sequences=_sequences(moved),
+        pointers=served.pointers,
+        fence_position=committed.fence_position,
+        marker=committed.marker,
+        origin_position=committed.origin_position,
+        sequences=_sequences(served),
         left_behind=_left_behind(records, epoch),
         rows=_rows(state.results.values(), epoch - 1),
-        pause=_pause(moved),
+        pause=_pause(served),
         times=Times(
             begun=_utc(state.last_move.begun),
             committed=_utc(commit.at),
             moved=_utc(moved.at),
             way_back_open=_utc(back.at),
         ),
-        way_back_marker_s=float(back.body["marker_s"]),
+        way_back_marker_s=bodies.WayBackOpen.from_body(back.body).marker_s,
         journal=JournalTold(
             records=moved.seq,
             sha256=journal_digest(r for r in records if r.seq <= moved.seq),
@@ -111,16 +113,15 @@ def _utc(at: datetime) -> datetime:
 
 def _digest(before: Sequence[Record], run: str) -> str:
     started = (r for r in before if r.kind is Kind.RUN_STARTED and r.run == run)
-    return next((str(record.body.get("digest", "")) for record in started), "")
+    return next((bodies.RunStarted.from_body(r.body).digest for r in started), "")
 
 
-def _sequences(moved: Record) -> dict[str, SequenceSet] | None:
-    values = moved.body.get("sequence_values")
-    if values is None:
+def _sequences(moved: bodies.Moved) -> dict[str, SequenceSet] | None:
+    if moved.sequence_values is None:
         return None
     return {
         quote_name(schema, name): SequenceSet(last=last, called=called)
-        for schema, name, last, called in values
+        for schema, name, last, called in moved.sequence_values
     }
 
 
@@ -141,20 +142,16 @@ def _rows(results: Iterable[Record], epoch: int) -> RowsProved | None:
         run=newest.run,
         at=_utc(newest.at),
         tables={
-            one["table"]: TableProved(
-                rows=one["rows"], checksum=one["checksum"] or None
-            )
-            for one in newest.body["tables"]
+            one.table: TableProved(rows=one.rows, checksum=one.checksum or None)
+            for one in RowsCompared.from_body(newest.body).tables
         },
     )
 
 
-def _pause(moved: Record) -> Pause:
-    body = moved.body
-    errors = body.get("client_errors")
+def _pause(moved: bodies.Moved) -> Pause:
     return Pause(
-        total_ms=body.get("pause_ms"),
-        parts_ms=dict(body.get("parts_ms", {})),
-        longest_gap_ms=body.get("longest_gap_ms"),
-        client_errors=None if errors is None else tuple(errors),
+        total_ms=moved.pause_ms,
+        parts_ms=dict(moved.parts_ms or {}),
+        longest_gap_ms=moved.longest_gap_ms,
+        client_errors=moved.client_errors,
     )

@@ -1,6 +1,6 @@
 """What a move that died may have left half-way.
 
-Owns seeing it, in servers and pointers, and telling it from what somebody else did.
+Owns seeing it, in servers and pointers, and telling it from what others did.
 Tying it up is for `recover.py`.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bluegreen.model.codes import Code
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Refused
@@ -96,7 +97,7 @@ def not_ours(facts: TrafficFacts) -> Refused | None:
     for name, pointer in facts.pointers.items():
         if pointer.names is None:
             return Refused(
-                3007,
+                Code.POINTER_ELSEWHERE,
                 f"pointer {name} names neither blue nor green",
                 seen=f"it names {pointer.seen}",
                 wanted="the address of blue or of green",
@@ -105,7 +106,7 @@ def not_ours(facts: TrafficFacts) -> Refused | None:
             )
         if not moved and pointer.names is Side.GREEN:
             return Refused(
-                3007,
+                Code.POINTER_ELSEWHERE,
                 f"pointer {name} names green though traffic was never moved",
                 seen=f"it names {pointer.seen}",
                 wanted="blue serves until the cutover",
@@ -113,7 +114,7 @@ def not_ours(facts: TrafficFacts) -> Refused | None:
             )
         if not (moved or facts.state.pauses) and pointer.paused:
             return Refused(
-                3007,
+                Code.POINTER_ELSEWHERE,
                 f"pointer {name} is paused and bluegreen did not pause it",
                 seen="SHOW DATABASES says paused",
                 wanted="a pooler that lets clients through",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bluegreen.model.body import Body
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind, Record
@@ -30,6 +31,13 @@ class LeftFacts:
 
     open: bool
     told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind(Body):
+    """The result: schema, name and rows; None where counting took too long."""
+
+    left_behind: tuple[tuple[str, str, int | None], ...]
 
 
 class NameLeftBehind(Action[LeftFacts]):
@@ -79,10 +87,12 @@ class NameLeftBehind(Action[LeftFacts]):
         from_side = world.on(self.to_side.other)
         found = read_left_behind(from_side, world.on(self.to_side), world.name)
         counted = count_rows(from_side, found, world.clock)
-        rows = [[one.schema, one.name, one.rows] for one in counted if one.rows != 0]
+        rows = tuple(
+            (one.schema, one.name, one.rows) for one in counted if one.rows != 0
+        )
         if rows:
             world.tell(_progress(self.to_side.other, rows))
-        return {"left_behind": rows}
+        return LeftBehind(rows).as_body()
 
 
 def _progress(from_side: Side, rows: Sequence[Sequence[object]]) -> Progress:
@@ -102,13 +112,13 @@ def _progress(from_side: Side, rows: Sequence[Sequence[object]]) -> Progress:
 def told_left_behind(
     records: Sequence[Record], epoch: int
 ) -> Mapping[str, int | None] | None:
-    """Rows by table that a move left behind; None where nobody looked. Pure."""
+    """Rows by table that a move left behind; None where they were not counted. Pure."""
     ending = "/" + NameLeftBehind.name()
     for record in records:
         ours = record.kind is Kind.RESULT and record.action.endswith(ending)
         if ours and record.epoch == epoch:
             return {
                 quote_name(schema, name): rows
-                for schema, name, rows in record.body["left_behind"]
+                for schema, name, rows in LeftBehind.from_body(record.body).left_behind
             }
     return None

@@ -1,6 +1,6 @@
 """Whose the newest move of traffic is, and acting only while it is one's own.
 
-Owns reading the story for that, by one side alone where the other is away, and the
+Owns reading the journal for that, by one side alone where the other is away, and the
 refusal of a run that others have overtaken. What is done with poolers, fences and
 streams is for `recover.py`, `traffic.py` and `reverse_stream.py`.
 
@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, LeaseRefused, ServerRefused
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
@@ -45,10 +46,10 @@ def read_state(world: World) -> State:
     Raises:
         BluegreenError: neither side answers.
     """
-    return fold(read_story(world))
+    return fold(read_journal(world))
 
 
-def read_story(world: World) -> Sequence[Record]:
+def read_journal(world: World) -> Sequence[Record]:
     """The records that `read_state` folds.
 
     Raises:
@@ -57,14 +58,14 @@ def read_story(world: World) -> Sequence[Record]:
     try:
         return world.journal.records()
     except (ServerGoneError, ServerRefused) as error:
-        told = [_one_story(world, side) for side in Side]
-        stories = [story for story in told if story is not None]
-        if not stories:
+        told = [_records_of(world, side) for side in Side]
+        answered = [records for records in told if records is not None]
+        if not answered:
             raise error from None
-        return max(stories, key=len)
+        return max(answered, key=len)
 
 
-def _one_story(world: World, side: Side) -> Sequence[Record] | None:
+def _records_of(world: World, side: Side) -> Sequence[Record] | None:
     try:
         return _again_if_ended(world, partial(world.journal.told_by, side))
     except (ServerGoneError, ServerRefused):
@@ -82,7 +83,7 @@ def require_newest(world: World, pause: int) -> None:
     Raises:
         LeaseRefused: 8001.
     """
-    refuse_older(world, last_pause(read_story(world)), pause)
+    refuse_older(world, last_pause(read_journal(world)), pause)
 
 
 def while_newest(
@@ -224,7 +225,7 @@ def refuse_older(world: World, begun: Record | _Silent | None, pause: int) -> No
     """
     if isinstance(begun, Record) and begun.seq > pause:
         raise LeaseRefused(
-            8001,
+            Code.LEASE_HELD,
             "another run has begun to move traffic meanwhile",
             seen=f"run {begun.run} of {begun.writer}, at "
             f"{begun.at:%Y-%m-%d %H:%M:%S} UTC",

@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BudgetError, ServerRefused
 from bluegreen.model.lsn import Lsn
@@ -193,13 +195,13 @@ def go_through(
         switchover: where to.
         ready: what was opened beforehand.
         draft: the commit record, numbered before the pause.
-        require_monitored: raises unless the guard answers; nobody is held back then.
+        require_monitored: raises unless the guard answers; no client is held back then.
 
     Raises:
         ServerRefused: 3007, a pooler's file holds what is not loaded; as below.
         StepError: 4001, the guard has ended, or 4011, a pooler's file or process is
             not the one that was proved, or a commit would wait for a standby that is
-            not there; nobody was held back.
+            not there; no client was held back.
         BudgetError: 5001, 5002 or 5003; the caller backs out.
         ServerGoneError: the caller finds out whether the commit record is there.
     """
@@ -242,10 +244,10 @@ def go_through(
     )
     budget.done("stop_stream")
     point("move/stream_stopped")
-    proof = {"fence_position": str(marker.position), "marker": str(marker.id)}
-    record = replace(draft, body={**draft.body, **proof})
+    proof = bodies.Barrier(fence_position=marker.position, marker=marker.id)
+    record = replace(draft, body={**draft.body, **proof.as_body()})
     # Behind the fence once more: a commit that waits for a standby cannot be undone.
-    require_commits_return(ready.to_side, code=4011)
+    require_commits_return(ready.to_side, code=Code.SWITCHOVER_BLOCKED)
     # A question that was never sent leaves no doubt.
     ready.to_side.require_alive()
     ready.asked_to_commit = True
@@ -256,11 +258,11 @@ def go_through(
 
 
 def _require_guard(ready: Ready) -> None:
-    """Hold nobody back once the guard's time is over: it may have come and gone."""
+    """Hold no client back once the guard's time is over: it may have come and gone."""
     now = server_time(ready.to_side)
     if now >= ready.commit_before:
         raise BudgetError(
-            5001,
+            Code.PAUSE_OVER_BUDGET,
             "the tool stood still right before the pause",
             seen=f"{now - ready.commit_before} over the time that the guard waits",
             wanted="a pause that begins at once, while the guard monitors",

@@ -1,4 +1,4 @@
-"""Settling a move that was left half-way: back out, or finish. Nothing else may do so.
+"""Recovering a move that was left half-way: back out, or finish. No other code may.
 
 Owns the rule: the commit record decides. Absent, the side that serves takes writes
 again, the poolers name it and let go; present, it only goes forward. Used by the error
@@ -6,12 +6,12 @@ path of a move, by the guard process, and by every new run before all else.
 
 Backing out first takes the number that the commit record would have had, on the side
 where it would have been written. So a tool that was only stopped, and goes on later,
-finds that it can no longer commit. While that side does not answer nobody but the tool
+finds that it can no longer commit. While that side does not answer, only the tool
 itself can know whether it committed; then the side that was left stays fenced, and
 clients get clean errors instead of a second writable side.
 
-Clients may be let go at any moment: the fence is on the data, so whoever comes to a
-side that must not be written to is refused.
+Clients may be let go at any moment: the fence is on the data, so a client that comes to
+a side that must not be written to is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import (
     BluegreenError,
     LeaseRefused,
@@ -30,6 +32,7 @@ from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
+from bluegreen.model.witness import FOUND_OPEN, Witness
 from bluegreen.pointers.all_poolers import acts_until_served
 from bluegreen.postgres.database import ServerGoneError, SqlError
 from bluegreen.postgres.fence.fence import (
@@ -45,7 +48,7 @@ from bluegreen.postgres.journal.table import (
     server_time,
 )
 from bluegreen.postgres.replication.stream import ReplicationStream, start_stream
-from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_start
+from bluegreen.postgres.replication.witness import read_start
 from bluegreen.postgres.sync_wait import name_standby
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.switchover.inconsistencies import (
@@ -57,8 +60,8 @@ from bluegreen.steps.switchover.inconsistencies import (
 )
 from bluegreen.steps.switchover.newest import (
     last_pause,
+    read_journal,
     read_state,
-    read_story,
     refuse_older,
     require_newest,
     was_silent,
@@ -97,7 +100,7 @@ class RecoverSwitchover(Action[TrafficFacts]):
         """Shut the side that does not serve, then back out or finish."""
         claim_back_out(world)
         _shut_other(world)
-        settle(world)
+        recover(world)
         return {"settled": [*_left_open(facts), *find_inconsistencies(facts)]}
 
 
@@ -123,8 +126,8 @@ def _shut_other(world: World) -> None:
     if not is_open_by_mistake(read_fence(other)):
         return
     found = f"{FOUND_OPEN} {server_time(other):%Y-%m-%d %H:%M:%S} UTC"
-    doubt = Witness(other.side, read_start(other), found).as_body()
-    world.journal.append(Kind.NOTE, body={"witness": doubt})
+    doubt = bodies.Witnessed(Witness(other.side, read_start(other), found))
+    world.journal.append(Kind.NOTE, body=doubt.as_body())
     world.point("recover/doubt_noted")
     # A trigger that is disabled is enabled first; that alone would count as touched.
     create_fence(other, closed="closed", clock=world.clock)
@@ -143,14 +146,16 @@ def claim_back_out(world: World, pause: int | None = None) -> None:
 
     Raises:
         LeaseRefused: 8001, another run has begun to move traffic since.
-        TrafficUnknownError: 7001; that side cannot be reached, so nobody knows.
+        TrafficUnknownError: 7001; that side cannot be reached, so it is not known.
     """
     move = read_state(world).open_move
     if move is None:
         return
     try:
         draft = world.journal.draft(
-            Kind.BACKED_OUT, action=move.action, body={"to": str(move.to_side)}
+            Kind.BACKED_OUT,
+            action=move.action,
+            body=bodies.BackedOut(move.to_side).as_body(),
         )
         if pause is not None:
             # One that is announced after this look takes the number of the draft.
@@ -170,7 +175,7 @@ def claim_back_out(world: World, pause: int | None = None) -> None:
 def _nobody_knows(move: Move, seen: str = "") -> TrafficUnknownError:
     to_side = move.to_side
     return TrafficUnknownError(
-        7001,
+        Code.TRAFFIC_UNKNOWN,
         f"it is not known whether the move to {to_side} was committed",
         seen=seen or "the record that ends it was not seen on both sides",
         wanted="an answer of both sides: the journals decide",
@@ -203,21 +208,21 @@ def open_again(world: World, from_side: Side, pause: int) -> None:
     _let_serve(world, from_side, pause, pointers, witnesses)
 
 
-def settle(world: World) -> int:
+def recover(world: World) -> int:
     """Make servers and pointers agree with the newest commit record. Repeatable.
 
     Clients come first: the fence of the serving side, then every pointer, and only
-    then what nobody waits for. A part that fails does not keep the others from being
+    then what no client waits for. A part that fails does not keep the others from being
     done.
 
     Raises:
         TrafficUnknownError: 7001, naming every part that could not be confirmed, or
-            that the story which can be seen leaves a move open.
+            that the journal which can be seen leaves a move open.
 
     Returns:
         Number of the record that announced the newest pause; 0 without one.
     """
-    records = read_story(world)
+    records = read_journal(world)
     state = fold(records)
     if state.open_move is not None:
         # One side alone does not know what the other one may have committed.
@@ -280,7 +285,7 @@ def _require_served(
     if found:
         by_hand = [trouble.hint for trouble in pointers if trouble.hint]
         raise TrafficUnknownError(
-            7001,
+            Code.TRAFFIC_UNKNOWN,
             "it cannot be confirmed that clients are served",
             seen="\n".join(found),
             wanted=f"{serving} takes writes and every pointer names it",

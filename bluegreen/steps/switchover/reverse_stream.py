@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
+from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import State, fold
-from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
+from bluegreen.model.witness import FOUND_OPEN, Witness
 from bluegreen.postgres.replication.marker import send_marker
 from bluegreen.postgres.replication.publication import drop_publication
 from bluegreen.postgres.replication.stream import (
@@ -29,7 +30,7 @@ from bluegreen.postgres.replication.stream import (
     read_subscription,
     start_stream,
 )
-from bluegreen.postgres.replication.witness import FOUND_OPEN, Witness, read_witness
+from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.switchover.newest import last_pause, require_newest
 from bluegreen.steps.world import World
@@ -89,7 +90,7 @@ class StartReverseStream(Action[WayBackFacts]):
     def judge(self, facts: WayBackFacts) -> Verdict:
         """Open once a marker came through since the move and the worker runs.
 
-        Once blue was released nobody wants a way back, and its stream is gone.
+        Once blue was released no way back is wanted, and its stream is gone.
         """
         last = facts.state.last_move
         if facts.state.released:
@@ -109,16 +110,16 @@ class StartReverseStream(Action[WayBackFacts]):
         )
         if facts.subscription is None or facts.commit is None:
             raise StepError(
-                4003,
+                Code.STREAM_STOPPED,
                 f"the subscription {name!r} on {self.to_side.other} is gone",
                 wanted=f"the stream from {self.to_side} that was made before the move",
                 traffic=str(self.to_side),
                 hint=f"rollback is lost; {self.to_side.other} must be made again",
             )
-        result: dict[str, Any] = {}
+        origin = None
         if not facts.subscription.enabled:
-            origin = Lsn.parse(facts.commit.body["origin_position"])
-            result["origin"] = str(advance_origin(from_side, name, origin))
+            behind = bodies.Committed.from_body(facts.commit.body).origin_position
+            origin = advance_origin(from_side, name, behind)
             world.point("way_back/origin_advanced")
             # A side that was restarted may be another one by now; the lease tells.
             world.require_lease()
@@ -134,9 +135,10 @@ class StartReverseStream(Action[WayBackFacts]):
             deadline=WAY_BACK_DEADLINE,
             clock=world.clock,
         )
-        now = read_witness(from_side, name, world.on(self.to_side))
-        known = _known_whole(facts.state, now)
-        body = {**result, "marker_s": round(seconds, 3), "witness": known.as_body()}
+        known = _known_whole(
+            facts.state, read_witness(from_side, name, world.on(self.to_side))
+        )
+        body = bodies.WayBackOpen(round(seconds, 3), known, origin).as_body()
         world.journal.append(Kind.WAY_BACK_OPEN, action=self.id, body=body)
         return body
 
@@ -149,7 +151,7 @@ def _known_whole(state: State, now: Witness) -> Witness:
     """
     if state.witness is None:
         return now
-    then, last = Witness.from_body(state.witness), state.last_move
+    then, last = state.witness, state.last_move
     if then.stream.startswith(FOUND_OPEN) or (last and last.way_back_open):
         return then
     return replace(then, stream=now.stream)

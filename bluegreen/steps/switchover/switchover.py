@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Literal
 
 from bluegreen.model.clock import Clock
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.stream import ReplicationStream
@@ -102,7 +103,7 @@ class Budget:
         if spent_s > self.span.total_seconds():
             took = ", ".join(f"{k} {v * 1000:.0f} ms" for k, v in self.parts_s.items())
             raise BudgetError(
-                5001,
+                Code.PAUSE_OVER_BUDGET,
                 "the pause ran over its budget",
                 seen=took,
                 wanted=f"all of it within {self.span.total_seconds():.1f} s",

@@ -12,10 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bluegreen.model.accept import is_accepted
+from bluegreen.model.bodies import Witnessed
+from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import State, fold
+from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied, Verdict
+from bluegreen.model.witness import FOUND_OPEN, Witness
 from bluegreen.postgres.replication.publication import (
     read_publication,
     subscribed_tables,
@@ -29,18 +34,13 @@ from bluegreen.postgres.replication.table_set import (
     unfenced_tables,
     unready_tables,
 )
-from bluegreen.postgres.replication.witness import (
-    FOUND_OPEN,
-    Witness,
-    read_route,
-    read_witness,
-)
+from bluegreen.postgres.replication.witness import read_route, read_witness
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.drift import changed_things
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.monitor import direction
 from bluegreen.steps.switchover.switchover import Switchover
-from bluegreen.steps.validation.age import age_ends, read_clocks
+from bluegreen.steps.validation.age import Bound, Proved, age_ends, read_clocks
 from bluegreen.steps.world import World
 
 MOST_NAMED = 5
@@ -65,6 +65,13 @@ class NotedFacts:
     unready: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     outlived: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Body):
+    """The result: the set of tables in its short form."""
+
+    print: str = ""
 
 
 class NoteTables(Action[NotedFacts]):
@@ -111,7 +118,7 @@ class NoteTables(Action[NotedFacts]):
             return Satisfied(f"{self.to_side} serves already")
         if facts.lacking:
             return Refused(
-                4011,
+                Code.SWITCHOVER_BLOCKED,
                 f"{self.to_side} does not receive {_listed(facts.lacking)}",
                 seen=f"published on {self.to_side.other}, and not in {self.to_side}'s "
                 "subscription",
@@ -121,7 +128,7 @@ class NoteTables(Action[NotedFacts]):
             )
         if facts.outlived:
             return Refused(
-                4011,
+                Code.SWITCHOVER_BLOCKED,
                 f"what {', '.join(facts.outlived)} proved no longer holds",
                 seen="\n".join(dict.fromkeys(facts.outlived.values())),
                 wanted="rows compared not long ago, over the stream that is there now",
@@ -136,11 +143,12 @@ class NoteTables(Action[NotedFacts]):
     def act(self, world: World, facts: NotedFacts) -> Result:
         """Note them."""
         stream = ReplicationStream(world.name, self.to_side.other).name
-        return {"print": read_table_set(world.on(self.to_side.other), stream).print}
+        noted = Noted(read_table_set(world.on(self.to_side.other), stream).print)
+        return noted.as_body()
 
 
 def outlived(
-    state: State, route: str, clocks: Mapping[str, datetime]
+    state: State, route: str, clocks: Mapping[Side, datetime]
 ) -> dict[str, str]:
     """Actions whose proof, of this epoch, holds no longer, and why. Pure.
 
@@ -153,9 +161,12 @@ def outlived(
     for action, result in state.results.items():
         if result.epoch != state.epoch:
             continue
-        if result.body.get("route", route) != route:
+        bound = Bound.from_body(result.body)
+        if bound.route not in {None, route}:
             ended[action] = "the publication or the subscription was changed since"
-        elif "lasts_s" in result.body and (why := age_ends(result.body, clocks)):
+        elif bound.lasts_s is not None and (
+            why := age_ends(Proved.from_body(result.body), clocks)
+        ):
             ended[action] = why
     return ended
 
@@ -167,26 +178,22 @@ def known_witness(world: World, to_side: Side, stream: str) -> Witness:
     """
     now = read_witness(world.on(to_side), stream)
     state = fold(world.journal.records())
-    told = state.witness
-    if (
-        told is None
-        or told["side"] != str(to_side)
-        or told["stream"].startswith(FOUND_OPEN)
-    ):
+    then = state.witness
+    if then is None or then.side is not to_side or then.stream.startswith(FOUND_OPEN):
         return now
     proved = to_side is Side.BLUE or any(
-        "witness" in one.body and one.epoch == state.epoch
+        one.epoch == state.epoch and Witnessed.from_body(one.body).witness is not None
         for one in state.results.values()
     )
     where = direction(to_side.other)
     accepted = is_accepted(world.limits.accept, MonitorFollower.id, where)
-    return Witness.from_body(told) if proved and not accepted else now
+    return then if proved and not accepted else now
 
 
-def noted_print(results: Mapping[str, object], action: str) -> str:
+def noted_print(results: Mapping[str, Record], action: str) -> str:
     """What `NoteTables` of this id left in the journal; empty for nothing. Pure."""
-    body = getattr(results.get(action), "body", {})
-    return str(body.get("print", ""))
+    result = results.get(action)
+    return Noted.from_body(result.body).print if result else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +265,7 @@ class LastLook:
             raise self._skipped()
         if unready := unready_tables(world.on(to_side), self.stream):
             raise StepError(
-                4011,
+                Code.SWITCHOVER_BLOCKED,
                 f"{to_side} has not copied all tables yet",
                 seen=f"the initial copy has not ended: {_listed(unready)}",
                 wanted="every table of the subscription ready before traffic moves",
@@ -270,7 +277,7 @@ class LastLook:
         to_side, from_side = self.switchover.to_side, self.switchover.from_side
         again = "rollback PLAYBOOK --prove" if to_side is Side.BLUE else "run"
         return StepError(
-            4011,
+            Code.SWITCHOVER_BLOCKED,
             f"{to_side} may lack a transaction of {from_side}",
             seen=f"the subscription on {to_side} failed and was altered since the rows "
             f"of {to_side} were last known to be whole",
@@ -282,7 +289,7 @@ class LastLook:
     def _changed(self, found: Sequence[str]) -> StepError:
         from_side = self.switchover.from_side
         return StepError(
-            4011,
+            Code.SWITCHOVER_BLOCKED,
             f"the tables of {from_side} changed while the move was made ready",
             seen=_listed(found) or f"a table's part in the publication {self.stream}",
             wanted="the tables, columns and publication that were judged",
@@ -293,7 +300,7 @@ class LastLook:
     def _unfenced(self, found: Sequence[str]) -> StepError:
         from_side = self.switchover.from_side
         return StepError(
-            4011,
+            Code.SWITCHOVER_BLOCKED,
             f"{from_side} would go on taking writes: {_listed(found)}",
             seen="no enabled trigger `bluegreen_fence`",
             wanted=f"every table of {from_side} refuses writes before traffic moves",

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from bluegreen.model import bodies
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import (
     BluegreenError,
     LeaseRefused,
@@ -41,7 +44,7 @@ from bluegreen.steps.switchover.newest import (
     while_newest,
 )
 from bluegreen.steps.switchover.pause import Committed, Ready, go_through, made_ready
-from bluegreen.steps.switchover.recover import claim_back_out, open_again, settle
+from bluegreen.steps.switchover.recover import claim_back_out, open_again, recover
 from bluegreen.steps.switchover.reverse_stream import StartReverseStream
 from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.switchover.table_set import NoteTables, noted_print
@@ -88,7 +91,8 @@ class SwitchTraffic(Action[TrafficFacts]):
             ]
             if wrong and not ends:
                 return Refused(
-                    3007, f"pointer {wrong[0]} does not name {to_side.other}"
+                    Code.POINTER_ELSEWHERE,
+                    f"pointer {wrong[0]} does not name {to_side.other}",
                 )
             return Needed(f"{state.serving} serves")
         recorded = state.last_move is not None and state.last_move.moved
@@ -121,7 +125,7 @@ class SwitchTraffic(Action[TrafficFacts]):
 
     def _switch(self, world: World, facts: TrafficFacts) -> Result:
         if facts.state.serving is self.switchover.to_side:
-            return self._confirm(world, {}, settle(world))
+            return self._confirm(world, bodies.Pause(), recover(world))
         world.require_lease()
         with (
             world.guard(self.switchover.max_pause + GUARD_GRACE) as begin_guard,
@@ -132,11 +136,14 @@ class SwitchTraffic(Action[TrafficFacts]):
             pause, committed = self._through(world, ready, begin_guard)
             self._let_clients_in(world, ready, pause)
             felt = probe.stop() if probe else None
-        body = _timings(ready, committed)
+        took = _timings(ready, committed)
         if felt is not None:
-            body["longest_gap_ms"] = round(felt.longest_gap_s * 1000, 1)
-            body["client_errors"] = list(felt.errors)[:20]
-        return self._confirm(world, body, pause, committed)
+            took = replace(
+                took,
+                longest_gap_ms=round(felt.longest_gap_s * 1000, 1),
+                client_errors=tuple(felt.errors)[:20],
+            )
+        return self._confirm(world, took, pause, committed)
 
     def _noted(self, facts: TrafficFacts) -> str:
         step = self.id.partition("/")[0]
@@ -159,7 +166,9 @@ class SwitchTraffic(Action[TrafficFacts]):
                 self.switchover.max_pause, ready.from_side, ready.to_side
             ):
                 body = self._commit_body(world)
-                require_commits_return(ready.from_side, ready.to_side, code=4011)
+                require_commits_return(
+                    ready.from_side, ready.to_side, code=Code.SWITCHOVER_BLOCKED
+                )
                 pause = self._announce(world)
                 draft = world.journal.draft(Kind.COMMITTED, action=self.id, body=body)
                 return pause, go_through(
@@ -180,7 +189,7 @@ class SwitchTraffic(Action[TrafficFacts]):
                 raise
             return pause, None
 
-    def _commit_body(self, world: World) -> dict[str, Any]:
+    def _commit_body(self, world: World) -> Result:
         """What the commit record says; the witness is the side that will follow.
 
         It may be restarted, or a table be unpublished for a while, before the reverse
@@ -191,11 +200,11 @@ class SwitchTraffic(Action[TrafficFacts]):
             world.on(self.switchover.to_side),
         )
         reverse = ReplicationStream(world.name, self.switchover.to_side).name
-        return {
-            "to": str(self.switchover.to_side),
-            "identities": {str(s): read_identity(world.on(s)).id for s in Side},
-            "witness": read_witness(from_side, reverse, to_side).as_body(),
-        }
+        return bodies.Committing(
+            self.switchover.to_side,
+            {side: read_identity(world.on(side)).id for side in Side},
+            read_witness(from_side, reverse, to_side),
+        ).as_body()
 
     def _end_pause(
         self, world: World, ready: Ready, pause: int, error: BluegreenError
@@ -209,12 +218,12 @@ class SwitchTraffic(Action[TrafficFacts]):
         if read_state(world).serving is self.switchover.to_side:
             ready.budget.mark("commit")
             return
-        settle(world)
+        recover(world)
         error.traffic = self._backed_out
         raise error
 
     def _announce(self, world: World) -> int:
-        body = {"to": str(self.switchover.to_side)}
+        body = bodies.Pausing(self.switchover.to_side).as_body()
         return world.journal.append(Kind.PAUSING, action=self.id, body=body).seq
 
     def _back_out(self, world: World, pause: int, error: BluegreenError) -> None:
@@ -225,7 +234,7 @@ class SwitchTraffic(Action[TrafficFacts]):
         error.traffic = self._backed_out
         try:
             claim_back_out(world, pause)
-            settle(world)
+            recover(world)
         except TrafficUnknownError as unsaid:
             # The next run, or the guard, tells the journal.
             off = (
@@ -268,7 +277,7 @@ class SwitchTraffic(Action[TrafficFacts]):
     def _confirm(
         self,
         world: World,
-        body: dict[str, Any],
+        took: bodies.Pause,
         pause: int,
         committed: Committed | None = None,
     ) -> Result:
@@ -282,7 +291,7 @@ class SwitchTraffic(Action[TrafficFacts]):
                 # It may have been moved on while this was asked.
                 require_newest(world, pause)
                 raise TrafficUnknownError(
-                    7001,
+                    Code.TRAFFIC_UNKNOWN,
                     f"a client that comes through pointer {pointer.id} does not "
                     f"reach {self.switchover.to_side}",
                     seen=f"it reached the database with identity {reached}",
@@ -291,38 +300,38 @@ class SwitchTraffic(Action[TrafficFacts]):
                     hint="look at the pooler's SHOW DATABASES and SHOW SERVERS. By "
                     f"hand: {pointer.by_hand(self.switchover.to_side)}",
                 )
-        told = {
-            "to": str(self.switchover.to_side),
-            **body,
-            "pointers": [pointer.id for pointer in world.pointers],
-        }
-        if committed is not None:
-            told["sequence_values"] = _values_set(
-                world, self.switchover.to_side, committed
-            )
-        world.journal.append(Kind.MOVED, action=self.id, body=told)
-        world.tell(_moved(self.switchover.to_side, body))
-        return body
+        to_side, result = self.switchover.to_side, took.as_body()
+        values = None if committed is None else _values_set(world, to_side, committed)
+        told = bodies.Moved(
+            to=to_side,
+            pointers=tuple(pointer.id for pointer in world.pointers),
+            sequence_values=values,
+        )
+        body = {**result, **told.as_body()}
+        world.journal.append(Kind.MOVED, action=self.id, body=body)
+        world.tell(_moved(to_side, took))
+        return result
 
 
-def _values_set(world: World, to_side: Side, committed: Committed) -> list[list[Any]]:
+def _values_set(
+    world: World, to_side: Side, committed: Committed
+) -> tuple[tuple[str, str, int, bool], ...]:
     """Without those that only the side that was left has."""
     there = {(one.schema, one.name) for one in read_sequences(world.on(to_side))}
     values = [v for v in committed.values if (v.schema, v.name) in there]
-    return [[v.schema, v.name, v.last, v.called] for v in values]
+    return tuple((v.schema, v.name, v.last, v.called) for v in values)
 
 
-def _timings(ready: Ready, committed: Committed | None) -> dict[str, Any]:
+def _timings(ready: Ready, committed: Committed | None) -> bodies.Pause:
     parts = {k: round(v * 1000, 1) for k, v in ready.budget.parts_s.items()}
     total = round(sum(parts.values()), 1)
-    body: dict[str, Any] = {"pause_ms": total, "parts_ms": parts}
-    if committed is not None:
-        body["sequences"] = committed.sequences
-        body["origin"] = str(committed.origin)
-    return body
+    took = bodies.Pause(pause_ms=total, parts_ms=parts)
+    if committed is None:
+        return took
+    return replace(took, sequences=committed.sequences, origin=committed.origin)
 
 
-def _moved(to_side: Side, body: dict[str, Any]) -> Progress:
-    pause = body.get("pause_ms")
+def _moved(to_side: Side, took: bodies.Pause) -> Progress:
+    pause = took.pause_ms
     text = f"{to_side} serves" + (f"; the pause took {pause:.0f} ms" if pause else "")
-    return Progress("traffic_moved", text, values=dict(body))
+    return Progress("traffic_moved", text, values=took.as_body())

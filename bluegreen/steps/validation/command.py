@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.postgres.tools import environment_for
@@ -63,7 +64,7 @@ class RunCommand(Proof):
 
     def _failed(self, why: str, tail: str) -> StepError:
         return StepError(
-            4005,
+            Code.DIFFERENCE_FOUND,
             f"the program {self.command[0]!r} of the playbook found a difference",
             seen=f"{why}\n{tail}".strip(),
             wanted="status 0",

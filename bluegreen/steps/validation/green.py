@@ -9,19 +9,19 @@ pause.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from bluegreen.model.accept import is_accepted
+from bluegreen.model.bodies import Witnessed
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
 from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
-from bluegreen.postgres.replication.witness import Witness, read_witness
+from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.monitor import direction
@@ -61,7 +61,8 @@ class NoteFollower(Action[NotedFollower]):
         now = read_subscription(
             world.green, ReplicationStream(world.name, Side.BLUE).name
         )
-        known = (state.witness or {}).get("side") == str(Side.GREEN)
+        noted = state.witness
+        known = noted is not None and noted.side is Side.GREEN
         return NotedFollower(False, now is not None and now.is_ready, known)
 
     def judge(self, facts: NotedFollower) -> Verdict:
@@ -77,17 +78,16 @@ class NoteFollower(Action[NotedFollower]):
     def act(self, world: World, facts: NotedFollower) -> Result:
         """Note the server's start, the subscription and what is published."""
         name = ReplicationStream(world.name, Side.BLUE).name
-        return {"witness": read_witness(world.green, name, world.blue).as_body()}
+        return Witnessed(read_witness(world.green, name, world.blue)).as_body()
 
 
 def doubt_of_green(world: World) -> str:
     """Why rows of green may be missing; empty where what was noted still stands."""
     state = fold(world.journal.records())
-    noted: Mapping[str, Any] = state.witness or {}
-    if state.serving is Side.GREEN or noted.get("side") != str(Side.GREEN):
+    then = state.witness
+    if state.serving is Side.GREEN or then is None or then.side is not Side.GREEN:
         return ""
     name = ReplicationStream(world.name, Side.BLUE).name
-    then = Witness.from_body(noted)
     if then.holds(read_witness(world.green, name, world.blue, then)):
         return ""
     return (
@@ -102,11 +102,11 @@ def noted_again(world: World) -> dict[str, Any]:
     Only for where `doubt_of_green` was empty right before; nothing before the first
     note.
     """
-    noted: Mapping[str, Any] = fold(world.journal.records()).witness or {}
-    if noted.get("side") != str(Side.GREEN):
+    noted = fold(world.journal.records()).witness
+    if noted is None or noted.side is not Side.GREEN:
         return {}
     name = ReplicationStream(world.name, Side.BLUE).name
-    return {"witness": read_witness(world.green, name, world.blue).as_body()}
+    return Witnessed(read_witness(world.green, name, world.blue)).as_body()
 
 
 class ProveGreen(Action[str]):

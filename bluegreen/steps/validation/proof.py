@@ -13,10 +13,11 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
@@ -27,7 +28,7 @@ from bluegreen.postgres.replication.witness import read_route, read_start, read_
 from bluegreen.postgres.schema.compare import fingerprint
 from bluegreen.postgres.schema.items import read_items
 from bluegreen.steps.contract import Action, Result
-from bluegreen.steps.validation.age import age_ends, read_clocks, stamp
+from bluegreen.steps.validation.age import Proved, age_ends, read_clocks
 from bluegreen.steps.world import World
 
 MOST_SHOWN = 12
@@ -80,13 +81,12 @@ class Proof(Action[ProofFacts]):
         result = state.results.get(self.id)
         if result is None or result.epoch != state.epoch:
             return ProofFacts("", "it was not proved in this epoch")
-        if result.body.get("of") != self._subject(world):
+        proved = Proved.from_body(result.body)
+        if proved.of != self._subject(world):
             return ProofFacts("", CHANGED)
-        if self.max_age and (
-            why := age_ends(result.body, read_clocks(world), self.max_age)
-        ):
+        if self.max_age and (why := age_ends(proved, read_clocks(world), self.max_age)):
             return ProofFacts("", why)
-        return ProofFacts(str(result.body["summary"]))
+        return ProofFacts(proved.summary)
 
     def judge(self, facts: ProofFacts) -> Verdict:
         """Satisfied by a result that still stands."""
@@ -98,9 +98,12 @@ class Proof(Action[ProofFacts]):
         stream = ReplicationStream(world.name, Side.BLUE).name
         # Asked again right before a move, which may come hours later.
         route = read_route(world.blue, world.green, stream)
-        proved = {**self.prove(world), "of": subject, "route": route}
-        age = stamp(read_clocks(world), self.max_age) if self.max_age else {}
-        return {**proved, **age}
+        found = self.prove(world)
+        proved = Proved(summary=found["summary"], of=subject, route=route)
+        if self.max_age:
+            lasts = self.max_age.total_seconds()
+            proved = replace(proved, made=read_clocks(world), lasts_s=lasts)
+        return {**found, **proved.as_body()}
 
     def _subject(self, world: World) -> str:
         """Names what the proof is about: another text is another subject."""
@@ -126,7 +129,7 @@ def differs(problem: str, lines: Sequence[str], *, wanted: str, hint: str) -> St
     if len(lines) > MOST_SHOWN:
         shown.append(f"and {len(lines) - MOST_SHOWN} more")
     return StepError(
-        4005,
+        Code.DIFFERENCE_FOUND,
         problem,
         seen="\n".join(shown),
         wanted=wanted,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.postgres.user_session import RefusedBySql, UserSession, user_session
 from bluegreen.steps.validation.proof import SERVES, Proof, differs
@@ -65,7 +66,7 @@ class RunQueries(Proof):
             return session.first_rows(text, ROWS_SHOWN + 1)
         except RefusedBySql as error:
             raise StepError(
-                4005,
+                Code.DIFFERENCE_FOUND,
                 f"the query {name!r} of the playbook cannot be run on green",
                 seen=error.message,
                 wanted="one SELECT that changes nothing",

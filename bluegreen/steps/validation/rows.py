@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import timedelta
 from queue import SimpleQueue
 from typing import Any, Literal
 
+from bluegreen.model.body import Body
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
+from bluegreen.model.witness import Witness
 from bluegreen.postgres.compare.checksum import TablePlan
 from bluegreen.postgres.compare.pair import MarkerSender, Pair
 from bluegreen.postgres.compare.rows import Comparer, TableResult
@@ -32,6 +35,32 @@ from bluegreen.steps.validation.proof import SERVES, Proof, differs
 from bluegreen.steps.world import World
 
 _LOOK_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TableCompared(Body):
+    """A table that was found alike; see `TableResult`."""
+
+    table: str
+    rows: int
+    checksum: str = ""
+    looked_again: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RowsCompared(Body):
+    """What the result of `CompareRows` holds beside what every proof has.
+
+    Attributes:
+        summary: in words.
+        tables: what was proved of each.
+        witness: green then; None where only counts were compared.
+    """
+
+    summary: str = ""
+    tables: tuple[TableCompared, ...] = ()
+    witness: Witness | None = None
 
 
 class CompareRows(Proof):
@@ -96,12 +125,11 @@ class CompareRows(Proof):
                 "again, then run again",
             )
         rows = sum(one.rows for one in results)
-        known = {"witness": witness.as_body()} if self.how == "checksum" else {}
-        return {
-            **known,
-            "summary": f"{rows} rows in {len(results)} tables are alike ({self.how})",
-            "tables": [_told(one) for one in results],
-        }
+        return RowsCompared(
+            summary=f"{rows} rows in {len(results)} tables are alike ({self.how})",
+            tables=tuple(map(_told, results)),
+            witness=witness if self.how == "checksum" else None,
+        ).as_body()
 
     def compare(
         self,
@@ -159,7 +187,7 @@ def _nothing_compared(*, streams: bool) -> StepError:
     if streams:
         seen = "green's subscription feeds no table that blue publishes"
     return StepError(
-        4005,
+        Code.DIFFERENCE_FOUND,
         "no table was compared, which proves nothing",
         seen=seen,
         wanted="at least one table whose rows are on both sides",
@@ -197,7 +225,7 @@ def _tell(
             done=done,
             total=total,
             unit="tables",
-            values=_told(result),
+            values=_told(result).as_body(),
         )
     )
 
@@ -206,8 +234,11 @@ def _more(result: TableResult) -> tuple[str, ...]:
     return (f"and at least {result.more} more rows",) if result.more else ()
 
 
-def _told(result: TableResult) -> dict[str, Any]:
-    told = asdict(result)
-    told.pop("differences")
-    told.pop("more")
-    return told
+def _told(result: TableResult) -> TableCompared:
+    return TableCompared(
+        result.table,
+        result.rows,
+        result.checksum,
+        result.looked_again,
+        result.seconds,
+    )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from bluegreen.model.bodies import Witnessed
+from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, RollbackUnavailable
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
@@ -17,7 +19,7 @@ from bluegreen.postgres.compare.rows import TableResult
 from bluegreen.postgres.compare.table_plans import read_plans, sent_only
 from bluegreen.postgres.replication.publication import read_publication
 from bluegreen.postgres.replication.stream import ReplicationStream
-from bluegreen.postgres.replication.witness import Witness, read_witness
+from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.postgres.schema.mapping_triggers import read_given
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.validation.rows import CompareRows
@@ -41,10 +43,10 @@ class ProveWayBack(Action[str]):
         state = fold(world.journal.records())
         if state.serving is Side.BLUE or state.released:
             return ""
-        if state.witness is None:
+        then = state.witness
+        if then is None:
             return "nothing was proved since the cutover"
         name = ReplicationStream(world.name, Side.GREEN).name
-        then = Witness.from_body(state.witness)
         if not then.holds(read_witness(world.blue, name, world.green, then)):
             return (
                 "blue was restarted, its subscription or green's publication altered, "
@@ -69,7 +71,7 @@ class ProveWayBack(Action[str]):
             raise _differ(different)
         rows = sum(one.rows for one in results)
         return {
-            "witness": witness.as_body(),
+            **Witnessed(witness).as_body(),
             "summary": f"{rows} rows in {len(results)} tables are alike",
         }
 
@@ -92,7 +94,7 @@ def _compare(world: World, name: str, step_id: str) -> Sequence[TableResult]:
 
 def _nothing_compared() -> RollbackUnavailable:
     return RollbackUnavailable(
-        6001,
+        Code.ROLLBACK_LOSES_DATA,
         "no table was compared, which proves nothing of the way back",
         seen="blue's subscription feeds no table that green publishes",
         wanted="the tables that were published when the way back was opened",
@@ -105,7 +107,7 @@ def _nothing_compared() -> RollbackUnavailable:
 def _differ(different: Sequence[TableResult]) -> RollbackUnavailable:
     tables = "1 table" if len(different) == 1 else f"{len(different)} tables"
     return RollbackUnavailable(
-        6001,
+        Code.ROLLBACK_LOSES_DATA,
         f"blue does not hold the rows of green in {tables}",
         seen="\n".join(f"{one.table} differs" for one in different),
         wanted="every row that green took, on blue too",

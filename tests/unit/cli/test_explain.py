@@ -16,7 +16,8 @@ from bluegreen.cli.explain import meant, plain
 from bluegreen.cli.findings import PAGE, page
 from bluegreen.cli.manual import KINDS, Entry, about, docs_folder, entries, section
 from bluegreen.lint.registry import RULES
-from bluegreen.model.errors import CODES, PlaybookRefused
+from bluegreen.model.codes import Code
+from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.hazard import Hazard
 from bluegreen.steps.monitors.every import MONITORS
 
@@ -46,7 +47,7 @@ def test_the_page_is_what_the_code_says() -> None:
 
 
 def test_the_page_has_every_id() -> None:
-    assert of("error code") == {f"BG-{code}" for code in CODES}
+    assert of("error code") == {f"BG-{code}" for code in Code}
     assert of("lint rule") == set(RULES)
     assert of("monitor") == {monitor.id for monitor in MONITORS}
     assert of("hazard") == set(Hazard)

@@ -11,7 +11,6 @@ import pytest
 from bluegreen.model.accept import Accepted
 from bluegreen.model.errors import StepError
 from bluegreen.model.finding import Blocks, Finding, Severity
-from bluegreen.model.history import State
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Refused, Satisfied
@@ -25,13 +24,13 @@ from bluegreen.postgres.replication.stream import SlotFacts
 from bluegreen.postgres.schema.fingerprint import changes, prints_of
 from bluegreen.postgres.schema.items import Item
 from bluegreen.steps.monitors.drift import DriftFacts, MonitorDrift
-from bluegreen.steps.monitors.every import MONITORS, scene_of, worst_first
+from bluegreen.steps.monitors.every import MONITORS, round_of, worst_first
 from bluegreen.steps.monitors.foreign_slots import ForeignFacts, MonitorForeignSlots
 from bluegreen.steps.monitors.gate import GateFacts, PassMonitors, refusal, stop_of_run
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats, is_fresh
 from bluegreen.steps.monitors.kept_wal import MonitorKeptWal, WalFacts, time_left_s
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Scene, look_through
+from bluegreen.steps.monitors.monitor import Monitor, Round, look_through
 from bluegreen.steps.monitors.servers import LifeFacts, MonitorServers, remembered
 from bluegreen.steps.monitors.stream import MonitorStream, StreamFacts
 from bluegreen.steps.monitors.transactions import MonitorTransactions, TransactionFacts
@@ -467,7 +466,7 @@ class Blind(Monitor[int]):
     id = "blind"
     if_unknown = MOVE
 
-    def observe(self, scene: Scene, side: Side) -> int | None:
+    def observe(self, world: Round, side: Side) -> int | None:
         raise StepError(4006, "the connection broke", seen="so it did")
 
     def judge(self, facts: int, limits: Limits) -> Any:
@@ -475,10 +474,10 @@ class Blind(Monitor[int]):
 
 
 class TestRound:
-    SCENE = Scene("shop", None, None, State())  # type: ignore[arg-type]
+    ROUND = Round("shop", None, None, (), None)  # type: ignore[arg-type]
 
     def test_what_could_not_be_seen_is_unknown_and_never_good(self) -> None:
-        found = look_through(Blind(), self.SCENE)
+        found = look_through(Blind(), self.ROUND)
         assert [(w.where, w.severity, w.blocks) for w in found] == [
             ("blue", UNKNOWN, MOVE),
             ("green", UNKNOWN, MOVE),
@@ -487,7 +486,7 @@ class TestRound:
 
     def test_what_the_playbook_accepts_is_still_told(self) -> None:
         limits = Limits(accept=(Accepted("blind", "meant"),))
-        (one, _) = look_through(Blind(), replace(self.SCENE, limits=limits))
+        (one, _) = look_through(Blind(), replace(self.ROUND, limits=limits))
         assert (one.severity, one.blocks) == (UNKNOWN, NOTHING)
         assert one.seen.endswith("(accepted)")
 
@@ -518,8 +517,8 @@ class TestRound:
             Record(3, T, Kind.ABANDONED, 0, "r", body={}),
         )
         world = World("shop", None, None, (), None)  # type: ignore[arg-type]
-        same = scene_of(world, records, green="former")
-        again = scene_of(world, records, green="other")
+        same = round_of(world, records, green="former")
+        again = round_of(world, records, green="other")
         assert same.state.abandoned
         assert not again.state.abandoned
         assert set(remembered(same.remembered, same.state.green)) == {B, G}
@@ -531,7 +530,7 @@ class TestRound:
 
     def test_a_side_that_is_away_is_not_tried_again(self) -> None:
         with pytest.raises(StepError) as caught:
-            replace(self.SCENE, away=frozenset({G})).on(G)
+            replace(self.ROUND, away=frozenset({G})).on(G)
         assert caught.value.code == 4006
 
 

@@ -29,7 +29,7 @@ from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied
 from bluegreen.report.answer import show
 from bluegreen.report.json_result import as_json, dump
-from bluegreen.report.results import Approved, Looked, PlanResult, Story
+from bluegreen.report.results import Approved, Listing, Looked, PlanResult
 from bluegreen.report.text import columns, text_of
 
 T = datetime(2026, 5, 4, 1, 2, 3, tzinfo=UTC)
@@ -163,7 +163,7 @@ def test_a_story_reads_as_one() -> None:
         record(4, Kind.FAILED, "c/d", code=4004, problem="a migration failed"),
         record(5, Kind.APPROVED, step="approve", by="ann"),
     )
-    lines = text_of(Story("shop", 7, records)).splitlines()
+    lines = text_of(Listing("shop", 7, records)).splitlines()
     assert lines[0] == "(2 earlier records)"
     assert lines[1] == (
         "   1  2026-05-04 01:02:03  r-1  run started  -    "
@@ -175,7 +175,7 @@ def test_a_story_reads_as_one() -> None:
     assert "note" not in lines[3]
     assert lines[4].endswith("failed       c/d  BG-4004: a migration failed")
     assert lines[5].endswith("approved     -    approve, by ann")
-    assert text_of(Story("shop", 0, ())) == "nothing was done yet for shop"
+    assert text_of(Listing("shop", 0, ())) == "nothing was done yet for shop"
 
 
 BLUE = SideStatus(Side.BLUE, "10.0.0.5:5432/shop", "", "id-b", T, 3, "open")
@@ -236,18 +236,18 @@ def test_a_status_in_doubt_says_so_first() -> None:
 
 
 def test_a_status_after_the_cutover_tells_of_streams_and_story() -> None:
-    story = [record(1, Kind.COMMITTED, "cutover/move", to="green")]
+    listing = [record(1, Kind.COMMITTED, "cutover/move", to="green")]
     stream = StreamStatus("s", Side.GREEN, "", True, True, 3, 3, 2, 2048, 100)
     seen = status(
         serving=Side.GREEN,
-        state=fold(story),
+        state=fold(listing),
         streams=(
             stream,
             replace(stream, publisher=Side.BLUE, running=False, enabled=False),
             replace(stream, running=False, kept_bytes=None, replay_lag_bytes=None),
             StreamStatus("t", Side.BLUE, "no right"),
         ),
-        journal=JournalStatus(1, 1, "", tuple(story)),
+        journal=JournalStatus(1, 1, "", tuple(listing)),
     )
     text = text_of(seen)
     for line in (
@@ -315,8 +315,8 @@ def test_a_plan_in_json_names_the_kind_of_each_verdict() -> None:
 
 def test_a_whole_status_and_story_have_a_form_in_json() -> None:
     assert json.loads(dump(status()))["serving"] == "blue"
-    story = Story("shop", 1, (record(1, Kind.RESULT, "a/b", rows=3),))
-    assert json.loads(dump(story))["records"][0]["body"] == {"rows": 3}
+    listing = Listing("shop", 1, (record(1, Kind.RESULT, "a/b", rows=3),))
+    assert json.loads(dump(listing))["records"][0]["body"] == {"rows": 3}
 
 
 def test_show_prints_to_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None:

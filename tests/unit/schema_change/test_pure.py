@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from bluegreen.postgres.replication.publication import (
     choose_tables,
     obstacles,
 )
-from bluegreen.postgres.schema.expansion import expansions
+from bluegreen.postgres.schema.expansion import Expansion, expansions
 from bluegreen.postgres.schema.expansion_catalog import Catalog
 from bluegreen.steps.schema_change.contract import Deferred, deferred
 from bluegreen.steps.schema_change.exclude_columns import narrowed, resolved
@@ -313,15 +313,20 @@ class TestExpansion:
 
 
 class TestTold:
-    COLUMN = MappingProxyType({"kind": "column", "parts": ["s", "t", "n"]})
-    TABLE = MappingProxyType({"kind": "table", "parts": ["s", "u"]})
-    LABEL = MappingProxyType({"kind": "label", "parts": ["s", "mood"]})
+    COLUMN = Expansion("s.t.n", "column", ("s", "t", "n"), "ALTER")
+    TABLE = Expansion("s.u", "table", ("s", "u"), "CREATE")
+    LABEL = Expansion("s.mood", "label", ("s", "mood"), "ALTER")
+
+    @staticmethod
+    def note(action: str, *made: Expansion) -> Record:
+        stored = [{**asdict(one), "parts": list(one.parts)} for one in made]
+        return record(Kind.NOTE, action, expanded=stored)
 
     def test_what_blue_got(self) -> None:
         records = [
-            record(Kind.NOTE, "migrate/expand_blue", expanded=[self.COLUMN]),
-            record(Kind.NOTE, "migrate/expand_blue", expanded=[self.TABLE, self.LABEL]),
-            record(Kind.NOTE, "migrate/other", expanded=[self.TABLE]),
+            self.note("migrate/expand_blue", self.COLUMN),
+            self.note("migrate/expand_blue", self.TABLE, self.LABEL),
+            self.note("migrate/other", self.TABLE),
         ]
         assert len(expansions_told(records)) == 3
         assert kept_back(records) == {("s", "t", "n")}

@@ -16,7 +16,15 @@ from bluegreen.steps.schema_change.contract import (
     Deferred,
     deferred,
 )
-from bluegreen.steps.schema_change.deferral import Asking, Waiting, remembered, unlisted
+from bluegreen.steps.schema_change.deferral import (
+    Asking,
+    Deferral,
+    DeferredNote,
+    FileWaits,
+    Waiting,
+    remembered,
+    unlisted,
+)
 
 REASONS = {"1.sql": {2: "a of t is called b on green"}}
 WAITING = Waiting(
@@ -32,11 +40,11 @@ def note(**body: Any) -> Record:
 
 
 def test_the_journal_gives_back_what_it_was_told() -> None:
-    told = {"files": ["*.sql"], "contract": [], "waiting": WAITING.told()}
-    records = [note(deferred=told), note(more=1)]
+    told = Deferral(DeferredNote(("*.sql",), (), WAITING.told()))
+    records = [note(**told.as_body()), note(more=1)]
     assert remembered(records) == {
-        "1.sql": ("aa", REASONS["1.sql"]),
-        "2.sql": ("bb", {}),
+        "1.sql": FileWaits("aa", REASONS["1.sql"]),
+        "2.sql": FileWaits("bb", {}),
     }
     assert deferred(records) == Deferred(("*.sql",), (), REASONS)
     assert remembered([note(deferred={"files": [], "contract": []})]) == {}

@@ -10,18 +10,19 @@ from bluegreen.model.history import State
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.steps.switchover.table_set import NotedFacts, NoteTables, outlived
-from bluegreen.steps.validation.age import age_ends, stamp
+from bluegreen.steps.validation.age import Proved, age_ends
 
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(hours=24)
 HOUR = timedelta(hours=1)
 
 
-def clocks(blue: timedelta, green: timedelta) -> dict[str, datetime]:
-    return {"blue": THEN + blue, "green": THEN + green}
+def clocks(blue: timedelta, green: timedelta) -> dict[Side, datetime]:
+    return {Side.BLUE: THEN + blue, Side.GREEN: THEN + green}
 
 
-BODY = stamp(clocks(timedelta(0), timedelta(0)), DAY)
+PROVED = Proved(made=clocks(timedelta(0), timedelta(0)), lasts_s=DAY.total_seconds())
+BODY = PROVED.as_body()
 
 
 @pytest.mark.parametrize(
@@ -41,12 +42,12 @@ BODY = stamp(clocks(timedelta(0), timedelta(0)), DAY)
 def test_the_clock_by_which_it_is_oldest_counts(
     blue: timedelta, green: timedelta, why: str
 ) -> None:
-    assert age_ends(BODY, clocks(blue, green)) == why
+    assert age_ends(PROVED, clocks(blue, green)) == why
 
 
 def test_a_result_of_an_earlier_version_is_proved_again() -> None:
     now = clocks(HOUR, HOUR)
-    assert age_ends({}, now, DAY) == "it does not say when it was made"
+    assert age_ends(Proved(), now, DAY) == "it does not say when it was made"
 
 
 def result(action: str, epoch: int = 0, **body: object) -> Record:
