@@ -646,7 +646,7 @@ def test_a_user_that_may_only_look_is_found(shop: Make, pair: DatabasePair) -> N
     with pytest.raises(StepError, match="refused PAUSE"):
         pointer._console.pause("shop", 1)
     with pytest.raises(StepError, match="refused RELOAD"):
-        pointer.prove()
+        pointer.prove(Side.GREEN)
     pointer.close()
 
 

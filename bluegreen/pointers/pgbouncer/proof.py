@@ -96,7 +96,7 @@ class FileProof:
                     raise errors.file_elsewhere(self._where, self._file.path, conffile)
                 yield names
         except BluegreenError:
-            # The file is as it was; what the pooler has of the entry is for nobody.
+            # The file is as it was; what the pooler has of the entry no client knows.
             with contextlib.suppress(BluegreenError):
                 self._console.reload()
             raise
