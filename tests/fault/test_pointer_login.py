@@ -142,3 +142,38 @@ def test_a_full_pooler_keeps_nobody_from_going_back(
         assert "probe: not tried" in ended.err
         sessions[0].execute("INSERT INTO t VALUES (1002, 'client')")
         assert here.pair.blue.value("SELECT count(*) FROM t WHERE id > 1000") == 2
+
+
+def test_a_login_by_a_function_that_comes_with_the_copy_is_only_told_before_it(
+    lab_folder: Path, pooler: Callable[..., Pooler]
+) -> None:
+    """And it is tried before the pause, when green has the function."""
+    with shop(lab_folder, pooler, CHECKED) as (here, playbook):
+        with_app(here, playbook)
+        here.pair.blue.run(
+            "CREATE ROLE asks LOGIN",
+            "CREATE SCHEMA pgb",
+            "CREATE FUNCTION pgb.who(text) RETURNS TABLE (name text, secret text)"
+            " SECURITY DEFINER LANGUAGE sql AS 'SELECT usename::text, passwd FROM"
+            " pg_shadow WHERE usename = $1'",
+            "GRANT USAGE ON SCHEMA pgb TO asks",
+        )
+        here.pair.green.run("CREATE ROLE asks LOGIN")
+        asked = "auth_user = asks\nauth_query = SELECT * FROM pgb.who($1)\n"
+        file = here.pooler.config_file
+        text = file.read_text()
+        file.write_text(text.replace("[pgbouncer]\n", f"[pgbouncer]\n{asked}"))
+        (here.pooler.folder / "users.txt").write_text('"postgres" ""\n"asks" ""\n')
+        # A user that was known once stays known until then.
+        here.pooler.stop()
+        here.pooler.start_again()
+        write_as_client(here, 1001)
+        told = call("check", playbook).require().out
+        assert "note  pointer-login on main" in told
+        held = call("run", playbook, environ={"BLUEGREEN_FAULT": "move/ready:kill:1"})
+        assert held.status == -9, held.err
+        here.pair.green.run("REVOKE USAGE ON SCHEMA pgb FROM asks")
+        assert "clients of pooler main would" in call("run", playbook).require(3).err
+        here.pair.green.run("GRANT USAGE ON SCHEMA pgb TO asks")
+        call("run", playbook).require()
+        write_as_client(here, 1002)

@@ -6,6 +6,7 @@ Owns the texts of this pointer's errors; when they are raised is for `pointer.py
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,13 +20,16 @@ from bluegreen.model.errors import (
     StepError,
     TrafficUnknownError,
 )
-from bluegreen.model.finding import Finding, checked
+from bluegreen.model.finding import Blocks, Finding, Severity, checked
 from bluegreen.model.side import Side
 from bluegreen.pointers.client_probe import Client
 from bluegreen.pointers.pgbouncer.address import Address
 from bluegreen.pointers.pgbouncer.console import Console, quoted
 from bluegreen.pointers.pgbouncer.shown import Unloaded
 from bluegreen.postgres.quoting import quote_name
+
+LOGIN = "pointer-login"
+"""The finding about a client that would not be served."""
 
 
 def same_address(where: str, address: object) -> PlaybookRefused:
@@ -211,7 +215,7 @@ def not_let_in(
     role = client.user or "the client's role"
     said = f"the pooler's log: {log}" if log else ""
     return _not_proved(
-        "pointer-login",
+        LOGIN,
         f"clients of pooler {where} would not be served on {side}",
         seen="\n".join(filter(None, (seen, said))),
         wanted=f"a session of {role} on {side}, through an entry that was tried for it",
@@ -277,6 +281,17 @@ def by_hand(place: str, database: str, address: Address, console: Console) -> st
     return (
         f"in {place} let {database} lead to {address.as_pairs()}, then "
         f"`{console.by_hand('RELOAD', resume)}`"
+    )
+
+
+def comes_with_the_copy(told: Finding) -> Finding:
+    """The same, where green may lack no more than a function that will come."""
+    return replace(
+        told,
+        severity=Severity.INFO,
+        why="auth_query and connect_query call functions, which come to green with the "
+        "copy; it is tried again right before the pause, and stops the move then",
+        blocks=Blocks.NOTHING,
     )
 
 

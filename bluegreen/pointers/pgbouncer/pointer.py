@@ -18,7 +18,7 @@ from bluegreen.model.finding import Finding
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
 from bluegreen.pointers.client_probe import Client, ask_identity
-from bluegreen.pointers.pgbouncer import errors
+from bluegreen.pointers.pgbouncer import errors, ini
 from bluegreen.pointers.pgbouncer.address import Address
 from bluegreen.pointers.pgbouncer.check import Survey, pooler_findings
 from bluegreen.pointers.pgbouncer.check_file import entry_findings
@@ -334,8 +334,18 @@ class PgBouncer:
             self.prove(names.other if names else Side.GREEN)
         except BluegreenError as error:
             name = error.finding if isinstance(error, errors.ProofRefused) else ""
-            return [errors.as_finding(self.id, error, name)]
+            told = errors.as_finding(self.id, error, name)
+            if name == errors.LOGIN and self._needs_functions():
+                return [errors.comes_with_the_copy(told)]
+            return [told]
         return []
+
+    def _needs_functions(self) -> bool:
+        """Whether a login rests on functions of the database, which a copy brings."""
+        line = ini.read_pairs(self.file.locate(self.database).value)
+        words = {"auth_user", "auth_query", "connect_query"}
+        own = words & {pair.key for pair in line}
+        return bool(own or self._console.config()["auth_user"])
 
     def _check_client(self) -> list[Finding]:
         if self.client is None:
