@@ -61,7 +61,7 @@ def decommission(
                 _ask(open_)
             _let_go(open_, step, teller, as_json=json_)
         elif not if_due:
-            raise _refusal(waiting)
+            raise _refusal(open_, waiting)
         elif json_:
             _tell_waiting(waiting)
 
@@ -167,7 +167,8 @@ def _tell_over(*, if_due: bool, as_json: bool) -> None:
         typer.echo(why)
 
 
-def _refusal(why: str) -> Exception:
+def _refusal(open_: Context, why: str) -> Exception:
+    from bluegreen.engine.traffic import traffic_line
     from bluegreen.model.errors import LeaseRefused
 
     return LeaseRefused(
@@ -175,7 +176,7 @@ def _refusal(why: str) -> Exception:
         "decommission is not due",
         seen=why,
         wanted="the end of the window, or of blue's quarantine",
-        traffic="green",
+        traffic=traffic_line(open_.world),
         hint="a timer with `bluegreen decommission --if-due` does it when it is time",
     )
 

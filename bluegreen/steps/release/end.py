@@ -268,7 +268,6 @@ class TakeBlueDown(Action[CommandFacts]):
                 f"the command {self.command[0]!r} ended with status {done.returncode}",
                 seen="\n".join(done.stdout.splitlines()[-OUTPUT_LINES:]),
                 wanted="status 0",
-                traffic="green",
                 hint="blue is released and its final backup is proved; fix the "
                 "command, then run `bluegreen decommission` again",
             )
