@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bluegreen.engine.events import (
@@ -21,7 +22,7 @@ from bluegreen.engine.events import (
     StopAsked,
     Tell,
 )
-from bluegreen.engine.interrupt import Interrupt
+from bluegreen.engine.interrupt import Interrupt, InterruptibleClock
 from bluegreen.engine.plan import divide, expand, refusal_error, require_allowed
 from bluegreen.engine.traffic import traffic_line
 from bluegreen.model import bodies
@@ -85,6 +86,9 @@ class Runner:
         self._run = run
         self._allow = frozenset(allow)
         self._interrupt = interrupt or Interrupt()
+        # What waits inside of an action hears of a stop too; our own waits say where.
+        clock = InterruptibleClock(world.clock, self._interrupt)
+        self._inside = replace(world, clock=clock)
         self._tell = tell
         self._acted: list[str] = []
         self._require_fit: Callable[[], None] = require_fit
@@ -162,7 +166,7 @@ class Runner:
         acted = False
         wait = _Wait(self._world.clock.monotonic())
         while True:
-            facts = action.observe(self._world)
+            facts = action.observe(self._inside)
             verdict = action.judge(facts)
             match verdict:
                 case Satisfied():
@@ -192,7 +196,7 @@ class Runner:
                 world.point(f"{action.id}/before_act")
                 # Writing the intent takes time, and a process may be stopped in it.
                 world.require_lease()
-                result = action.act(world, facts)
+                result = action.act(self._inside, facts)
                 world.point(f"{action.id}/after_act")
         except BluegreenError as error:
             # Who lost the lease has no more say, and its servers may not answer.

@@ -296,6 +296,37 @@ def test_a_stop_while_waiting() -> None:
     assert len(clock.slept) == 1
 
 
+@pytest.mark.parametrize("critical", [False, True])
+def test_a_stop_ends_a_wait_inside_of_an_act_unless_traffic_is_half_way(
+    critical: bool,
+) -> None:
+    interrupt = Interrupt()
+    clock = HandClock(at_each_sleep=asked_when(interrupt))
+    action = Told(LACKS, GOOD)
+    action.critical = critical  # type: ignore[misc]
+    ends: list[str] = []
+
+    def doing(world: World) -> dict[str, object]:
+        world.clock.sleep(600)
+        ends.append("the act")
+        return {}
+
+    action.doing = doing
+    world = quiet_world(clock=clock)
+    if critical:
+        run(action, world=world, interrupt=interrupt)
+        assert ends == ["the act"]
+        assert sum(clock.slept) == 600
+        return
+    with pytest.raises(StepError) as caught:
+        run(action, world=world, interrupt=interrupt)
+    assert "interrupted in the middle of told/told" in str(caught.value)
+    assert sum(clock.slept) <= 1
+    assert (Kind.FAILED, "told/told") in [
+        (one.kind, one.action) for one in world.journal.records()
+    ]
+
+
 def test_a_second_stop_in_an_act_says_what_is_left() -> None:
     world = quiet_world()
     action = Told(LACKS)
