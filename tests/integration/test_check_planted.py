@@ -102,6 +102,13 @@ PLANTED = [
         ("CREATE TABLE notes (body json)", "ALTER TABLE notes REPLICA IDENTITY FULL"),
     ),
     Planted(
+        "identity-generated",
+        "blue",
+        True,
+        False,
+        ("CREATE TABLE t (a int, g int GENERATED ALWAYS AS (a) STORED PRIMARY KEY)",),
+    ),
+    Planted(
         "unlogged-table",
         "blue",
         True,

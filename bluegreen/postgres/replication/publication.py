@@ -148,7 +148,8 @@ def _obstacles(
         for column in subscriber.columns
         if column.name not in sent and _must_be_sent(column)
     ]
-    if not publisher.identity_columns:
+    # With FULL there may be nothing to send, and whole rows are compared all the same.
+    if not publisher.identity_columns and publisher.replica_identity != "f":
         found.append(f"{publisher.quoted} has no replica identity: UPDATE would fail")
     if publisher.replica_identity != "f" and publisher.identity_columns:
         if not subscriber.found_by:

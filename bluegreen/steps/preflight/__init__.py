@@ -37,6 +37,7 @@ from bluegreen.steps.preflight.durability import (
 )
 from bluegreen.steps.preflight.identity import (
     check_full_identities,
+    check_generated_identities,
     check_migration_tables,
     check_table_identities,
     check_unlogged_tables,
@@ -83,6 +84,7 @@ LOOKS: tuple[Look, ...] = (
     check_unvacuumed_tables,
     check_table_identities,
     check_full_identities,
+    check_generated_identities,
     check_unlogged_tables,
     check_migration_tables,
     check_row_security,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
@@ -17,6 +17,9 @@ from bluegreen.postgres.catalog.relations import (
 )
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.steps.preflight.intent import Intent
+
+_REFUSES_GENERATED_SINCE = 180_000
+"""pub_contains_invalid_column() in PostgreSQL's publicationcmds.c."""
 
 # Types without an equality operator: a whole row of them cannot be found again.
 _NO_EQUALITY = {
@@ -94,6 +97,47 @@ def check_full_identities(
                 f"ALTER TABLE {table.quoted} ADD PRIMARY KEY (…);",
                 blocks=True,
             )
+
+
+def check_generated_identities(
+    blue: ServerFacts, _: ServerFacts, intent: Intent
+) -> Iterator[Finding]:
+    """A generated column is not published, so it can be no part of what finds a row.
+
+    From 18 on blue refuses the application's own UPDATE and DELETE (42P10, "Replica
+    identity must not contain unpublished generated columns"); before, the stream ends
+    at the first one.
+    """
+    refuses = blue.version >= _REFUSES_GENERATED_SINCE
+    for table in blue.relations:
+        full = table.replica_identity == "f" or is_named(table, intent.identity_full)
+        if not table.holds_rows or is_named(table, intent.exclude):
+            continue
+        wanted = [c.name for c in table.columns] if full else table.identity_columns
+        found = [c.name for c in table.columns if c.generated and c.name in wanted]
+        if found and (refuses or not full):
+            yield _identity_generated(table, found, full=full, refuses=refuses)
+
+
+def _identity_generated(
+    table: Relation, columns: Sequence[str], *, full: bool, refuses: bool
+) -> Finding:
+    how = "REPLICA IDENTITY FULL takes in" if full else "its replica identity holds"
+    ways = "ALTER TABLE {0} ADD PRIMARY KEY (…); -- over columns that are not generated"
+    plain = [i for i in table.indexes if i.usable and not {*i.columns} & {*columns}]
+    if plain and not full:
+        ways = f"ALTER TABLE {{0}} REPLICA IDENTITY USING INDEX {plain[0].quoted};"
+    return checked(
+        "identity-generated",
+        Side.BLUE,
+        f"{table.full_name}: {how} {', '.join(columns)}, which is generated",
+        "as soon as it is published, the application's own UPDATE and DELETE on it fail"
+        if refuses
+        else "a generated column is not sent: the first UPDATE or DELETE stops the "
+        "stream for good",
+        f"{ways.format(table.quoted)} or name it in `exclude` of the step replicate",
+        blocks=True,
+    )
 
 
 def _is_compared_whole(table: Relation, intent: Intent) -> bool:

@@ -550,6 +550,19 @@ CASES = [
         lists(table("notes", columns=(Column("b", "point[]"),), replica_identity="f")),
     ),
     Case(
+        "identity-generated",
+        "blue",
+        True,
+        "ADD PRIMARY KEY",
+        lists(
+            table(
+                "orders",
+                KEY,
+                columns=(Column("id", "bigint", default="a", generated="s"),),
+            )
+        ),
+    ),
+    Case(
         "unlogged-table",
         "blue",
         True,
