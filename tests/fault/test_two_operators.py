@@ -208,6 +208,14 @@ def approved(stage: Stage) -> bool:
     return stage.others["approve"].call("approve").status == 0
 
 
+def run_approved(stage: Stage, operator: Operator) -> None:
+    """A whole run; each asks anew."""
+    process = operator.start("run")
+    wait_until(lambda: approved(stage), "the approval", 60)
+    status, said = end_of(process)
+    assert status == 0, said
+
+
 EARLY = ("replicate/create_slot/before_act", "replicate/create_slot/after_act")
 INSIDE = ("move/paused", "move/fenced", "move/stream_stopped")
 # An approval may be given again here: it counts for the next move.
@@ -236,9 +244,7 @@ def test_whoever_comes_second_is_told_who_and_touches_nothing(stage: Stage) -> N
         require_told_who(here, process, everybody)
         go_on(process)
         assert end_of(process)[0] == 0
-    again = first.start("run")
-    wait_until(lambda: approved(stage), "the approval of another run", 60)
-    assert end_of(again)[0] == 0
+    run_approved(stage, first)
     ends = "decommission/end_way_back/before_act"
     with standing_still(first, "decommission", ends) as (process, at_the_next):
         at_the_next()
@@ -305,7 +311,7 @@ def test_a_lease_lost_before_traffic_moves_stops_the_move(
     assert f"  seen:    {lost_on} (" in err
     assert stage.records("pausing") == 0
     assert here.pointer().observe() == before
-    stage.others["run"].call("run").require()
+    run_approved(stage, stage.others["run"])
     assert here.pointer().observe().names is Side.GREEN
 
 
@@ -321,7 +327,7 @@ def test_two_in_the_pause_at_once_make_one_move(stage: Stage) -> None:
             at_the_next()
             for side in (here.pair.blue, here.pair.green):
                 end_the_lease(side)
-            stage.others["run"].call("run").require()
+            run_approved(stage, stage.others["run"])
             given = here.pair.green.value(
                 "SELECT max(nextval('numbers')) FROM generate_series(1, 50)"
             )
@@ -374,5 +380,5 @@ def test_a_network_that_falls_silent_is_noticed_before_traffic_moves(
         assert here.pointer().observe().names is Side.BLUE
         proxy.set(Mode.RESET)
         # The server hears of it now; the other operator comes by another road.
-        stage.others["run"].call("run").require()
+        run_approved(stage, stage.others["run"])
     assert here.pointer().observe().names is Side.GREEN
