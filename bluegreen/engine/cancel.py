@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from bluegreen.engine.plan import expand
+from bluegreen.engine.traffic import say_serving
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.history import State, fold
@@ -20,11 +22,14 @@ from bluegreen.postgres.journal import own_schema
 from bluegreen.postgres.replication.stream import (
     ReplicationStream,
     drop_subscription,
+    stop_stream,
 )
 from bluegreen.postgres.replication.sync_slots import SyncSlots
 from bluegreen.steps.action import Action
 from bluegreen.steps.contract import Step
 from bluegreen.steps.world import World
+
+_STOPS_WITHIN = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +66,29 @@ def cancel(world: World, steps: Sequence[Step], *, forget: bool) -> Cancelled:
         StepError: something could not be taken away; call it again.
     """
     require_cancellable(fold(world.journal.records()))
-    slots = SyncSlots.of(world.green, ReplicationStream(world.name, Side.BLUE).name)
+    world.require_lease()
     # First of all: the workers of a copy hold locks that all else would wait for.
+    _end_copies(world)
     for side in Side:
         name = ReplicationStream(world.name, side).name
         drop_subscription(world.on(side.other), name, world.clock)
     undone = list(_undo_all(world, actions_to_undo(steps)))
-    slots.drop(world.blue, world.clock)
     if forget:
         for side in (Side.GREEN, Side.BLUE):
             own_schema.remove(world.on(side))
     else:
         world.journal.append(Kind.NOTE, body={"cancelled": len(undone)})
     return Cancelled(tuple(undone), tuple(_what_stays(forget=forget)))
+
+
+def _end_copies(world: World) -> None:
+    """Their slots go while the subscription is there: nothing else tells whose."""
+    name = ReplicationStream(world.name, Side.BLUE).name
+    slots = SyncSlots.of(world.green, name)
+    if slots.subscription:
+        stop_stream(world.green, name, clock=world.clock, deadline=_STOPS_WITHIN)
+        world.point("cancel/stream_stopped")
+        slots.drop(world.blue, world.clock)
 
 
 def _undo_all(world: World, actions: Sequence[Action[Any]]) -> Iterator[str]:
@@ -97,7 +112,7 @@ def require_cancellable(state: State) -> None:
         "there is no switchover to cancel: green serves",
         seen="the journal tells of a cutover",
         wanted="a move whose cutover was not made",
-        traffic="green",
+        traffic=say_serving(state),
         hint="`bluegreen decommission` lets blue go once its time has come"
         if state.released
         else "`bluegreen rollback PLAYBOOK` sends traffic back to blue without losing "
@@ -110,6 +125,7 @@ def _what_stays(*, forget: bool) -> Iterator[str]:
         "green keeps the schema, the rows and the migrations that it was given; make "
         "it an empty database before the next run"
     )
+    yield "green refuses no writes any more: keep clients off it"
     if not forget:
         yield (
             "schema bluegreen on both sides, with the journal; `--forget` drops it, "

@@ -258,7 +258,7 @@ class AcceptConfig(_Part):
         return finding
 
     def accepted(self) -> Accepted:
-        """The same for whoever finds it."""
+        """The same for what looks it up."""
         return Accepted(self.id, self.reason, self.object)
 
 

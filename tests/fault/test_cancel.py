@@ -152,7 +152,11 @@ def test_copies_that_never_ended_leave_no_slot(
         after["BLUEGREEN_FAULT"] = "replicate/" + after["BLUEGREEN_FAULT"]
         assert call("run", playbook, environ=after).status == -9
         wait_until(lambda: int(str(blue.value(count))) > 1, "a slot of a copy")
-        call("cancel", playbook).require()
+        fault = {"BLUEGREEN_FAULT": "cancel/stream_stopped:kill:1"}
+        assert call("cancel", playbook, environ=fault).status == -9
+        assert int(str(blue.value(count))) > 1
+        told = call("cancel", playbook).require().out
+        assert "green refuses no writes any more" in told
         assert blue.value(count) == 0
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import psycopg
+import psycopg.sql
 import pytest
 
 from bluegreen.model.side import Side
 from bluegreen.steps.check import find
 from tests.kit.arena import Arena
 
+ADD_ONE = psycopg.sql.SQL("UPDATE {} SET a = a + 1")
 COLUMNS = "(a int {}, g int GENERATED ALWAYS AS (a) {})"
 TABLES = {
     "full_stored": (
@@ -68,7 +70,7 @@ def updates(here: Arena, table: str) -> bool:
     """Whether the application's UPDATE goes through once the table is published."""
     with psycopg.connect(here.conninfo(Side.BLUE), autocommit=True) as session:
         try:
-            session.execute(f"UPDATE {table} SET a = a + 1")
+            session.execute(ADD_ONE.format(psycopg.sql.Identifier(table)))
         except psycopg.errors.InvalidColumnReference:
             return False
     return True

@@ -29,7 +29,7 @@ class Contents:
         event_writers: those of them whose function writes to a table.
         apply_triggers: those of rows that the apply worker fires.
         constraints: not valid, deferrable or exclusion ones.
-        has_our_schema: a schema named `bluegreen` is there, whoever made it.
+        has_our_schema: a schema named `bluegreen` is there, made by us or not.
     """
 
     large_objects: int = 0

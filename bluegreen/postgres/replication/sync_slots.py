@@ -37,9 +37,7 @@ class SyncSlots:
         return cls(int(rows[0][0]), str(rows[0][1])) if rows else cls(0, "")
 
     def drop(self, publisher: Database, clock: Clock) -> list[str]:
-        """Drop what is left of them; returns their names."""
-        if not self.subscription:
-            return []
+        """Drop what is left of them, once no worker copies; returns their names."""
         fits = rf"^pg_{self.subscription}_sync_\d+_{self.system}$"
         names = [str(row[0]) for row in publisher.rows(_SLOTS, (fits,))]
         for name in names:

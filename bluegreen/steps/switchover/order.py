@@ -25,7 +25,7 @@ def actions_that_confirm(step_id: str, state: State) -> tuple[Action[Any], ...]:
     """What a move needs first that was cut short right behind its commit point.
 
     The guard lets clients in and says no more; that every pointer leads to the side
-    that serves is not in the journal yet, and the way back waits for it.
+    that serves is not in the journal yet, and the certificate waits for it.
     """
     last = state.last_move
     if last is None or last.moved:

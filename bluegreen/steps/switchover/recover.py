@@ -87,7 +87,7 @@ class RecoverSwitchover(Action[TrafficFacts]):
         return read_traffic(world)
 
     def judge(self, facts: TrafficFacts) -> Verdict:
-        """Loose ends are tied up only when a move of ours can have made them."""
+        """Inconsistencies are repaired only when a move of ours can have made them."""
         strange = not_ours(facts)
         if strange is not None:
             return strange
