@@ -156,11 +156,14 @@ class Moved(Pause):
         to: the side that serves.
         pointers: through which it was seen to answer.
         sequence_values: schema, name, last value and whether it counts as given out.
+        sequences_left: the same of those that stood elsewhere on the side that was
+            left.
     """
 
     to: Side | None = None
     pointers: tuple[str, ...] = ()
     sequence_values: tuple[tuple[str, str, int, bool], ...] | None = None
+    sequences_left: tuple[tuple[str, str, int, bool], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

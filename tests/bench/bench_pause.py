@@ -29,6 +29,7 @@ from bluegreen.lab.server import Server
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.postgres.replication.stream import ReplicationStream, create_subscription
+from bluegreen.steps.switchover.switchover import PARTS
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, move, open_arena, replicate
 from tests.kit.databases import Database, DatabasePair, create_database
@@ -50,19 +51,6 @@ DO $$ BEGIN
     END LOOP;
 END $$
 """
-PARTS = (
-    "pause",
-    "fence",
-    "marker",
-    "look",
-    "read_sequences",
-    "catch_up",
-    "sequences",
-    "stop_stream",
-    "commit",
-    "pointer",
-    "resume",
-)
 COUNT_ON = "SELECT count(nextval(seqrelid)) FROM pg_sequence"
 
 
@@ -71,7 +59,7 @@ def main() -> int:
     sizes = [int(word) for word in sys.argv[1:]] or [10, 1000, 5000]
     found = measure(sizes)
     print(f"{'median ms':<14}" + "".join(f"{size:>12,}" for size in sizes))
-    for name in ("floor", "whole", *PARTS):
+    for name in ("floor", "whole", *PARTS, "pointer", "resume"):
         row = "".join(f"{found[size].get(name, 0.0):12.1f}" for size in sizes)
         print(f"{name:<14}{row}")
     for size in sizes:

@@ -17,7 +17,10 @@ import pytest
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
+from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence.fence import read_fence
+from bluegreen.postgres.replication.table_set import TableSet, read_table_set
+from bluegreen.steps.switchover import table_set
 from bluegreen.steps.world import World
 from tests.kit.arena import Arena, move, replicate
 
@@ -208,6 +211,24 @@ def test_triggers_that_were_disabled_are_enabled_by_the_next_move(
         pytest.raises(psycopg.errors.ReadOnlySqlTransaction),
     ):
         stale.execute("INSERT INTO t VALUES (5)")
+
+
+def test_a_move_in_which_nothing_changes_reads_the_set_before_the_pause_alone(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the fence the catalog's mark is enough, both ways."""
+    read: list[Side] = []
+
+    def counted(database: Database, publication: str) -> TableSet:
+        read.append(database.side)
+        return read_table_set(database, publication)
+
+    monkeypatch.setattr(table_set, "read_table_set", counted)
+    for to_side in (Side.GREEN, Side.BLUE):
+        before: list[int] = []
+        scene.at["move/paused"] = lambda seen=before: seen.append(len(read))
+        move(scene.world, to_side)
+        assert before == [len(read)]
 
 
 @pytest.mark.sampled(1)

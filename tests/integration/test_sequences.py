@@ -13,7 +13,7 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.journal import own_schema
 from bluegreen.postgres.replication import sequences
-from bluegreen.postgres.replication.sequence_ranges import read_ranges
+from bluegreen.postgres.replication.sequence_facts import read_ranges
 from bluegreen.postgres.replication.sequences import (
     SequenceValue,
     read_sequences,

@@ -44,6 +44,12 @@ class FenceSql(Session):
         unfenced = len(data.tables - data.fenced)
         return [(len(data.tables), prints[0], len(sent), prints[1], unfenced)]
 
+    def mark(self, *_: Any) -> Rows:
+        """Of all that a `TableSet` tells of; what was made anew has another OID."""
+        data = self.server.data
+        seen = sorted(data.tables), sorted(data.fenced), data.publications
+        return [("7", str(seen))]
+
     def table_prints(self, text: str, _: Sequence[Any]) -> Rows:
         tables, sent = sorted(self.server.data.tables), self._sent(text)
         return [(f"public.{table}", f"{table}:{sent.get(table)}") for table in tables]
@@ -116,6 +122,9 @@ class FenceSql(Session):
         last = self.server.data.sequence
         return [(1, "public", "ids", max(1, last), last > 0)]
 
+    def ranges(self, *_: Any) -> Rows:
+        return [(1, "public", "ids", "bigint", 1, 2**63 - 1, 1, False, 1)]
+
     def set_sequences(self, _: str, params: Sequence[Any]) -> Rows:
         wanted, while_free, *_rest = params[0].obj, *params[1:]
         if len(self.server.data.journal) >= while_free:
@@ -136,6 +145,7 @@ FENCE_MEANINGS: Meanings = (
     ("WHERE f.enabled IS NOT TRUE", FenceSql.unfenced),
     ("WHERE NOT t.fenced AND", FenceSql.unfenced_names),
     ("AS unfenced FROM", FenceSql.table_set),
+    ("pg_snapshot_xmin(pg_current_snapshot())::text, concat_ws", FenceSql.mark),
     ("t.print::text || coalesce(", FenceSql.table_prints),
     ("SELECT n.nspname, c.relname FROM ( SELECT t.tgrelid", FenceSql.fenced),
     ("CREATE TRIGGER bluegreen_fence", FenceSql.make_trigger),
@@ -152,6 +162,9 @@ FENCE_MEANINGS: Meanings = (
     ("count(pg_terminate_backend(l.pid))", FenceSql.end_switches),
     ("l.granted AND l.mode NOT IN", Session.none),
     ("bluegreen.sequence_values(", FenceSql.sequences),
+    ("has_function_privilege( to_regprocedure(", Session.yes),
+    ("s.seqincrement, s.seqcycle, s.seqstart", FenceSql.ranges),
+    ("SELECT d.objid AS seq, d.refobjid AS rel", Session.none),
     ("SELECT count(setval(", FenceSql.set_sequences),
     ("TABLE everything", FenceSql.all_rows),
 )

@@ -17,7 +17,7 @@ LATE_ID = (
 )
 
 PAUSE = "steps/switchover/pause.py"
-END_OF_PAUSE = "    return Committed(origin, marker, sequences, values)\n"
+END_OF_PAUSE = "    return Committed(origin, marker, values, stays)\n"
 WRITE_MARKER = "    marker = write_marker(ready.from_side)\n"
 AWAIT_MARKER = (
     "    await_marker(\n"
@@ -152,11 +152,11 @@ OF_THE_PAUSE = (
         "sequences are read before the fence",
         (LATE_ID,),
         (
-            Edit(PAUSE, "    values = read_sequences(ready.from_side)\n", ""),
+            Edit(PAUSE, "    left = read_sequences(ready.from_side)\n", ""),
             Edit(
                 PAUSE,
                 "    pause_all(world.pointers",
-                "    values = read_sequences(ready.from_side)\n"
+                "    left = read_sequences(ready.from_side)\n"
                 "    pause_all(world.pointers",
             ),
         ),

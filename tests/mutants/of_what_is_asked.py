@@ -118,8 +118,8 @@ OF_WHAT_IS_ASKED = (
         (
             Edit(
                 PAUSE,
-                "set_sequences(ready.to_side, values, while_free=draft.seq)\n",
-                "set_sequences(ready.to_side, values)\n",
+                "set_sequences(ready.to_side, behind, while_free=draft.seq)\n",
+                "set_sequences(ready.to_side, behind)\n",
             ),
         ),
     ),

@@ -41,7 +41,8 @@ from bluegreen.postgres.replication.left_behind import (
     count_rows,
     read_left_behind,
 )
-from bluegreen.postgres.replication.sequence_ranges import compare_ranges, read_ranges
+from bluegreen.postgres.replication.sequence_facts import read_ranges
+from bluegreen.postgres.replication.sequence_ranges import compare_ranges
 from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 
 LOOKS = 5

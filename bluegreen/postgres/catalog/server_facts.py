@@ -42,7 +42,7 @@ from bluegreen.postgres.catalog.roles import (
 from bluegreen.postgres.catalog.settings import Settings, read_settings
 from bluegreen.postgres.catalog.slots import Streams, read_streams
 from bluegreen.postgres.database import Database
-from bluegreen.postgres.replication.sequence_ranges import SequenceRange, read_ranges
+from bluegreen.postgres.replication.sequence_facts import SequenceRange, read_ranges
 from bluegreen.postgres.schema.partitions import PartitionsEnd, read_ends
 from bluegreen.postgres.sync_wait import SyncWait, read_sync_wait
 

@@ -22,6 +22,19 @@ from psycopg import sql
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.replication.publication import COLUMN_LISTS_SINCE
 
+# Scanned without a look into a row: the header's xmin is enough. What an update wrote
+# is a new row; VACUUM, ANALYZE and CREATE INDEX overwrite in place what none of this
+# reads.
+_MARK = """
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text, concat_ws(' ', {counts})
+    FROM (SELECT age(%s::text::xid8::xid) AS since) h
+"""
+_COUNT = """
+    (SELECT concat(count(*), '+', count(*) FILTER (WHERE age(xmin) <= h.since))
+    FROM {catalog})
+"""
+_MARKED = ("pg_class", "pg_trigger", "pg_publication", "pg_publication_rel")
+
 # A column that is added raises relnatts; a table that takes another's place has an OID
 # of its own. Partitions are tables too.
 _TABLES = """
@@ -86,6 +99,39 @@ class TableSet:
 
     print: str
     unfenced: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogMark:
+    """How the rows of the catalog stood behind a `TableSet` at some moment.
+
+    Attributes:
+        horizon: the oldest transaction that was under way, an xid8.
+        rows: of each catalog, how many there are, and how many were written by
+            transactions from an earlier mark's horizon on.
+    """
+
+    horizon: str
+    rows: str
+
+
+def read_mark(database: Database, since: CatalogMark | None = None) -> CatalogMark:
+    """Where the catalog stands, in a third of the time that the set takes.
+
+    A row that came is one of a transaction that was not over at the earlier mark; one
+    that went is missing in the number: equal `rows` mean that none came, went or was
+    written again. An old transaction's end, and a temporary table, change them too.
+
+    Args:
+        database: the side.
+        since: an earlier mark to count from.
+    """
+    counts = sql.SQL(", ").join(
+        sql.SQL(_COUNT).format(catalog=sql.Identifier(catalog)) for catalog in _MARKED
+    )
+    horizon = since.horizon if since else None
+    [row] = database.rows(sql.SQL(_MARK).format(counts=counts), (horizon,))
+    return CatalogMark(*row)
 
 
 def read_table_set(database: Database, publication: str) -> TableSet:

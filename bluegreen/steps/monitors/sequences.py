@@ -12,11 +12,11 @@ from typing import ClassVar
 
 from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.model.side import Side
+from bluegreen.postgres.replication.sequence_facts import read_ranges
 from bluegreen.postgres.replication.sequence_ranges import (
     SequenceMisfit,
     Tightness,
     compare_ranges,
-    read_ranges,
 )
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh

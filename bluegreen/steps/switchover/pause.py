@@ -9,7 +9,8 @@ written beforehand by `Ready`. Backing out is for `recover.py`, moving on for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import statistics
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +21,7 @@ from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BudgetError, ServerRefused
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.progress import Progress
-from bluegreen.model.record import Record
+from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.pointers.all_poolers import (
     pause_all,
@@ -41,6 +42,12 @@ from bluegreen.postgres.replication.marker import (
     sweep_markers,
     write_marker,
 )
+from bluegreen.postgres.replication.sequence_facts import read_ranges
+from bluegreen.postgres.replication.sequence_values import (
+    SequenceTarget,
+    pair_up,
+    values_for,
+)
 from bluegreen.postgres.replication.sequences import (
     SequenceValue,
     read_sequences,
@@ -59,6 +66,8 @@ class Ready:
 
     Attributes:
         look: the set of tables as it was judged.
+        targets: the sequences to set, and what from.
+        ahead: what they were set to beforehand; the pause sets those that moved on.
         commit_before: when the commit point must be passed, by the clock of `to_side`.
         asked_to_pause: whether clients may have been held back.
         asked_to_commit: whether the commit point may have been reached.
@@ -68,6 +77,8 @@ class Ready:
     to_side: Database
     fence: FenceCloser
     look: LastLook
+    targets: tuple[SequenceTarget, ...]
+    ahead: frozenset[SequenceValue]
     budget: Budget
     commit_before: datetime
     asked_to_pause: bool = False
@@ -81,14 +92,14 @@ class Committed:
     Attributes:
         origin: where the reverse stream starts.
         marker: the marker row that proved the stream complete.
-        sequences: how many were set.
-        values: what they were set to; those that only the side that was left has too.
+        values: what sequences were set to.
+        left: where they stood on the side that was left, unless they were set to that.
     """
 
     origin: Lsn
     marker: Marker
-    sequences: int
     values: tuple[SequenceValue, ...]
+    left: tuple[SequenceValue, ...]
 
 
 @contextmanager
@@ -120,6 +131,8 @@ def made_ready(
         fence = stack.enter_context(FenceCloser(from_side))
         _warm_up(from_side, to_side)
         look = LastLook.before_pause(world, switchover, noted)
+        targets = _sequence_targets(world, switchover)
+        ahead = _set_ahead(world, switchover, targets)
         await_low_lag(
             from_side,
             to_side,
@@ -133,8 +146,11 @@ def made_ready(
         # Before the guard's time runs: it may open the fence after the budget, and
         # nothing may commit from then on.
         commit_before = server_time(to_side) + switchover.max_pause
-        budget = Budget(world.clock, switchover.max_pause)
-        yield Ready(from_side, to_side, fence, look, budget, commit_before)
+        usual = _usual_pause(world.journal.records())
+        budget = Budget(world.clock, switchover.max_pause, usual)
+        yield Ready(
+            from_side, to_side, fence, look, targets, ahead, budget, commit_before
+        )
 
 
 def _require_client(world: World, pointer: Pointer, switchover: Switchover) -> None:
@@ -160,6 +176,43 @@ def _not_tried(where: str, error: ServerRefused) -> Progress:
         f"({error.seen}), and the rollback does not need it"
     )
     return Progress("probe_not_tried", text)
+
+
+def _usual_pause(records: Sequence[Record]) -> str:
+    moves = (bodies.Moved.from_body(r.body) for r in records if r.kind is Kind.MOVED)
+    took = [one.pause_ms for one in moves if one.pause_ms is not None]
+    return f"pauses here took {statistics.median(took):.0f} ms; " if took else ""
+
+
+def _sequence_targets(
+    world: World, switchover: Switchover
+) -> tuple[SequenceTarget, ...]:
+    from_side, to_side = world.on(switchover.from_side), world.on(switchover.to_side)
+    left = _left_by(world.journal.records(), switchover.to_side)
+    return pair_up(read_ranges(from_side), read_ranges(to_side), left)
+
+
+def _set_ahead(
+    world: World, switchover: Switchover, targets: tuple[SequenceTarget, ...]
+) -> frozenset[SequenceValue]:
+    """Set them while clients are served; most stand still until the pause."""
+    values = values_for(targets, read_sequences(world.on(switchover.from_side)))
+    free = world.journal.records()[-1].seq + 1
+    done = set_sequences(world.on(switchover.to_side), values, while_free=free)
+    # Another run has written, or one was dropped: nothing is known to be set.
+    return frozenset(values if done == len(values) else ())
+
+
+def _left_by(
+    records: Sequence[Record], side: Side
+) -> dict[tuple[str, str], tuple[int, bool]] | None:
+    """Where the sequences of a side stood when traffic left it, where that is known."""
+    moves = (one for one in reversed(records) if one.kind is Kind.MOVED)
+    told = next((bodies.Moved.from_body(one.body) for one in moves), None)
+    if told is None or told.to is side or told.sequence_values is None:
+        return None
+    stood = (*told.sequence_values, *(told.sequences_left or ()))
+    return {(schema, name): (last, called) for schema, name, last, called in stood}
 
 
 def _late(switchover: Switchover) -> Progress:
@@ -226,7 +279,8 @@ def go_through(
     # While the marker travels.
     ready.look.require_unchanged(world)
     budget.mark("look")
-    values = read_sequences(ready.from_side)
+    left = read_sequences(ready.from_side)
+    values = values_for(ready.targets, left)
     budget.done("read_sequences")
     point("move/marked")
     await_marker(
@@ -235,7 +289,8 @@ def go_through(
     ready.look.require_copied(world)
     budget.done("catch_up")
     point("move/caught_up")
-    sequences = set_sequences(ready.to_side, values, while_free=draft.seq)
+    behind = tuple(one for one in values if one not in ready.ahead)
+    set_sequences(ready.to_side, behind, while_free=draft.seq)
     budget.done("sequences")
     stream = switchover.stream(world.name).name
     free = draft.seq
@@ -254,7 +309,9 @@ def go_through(
     origin = commit_move(ready.to_side, record, before=ready.commit_before)
     budget.mark("commit")
     point("move/committed")
-    return Committed(origin, marker, sequences, values)
+    given = set(values)
+    stays = tuple(one for one in left if one not in given)
+    return Committed(origin, marker, values, stays)
 
 
 def _require_guard(ready: Ready) -> None:

@@ -8,9 +8,24 @@ from typing import Literal
 
 from bluegreen.model.clock import Clock
 from bluegreen.model.codes import Code
-from bluegreen.model.errors import BudgetError
+from bluegreen.model.duration import format_duration
+from bluegreen.model.errors import BluegreenError, BudgetError
 from bluegreen.model.side import Side
+from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.replication.stream import ReplicationStream
+
+PARTS = (
+    "pause",
+    "fence",
+    "marker",
+    "look",
+    "read_sequences",
+    "catch_up",
+    "sequences",
+    "stop_stream",
+    "commit",
+)
+"""Of a pause, in their order, up to the commit point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +67,13 @@ class Budget:
     """The time a pause may take, and a stopwatch over its parts.
 
     Attributes:
+        usual: what earlier pauses took, as the start of a hint.
         parts_s: seconds that each named part took, in order.
     """
 
     clock: Clock
     span: timedelta
+    usual: str = ""
     parts_s: dict[str, float] = field(default_factory=dict)
     started: float = 0.0
     _mark: float = 0.0
@@ -99,14 +116,38 @@ class Budget:
         """
         self._require(self.spent_s)
 
+    def why(self, error: BluegreenError) -> BluegreenError:
+        """What ended the pause: a session that we or the guard hung up is no fault.
+
+        Args:
+            error: as it came.
+        """
+        spent = self.started and self.spent_s > self.span.total_seconds()
+        return (
+            self._used_up() if spent and isinstance(error, ServerGoneError) else error
+        )
+
     def _require(self, spent_s: float) -> None:
         if spent_s > self.span.total_seconds():
-            took = ", ".join(f"{k} {v * 1000:.0f} ms" for k, v in self.parts_s.items())
-            raise BudgetError(
-                Code.PAUSE_OVER_BUDGET,
-                "the pause ran over its budget",
-                seen=took,
-                wanted=f"all of it within {self.span.total_seconds():.1f} s",
-                hint="look at the longest part; run again when the servers are quieter "
-                "or give `max_pause` more time",
-            )
+            raise self._used_up()
+
+    def _used_up(self) -> BudgetError:
+        took = ", ".join(f"{k} {v * 1000:.0f} ms" for k, v in self.parts_s.items())
+        part, longest = self._longest()
+        return BudgetError(
+            Code.PAUSE_OVER_BUDGET,
+            f"the pause ran over its budget, most of it in {part} "
+            f"({longest * 1000:.0f} ms)",
+            seen=took or f"{part} was not over",
+            wanted=f"all of it within {format_duration(self.span)} (`max_pause`)",
+            hint=f"{self.usual}`bluegreen explain BG-5001` says what a long {part} "
+            "waits for; run again when it is quieter, or raise `max_pause`",
+        )
+
+    def _longest(self) -> tuple[str, float]:
+        """The longest part so far, the one that is not over included."""
+        parts = dict(self.parts_s)
+        going_on = next((part for part in PARTS if part not in parts), "")
+        if going_on:
+            parts[going_on] = self.clock.monotonic() - self._mark
+        return max(parts.items(), key=lambda one: one[1])

@@ -27,7 +27,9 @@ from bluegreen.postgres.replication.publication import (
 )
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.replication.table_set import (
+    CatalogMark,
     TableSet,
+    read_mark,
     read_table_prints,
     read_table_set,
     tables_changed,
@@ -203,6 +205,7 @@ class LastLook:
     Attributes:
         stream: name of the publication on the side that is left, and of the
             subscription on the other.
+        mark: where the catalog stood right before the set was read.
         was: the set, in its short form.
         tables: the same table by table, for words.
         witness: the other side when it was last known to hold every row.
@@ -210,6 +213,7 @@ class LastLook:
 
     switchover: Switchover
     stream: str
+    mark: CatalogMark
     was: TableSet
     tables: Mapping[str, str]
     witness: Witness
@@ -228,9 +232,10 @@ class LastLook:
         """
         from_side = world.on(switchover.from_side)
         stream = switchover.stream(world.name).name
-        now = read_table_set(from_side, stream)
+        mark, now = read_mark(from_side), read_table_set(from_side, stream)
+        prints = read_table_prints(from_side, stream)
         known = known_witness(world, switchover.to_side, stream)
-        look = cls(switchover, stream, now, read_table_prints(from_side, stream), known)
+        look = cls(switchover, stream, mark, now, prints, known)
         if noted and now.print != noted:
             raise look._changed(changed_things(world, switchover.from_side))
         if unfenced := unfenced_tables(from_side):
@@ -245,6 +250,8 @@ class LastLook:
             StepError: 4011, naming the tables.
         """
         from_side = world.on(self.switchover.from_side)
+        if read_mark(from_side, self.mark).rows == self.mark.rows:
+            return
         now = read_table_set(from_side, self.stream)
         if now.print != self.was.print:
             found = read_table_prints(from_side, self.stream)

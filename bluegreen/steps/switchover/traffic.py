@@ -27,7 +27,6 @@ from bluegreen.pointers.all_poolers import move_all, resume_all
 from bluegreen.pointers.client_probe import ClientProbe
 from bluegreen.postgres.catalog.identity import read_identity
 from bluegreen.postgres.database import hung_up_after
-from bluegreen.postgres.replication.sequences import read_sequences
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.postgres.sync_wait import name_standby, require_commits_return
@@ -175,6 +174,7 @@ class SwitchTraffic(Action[TrafficFacts]):
                     world, self.switchover, ready, draft, require_monitored
                 )
         except BluegreenError as error:
+            error = ready.budget.why(error)
             # They may be what broke, and a silent session would hold us up again.
             ready.from_side.close()
             ready.to_side.close()
@@ -301,25 +301,16 @@ class SwitchTraffic(Action[TrafficFacts]):
                     f"hand: {pointer.by_hand(self.switchover.to_side)}",
                 )
         to_side, result = self.switchover.to_side, took.as_body()
-        values = None if committed is None else _values_set(world, to_side, committed)
         told = bodies.Moved(
             to=to_side,
             pointers=tuple(pointer.id for pointer in world.pointers),
-            sequence_values=values,
+            sequence_values=None if committed is None else committed.values,
+            sequences_left=(committed and committed.left) or None,
         )
         body = {**result, **told.as_body()}
         world.journal.append(Kind.MOVED, action=self.id, body=body)
         world.tell(_moved(to_side, took))
         return result
-
-
-def _values_set(
-    world: World, to_side: Side, committed: Committed
-) -> tuple[tuple[str, str, int, bool], ...]:
-    """Without those that only the side that was left has."""
-    there = {(one.schema, one.name) for one in read_sequences(world.on(to_side))}
-    values = [v for v in committed.values if (v.schema, v.name) in there]
-    return tuple((v.schema, v.name, v.last, v.called) for v in values)
 
 
 def _timings(ready: Ready, committed: Committed | None) -> bodies.Pause:
@@ -328,7 +319,7 @@ def _timings(ready: Ready, committed: Committed | None) -> bodies.Pause:
     took = bodies.Pause(pause_ms=total, parts_ms=parts)
     if committed is None:
         return took
-    return replace(took, sequences=committed.sequences, origin=committed.origin)
+    return replace(took, sequences=len(committed.values), origin=committed.origin)
 
 
 def _moved(to_side: Side, took: bodies.Pause) -> Progress:

@@ -26,7 +26,7 @@ from bluegreen.postgres.catalog.indexes import Index
 from bluegreen.postgres.catalog.roles import Rights, Role, RoleSetting
 from bluegreen.postgres.catalog.slots import Slot, Streams, Subscription
 from bluegreen.postgres.catalog.triggers import Trigger
-from bluegreen.postgres.replication.sequence_ranges import SequenceRange
+from bluegreen.postgres.replication.sequence_facts import SequenceRange
 from bluegreen.postgres.schema.partitions import PartitionsEnd
 from bluegreen.postgres.sync_wait import SyncWait
 from bluegreen.steps import preflight
@@ -66,7 +66,7 @@ class Case:
 
 
 def counter(**words: Any) -> SequenceRange:
-    plain = SequenceRange("public", "inv", "bigint", 1, 1000, 1, False, 10, True)
+    plain = SequenceRange("public", "inv", "bigint", 1, 1000, 1, False, 1, 10, True)
     return replace(plain, **words)
 
 

@@ -10,8 +10,8 @@ import pytest
 from bluegreen.compat.rollback_fit import Fits, Fitting, Stream, fixes, say_fit
 from bluegreen.model.finding import Blocks, Severity
 from bluegreen.model.side import Side
+from bluegreen.postgres.replication.sequence_facts import SequenceRange
 from bluegreen.postgres.replication.sequence_ranges import (
-    SequenceRange,
     Tightness,
     compare_ranges,
 )
@@ -26,7 +26,7 @@ IN_STEP = Stream(present=True, enabled=True, runs=True, behind_bytes=0, errors=0
 
 
 def counter(**words: Any) -> SequenceRange:
-    plain = SequenceRange("public", "inv", "bigint", 1, MAX, 1, False, 10, True)
+    plain = SequenceRange("public", "inv", "bigint", 1, MAX, 1, False, 1, 10, True)
     return replace(plain, **words)
 
 
@@ -50,8 +50,10 @@ def counter(**words: Any) -> SequenceRange:
         ({"last": 2**31}, {"type": "integer", "most": 2**31 - 1}, OUT),
         ({"last": 31_000}, {"type": "smallint", "most": 32_767}, NEAR),
         # The lower end.
-        ({"last": 10}, {"least": 100}, OUT),
-        ({"last": -5, "least": -10}, {}, OUT),
+        ({"last": 10}, {"least": 100, "last": 5, "start": 5}, OUT),
+        # It is ahead already, and stays where it stands.
+        ({"last": 10}, {"least": 100, "last": 100, "called": False}, None),
+        ({"last": -5, "least": -10}, {}, None),
         ({"last": 200, "least": 1}, {"least": 100}, None),
         # Downwards.
         ({"step": -1, "least": -MAX, "most": -1, "last": -5}, {"step": -1}, OUT),
@@ -74,7 +76,7 @@ def counter(**words: Any) -> SequenceRange:
         ({"cycles": True, "most": 50, "last": 20}, {"least": 15}, NARROW),
         ({"cycles": True, "most": 50, "last": 20}, {}, None),
         # One value only.
-        ({"last": 7}, {"least": 7, "most": 7}, OUT),
+        ({"last": 7}, {"least": 7, "most": 7, "last": 7, "called": False}, OUT),
     ],
 )
 def test_where_a_value_stands_in_the_others_range(
