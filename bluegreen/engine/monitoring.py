@@ -161,6 +161,7 @@ class MonitorThread:
             self._world,
             blue=Database.of_spec(self._world.blue.spec()),
             green=Database.of_spec(self._world.green.spec()),
+            pointers=tuple(type(p).from_spec(p.spec()) for p in self._world.pointers),
         )
         journals = _Journals(dict(self._known))
         try:
@@ -170,6 +171,8 @@ class MonitorThread:
         finally:
             world.blue.close()
             world.green.close()
+            for pointer in world.pointers:
+                pointer.close()
             self._ended = True
 
     def _round(self, world: World, journals: _Journals) -> None:

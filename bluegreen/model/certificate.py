@@ -121,12 +121,17 @@ class Times(_Part):
 
     begun: AwareDatetime
     committed: AwareDatetime
-    moved: AwareDatetime
+    moved: AwareDatetime | None
+    """None where the move was cut short, and undone before every pointer was seen."""
+
     way_back_open: AwareDatetime
 
 
 class JournalTold(_Part):
-    """The journal's records up to the one that says that traffic has moved."""
+    """The journal's records up to the one that says that traffic has moved.
+
+    Where none says so, up to the one that says that the way back is open.
+    """
 
     records: Annotated[int, Field(ge=1)]
     sha256: Digest

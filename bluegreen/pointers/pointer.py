@@ -68,6 +68,13 @@ class Pointer(Protocol):
         """Read which side it names now. Changes nothing."""
         ...
 
+    def observe_kept(self) -> PointerFacts:
+        """Read which side it will name once it is restarted. Changes nothing.
+
+        Where what it then reads is out of reach from here, the same as `observe`.
+        """
+        ...
+
     def check(self) -> list[Finding]:
         """Look at all that a move will need of it. Changes no traffic."""
         ...

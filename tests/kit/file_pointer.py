@@ -47,6 +47,9 @@ class FilePointer:
         state = json.loads(self._file.read_text())
         return PointerFacts(Side(state["names"]), state["paused"], state["names"])
 
+    def observe_kept(self) -> PointerFacts:
+        return self.observe()
+
     def check(self) -> list[Finding]:
         return []
 

@@ -71,6 +71,9 @@ class SimulatedPointer:
         pooler = self._ask()
         return PointerFacts(pooler.names, pooler.paused, str(pooler.names))
 
+    def observe_kept(self) -> PointerFacts:
+        return self.observe()
+
     def check(self) -> list[Any]:
         return []
 

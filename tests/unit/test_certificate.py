@@ -221,6 +221,17 @@ def test_an_unfinished_move_has_none(kind: Kind) -> None:
     assert draw_up(NAME, records, 1, SIDES) is None
 
 
+def test_a_move_that_was_undone_before_it_was_seen_says_so() -> None:
+    """A rollback needs no pointer's word of the move that it undoes."""
+    records = [record for record in story() if record.kind is not Kind.MOVED]
+    undone = replace(records[3], seq=9, epoch=2, body={**COMMITTED, "to": "blue"})
+    told = drawn([*records, undone]).content()
+    assert told["times"]["moved"] is None
+    assert (told["pointers"], told["sequences"]) == ([], None)
+    assert told["journal"]["records"] == 7
+    assert read(told).content() == told
+
+
 def test_rows_that_another_epoch_proved_are_not_in_it() -> None:
     records = story()
     records[1] = replace(records[1], epoch=-1)

@@ -120,6 +120,19 @@ class PgBouncer:
         address = Address.of_row(row)
         return PointerFacts(self._side_of(address), row["paused"] == "1", str(address))
 
+    def observe_kept(self) -> PointerFacts:
+        """Read in the file which side the entry will name after a restart or RELOAD.
+
+        Raises:
+            ServerRefused: 3001, 3007 or 3008.
+        """
+        if not self.file.path.exists():
+            return self.observe()
+        line = self.file.locate(self.database)
+        address = Address.of_pairs(ini.read_pairs(line.value), line.key)
+        seen = f"{line.place} says {address}"
+        return PointerFacts(self._side_of(address), paused=False, seen=seen)
+
     def check(self) -> list[Finding]:
         """Look at pooler, file and client; what cannot be seen is a finding too."""
         found = []

@@ -18,6 +18,7 @@ from bluegreen.steps.monitors.foreign_slots import MonitorForeignSlots
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats
 from bluegreen.steps.monitors.kept_wal import MonitorKeptWal
 from bluegreen.steps.monitors.monitor import Monitor, Round, look_through
+from bluegreen.steps.monitors.pointers import MonitorPointers
 from bluegreen.steps.monitors.sequences import MonitorSequences
 from bluegreen.steps.monitors.servers import MonitorServers
 from bluegreen.steps.monitors.settings import MonitorSettings
@@ -33,6 +34,7 @@ MONITORS: tuple[Monitor[Any], ...] = (
     MonitorWayBackFits(),
     MonitorSequences(),
     MonitorServers(),
+    MonitorPointers(),
     MonitorSettings(),
     MonitorKeptWal(),
     MonitorDrift(),

@@ -53,20 +53,22 @@ def draw_up(
 ) -> Certificate | None:
     """The certificate of the move of this epoch, by the journal. Pure.
 
-    None where the journal does not tell that it was made, seen through every pointer,
-    and its way back opened.
+    None where the journal does not tell that it was made and its way back opened. That
+    every pointer was seen is not told of a move that a rollback undid before.
     """
     told = [record for record in records if record.epoch == epoch]
     commit = _first(told, Kind.COMMITTED)
     moved = _first(told, Kind.MOVED)
     back = _first(told, Kind.WAY_BACK_OPEN)
-    if commit is None or moved is None or back is None:
+    undone = any(r.kind is Kind.COMMITTED and r.epoch > epoch for r in records)
+    if commit is None or back is None or not (moved or undone):
         return None
+    told_by = moved or back
     before = [record for record in records if record.seq <= commit.seq]
     state = fold(before)
     assert state.last_move is not None
     committed = bodies.Committed.from_body(commit.body)
-    served = bodies.Moved.from_body(moved.body)
+    served = bodies.Moved.from_body(moved.body if moved else {})
     to_side = committed.to
     return Certificate(
         kind=_kind(to_side),
@@ -88,13 +90,13 @@ def draw_up(
         times=Times(
             begun=_utc(state.last_move.begun),
             committed=_utc(commit.at),
-            moved=_utc(moved.at),
+            moved=_utc(moved.at) if moved else None,
             way_back_open=_utc(back.at),
         ),
         way_back_marker_s=bodies.WayBackOpen.from_body(back.body).marker_s,
         journal=JournalTold(
-            records=moved.seq,
-            sha256=journal_digest(r for r in records if r.seq <= moved.seq),
+            records=told_by.seq,
+            sha256=journal_digest(r for r in records if r.seq <= told_by.seq),
         ),
     ).sealed()
 

@@ -1,0 +1,88 @@
+"""A pooler's file that is written back is told before anybody restarts the pooler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bluegreen.model.finding import Blocks, Severity
+from bluegreen.model.side import Side
+from tests.kit.arena import Arena, move, replicate
+from tests.kit.cli import call, write_playbook
+from tests.kit.monitoring import only
+from tests.kit.wait import wait_until
+
+
+def test_a_file_that_was_written_back_is_told_until_it_is_right(
+    arena: Callable[..., Arena],
+) -> None:
+    here = arena(16, 18)
+    world = here.world()
+    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+    replicate(world)
+    file = here.pooler.config_file
+    former = file.read_text()
+    move(world, Side.GREEN)
+    moved = file.read_text()
+    assert only(world, "pointers").seen == "it leads to green, and will after a restart"
+
+    file.write_text(former)
+    found = only(world, "pointers")
+    assert (found.where, found.severity) == ("main", Severity.CRITICAL)
+    assert found.blocks is Blocks.NOTHING
+    assert str(file) in found.seen
+    assert "clients are not led to green, which serves" in found.seen
+    assert "RELOAD" in found.fix
+    assert str(here.pair.green.name) in found.fix
+
+    here.pooler.stop()
+    here.pooler.start_again()
+    found = only(world, "pointers")
+    assert found.severity is Severity.CRITICAL
+    assert found.seen == "clients are led to blue, and green serves"
+
+    file.write_text(moved)
+    here.pooler.stop()
+    here.pooler.start_again()
+    assert only(world, "pointers").severity is Severity.OK
+
+
+def test_a_pooler_that_is_away_and_a_file_that_is_broken_are_no_all_clear(
+    arena: Callable[..., Arena],
+) -> None:
+    here = arena(16, 18)
+    world = here.world()
+    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+    replicate(world)
+    file = here.pooler.config_file
+    former = file.read_text()
+    file.write_text(former + "\n[databases\n")
+    assert only(world, "pointers").severity is Severity.UNKNOWN
+    file.write_text(former)
+    assert only(world, "pointers").severity is Severity.OK
+    here.pooler.stop()
+    found = only(world, "pointers")
+    assert found.severity is Severity.UNKNOWN
+    assert found.seen.startswith("not seen: ")
+
+
+def test_status_and_a_run_that_waits_tell_it(
+    arena: Callable[..., Arena], tmp_path: Path
+) -> None:
+    here = arena(16, 18)
+    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+    steps = [{"step": "replicate"}, {"step": "cutover", "probe": False}]
+    playbook = write_playbook(here, tmp_path, steps)
+    file = here.pooler.config_file
+    former = file.read_text()
+    call("run", playbook).require()
+    file.write_text(former)
+    told = wait_until(
+        lambda: (said := call("status", playbook)).out.count("pointers") and said,
+        "the monitor",
+    )
+    assert "clients are not led to green" in " ".join(told.out.split())
+    metrics = call("status", playbook, "--prometheus").out
+    assert 'bluegreen_monitor_severity{monitor="pointers"' in metrics.replace(
+        f'playbook="{here.name}",', ""
+    )
