@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+
+import psycopg
 
 from bluegreen.model.finding import Blocks, Severity
 from bluegreen.model.side import Side
@@ -11,6 +14,9 @@ from tests.kit.arena import Arena, move, replicate
 from tests.kit.cli import call, write_playbook
 from tests.kit.monitoring import only
 from tests.kit.wait import wait_until
+
+POOL_SIZE = 20
+"""The lab's."""
 
 
 def test_a_file_that_was_written_back_is_told_until_it_is_right(
@@ -24,7 +30,9 @@ def test_a_file_that_was_written_back_is_told_until_it_is_right(
     former = file.read_text()
     move(world, Side.GREEN)
     moved = file.read_text()
-    assert only(world, "pointers").seen == "it leads to green, and will after a restart"
+    assert only(world, "pointers").seen == (
+        "it leads to green, also after a restart, and serves a client"
+    )
 
     file.write_text(former)
     found = only(world, "pointers")
@@ -44,6 +52,26 @@ def test_a_file_that_was_written_back_is_told_until_it_is_right(
     file.write_text(moved)
     here.pooler.stop()
     here.pooler.start_again()
+    assert only(world, "pointers").severity is Severity.OK
+
+
+def test_a_client_that_is_not_served_is_no_all_clear(
+    arena: Callable[..., Arena],
+) -> None:
+    """The pooler names the right side, and all of its connections are taken."""
+    here = arena(16, 18)
+    world = here.world()
+    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+    replicate(world)
+    assert "serves a client" in only(world, "pointers").seen
+    with ExitStack() as sessions:
+        for _ in range(POOL_SIZE):
+            one = sessions.enter_context(psycopg.connect(here.client))
+            one.execute("SELECT 1")
+        found = only(world, "pointers")
+        assert found.severity is Severity.CRITICAL
+        assert found.seen.startswith("a client is not served: ")
+        assert "SHOW POOLS" in found.fix
     assert only(world, "pointers").severity is Severity.OK
 
 
