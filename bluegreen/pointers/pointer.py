@@ -75,8 +75,11 @@ class Pointer(Protocol):
         """
         ...
 
-    def check(self) -> list[Finding]:
-        """Look at all that a move will need of it. Changes no traffic."""
+    def check(self, others: Sequence[Any] = ()) -> list[Finding]:
+        """Look at all that a move will need of it. Changes no traffic.
+
+        `others` are the other pointers of the playbook, of any kind.
+        """
         ...
 
     def warm_up(self) -> None:

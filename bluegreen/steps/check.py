@@ -174,7 +174,8 @@ def find(
         intent,
     )
     for pointer in world.pointers:
-        findings += pointer.check()
+        others = [one for one in world.pointers if one is not pointer]
+        findings += pointer.check(others)
     findings += check_shared_fate(world.shared_fate())
     findings += check_accept(world.limits.accept, findings)
     return findings

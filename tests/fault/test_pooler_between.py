@@ -220,7 +220,9 @@ def test_twins_that_share_port_and_file_are_both_moved(lab_root: Path) -> None:
         for side in (Side.GREEN, Side.BLUE):
             for one in points:
                 one.warm_up()
-            assert [blocking(one) for one in points] == [[], []]
+            [(name, _)] = blocking(points[0])
+            assert name == "process-without-pointer"
+            assert [blocking(one, points) for one in points] == [[], []]
             prove_all(points, Side.GREEN)
             stage_all(points, side)
             require_unchanged(points)

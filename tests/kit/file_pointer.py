@@ -50,7 +50,7 @@ class FilePointer:
     def observe_kept(self) -> PointerFacts:
         return self.observe()
 
-    def check(self) -> list[Finding]:
+    def check(self, others: Sequence[Any] = ()) -> list[Finding]:
         return []
 
     def warm_up(self) -> None:

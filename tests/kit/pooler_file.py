@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,9 +100,11 @@ def fronted(
         yield Front(pooler, stack)
 
 
-def blocking(pointer: PgBouncer) -> list[tuple[str, str]]:
+def blocking(
+    pointer: PgBouncer, others: Sequence[PgBouncer] = ()
+) -> list[tuple[str, str]]:
     """Ids and sights of what blocks."""
-    return [(f.id, f.seen) for f in pointer.check() if f.is_blocking]
+    return [(f.id, f.seen) for f in pointer.check(others) if f.is_blocking]
 
 
 def child_point(console: str, file: str, name: str = "shop") -> PgBouncer:

@@ -74,7 +74,7 @@ class SimulatedPointer:
     def observe_kept(self) -> PointerFacts:
         return self.observe()
 
-    def check(self) -> list[Any]:
+    def check(self, others: Sequence[Any] = ()) -> list[Any]:
         return []
 
     def warm_up(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
@@ -36,6 +36,8 @@ class Survey:
     Attributes:
         may_pause: whether its user has the admin right.
         by_socket: whether it is reached by a Unix socket.
+        peers: rows of SHOW PEERS by their number, itself among them.
+        beside: the processes of the other pointers.
     """
 
     where: str
@@ -47,6 +49,8 @@ class Survey:
     databases: list[Row]
     pools: list[Row]
     version: str
+    peers: Mapping[str, Row] = field(default_factory=dict)
+    beside: frozenset[object] = frozenset()
 
 
 def pooler_findings(survey: Survey, addresses: Mapping[Side, Address]) -> list[Finding]:
@@ -146,6 +150,18 @@ def _process(survey: Survey) -> Iterator[Finding]:
             "give every process as a pointer of its own, by its Unix socket",
             blocks=True,
         )
+    others = _others(survey)
+    if others and not survey.beside:
+        yield checked(
+            "process-without-pointer",
+            survey.where,
+            f"{others}, and no other pointer names a process",
+            "clients that another process serves would stay on the side that is left, "
+            "where every write is refused",
+            "give each process as a pointer of its own, by its Unix socket; where this "
+            "is the only one: accept process-without-pointer",
+            blocks=True,
+        )
     number = re.search(r"(\d+)\.(\d+)", survey.version)
     if number is None or tuple(map(int, number.groups())) < OLDEST:
         yield checked(
@@ -155,6 +171,15 @@ def _process(survey: Survey) -> Iterator[Finding]:
             "a move was never tried with this version",
             "rehearse with it first, or bring PgBouncer to 1.18 or later",
         )
+
+
+def _others(survey: Survey) -> str:
+    """Why this may not be the only process that serves these clients."""
+    own = survey.config.get("peer_id", "0")
+    if peers := [number for number in survey.peers if number != own]:
+        return f"{len(peers)} peers beside it in [peers]"
+    shared = survey.config.get("so_reuseport", "0") != "0" and survey.by_socket
+    return "so_reuseport = 1" if shared else ""
 
 
 def _target(

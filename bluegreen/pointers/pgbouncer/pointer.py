@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -106,6 +107,11 @@ class PgBouncer:
         """The file and the console: entries that share both move as one."""
         return self.file.identity, self._console.target
 
+    @property
+    def process(self) -> object:
+        """Which PgBouncer it is in, as its console is reached."""
+        return self._console.target
+
     def address(self, side: Side) -> Address:
         """Where the entry leads for a side."""
         return self._addresses[side]
@@ -133,10 +139,11 @@ class PgBouncer:
         seen = f"{line.place} says {address}"
         return PointerFacts(self._side_of(address), paused=False, seen=seen)
 
-    def check(self) -> list[Finding]:
+    def check(self, others: Sequence[Any] = ()) -> list[Finding]:
         """Look at pooler, file and client; what cannot be seen is a finding too."""
         found = []
-        for look in (self._check_pooler, self._check_entry, self._check_client):
+        pooler = partial(self._check_pooler, others)
+        for look in (pooler, self._check_entry, self._check_client):
             try:
                 found += look()
             except BluegreenError as error:
@@ -315,8 +322,9 @@ class PgBouncer:
         """The file PgBouncer starts reading at, as it says itself."""
         return Path(self._console.config()["conffile"])
 
-    def _check_pooler(self) -> list[Finding]:
+    def _check_pooler(self, others: Sequence[Any]) -> list[Finding]:
         self._holding.row()
+        beside = [one for one in others if isinstance(one, PgBouncer)]
         survey = Survey(
             where=self.id,
             database=self.database,
@@ -327,6 +335,8 @@ class PgBouncer:
             databases=self._console.show("DATABASES"),
             pools=self._console.show("POOLS"),
             version=self._console.show("VERSION")[0]["version"] or "",
+            peers=self._proof.look().peers or {},
+            beside=frozenset(one.process for one in beside) - {self.process},
         )
         return pooler_findings(survey, self._addresses)
 

@@ -69,6 +69,14 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
         ({"config": {"query_wait_timeout": "4.9"}}, {"query-wait-too-short": True}),
         ({"config": {"query_wait_timeout": "0"}}, {"query-wait-endless": False}),
         ({"config": {"so_reuseport": "1"}}, {"console-of-many-processes": True}),
+        (
+            {"config": {"so_reuseport": "1"}, "by_socket": True},
+            {"process-without-pointer": True},
+        ),
+        (
+            {"config": {"peer_id": "1"}, "peers": {"1": {}, "2": {}}},
+            {"process-without-pointer": True},
+        ),
         ({"row": {"host": "10.0.0.7"}}, {"pointer-names-neither": True}),
         ({"row": {"host": None}}, {"pointer-names-neither": True}),
         ({"row": {"paused": "1"}}, {"entry-paused": True}),
@@ -90,7 +98,12 @@ def test_each_is_found_alone(
         {"config": {"pool_mode": "session"}, "row": {"pool_mode": "transaction"}},
         {"config": {"server_login_retry": "0.5"}},
         {"config": {"server_login_retry": "0.1"}, "row": {"min_pool_size": "3"}},
-        {"config": {"so_reuseport": "1"}, "by_socket": True},
+        {
+            "config": {"so_reuseport": "1"},
+            "by_socket": True,
+            "beside": frozenset({("other",)}),
+        },
+        {"config": {"peer_id": "1"}, "peers": {"1": {}}},
         {"version": "PgBouncer 1.25.1"},
         {"pools": [{"database": "x", "user": "a", "pool_mode": "session"}]},
     ],
