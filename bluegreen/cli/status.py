@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,14 +51,17 @@ def status(
     from bluegreen.report.screen import clear
 
     with open_context(playbook, "status") as open_:
-        while True:
-            seen = look(open_.world, beat=True)
-            if monitor and not json_:
-                clear()
-            show(seen)
-            if not monitor:
-                return 7 if seen.doubts else 0
-            time.sleep(LOOK_EVERY_S)
+        seen: Status | None = None
+        # Leaving a watch is no error.
+        with suppress(*([KeyboardInterrupt] if monitor else [])):
+            while seen is None or monitor:
+                if seen is not None:
+                    time.sleep(LOOK_EVERY_S)
+                seen = look(open_.world, beat=True)
+                if monitor and not json_:
+                    clear()
+                show(seen)
+        return 7 if seen and seen.doubts else 0
 
 
 def _shower(*, prometheus: bool, json_: bool) -> Callable[[Status], None]:

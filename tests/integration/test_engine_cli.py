@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -345,3 +346,13 @@ def test_watching_looks_again(desk: Desk) -> None:
     assert monitor.stdout is not None
     first, second = monitor.stdout.readline(), monitor.stdout.readline()
     assert json.loads(first)["serving"] == json.loads(second)["serving"] == "blue"
+
+
+def test_leaving_a_watch_is_no_error(desk: Desk) -> None:
+    monitor = desk.start("status", "--watch", "--json")
+    assert monitor.stdout is not None
+    json.loads(monitor.stdout.readline())
+    monitor.send_signal(signal.SIGINT)
+    out, error = monitor.communicate(timeout=60)
+    assert (monitor.returncode, error) == (0, "")
+    assert [json.loads(line)["serving"] for line in out.splitlines()] in ([], ["blue"])
