@@ -20,7 +20,6 @@ POINTS = {
     "move/fenced": "marker",
     "move/marked": "catch_up",
     "move/caught_up": "sequences",
-    "move/stream_stopped": "commit",
 }
 
 

@@ -84,6 +84,7 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
         "schema-drift",
         "follower",
         "foreign-slots",
+        "pointers",
         "sequences",
         "settings",
         "transactions",
