@@ -18,6 +18,7 @@ from bluegreen.engine.guard import guarded
 from bluegreen.engine.journal import TwinJournal, new_run_id
 from bluegreen.engine.own_process import shared_fate
 from bluegreen.engine.session import engage, engage_green
+from bluegreen.engine.traffic import require_reachable
 from bluegreen.model import bodies
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
@@ -99,6 +100,11 @@ class Context:
 READS_ONLY = frozenset({"status", "check", "journal", "verify"})
 """Verbs that change nothing and say themselves whom a database was set up for."""
 
+ONE_SIDE_IS_ENOUGH = frozenset(
+    {"status", "journal", "verify", "decommission", "drop-slot", "guard", "approve"}
+)
+"""Verbs that do what they can where a side is away."""
+
 
 @contextmanager
 def open_context(
@@ -113,6 +119,8 @@ def open_context(
     loaded = load(path, os.environ)
     sides = open_databases(loaded, f"bluegreen {verb}")
     with _held(loaded, *sides, tell) as open_:
+        if verb not in ONE_SIDE_IS_ENOUGH:
+            require_reachable(sides, open_.world)
         if verb not in READS_ONLY:
             require_ours(sides, loaded.playbook.name)
         yield open_
@@ -131,6 +139,7 @@ def open_context_by_dsns(
     with ExitStack() as stack:
         for database in sides:
             stack.callback(database.close)
+        require_reachable(sides)
         refuse_newer(sides)
         records = TwinJournal(*sides, "").records()
         starts = (

@@ -80,10 +80,15 @@ def look(world: World, *, beat: bool = False) -> Status:
         state=state,
         way_back=f"in doubt: {foreign}"
         if foreign
-        else say_way_back(state, sides[1].now, streams, monitors),
+        else say_way_back(state, sides[1].now, streams, monitors, **_why_unseen(sides)),
         monitors=monitors,
         at=sides[1].now or sides[0].now,
     )
+
+
+def _why_unseen(sides: Sequence[SideStatus]) -> dict[str, str]:
+    away = [str(one.side) for one in sides if one.problem]
+    return {"unseen": f"{' and '.join(away)} cannot be reached"} if away else {}
 
 
 def _side(database: Database, name: str) -> SideStatus:
@@ -197,4 +202,6 @@ def _newest(records: Sequence[Record]) -> tuple[int, int]:
 
 
 def _why(error: BluegreenError) -> str:
-    return f"{error.problem}: {error.seen}" if error.seen else error.problem
+    """In one line; a server's further lines are advice for psql's own reader."""
+    seen = error.seen.partition("\n")[0]
+    return f"{error.problem}: {seen}" if seen else error.problem

@@ -22,6 +22,7 @@ from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import NotYet, Refused, Verdict
+from bluegreen.postgres.database import SqlError
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.world import World
 
@@ -148,6 +149,10 @@ def refusal_error(no: Refused) -> BluegreenError:
     return error_for(no.code, no.why, seen=no.seen, wanted=no.wanted, hint=no.hint)
 
 
+NOT_MADE_YET = frozenset({"42P01", "3F000", "42883", "42704"})
+"""SQLSTATEs: no such table, schema, function or other object."""
+
+
 def missing_hazards(
     actions: Iterable[Action[Any]], allow: Iterable[Hazard]
 ) -> tuple[Hazard, ...]:
@@ -249,4 +254,10 @@ def _look(action: Action[Any], world: World) -> PlannedVerdict:
     except StepError as error:
         if error.code is Code.SERVER_WENT_AWAY:
             raise
-        return Unseen(f"known once replication has started; today {error.problem}")
+        why = "" if _is_not_made_yet(error) else f"; today {error.problem}"
+        return Unseen(f"known once replication has started{why}")
+
+
+def _is_not_made_yet(error: StepError) -> bool:
+    """Whether what it looks at comes only with an earlier action."""
+    return isinstance(error, SqlError) and error.sqlstate in NOT_MADE_YET

@@ -169,6 +169,8 @@ def doubts_of(
     """Everything that keeps us from saying which side serves. Pure."""
     serving = state.serving
     gone = _may_be_gone(state)
+    if _proves_itself(state, sides, pointers):
+        gone = serving.other
     doubts = [
         f"{one.side}: {one.problem}"
         for one in sides
@@ -180,7 +182,10 @@ def doubts_of(
         if one.says not in {"", str(one.side)}
     ]
     doubts += [f"{one.side}: {one.foreign}" for one in sides if one.foreign]
-    if journal.problem and not (gone and journal.green and journal.blue is None):
+    told = {Side.BLUE: journal.blue, Side.GREEN: journal.green}
+    away = {one.side for one in sides if one.problem}
+    is_alone = gone in away and told[gone] is None and told[gone.other] is not None
+    if journal.problem and not is_alone:
         doubts.append(journal.problem)
     if state.open_move is not None:
         doubts.append(
@@ -199,6 +204,21 @@ def doubts_of(
     for one in sides:
         doubts += _doubt_of_fence(one, one.side is serving, state.epoch)
     return tuple(doubts)
+
+
+def _proves_itself(
+    state: State, sides: Sequence[SideStatus], pointers: Sequence[PointerStatus]
+) -> bool:
+    """Whether the side that serves proves it without the other one.
+
+    The fence of the side that is left is closed before the commit point: while its own
+    journal says that it serves, its fence is open and every pointer names it, no move
+    can have gone past it.
+    """
+    served = next(one for one in sides if one.side is state.serving)
+    is_open = served.fence == "open" or (served.fence == "none" and not state.epoch)
+    named = {None if one.problem else one.names for one in pointers}
+    return not served.problem and is_open and named == {state.serving}
 
 
 def _may_be_gone(state: State) -> Side | None:
@@ -229,6 +249,8 @@ def say_way_back(
     now: datetime | None,
     streams: Sequence[StreamStatus],
     monitors: Sequence[Finding] = (),
+    *,
+    unseen: str = "nothing is seen to stream from green to blue",
 ) -> str:
     """Whether rollback is open, in words. Pure."""
     move = state.last_move
@@ -244,7 +266,7 @@ def say_way_back(
             return f"LOST: {one.seen}"
     stream = next((one for one in streams if one.publisher is Side.GREEN), None)
     if stream is None or stream.problem or not stream.running:
-        return "in doubt: nothing is seen to stream from green to blue"
+        return f"in doubt: {unseen}"
     doubt = _doubt_of_way_back(monitors)
     if doubt:
         return f"in doubt: {doubt}"

@@ -5,6 +5,7 @@ Plain words, no colour: it is read at 3 a.m., in a pager, in a ticket.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
@@ -365,15 +366,29 @@ def _monitors(monitors: Sequence[Finding]) -> list[str]:
     """Worst first; what to do stands under what is wrong."""
     if not monitors:
         return []
+    # What one side that is away hides from many is told once.
+    groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
+    for one in monitors:
+        alone = () if one.severity is Severity.UNKNOWN else (one.id, one.where)
+        groups[_SEVERITIES[one.severity], _said(one), one.fix, *alone].append(one)
     rows = columns(
-        (_SEVERITIES[one.severity], one.id, one.where, _said(one)) for one in monitors
+        (severity, *_place(group), said)
+        for (severity, said, *_), group in groups.items()
     )
     lines = ["", "monitors"]
-    for one, row in zip(monitors, rows, strict=True):
+    for group, row in zip(groups.values(), rows, strict=True):
         lines.append(row)
-        if one.fix:
-            lines.append(f"      fix: {one.fix}")
+        if len(group) > 1:
+            lines.append(f"      these: {', '.join(one.id for one in group)}")
+        if group[0].fix:
+            lines.append(f"      fix: {group[0].fix}")
     return lines
+
+
+def _place(group: Sequence[Finding]) -> tuple[str, str]:
+    if len(group) == 1:
+        return group[0].id, group[0].where
+    return f"{len(group)} monitors", ""
 
 
 _SEVERITIES = {

@@ -89,6 +89,14 @@ def _wrong_password(here: Arena, told: dict[str, Any]) -> None:
     }
 
 
+def _set_both(dsn: str) -> Callable[..., None]:
+    def change(_: Arena, told: dict[str, Any]) -> None:
+        for side in ("blue", "green"):
+            told[side]["dsn"] = f"{dsn}{side}"
+
+    return change
+
+
 BAD = [
     Bad(
         "server-away",
@@ -98,8 +106,24 @@ BAD = [
         "CLOSED failed: Connection refused\n"
         "           \tIs the server running on that host and accepting TCP/IP "
         "connections?\n"
-        "  wanted:  a session on 127.0.0.1:CLOSED/shop\n" + PSQL,
+        "  wanted:  a session on 127.0.0.1:CLOSED/shop\n"
+        "  traffic: blue (nothing has moved)\n" + PSQL,
         _set_dsn("green", lambda _: f"host=127.0.0.1 port={CLOSED} dbname=shop"),
+    ),
+    Bad(
+        "both-away",
+        3,
+        "error BG-3001: neither blue nor green can be reached\n"
+        "  seen:    blue cannot be reached: connection failed: connection to server at "
+        '"127.0.0.1", port CLOSED failed: Connection refused\n'
+        "           \tIs the server running on that host and accepting TCP/IP "
+        "connections?\n"
+        "           green cannot be reached: connection failed: connection to server "
+        'at "127.0.0.1", port CLOSED failed: Connection refused\n'
+        "           \tIs the server running on that host and accepting TCP/IP "
+        "connections?\n"
+        "  wanted:  a session on each of them\n" + PSQL,
+        _set_both(f"host=127.0.0.1 port={CLOSED} dbname="),
     ),
     Bad(
         "wrong-password",
@@ -150,7 +174,8 @@ BAD = [
         "error BG-3001: green cannot be reached\n"
         '  seen:    connection failed: connection to server at "127.0.0.1", port '
         'GREEN_PORT failed: FATAL:  database "nowhere" does not exist\n'
-        "  wanted:  a session on 127.0.0.1:GREEN_PORT/nowhere\n" + PSQL,
+        "  wanted:  a session on 127.0.0.1:GREEN_PORT/nowhere\n"
+        "  traffic: blue (nothing has moved)\n" + PSQL,
         _set_dsn("green", lambda here: here.pair.green.server.conninfo("nowhere")),
     ),
     Bad(

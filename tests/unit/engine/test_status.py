@@ -79,7 +79,6 @@ def test_before_the_first_run_there_is_no_fence_and_no_doubt() -> None:
     ("parts", "said"),
     [
         ({"blue": replace(BLUE, problem="away")}, "blue: away"),
-        ({"green": replace(GREEN, problem="away")}, "green: away"),
         ({"journal": JournalStatus(1, None, "not seen")}, "not seen"),
         (
             {"state": told((Kind.PAUSING, {"to": "green"}))},
@@ -121,6 +120,64 @@ def test_before_the_first_run_there_is_no_fence_and_no_doubt() -> None:
 )
 def test_each_doubt_is_said(parts: dict[str, Any], said: str) -> None:
     assert doubts(**parts) == (said,)
+
+
+AWAY = JournalStatus(1, None, "one side's journal was not seen")
+LEFT = JournalStatus(None, 1, "one side's journal was not seen")
+SERVES = replace(GREEN, fence="open"), replace(POINTER, names=Side.GREEN)
+GONE = replace(BLUE, problem="away")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"green": replace(GREEN, problem="away"), "journal": AWAY},
+        # Before the first run there is no fence.
+        {
+            "blue": replace(BLUE, fence="none"),
+            "green": replace(GREEN, problem="away"),
+            "journal": JournalStatus(0, None, "one side's journal was not seen"),
+        },
+        {
+            "state": told(TO_GREEN),
+            "blue": GONE,
+            "green": SERVES[0],
+            "pointer": SERVES[1],
+            "journal": LEFT,
+        },
+    ],
+)
+def test_the_side_that_serves_proves_it_without_the_other(
+    parts: dict[str, Any],
+) -> None:
+    assert doubts(**parts) == ()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        # Its fence is closed, or missing after a move.
+        {"green": GREEN},
+        {"green": replace(SERVES[0], fence="none")},
+        {"green": replace(SERVES[0], fence="half closed")},
+        # A pointer names another side, or was not seen.
+        {"pointer": POINTER},
+        {"pointer": replace(SERVES[1], problem="no answer")},
+        # It is the one that is away.
+        {"green": replace(GREEN, problem="away"), "blue": BLUE},
+        # A move has not ended.
+        {"state": told(TO_GREEN, (Kind.PAUSING, {"to": "blue"}))},
+    ],
+)
+def test_what_it_does_not_prove_is_a_doubt(parts: dict[str, Any]) -> None:
+    plain = {
+        "state": told(TO_GREEN),
+        "blue": GONE,
+        "green": SERVES[0],
+        "pointer": SERVES[1],
+        "journal": LEFT,
+    }
+    assert doubts(**{**plain, **parts})
 
 
 def test_after_a_move_a_missing_fence_is_a_doubt() -> None:
