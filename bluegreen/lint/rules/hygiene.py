@@ -14,11 +14,14 @@ from bluegreen.sql.search_path import TEMPORARY, same_name
 LONGEST_NAME_BYTES = 63
 # No character takes more than four bytes.
 _SURELY_SHORT = (LONGEST_NAME_BYTES - 3) // 4
-_NEW = on(Kind.CREATE_TABLE, Kind.ADD_COLUMN)
+_NEW = on(Kind.CREATE_TABLE, Kind.ADD_COLUMN, Kind.ALTER_TYPE)
 _NONE = "None."
 
 
 def _columns(op: Op) -> Iterable[Column]:
+    """Columns that the op makes, or gives another type."""
+    if op.kind is Kind.ALTER_TYPE and op.type:
+        return (Column(op.name, op.type),)
     return (op.column,) if op.column else op.columns
 
 
@@ -70,7 +73,7 @@ def _long_name(op: Op, state: State) -> str | None:
             continue
         # The parser has cut it already, as the server would.
         if len(name.encode()) >= LONGEST_NAME_BYTES - 3:
-            longer = re.search(re.escape(name) + r"[\w$]", state.text)
+            longer = re.search(re.escape(name) + r"(?:[\w$]|[^\x00-\x7f])", state.text)
             if longer and len(longer[0].encode()) > LONGEST_NAME_BYTES:
                 return f"{name}… is cut to {LONGEST_NAME_BYTES} bytes"
     return None
@@ -79,7 +82,12 @@ def _long_name(op: Op, state: State) -> str | None:
 def _unqualified(op: Op, _state: State) -> str | None:
     if op.table is None or op.table.schema or "temporary" in op.flags:
         return None
+    if op.kind is Kind.DROP and op.what not in _RELATIONS:
+        return None
     return f"where {op.table} goes is left to the search_path"
+
+
+_RELATIONS = frozenset({"table", "view", "materialized view", "foreign table"})
 
 
 def _keyless(op: Op, state: State) -> str | None:
@@ -203,6 +211,12 @@ _ALL_NAMES = on(
     *(Kind.ADD_CONSTRAINT, Kind.CREATE_TRIGGER),
 )
 
+_MORE_NAMES = on(
+    *(Kind.CREATE_TABLE_AS, Kind.CREATE_VIEW, Kind.CREATE_SEQUENCE, Kind.DROP),
+    *(Kind.CREATE_DOMAIN, Kind.CREATE_ENUM, Kind.DROP_COLUMN),
+)
+"""A name that is dropped is cut as well, and may then be another's."""
+
 RULES = (
     _prefer(
         "prefer-bigint",
@@ -249,7 +263,7 @@ RULES = (
         id="name-too-long",
         name="A name is longer than PostgreSQL keeps",
         level=Level.WARNING,
-        kinds=_ALL_NAMES,
+        kinds=_ALL_NAMES | _MORE_NAMES,
         condition=_long_name,
         effect=_NONE,
         why="It is cut without an error, and two names may become one.",
@@ -263,7 +277,7 @@ RULES = (
         level=Level.INFO,
         kinds=on(
             *(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS, Kind.CREATE_INDEX),
-            Kind.ADD_COLUMN,
+            *(Kind.ADD_COLUMN, Kind.DROP),
         ),
         condition=_unqualified,
         effect=_NONE,

@@ -68,7 +68,7 @@ RULES = (
         level=Level.ERROR,
         kinds=on(
             *(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS, Kind.CREATE_VIEW),
-            *(Kind.ADD_COLUMN, Kind.INSERT, Kind.UPDATE),
+            *(Kind.ADD_COLUMN, Kind.INSERT, Kind.UPDATE, Kind.MERGE, Kind.OTHER),
         ),
         condition=_column_twice,
         effect="None: PostgreSQL refuses it with SQLSTATE 42701 or 42601.",

@@ -167,7 +167,8 @@ def _signature(tree: Tree) -> tuple[str, ...]:
 def create_composite(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`CREATE TYPE … AS (…)`."""
     name = relation(tree["typevar"])
-    yield Op(Kind.OTHER, statement.at, name, what=statement.kind)
+    parts = (item["ColumnDef"]["colname"] for item in tree.get("coldeflist", ()))
+    yield Op(Kind.OTHER, statement.at, name, what=statement.kind, twice=again(parts))
 
 
 def create_statistics(statement: Statement, tree: Tree) -> Iterator[Op]:

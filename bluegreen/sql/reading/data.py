@@ -35,13 +35,19 @@ def data(kind: Kind) -> Reader:
             expr=tree.get("whereClause"),
             names=names,
             flags=frozenset(flags),
-            twice=again(_set_whole(tree)) if kind in _ONCE_EACH else "",
+            twice=_set_twice(kind, tree),
         )
 
     return reader
 
 
-_ONCE_EACH = frozenset({Kind.INSERT, Kind.UPDATE})
+def _set_twice(kind: Kind, tree: Tree) -> str:
+    """A column that one row would be given two values of."""
+    parts = [tree] if kind in (Kind.INSERT, Kind.UPDATE) else []
+    parts += [one["MergeWhenClause"] for one in tree.get("mergeWhenClauses", ())]
+    if "onConflictClause" in tree:
+        parts.append(tree["onConflictClause"])
+    return next(filter(None, (again(_set_whole(part)) for part in parts)), "")
 
 
 def _set_whole(tree: Tree) -> Iterator[str]:

@@ -179,6 +179,19 @@ def test_a_mark_that_asks_for_no_transaction(mark: str) -> None:
         "UPDATE s.i SET a = 'x', a = 'y' WHERE id = 1;",
         "UPDATE s.i SET (a, b) = ('x', 'y'), a = 'z' WHERE id = 1;",
         "INSERT INTO s.i (id, a, a) VALUES (1, 'x', 'y');",
+        (
+            "INSERT INTO s.i (id, a) VALUES (1, 'x') ON CONFLICT (id) "
+            "DO UPDATE SET a = 'x', a = 'y';"
+        ),
+        (
+            "MERGE INTO s.i USING s.j ON i.id = j.id WHEN NOT MATCHED THEN "
+            "INSERT (a, a) VALUES (1, 2);"
+        ),
+        (
+            "MERGE INTO s.i USING s.j ON i.id = j.id WHEN MATCHED THEN "
+            "UPDATE SET a = 1, a = 2;"
+        ),
+        "CREATE TYPE k AS (a int, a text);",
         "CREATE VIEW v AS SELECT a, b AS a FROM s.i;",
         "CREATE VIEW v AS SELECT i.a, j.a FROM s.i i, s.i j;",
         "CREATE VIEW v (x, x) AS SELECT a, b FROM s.i;",
@@ -206,6 +219,15 @@ def test_a_column_that_stands_twice_never_runs(sql: str) -> None:
         "UPDATE s.i SET a.x = 1, a.y = 2 WHERE id = 1;",
         "INSERT INTO s.i (a[1], a[2]) VALUES ('x', 'y');",
         "INSERT INTO s.i SELECT a, a, a FROM s.i;",
+        (
+            "MERGE INTO s.i USING s.j ON i.id = j.id "
+            "WHEN MATCHED THEN UPDATE SET a = 1 WHEN NOT MATCHED THEN INSERT (a) VALUES (1);"
+        ),
+        (
+            "INSERT INTO s.i (id, a) VALUES (1, 'x') ON CONFLICT (id) "
+            "DO UPDATE SET a = 'x';"
+        ),
+        "CREATE TYPE k AS (a int, b text);",
         "CREATE VIEW v (x, y) AS SELECT a, a FROM s.i;",
         "CREATE VIEW v AS SELECT a, b FROM s.i UNION SELECT a, a FROM s.i;",
         "CREATE VIEW v AS SELECT * FROM s.i;",
@@ -254,6 +276,7 @@ def test_a_constraint_that_stands_twice_never_runs(sql: str, *, said: bool) -> N
 
 
 MADE = "CREATE TABLE n AS SELECT 1 AS a;"
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
 
 
 @pytest.mark.parametrize(
@@ -274,6 +297,15 @@ MADE = "CREATE TABLE n AS SELECT 1 AS a;"
         ("unqualified-name", MADE, True),
         ("unqualified-name", "CREATE TABLE s.n AS SELECT 1 AS a;", False),
         ("unqualified-name", "CREATE TEMP TABLE n AS SELECT 1 AS a;", False),
+        ("unqualified-name", "DROP TABLE n;", True),
+        ("unqualified-name", "DROP TABLE s.n;", False),
+        ("unqualified-name", "DROP FUNCTION f();", False),
+        ("name-too-long", f"DROP TABLE {'n' * 64};", True),
+        ("name-too-long", f'DROP TABLE "{"n" * 63}";', False),
+        ("name-too-long", f"CREATE TABLE {'n' * 64} AS SELECT 1 AS a;", True),
+        ("name-too-long", f"CREATE VIEW {'n' * 64} AS SELECT 1 AS a;", True),
+        ("name-too-long", f'CREATE TABLE "{FAMILY * 3}" (a int);', True),
+        ("name-too-long", f'CREATE TABLE "{FAMILY * 2}" (a int);', False),
         ("table-without-key", MADE, True),
         ("table-without-key", f"{MADE} ALTER TABLE n ADD PRIMARY KEY (a);", False),
         (
@@ -288,6 +320,10 @@ MADE = "CREATE TABLE n AS SELECT 1 AS a;"
         ("prefer-text", "CREATE TABLE n (a char(2));", True),
         ("prefer-text", "CREATE TABLE n (a varchar);", False),
         ("prefer-text", "ALTER TABLE s.i ADD COLUMN c varchar;", False),
+        ("prefer-text", "ALTER TABLE s.i ALTER COLUMN a TYPE varchar(9);", True),
+        ("prefer-text", "ALTER TABLE s.i ALTER COLUMN a TYPE text;", False),
+        ("prefer-timestamptz", "ALTER TABLE s.i ALTER a TYPE timestamp;", True),
+        ("prefer-bigint", "ALTER TABLE s.i ALTER COLUMN a TYPE int;", True),
         ("prefer-bigint", "CREATE TABLE n (a int);", True),
     ],
 )
