@@ -221,7 +221,8 @@ def test_a_column_that_stands_twice_never_runs(sql: str) -> None:
         "INSERT INTO s.i SELECT a, a, a FROM s.i;",
         (
             "MERGE INTO s.i USING s.j ON i.id = j.id "
-            "WHEN MATCHED THEN UPDATE SET a = 1 WHEN NOT MATCHED THEN INSERT (a) VALUES (1);"
+            "WHEN MATCHED THEN UPDATE SET a = 1 "
+            "WHEN NOT MATCHED THEN INSERT (a) VALUES (1);"
         ),
         (
             "INSERT INTO s.i (id, a) VALUES (1, 'x') ON CONFLICT (id) "
