@@ -26,7 +26,8 @@ from bluegreen.sql.source import Source, Statement
 # Marks by which migration tools are told to open no transaction.
 _NO_TRANSACTION = (
     r"(?im)^--\s*(atlas:txmode none|\+goose no transaction|migrate:up transaction:false"
-    r"|\+migrate notransaction|flyway:executeintransaction=false)"
+    r"|\+migrate notransaction|flyway:executeintransaction=false"
+    r"|postgres-migrations disable-transaction|!\s*no-transaction)"
 )
 # Findings about ignores cannot themselves be ignored.
 _NEVER_IGNORED = frozenset({"unknown-ignore", "ignore-without-reason", "unused-ignore"})

@@ -22,12 +22,14 @@ from bluegreen.lint.rules import (
     partitions,
     rows,
     sessions,
+    twice,
     types,
 )
 from bluegreen.sql.ops import Kind
 
 SUBJECTS: dict[str, tuple[Rule, ...]] = {
     "The file itself": files.RULES,
+    "What cannot run": twice.RULES,
     "Indexes": indexes.RULES,
     "Constraints": constraints.RULES,
     "New columns": columns.RULES,

@@ -235,6 +235,7 @@ class Op(NamedTuple):
         flags: words of the statement, e.g. `concurrently`, `cascade`, `if_exists`.
         reads: tables that a view is made of.
         inside: whether it stands in the body of a DO block.
+        twice: a column that a data statement sets, or a query gives, a second time.
     """
 
     kind: Kind
@@ -256,6 +257,7 @@ class Op(NamedTuple):
     flags: frozenset[str] = frozenset()
     reads: tuple[Name, ...] = ()
     inside: bool = False
+    twice: str = ""
 
 
 def quoted(name: str) -> str:

@@ -84,6 +84,13 @@ def _with_names(value: Any, change: Callable[[Any], Any]) -> Any:
     return value
 
 
+def same_name(one: Name | None, two: Name | None) -> bool:
+    """Whether two names may mean one thing: one without a schema may be in any."""
+    if one is None or two is None or one.name != two.name:
+        return False
+    return one.key == two.key or not one.schema or not two.schema
+
+
 def at_home(key: tuple[str, str], schema: str) -> tuple[str, str]:
     """The key under which the database itself has a table.
 

@@ -15,9 +15,16 @@ def _drop_column(op: Op, state: State) -> str | None:
 
 
 def _drop_table(op: Op, state: State) -> str | None:
-    if op.what not in ("table", "foreign table") or not state.filled(op.table):
+    if op.what not in ("table", "foreign table") or op.table is None:
         return None
-    return f"clients that still use {op.table} get errors, its data is gone"
+    if not state.filled(op.table):
+        return None
+    known_as = state.file.renamed.get(op.table.key, op.table)
+    if known_as == op.table:
+        return f"clients that still use {op.table} get errors, its data is gone"
+    if known_as.key in state.tables:
+        return f"the rows that were in {known_as} until this file are gone"
+    return f"clients that still use {known_as} get errors, its data is gone"
 
 
 def _drop_all(op: Op, _state: State) -> str | None:

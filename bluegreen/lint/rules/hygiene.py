@@ -8,24 +8,32 @@ from collections.abc import Callable, Iterable, Iterator
 from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.tracking.state import State
 from bluegreen.sql.ops import Column, Kind, Op
+from bluegreen.sql.search_path import TEMPORARY, same_name
 
 # NAMEDATALEN - 1: PostgreSQL cuts longer names without an error.
 LONGEST_NAME_BYTES = 63
 # No character takes more than four bytes.
 _SURELY_SHORT = (LONGEST_NAME_BYTES - 3) // 4
-_NEW = on(Kind.CREATE_TABLE, Kind.ADD_COLUMN)
+_NEW = on(Kind.CREATE_TABLE, Kind.ADD_COLUMN, Kind.ALTER_TYPE)
 _NONE = "None."
 
 
 def _columns(op: Op) -> Iterable[Column]:
+    """Columns that the op makes, or gives another type."""
+    if op.kind is Kind.ALTER_TYPE and op.type:
+        return (Column(op.name, op.type),)
     return (op.column,) if op.column else op.columns
 
 
-def _typed(names: frozenset[str], better: str) -> Callable[[Op, State], str | None]:
-    """A condition on the types of new columns."""
+def _typed(
+    names: frozenset[str], better: str, *, long: bool = False
+) -> Callable[[Op, State], str | None]:
+    """A condition on the types of new columns; `long` asks for a length as well."""
 
     def condition(op: Op, _state: State) -> str | None:
         for column in _columns(op):
+            if long and not column.type.mods:
+                continue
             if column.type.name in names and not column.type.schema:
                 return f"{column.name} is {column.type}; {better}"
         return None
@@ -34,14 +42,21 @@ def _typed(names: frozenset[str], better: str) -> Callable[[Op, State], str | No
 
 
 def _prefer(
-    rule_id: str, names: frozenset[str], better: str, why: str, bad: str, good: str
+    rule_id: str,
+    names: frozenset[str],
+    better: str,
+    why: str,
+    bad: str,
+    good: str,
+    *,
+    long: bool = False,
 ) -> Rule:
     return Rule(
         id=rule_id,
         name=better[0].upper() + better[1:],
         level=Level.INFO,
         kinds=_NEW,
-        condition=_typed(names, better),
+        condition=_typed(names, better, long=long),
         effect=_NONE,
         why=why,
         workaround=f"Use {good}.",
@@ -58,7 +73,7 @@ def _long_name(op: Op, state: State) -> str | None:
             continue
         # The parser has cut it already, as the server would.
         if len(name.encode()) >= LONGEST_NAME_BYTES - 3:
-            longer = re.search(re.escape(name) + r"[\w$]", state.text)
+            longer = re.search(re.escape(name) + r"(?:[\w$]|[^\x00-\x7f])", state.text)
             if longer and len(longer[0].encode()) > LONGEST_NAME_BYTES:
                 return f"{name}… is cut to {LONGEST_NAME_BYTES} bytes"
     return None
@@ -67,23 +82,47 @@ def _long_name(op: Op, state: State) -> str | None:
 def _unqualified(op: Op, _state: State) -> str | None:
     if op.table is None or op.table.schema or "temporary" in op.flags:
         return None
+    if op.kind is Kind.DROP and op.what not in _RELATIONS:
+        return None
     return f"where {op.table} goes is left to the search_path"
 
 
-def _keyless(op: Op, _state: State) -> str | None:
+_RELATIONS = frozenset({"table", "view", "materialized view", "foreign table"})
+
+
+def _keyless(op: Op, state: State) -> str | None:
     kinds = {c.kind for c in op.constraints}
     kinds |= {c.kind for column in op.columns for c in column.constraints}
     skipped = {"partition", "temporary"} & op.flags
-    if "primary" in kinds or skipped or op.other or not op.columns:
+    if "primary" in kinds or skipped or op.other or _gets_key(op, state):
+        return None
+    if not op.columns and (op.kind is Kind.CREATE_TABLE or op.what != "table"):
         return None
     return f"{op.table} has no primary key, so changes of its rows cannot be replicated"
 
 
+def _gets_key(op: Op, state: State) -> bool:
+    """Whether the same file adds the primary key later, as CREATE TABLE AS must."""
+    return any(
+        later.kind is Kind.ADD_CONSTRAINT
+        and later.constraint is not None
+        and later.constraint.kind == "primary"
+        and same_name(later.table, op.table)
+        for later in state.later(op)
+    )
+
+
 def _rerunnable(op: Op, state: State) -> str | None:
     guarded = {"if_not_exists", "if_exists", "missing_ok", "replace"} & op.flags
-    if guarded or state.transaction:
+    if guarded or state.transaction or _ends_with_session(op):
         return None
     return "run again after a failure half way, this statement fails"
+
+
+def _ends_with_session(op: Op) -> bool:
+    """Whether it is about a temporary table, which the next session does not have."""
+    in_it = op.table is not None and op.table.schema == TEMPORARY
+    return in_it or "temporary" in op.flags
 
 
 def _unindexed(_op: Op, state: State) -> str | None:
@@ -172,6 +211,12 @@ _ALL_NAMES = on(
     *(Kind.ADD_CONSTRAINT, Kind.CREATE_TRIGGER),
 )
 
+_MORE_NAMES = on(
+    *(Kind.CREATE_TABLE_AS, Kind.CREATE_VIEW, Kind.CREATE_SEQUENCE, Kind.DROP),
+    *(Kind.CREATE_DOMAIN, Kind.CREATE_ENUM, Kind.DROP_COLUMN),
+)
+"""A name that is dropped is cut as well, and may then be another's."""
+
 RULES = (
     _prefer(
         "prefer-bigint",
@@ -188,6 +233,7 @@ RULES = (
         "A length in the type cannot be added NOT VALID.",
         "varchar(20)",
         "text",
+        long=True,
     ),
     _prefer(
         "prefer-timestamptz",
@@ -217,7 +263,7 @@ RULES = (
         id="name-too-long",
         name="A name is longer than PostgreSQL keeps",
         level=Level.WARNING,
-        kinds=_ALL_NAMES,
+        kinds=_ALL_NAMES | _MORE_NAMES,
         condition=_long_name,
         effect=_NONE,
         why="It is cut without an error, and two names may become one.",
@@ -229,7 +275,10 @@ RULES = (
         id="unqualified-name",
         name="A table is named without its schema",
         level=Level.INFO,
-        kinds=on(Kind.CREATE_TABLE, Kind.CREATE_INDEX, Kind.ADD_COLUMN),
+        kinds=on(
+            *(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS, Kind.CREATE_INDEX),
+            *(Kind.ADD_COLUMN, Kind.DROP),
+        ),
         condition=_unqualified,
         effect=_NONE,
         why="With another search_path it is another table.",
@@ -242,7 +291,7 @@ RULES = (
         id="table-without-key",
         name="A table without a primary key",
         level=Level.WARNING,
-        kinds=on(Kind.CREATE_TABLE),
+        kinds=on(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS),
         condition=_keyless,
         effect="None; a publisher refuses UPDATE and DELETE on it.",
         why="Once it is published, the application's UPDATE and DELETE fail.",
@@ -255,7 +304,10 @@ RULES = (
         id="not-rerunnable",
         name="The statement fails when it is run again",
         level=Level.INFO,
-        kinds=on(Kind.CREATE_TABLE, Kind.ADD_COLUMN, Kind.DROP_COLUMN, Kind.DROP),
+        kinds=on(
+            *(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS, Kind.ADD_COLUMN),
+            *(Kind.DROP_COLUMN, Kind.DROP),
+        ),
         condition=_rerunnable,
         effect=_NONE,
         why="A file that failed half way outside a transaction cannot be repeated.",

@@ -6,7 +6,8 @@ from bluegreen.lint.rule import Level, Rule, on
 from bluegreen.lint.tracking.state import State
 from bluegreen.sql.builtin_functions import STABLE, VOLATILE
 from bluegreen.sql.expressions import columns
-from bluegreen.sql.ops import Kind, Op
+from bluegreen.sql.ops import Kind, Name, Op
+from bluegreen.sql.search_path import same_name
 
 _OBJECTS = frozenset(
     {
@@ -24,8 +25,51 @@ def _drop_object(op: Op, state: State) -> str | None:
     on_table = op.what in ("trigger", "policy", "rule")
     if on_table and not state.filled(op.table):
         return None
+    if _comes_back(op, state):
+        return None
     name = op.name if on_table else op.table
     return f"clients may still count on {op.what} {name}"
+
+
+def _comes_back(op: Op, state: State) -> bool:
+    """Whether the same transaction makes again what is dropped: no client notices.
+
+    A DO block is one statement, and so one transaction even where none is open.
+    """
+    statement = state.statement
+    for later in state.later(op):
+        if later.kind in (Kind.COMMIT, Kind.ROLLBACK):
+            return False
+        within = op.inside and statement is not None and later.at < statement.end
+        if state.transaction is None and not within:
+            return False
+        if _makes(later, op):
+            return True
+    return False
+
+
+_MADE_BY: dict[str, frozenset[Kind]] = {
+    "view": on(Kind.CREATE_VIEW),
+    "materialized view": on(Kind.CREATE_TABLE_AS),
+    "sequence": on(Kind.CREATE_SEQUENCE),
+    "domain": on(Kind.CREATE_DOMAIN),
+    "type": on(Kind.CREATE_ENUM, Kind.OTHER),
+    "trigger": on(Kind.CREATE_TRIGGER),
+    "policy": on(Kind.CREATE_POLICY),
+    "rule": on(Kind.CREATE_RULE),
+    **dict.fromkeys(("function", "procedure", "routine"), on(Kind.CREATE_FUNCTION)),
+}
+
+
+def _makes(later: Op, dropped: Op) -> bool:
+    """Whether an op makes a thing of the name and sort that another drops."""
+    if later.kind not in _MADE_BY.get(dropped.what, ()):
+        return False
+    if later.kind is Kind.CREATE_FUNCTION:
+        schema, _, name = later.name.rpartition(".")
+        alike = later.names == dropped.names or "any_arguments" in dropped.flags
+        return alike and same_name(Name(schema, name), dropped.table)
+    return later.name == dropped.name and same_name(later.table, dropped.table)
 
 
 def _create_trigger(op: Op, state: State) -> str | None:

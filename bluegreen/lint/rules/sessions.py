@@ -38,9 +38,22 @@ def _no_lock_timeout(op: Op, state: State) -> str | None:
         return None
     felt = state.blocking()
     if not felt:
-        return None
+        return _of_an_index(op, state)
     name, lock = felt[0]
     return f"{lock} on {name} is waited for without a lock_timeout"
+
+
+_ON_ITS_TABLE = {Kind.DROP: Lock.ACCESS_EXCLUSIVE, Kind.REINDEX: Lock.SHARE}
+
+
+def _of_an_index(op: Op, state: State) -> str | None:
+    """An index of a table that no file names is locked together with that table."""
+    if op.what != "index" or op.table is None or op.kind not in _ON_ITS_TABLE:
+        return None
+    if state.table_of_index(op.table) is not None:
+        return None
+    lock = _ON_ITS_TABLE[op.kind]
+    return f"{lock} on the table of {op.table} is waited for without a lock_timeout"
 
 
 def _build(op: Op) -> bool:

@@ -13,6 +13,8 @@ def rename(state: State, op: Op) -> None:
     """Let a table, column, index or constraint have another name."""
     if op.table is None:
         return
+    if op.what in _RELATIONS:
+        _leave(state, op.table, Name(op.table.schema, op.value))
     if op.what == "table" and (table := state.tables.pop(op.table.key, None)):
         _move(state, table, Name(op.table.schema, op.value))
     elif op.what == "column" and (table := state.table(op.table)):
@@ -34,6 +36,15 @@ def rename(state: State, op: Op) -> None:
             for c in table.constraints
         )
         state.put(table._replace(constraints=constraints))
+
+
+_RELATIONS = frozenset({"table", "view", "materialized view", "foreign table"})
+
+
+def _leave(state: State, old: Name, new: Name) -> None:
+    """Let nothing have the old name any more, whether or not its table is known."""
+    state.dropped_ever.add(old.key)
+    state.file.renamed[new.key] = state.file.renamed.pop(old.key, old)
 
 
 def _follow_in_views(state: State, old: tuple[str, str], new: str) -> None:
@@ -100,6 +111,8 @@ def _renamed(table: Table, old: Key, new: Name) -> Table:
 
 def set_schema(state: State, op: Op) -> None:
     """Let a table be in another schema."""
+    if op.what in _RELATIONS and op.table:
+        _leave(state, op.table, Name(op.value, op.table.name))
     if op.what == "table" and op.table:
         table = state.tables.pop(op.table.key, None)
         if table:

@@ -19,6 +19,7 @@ from bluegreen.sql.expressions import proves_not_null
 from bluegreen.sql.knowledge import NOTHING, Domain, Key, Knowledge, Table
 from bluegreen.sql.ops import Constraint, Kind, Name, Op, Type
 from bluegreen.sql.parsing import Tree
+from bluegreen.sql.reading.statements import ops
 from bluegreen.sql.search_path import placed
 from bluegreen.sql.source import Source, Statement
 from bluegreen.sql.view_columns import holds
@@ -67,7 +68,11 @@ class Transaction:
 
 @dataclass(slots=True, eq=False, repr=False)
 class FileSoFar:
-    """What stands in the file above the present op."""
+    """What stands in the file above the present op.
+
+    Attributes:
+        renamed: names that this file gave, with those that clients know.
+    """
 
     source: Source
     schema: Op | None = None
@@ -80,6 +85,7 @@ class FileSoFar:
     scanned: dict[Key, Op] = field(default_factory=dict)
     changed_keys: set[Key] = field(default_factory=set)
     other_schema: bool = False
+    renamed: dict[Key, Name] = field(default_factory=dict)
     lost: str = ""
     told: set[str] = field(default_factory=set)
 
@@ -301,6 +307,13 @@ class State:
             return key in self.tables or key in self.domains or key in self.enums
 
         return [placed(op, path, known) for op in found]
+
+    def later(self, op: Op) -> Iterator[Op]:
+        """What the same file does after an op, the way down left out."""
+        source = self.file.source
+        for statement in source.statements:
+            if op.at < statement.end and statement.at < source.way_down:
+                yield from (one for one in ops(statement) if one.at > op.at)
 
     def filled_or_unknown(self, op: Op) -> bool:
         """Whether a data change may meet rows: its table was not made by this set."""

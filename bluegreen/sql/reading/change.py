@@ -20,6 +20,7 @@ from bluegreen.sql.reading.parts import (
     options,
     relation,
     sort_of,
+    type_of,
     words,
 )
 from bluegreen.sql.source import Statement
@@ -40,7 +41,19 @@ def drop(statement: Statement, tree: Tree) -> Iterator[Op]:
         on_table = what in _ON_A_TABLE
         table = from_parts(parts[:-1] if on_table else parts)
         name = parts[-1] if on_table else ""
-        yield Op(Kind.DROP, statement.at, table, name=name, what=what, flags=flags)
+        called = item.get("ObjectWithArgs", {})
+        more = words(called, any_arguments="args_unspecified")
+        yield Op(
+            Kind.DROP,
+            statement.at,
+            table,
+            name=name,
+            what=what,
+            names=tuple(
+                str(type_of(one["TypeName"])) for one in called.get("objargs", ())
+            ),
+            flags=flags | more,
+        )
 
 
 def drop_whole(what: str, key: str = "") -> Reader:

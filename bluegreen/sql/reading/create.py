@@ -18,6 +18,7 @@ from bluegreen.sql.reading.parts import (
     type_of,
     words,
 )
+from bluegreen.sql.reading.targets import again, output_names
 from bluegreen.sql.source import Statement
 from bluegreen.sql.view_columns import columns_of_view
 
@@ -64,6 +65,7 @@ def create_table_as(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`CREATE TABLE AS` and `CREATE MATERIALIZED VIEW`."""
     into = tree["into"]["rel"]
     flags = {"temporary"} if into.get("relpersistence") == "t" else set()
+    flags |= words(tree, if_not_exists="if_not_exists")
     what = sort_of(tree["objtype"])
     yield Op(
         Kind.CREATE_TABLE_AS,
@@ -73,6 +75,7 @@ def create_table_as(statement: Statement, tree: Tree) -> Iterator[Op]:
         uses=columns_of_view(tree["query"]) if what != "table" else frozenset(),
         reads=_tables(tree["query"]) if what != "table" else (),
         flags=frozenset(flags),
+        twice=_twice(tree["query"], tree["into"].get("colNames", ())),
     )
 
 
@@ -137,10 +140,35 @@ def create_function(statement: Statement, tree: Tree) -> Iterator[Op]:
     said = texts_of_options(tree)
     value = said.get("volatility", "volatile")
     language = said.get("language", "sql").lower()
-    at = statement.at
     yield Op(
-        Kind.CREATE_FUNCTION, at, name=name, value=value, what=language, flags=flags
+        Kind.CREATE_FUNCTION,
+        statement.at,
+        name=name,
+        value=value,
+        what=language,
+        names=_signature(tree),
+        flags=flags,
     )
+
+
+_NOT_OF_A_SIGNATURE = frozenset({"FUNC_PARAM_OUT", "FUNC_PARAM_TABLE"})
+
+
+def _signature(tree: Tree) -> tuple[str, ...]:
+    """The types by which a function is told from others of its name."""
+    given = (item["FunctionParameter"] for item in tree.get("parameters", ()))
+    return tuple(
+        str(type_of(one["argType"]))
+        for one in given
+        if one["mode"] not in _NOT_OF_A_SIGNATURE
+    )
+
+
+def create_composite(statement: Statement, tree: Tree) -> Iterator[Op]:
+    """`CREATE TYPE … AS (…)`."""
+    name = relation(tree["typevar"])
+    parts = (item["ColumnDef"]["colname"] for item in tree.get("coldeflist", ()))
+    yield Op(Kind.OTHER, statement.at, name, what=statement.kind, twice=again(parts))
 
 
 def create_statistics(statement: Statement, tree: Tree) -> Iterator[Op]:
@@ -161,7 +189,14 @@ def create_view(statement: Statement, tree: Tree) -> Iterator[Op]:
         flags=flags,
         uses=columns_of_view(tree.get("query")),
         reads=_tables(tree.get("query")),
+        twice=_twice(tree.get("query"), tree.get("aliases", ())),
     )
+
+
+def _twice(query: Tree | None, aliases: list[Tree]) -> str:
+    """A column that the query of a view or table gives a second time."""
+    found = (query or _EMPTY).get("SelectStmt")
+    return again(output_names(found, strings(aliases))) if found else ""
 
 
 def _tables(query: Tree | None) -> tuple[Name, ...]:

@@ -8,6 +8,7 @@ from bluegreen.sql.expressions import columns, functions, literal, walk
 from bluegreen.sql.ops import Kind, Op
 from bluegreen.sql.parsing import Tree
 from bluegreen.sql.reading.parts import Reader, relation
+from bluegreen.sql.reading.targets import again, output_names
 from bluegreen.sql.source import Statement
 
 
@@ -34,9 +35,27 @@ def data(kind: Kind) -> Reader:
             expr=tree.get("whereClause"),
             names=names,
             flags=frozenset(flags),
+            twice=_set_twice(kind, tree),
         )
 
     return reader
+
+
+def _set_twice(kind: Kind, tree: Tree) -> str:
+    """A column that one row would be given two values of."""
+    parts = [tree] if kind in (Kind.INSERT, Kind.UPDATE) else []
+    parts += [one["MergeWhenClause"] for one in tree.get("mergeWhenClauses", ())]
+    if "onConflictClause" in tree:
+        parts.append(tree["onConflictClause"])
+    return next(filter(None, (again(_set_whole(part)) for part in parts)), "")
+
+
+def _set_whole(tree: Tree) -> Iterator[str]:
+    """Columns that are set; parts of one, as `a[1]`, may stand many times."""
+    for item in tree.get("cols") or tree.get("targetList") or ():
+        target = item.get("ResTarget", {})
+        if not target.get("indirection"):
+            yield target.get("name", "")
 
 
 def assignments(statement: Statement) -> Iterator[tuple[str, frozenset[str]]]:
@@ -67,8 +86,16 @@ def select(statement: Statement, tree: Tree) -> Iterator[Op]:
     """`SELECT`; one of `set_config` is a `SET`."""
     yield from _inner_data(statement, tree)
     if "intoClause" in tree:
-        table = relation(tree["intoClause"]["rel"])
-        yield Op(Kind.CREATE_TABLE_AS, statement.at, table=table, what="table")
+        into = tree["intoClause"]["rel"]
+        flags = {"temporary"} if into.get("relpersistence") == "t" else set()
+        yield Op(
+            Kind.CREATE_TABLE_AS,
+            statement.at,
+            table=relation(into),
+            what="table",
+            flags=frozenset(flags),
+            twice=again(output_names(tree)),
+        )
         return
     called = functions(tree)
     if called == {"set_config"}:

@@ -116,13 +116,39 @@ def _do(statement: Statement, tree: Tree) -> Iterator[Op]:
             at = statement.source.text.find(query, after, statement.end)
             after = after if at < 0 else at + len(query)
             yield from _inside(statement, query, statement.at if at < 0 else at)
+        elif (constant := _constant(name, node)) is not None:
+            at = statement.source.text.find(constant, after, statement.end)
+            after = after if at < 0 else at + len(constant)
+            yield from _inside(statement, constant, statement.at if at < 0 else at)
         elif name in _DYNAMIC or "dynquery" in node:
             yield Op(Kind.DYNAMIC_SQL, statement.at, what="execute", inside=True)
 
 
+def _constant(name: str, node: Tree) -> str | None:
+    """The SQL of an EXECUTE of a constant, which is as good as written plainly."""
+    if name != "PLpgSQL_stmt_dynexecute":
+        return None
+    query = node["query"]["PLpgSQL_expr"]["query"]
+    found = statements_of(f"SELECT {query}") or []
+    if len(found) != 1 or set(found[0].tree) - _OF_A_CONSTANT:
+        return None
+    first, *more = found[0].tree.get("targetList") or [{"ResTarget": {}}]
+    value = {} if more else first["ResTarget"].get("val", {}).get("A_Const", {})
+    text = value.get("sval", {}).get("sval")
+    return text if text and statements_of(text) else None
+
+
+_OF_A_CONSTANT = {"targetList", "limitOption", "op"}
+
+
 def inside(statement: Statement) -> Iterator[Statement]:
-    """The statements written plainly in a DO block, without PERFORM and EXECUTE."""
+    """The statements written plainly in a DO block, without PERFORM.
+
+    An EXECUTE counts where its text is a constant.
+    """
     for name, node in _in_order(_body(statement)):
+        if (constant := _constant(name, node)) is not None:
+            yield from statements_of(constant) or ()
         if name == "PLpgSQL_stmt_execsql":
             query = node["sqlstmt"]["PLpgSQL_expr"]["query"]
             yield from statements_of(query) or ()
@@ -167,6 +193,7 @@ _READERS: dict[str, Reader] = {
     "AlterPolicyStmt": create.policy,
     "CreateDomainStmt": create.create_domain,
     "CreateEnumStmt": create.create_enum,
+    "CompositeTypeStmt": create.create_composite,
     "CreateSeqStmt": _sequence(Kind.CREATE_SEQUENCE),
     "AlterSeqStmt": _sequence(Kind.ALTER_SEQUENCE),
     "CreateStatsStmt": create.create_statistics,
