@@ -1,7 +1,7 @@
 """Copying a schema from one side to the other with the newest pg_dump.
 
 Owns choosing entries of the dump: tables before the rows come, the keys that apply
-needs with them, all other indexes, constraints and triggers after the rows. Rows
+needs with them, all that is left after the rows. Rows
 themselves come through the subscription. The dump is in `dump.py`, running its SQL in
 `build.py`.
 
@@ -12,40 +12,15 @@ the whole of it leaves nothing half made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from psycopg import sql
 
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.schema.build import Builder
-from bluegreen.postgres.schema.dump import Entry, schema_dump
-
-# What pg_dump puts after the rows, by the catalog entry that it prints.
-_AFTER_ROWS = """
-    SELECT 'pg_class'::regclass::oid::bigint AS catalog, c.oid::bigint AS oid
-    FROM pg_class c WHERE c.relkind IN ('i', 'I', 'm') AND NOT EXISTS (
-        SELECT FROM pg_constraint k WHERE k.conindid = c.oid
-        AND k.contype IN ('p', 'u', 'x'))
-    UNION ALL
-    SELECT 'pg_constraint'::regclass::oid::bigint, k.oid::bigint FROM pg_constraint k
-    WHERE k.contype IN ('p', 'u', 'x') OR (k.contype = 'f' AND k.conparentid = 0)
-       OR (k.contype IN ('c', 'n') AND NOT k.convalidated)
-    UNION ALL
-    SELECT 'pg_trigger'::regclass::oid::bigint, t.oid::bigint FROM pg_trigger t
-    WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgname <> 'bluegreen_fence'
-    UNION ALL
-    SELECT 'pg_rewrite'::regclass::oid::bigint, r.oid::bigint FROM pg_rewrite r
-    WHERE r.rulename <> '_RETURN'
-    UNION ALL
-    SELECT 'pg_policy'::regclass::oid::bigint, p.oid::bigint FROM pg_policy p
-    UNION ALL
-    SELECT 'pg_statistic_ext'::regclass::oid::bigint, s.oid::bigint
-    FROM pg_statistic_ext s
-    UNION ALL
-    SELECT 'pg_event_trigger'::regclass::oid::bigint, e.oid::bigint
-    FROM pg_event_trigger e
-"""
+from bluegreen.postgres.schema.dump import Entry, Part, schema_dump
+from bluegreen.postgres.schema.missing import missing_of
 
 _IDENTITY_KEYS = """
     SELECT CASE WHEN k.oid IS NULL THEN 'pg_class'::regclass::oid::bigint
@@ -72,10 +47,11 @@ def copy_keys(publisher: Database, subscriber: Database) -> int:
 
     Without them apply cannot find the rows of an UPDATE, while the copy still runs.
     """
-    missing = missing_after_rows(publisher, subscriber)
     keys = {(int(c), int(o)) for c, o in publisher.rows(sql.SQL(_IDENTITY_KEYS))}
     with schema_dump(publisher, "post-data") as dump:
-        chosen = [e for e in dump.entries() if (e.catalog, e.oid) in keys & missing]
+        found = [e for e in dump.entries() if (e.catalog, e.oid) in keys]
+        missing = missing_of(publisher, subscriber, found)
+        chosen = [e for e in found if (e.catalog, e.oid) in missing]
         Builder(publisher, subscriber).each(dump.parts(chosen))
     return len(chosen)
 
@@ -89,8 +65,9 @@ def copy_rest(
 ) -> int:
     """Build all that comes after the rows and is missing; returns how many.
 
-    Indexes are built by several workers; what touches two tables, or depends on
-    indexes, comes after them, one by one.
+    Views that depend on keys come first, as they may have indexes. These are built by
+    several workers; what touches two tables, or depends on indexes, comes after them,
+    one by one.
 
     Args:
         publisher: the side that has everything.
@@ -98,49 +75,41 @@ def copy_rest(
         workers: how many indexes are built at once.
         done: called with how many entries are done, and of how many.
     """
-    missing = missing_after_rows(publisher, subscriber)
     with schema_dump(publisher, "post-data") as dump:
-        wanted = [e for e in dump.entries() if _is_wanted(e, missing)]
-        indexes = [entry for entry in wanted if entry.is_index]
-        others = [entry for entry in wanted if not entry.is_index]
-        total = len(indexes) + len(others)
+        wanted = _wanted(publisher, subscriber, dump.entries())
+        total = len(wanted)
         builder = Builder(publisher, subscriber)
+        first = [entry for entry in wanted if entry.has_indexes]
+        indexes = [entry for entry in wanted if entry.is_index]
+        others = [entry for entry in wanted if entry not in {*first, *indexes}]
+        builder.each(dump.parts(first))
         parts = dump.parts(indexes)
         with ThreadPoolExecutor(workers) as pool:
-            for number, _ in enumerate(pool.map(builder.alone, parts), 1):
+            built = pool.map(builder.alone, parts)
+            for number, _ in enumerate(built, len(first) + 1):
                 done(number, total)
-        builder.each(dump.parts(others))
+        builder.each(sorted(dump.parts(others), key=_is_default_acl))
     done(total, total)
     return total
 
 
-def missing_after_rows(
-    publisher: Database, subscriber: Database
-) -> set[tuple[int, int]]:
-    """What only the publisher has, as its (catalog, oid).
+def missing_after_rows(publisher: Database, subscriber: Database) -> int:
+    """How much of what comes after the rows is to be made.
 
-    Objects are matched by pg_identify_object, whose names do not depend on versions.
+    Grants and comments count, as their objects' catalogs do not say whether they are
+    there.
     """
-    there = {(catalog, name) for catalog, _, name in _identified(subscriber)}
-    return {
-        (catalog, oid)
-        for catalog, oid, name in _identified(publisher)
-        if (catalog, name) not in there
-    }
+    with schema_dump(publisher, "post-data") as dump:
+        return len(_wanted(publisher, subscriber, dump.entries()))
 
 
-def _identified(database: Database) -> Iterator[tuple[int, int, str]]:
-    rows = database.rows(
-        sql.SQL(
-            "SELECT a.catalog, a.oid, i.identity FROM ({}) a,"
-            " pg_identify_object(a.catalog::oid, a.oid::oid, 0) i"
-            " WHERE i.identity !~"
-            " '^(pg_catalog|pg_toast|information_schema|bluegreen)[.]'"
-            " AND i.identity !~ ' on (pg_catalog|information_schema|bluegreen)[.]'"
-        ).format(sql.SQL(_AFTER_ROWS))
-    )
-    return ((catalog, oid, name) for catalog, oid, name in rows)
+def _wanted(
+    publisher: Database, subscriber: Database, entries: Sequence[Entry]
+) -> list[Entry]:
+    missing = missing_of(publisher, subscriber, entries)
+    return [e for e in entries if e.is_repeatable or (e.catalog, e.oid) in missing]
 
 
-def _is_wanted(entry: Entry, missing: set[tuple[int, int]]) -> bool:
-    return (entry.catalog, entry.oid) in missing or entry.is_repeatable
+def _is_default_acl(part: Part) -> bool:
+    """Last of all: it would add its grants to what is made after it."""
+    return part.kind == "DEFAULT ACL"

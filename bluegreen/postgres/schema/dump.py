@@ -33,7 +33,15 @@ _HEADER = re.compile(
 # psql's guard against injected meta-commands, the first and last line of a script.
 _RESTRICT = re.compile(r"(?m)^\\(?:un)?restrict \w+$")
 
-_REPEATABLE = ("INDEX ATTACH ", "COMMENT ", "ROW SECURITY ", "VIEW ")
+_REPEATABLE = (
+    "INDEX ATTACH ",
+    "COMMENT ",
+    "ROW SECURITY ",
+    "VIEW ",
+    "ACL ",
+    "DEFAULT ACL ",
+    "SECURITY LABEL ",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,11 @@ class Entry:
         return self.what.startswith(("INDEX ", "CONSTRAINT ")) and not (
             self.what.startswith("INDEX ATTACH ")
         )
+
+    @property
+    def has_indexes(self) -> bool:
+        """Whether an index may stand on it, or on what reads it; it needs keys alone."""
+        return self.what.startswith(("MATERIALIZED VIEW ", "VIEW ", "FUNCTION "))
 
     @property
     def is_repeatable(self) -> bool:
