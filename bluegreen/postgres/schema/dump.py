@@ -24,6 +24,8 @@ from bluegreen.postgres.tools import Ended, Tool, environment_for, find_tool, re
 # pg_restore lists an entry as `dump-id; catalog oid TYPE schema name owner`.
 _ENTRY = re.compile(r"^(?P<id>\d+); (?P<catalog>\d+) (?P<oid>\d+) (?P<rest>.*)$")
 
+_NEEDS = ";\tdepends on: "
+
 # It writes this in front of each entry's statements.
 _HEADER = re.compile(
     r"(?m)^--\n-- Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*);"
@@ -62,6 +64,11 @@ class Entry:
     what: str
 
     @property
+    def dump_id(self) -> int:
+        """Its number, by which others need it."""
+        return int(self.line.partition(";")[0])
+
+    @property
     def is_index(self) -> bool:
         """Whether it builds an index and touches no other table."""
         return self.what.startswith(("INDEX ", "CONSTRAINT ")) and not (
@@ -70,7 +77,7 @@ class Entry:
 
     @property
     def has_indexes(self) -> bool:
-        """Whether an index may stand on it, or on what reads it; it needs keys alone."""
+        """Whether an index may stand on it, or on what reads it."""
         return self.what.startswith(("MATERIALIZED VIEW ", "VIEW ", "FUNCTION "))
 
     @property
@@ -88,6 +95,7 @@ class Part:
         kind: `TABLE`, `MATERIALIZED VIEW`, `FK CONSTRAINT` and so on.
         schema: empty where it has none.
         name: with its table where it belongs to one.
+        owner: its role; `-` where it has none.
         text: its statements.
     """
 
@@ -95,6 +103,7 @@ class Part:
     kind: str
     schema: str
     name: str
+    owner: str
     text: str
 
     @property
@@ -122,6 +131,18 @@ class Dump:
                 found.append(Entry(line, catalog, oid, match["rest"]))
         return found
 
+    def needs(self) -> dict[int, set[int]]:
+        """What each entry of the whole archive needs, by dump ids."""
+        found: dict[int, set[int]] = {}
+        last = 0
+        listed = self._run("--list", "--verbose", str(self.archive))
+        for line in listed.split("\n"):
+            if match := _ENTRY.match(line):
+                last = int(match["id"])
+            elif line.startswith(_NEEDS):
+                found[last] = set(map(int, line.removeprefix(_NEEDS).split()))
+        return found
+
     def parts(self, entries: Sequence[Entry]) -> list[Part]:
         """The SQL of entries, in the order in which pg_restore runs it.
 
@@ -134,9 +155,10 @@ class Dump:
         return parts_of(self._read("--file=-", f"--use-list={listed}"), entries)
 
     def _read(self, *words: str) -> str:
-        ended, text = read_tool(
-            self.restore, [*words, f"--section={self.section}", str(self.archive)]
-        )
+        return self._run(*words, f"--section={self.section}", str(self.archive))
+
+    def _run(self, *words: str) -> str:
+        ended, text = read_tool(self.restore, words)
         _require_success(self.restore, ended)
         return text
 
@@ -177,7 +199,8 @@ def _entry_of(
 def _part(entry: Entry, header: re.Match[str], text: str) -> Part:
     schema = header["schema"]
     schema = "" if schema == "-" else schema
-    return Part(entry, header["type"], schema, header["name"], text)
+    kind, name, owner = header.group("type", "name", "owner")
+    return Part(entry, kind, schema, name, owner, text)
 
 
 @contextmanager
