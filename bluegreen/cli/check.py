@@ -16,7 +16,8 @@ def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
 
     Each finding says what was seen, why it matters and the statement that fixes it.
     Changes nothing in either database; a throw-away entry comes and goes in each
-    pooler's file, to prove that the pooler reads it. The exit status is 3 when
+    pooler's file, to prove that the pooler reads it, and a throw-away database on
+    green's server, to prove that green takes blue's schema. The exit status is 3 when
     something blocks that the playbook does not accept.
 
     Raises:
@@ -37,6 +38,7 @@ def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
             identity_full=step.identity_full,
             workers=step.workers,
             max_transaction_age=step.max_transaction_age,
+            migrations=step.migrations,
         )
         result = Looked(tuple(findings), open_.world.limits.accept)
     show(result, as_json=json_)

@@ -36,7 +36,10 @@ def steps_of_run(loaded: Loaded) -> Sequence[Step]:
     """All but what takes blue down, which has its own verb and its own timer."""
     steps = [s for s in loaded.playbook.steps if not isinstance(s, Decommission)]
     copying = next((s for s in steps if isinstance(s, Replicate)), None)
-    checked = [s.beside(copying) if isinstance(s, Check) else s for s in steps]
+    migrating = [s for s in steps if isinstance(s, Migrate)]
+    checked = [
+        s.beside(copying, migrating) if isinstance(s, Check) else s for s in steps
+    ]
     return with_judge(checked)
 
 
@@ -57,7 +60,8 @@ def require_migrations(loaded: Loaded) -> None:
 def check_of(loaded: Loaded) -> Check:
     """The playbook's first check as a run does it, or one with the defaults."""
     found = (step for step in steps_of_run(loaded) if isinstance(step, Check))
-    return next(found, Check())
+    migrating = [s for s in loaded.playbook.steps if isinstance(s, Migrate)]
+    return next(found, Check().beside(None, migrating))
 
 
 def judge_of_run(loaded: Loaded) -> Compat:

@@ -24,6 +24,7 @@ from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
 from bluegreen.postgres import tls
+from bluegreen.postgres.statement_text import NamingCursor, shown, statement_of
 
 Query = sql.SQL | sql.Composed
 Row = tuple[Any, ...]
@@ -70,24 +71,43 @@ _SESSION = {
 class SqlError(StepError):
     """A server refused a statement.
 
+    Args:
+        error: what psycopg raised.
+        side: where it happened.
+        thing: what was to be made, e.g. `VIEW shop totals`; empty where the statement
+            says it.
+        statement: what we ran; as the cursor knows it where it is empty.
+
     Attributes:
         sqlstate: PostgreSQL's five-letter code, e.g. `55P03`.
         side: where it happened.
+        refusal: what psycopg raised.
     """
 
-    def __init__(self, error: psycopg.Error, side: str) -> None:
+    def __init__(
+        self, error: psycopg.Error, side: str, *, thing: str = "", statement: str = ""
+    ) -> None:
         diag = error.diag
-        seen = f"on {side}: {diag.message_primary or str(error).strip()}"
-        if diag.message_detail:
-            seen += f"\n{diag.message_detail}"
+        seen = [f"on {side}: {diag.message_primary or str(error).strip()}"]
+        seen += [diag.message_detail] if diag.message_detail else []
+        seen += [f"object: {thing}"] if thing else []
+        statement = shown(statement) or statement_of(error)
+        seen += [f"statement: {statement}"] if statement else []
+        # It names the functions that were running; values of rows may be in it too.
+        seen += [f"context: {diag.context}"] if thing and diag.context else []
         super().__init__(
             Code.STATEMENT_REFUSED,
             f"{side} refused a statement ({error.sqlstate})",
-            seen=seen,
+            seen="\n".join(seen),
             hint=diag.message_hint or "fix what the server names, then run again",
         )
         self.sqlstate = error.sqlstate or ""
         self.side = side
+        self.refusal = error
+
+    def about(self, thing: str, statement: str = "") -> SqlError:
+        """The same, naming what was to be made and the statement that was to do it."""
+        return SqlError(self.refusal, self.side, thing=thing, statement=statement)
 
 
 class ServerGoneError(StepError):
@@ -272,7 +292,12 @@ class Database:
         if self._password:
             params["password"] = self._password.reveal()
         try:
-            session = psycopg.connect(**params, autocommit=True, prepare_threshold=2)
+            session = psycopg.connect(
+                **params,
+                autocommit=True,
+                prepare_threshold=2,
+                cursor_factory=NamingCursor,
+            )
             _require_direct(session, self)
             # Not known to every version, so not among the start-up options.
             version = session.info.server_version

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
+from bluegreen.migrators.rehearsal import Tried, try_scripts
 from bluegreen.model.accept import (
     Accepted,
     entries,
@@ -25,12 +26,20 @@ from bluegreen.model.progress import Progress
 from bluegreen.model.verdict import Refused, Satisfied, Verdict
 from bluegreen.postgres.catalog.identity import require_pair
 from bluegreen.postgres.catalog.server_facts import read_server_facts
+from bluegreen.postgres.schema.rehearsal import Rehearsal, prepare, rehearsed
+from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
+from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.accept import check_accept
 from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
+from bluegreen.steps.preflight.rehearsal import (
+    check_migrations,
+    check_rehearsal,
+    not_rehearsed,
+)
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.replication.schema import CopySchema
 from bluegreen.steps.world import World
@@ -59,17 +68,27 @@ class Check(Step):
     """How many tables are copied at once; the step replicate's number where there is
     one."""
 
-    def beside(self, replicate: Replicate | None) -> Check:
-        """This check, knowing what the playbook's step replicate means to do."""
-        if replicate is None:
-            return self
-        return self.model_copy(
-            update={
+    _migrations: tuple[Migrate, ...] = PrivateAttr(())
+
+    @property
+    def migrations(self) -> tuple[Migrate, ...]:
+        """The playbook's migrations, which are tried beforehand."""
+        return self._migrations
+
+    def beside(
+        self, replicate: Replicate | None, migrations: Sequence[Migrate] = ()
+    ) -> Check:
+        """This check, knowing what other steps of the playbook mean to do."""
+        told = {}
+        if replicate is not None:
+            told = {
                 "exclude": (*self.exclude, *replicate.exclude),
                 "identity_full": (*self.identity_full, *replicate.identity_full),
                 "workers": replicate.workers,
             }
-        )
+        made = self.model_copy(update=told)
+        made._migrations = tuple(migrations)  # noqa: SLF001 (one of our own kind)
+        return made
 
     def actions(self) -> tuple[Action[Any], ...]:
         """One action: the findings."""
@@ -119,6 +138,7 @@ class LookAtServers(Action[Findings]):
             identity_full=check.identity_full,
             workers=check.workers,
             max_transaction_age=check.max_transaction_age,
+            migrations=check.migrations,
         )
         found = Findings(tuple(findings), world.limits.accept)
         for finding in findings:
@@ -145,6 +165,7 @@ def find(
     identity_full: Sequence[str] = (),
     workers: int = 4,
     max_transaction_age: timedelta = timedelta(minutes=5),
+    migrations: Sequence[Migrate] = (),
 ) -> list[Finding]:
     """Look at both sides and every pointer. Changes nothing.
 
@@ -168,17 +189,51 @@ def find(
         wal_limit=world.limits.wal_limit,
         window=world.limits.window,
     )
-    findings = check_servers(
-        read_server_facts(world.blue),
-        read_server_facts(world.green, filled=not intent.copied),
-        intent,
-    )
+    blue = read_server_facts(world.blue)
+    green = read_server_facts(world.green, filled=not intent.copied)
+    findings = check_servers(blue, green, intent)
+    if not intent.copied and all(relation.extension for relation in green.relations):
+        findings += _rehearsed(world, green.rights.role, migrations)
     for pointer in world.pointers:
         others = [one for one in world.pointers if one is not pointer]
         findings += pointer.check(others)
     findings += check_shared_fate(world.shared_fate())
     findings += check_accept(world.limits.accept, findings)
     return findings
+
+
+def _rehearsed(world: World, role: str, migrations: Sequence[Migrate]) -> list[Finding]:
+    """Make blue's schema in a throw-away database on green's server, and migrate it."""
+    scripts = [one for step in migrations for one in step.scripts(world.home)]
+    prepared = prepare(world.blue, world.green)
+    key = " ".join([prepared.digest, *(script.digest for script in scripts)])
+    if key not in _tried:
+        try:
+            with rehearsed(prepared) as (database, made):
+                _tried[key] = made, try_scripts(database, scripts)
+        except NotPermitted as error:
+            return [not_rehearsed(error, role)]
+    made, migrated = _tried[key]
+    world.tell(_told(made, migrated))
+    return [*check_rehearsal(made), *check_migrations(migrated)]
+
+
+_tried: dict[str, tuple[Rehearsal, Tried]] = {}
+"""Of this process: a first run looks before and after it makes our schema."""
+
+
+def _told(made: Rehearsal, migrated: Tried) -> Progress:
+    text = f"{made.made} objects of blue's schema"
+    if migrated.tried:
+        text += f" and {migrated.tried} statements of migrations"
+    took = f"{text} were made on green's server, without rows, in {made.seconds:.1f} s"
+    values: dict[str, object] = {
+        "objects": made.made,
+        "seconds": round(made.seconds, 3),
+        "statements": migrated.tried,
+        "left_out": migrated.left_out,
+    }
+    return Progress("schema_rehearsed", took, values=values)
 
 
 def _is_copied(world: World) -> bool:

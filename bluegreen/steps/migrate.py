@@ -16,6 +16,7 @@ from pydantic import AfterValidator
 from bluegreen.migrators.forecast import Forecast, forecast
 from bluegreen.migrators.halves import Halves
 from bluegreen.migrators.migrator import Applied, History
+from bluegreen.migrators.script import Script
 from bluegreen.migrators.sql_files import SqlFiles
 from bluegreen.model.codes import Code
 from bluegreen.model.hazard import Hazard
@@ -193,6 +194,10 @@ class Migrate(Step):
             PlaybookRefused: 2009, what is wrong in each file that cannot.
         """
         Halves(home, self.files, self.contract).require_readable()
+
+    def scripts(self, home: Path) -> list[Script]:
+        """The files that run before traffic moves, whatever the judge lets wait."""
+        return Halves(home, self.files, self.contract).scripts("expand")
 
     def pending(self, world: World) -> int:
         """How many files are left to apply."""

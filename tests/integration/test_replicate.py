@@ -18,7 +18,8 @@ from bluegreen.postgres.replication.stream import (
     create_subscription,
     drop_slot,
 )
-from bluegreen.postgres.schema.copy import missing_after_rows
+from bluegreen.postgres.schema.dump import schema_dump
+from bluegreen.postgres.schema.missing import missing_of
 from bluegreen.steps.replicate import Replicate
 from tests.kit.arena import Arena, bring_about, replicate
 from tests.kit.cli import call, write_playbook
@@ -43,7 +44,9 @@ def test_a_rich_schema_arrives_whole(
     load_rich(here)
     world = here.world()
     replicate(world, identity_full=("sales.log",))
-    assert missing_after_rows(world.blue, world.green) == set()
+    for section in ("pre-data", "post-data"):
+        with schema_dump(world.blue, section) as dump:
+            assert missing_of(world.blue, world.green, dump.entries()) == set()
     assert counts(here.pair.green) == counts(here.pair.blue)
     here.pair.blue.run(
         "UPDATE sales.log SET line = 'changed' WHERE line = 'line 7'",

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+
 from psycopg import sql
 
-from bluegreen.postgres.database import Database
+from bluegreen.model.codes import Code
+from bluegreen.model.errors import StepError
+from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.schema.search_paths import NOT_FOUND, SearchPaths
+
+PATH_PINNED_SINCE = 17
+"""From here on REFRESH and CREATE INDEX run functions under `pg_catalog, pg_temp`."""
+
+NOT_POPULATED = "55000"
+"""What a view says that reads another one without rows."""
 
 # A view's rule depends on the relations that it reads.
 _BY_DEPTH = """
@@ -33,11 +45,62 @@ def unfilled_views(database: Database) -> tuple[str, ...]:
 
 
 def refresh_views(database: Database) -> tuple[str, ...]:
-    """Fill them, each in its own transaction; returns their names."""
-    filled = []
+    """Fill them, each in its own transaction; returns their names.
+
+    Raises:
+        StepError: 4010, naming each that could not be filled; all others are.
+    """
+    paths = SearchPaths(database)
+    filled, refused = [], {}
     for schema, name in database.rows(sql.SQL(_BY_DEPTH)):
-        database.run(
-            sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(schema, name))
-        )
-        filled.append(f"{schema}.{name}")
+        try:
+            _refresh(database, schema, name, paths)
+        except SqlError as error:
+            refused[f"{schema}.{name}"] = error
+        else:
+            filled.append(f"{schema}.{name}")
+    if refused:
+        raise _not_filled(refused, database.major)
     return tuple(filled)
+
+
+def _refresh(database: Database, schema: str, name: str, paths: SearchPaths) -> None:
+    """Fill one, under our own path or, where it needs another, under that.
+
+    Up to 16 the functions that it calls see the path of whoever fills it.
+    """
+    refresh = sql.SQL("REFRESH MATERIALIZED VIEW {}").format(
+        sql.Identifier(schema, name)
+    )
+    set_path = sql.SQL("SELECT pg_catalog.set_config('search_path', %s, true)")
+    try:
+        database.run(refresh)
+    except SqlError as error:
+        if error.sqlstate not in NOT_FOUND or database.major >= PATH_PINNED_SINCE:
+            raise
+        for path in paths.around(schema):
+            with suppress(SqlError), database.transaction() as own:
+                own.execute(set_path, (path,))
+                own.execute(refresh)
+                return
+        raise
+
+
+def _not_filled(refused: Mapping[str, SqlError], major: int) -> StepError:
+    own = {n: e for n, e in refused.items() if e.sqlstate != NOT_POPULATED} or refused
+    is_lost = any(e.sqlstate in NOT_FOUND for e in own.values())
+    pinned = (
+        f"PostgreSQL {major} fills a view under the search_path pg_catalog, pg_temp: "
+        "give the functions that it calls a path of their own on both sides (ALTER "
+        "FUNCTION … SET search_path = …), or name the schemas in the view"
+    )
+    return StepError(
+        Code.STATEMENT_REFUSED,
+        f"materialized views of green could not be filled: {', '.join(refused)}",
+        seen="\n".join(f"{name}: {error.seen}" for name, error in own.items()),
+        wanted="rows in every materialized view; all others have theirs",
+        traffic="blue (nothing has moved)",
+        hint=f"{pinned}; then run again"
+        if is_lost and major >= PATH_PINNED_SINCE
+        else "fix what the server names, then run again",
+    )

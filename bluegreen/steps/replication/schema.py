@@ -143,6 +143,7 @@ class RestFacts:
     """What is left to build, and whether the rows are there to build it on.
 
     Attributes:
+        missing: what blue has and green lacks; known once the rows are there.
         done: it was built, or green followed blue; a migration may since have dropped
             some of it on purpose, or made it under another name.
     """
@@ -171,19 +172,21 @@ class CreateIndexes(Action[RestFacts]):
         """What blue has and green lacks."""
         name = ReplicationStream(world.name, Side.BLUE).name
         stream = read_subscription(world.green, name)
-        return RestFacts(
-            len(missing_after_rows(world.blue, world.green)),
-            stream is not None and stream.is_ready,
-            _was_complete(world, self.id),
-        )
+        ready = stream is not None and stream.is_ready
+        done = _was_complete(world, self.id)
+        known = ready and not done
+        missing = missing_after_rows(world.blue, world.green) if known else 0
+        return RestFacts(missing, ready, done)
 
     def judge(self, facts: RestFacts) -> Verdict:
         """Nothing is missing, or it was built and then changed by a migration."""
-        if facts.done or not facts.missing:
+        if facts.done:
             return Satisfied("nothing is missing")
         if not facts.rows_ready:
-            return NotYet(f"{facts.missing} wait for the rows")
-        return Needed(f"{facts.missing} are missing")
+            return NotYet("indexes, constraints and triggers wait for the rows")
+        if not facts.missing:
+            return Satisfied("nothing is missing")
+        return Needed(f"{facts.missing} are to be made")
 
     def act(self, world: World, facts: RestFacts) -> Result:
         """Build them with several workers."""

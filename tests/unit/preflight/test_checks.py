@@ -1180,8 +1180,20 @@ NO_SERVER_IS_ASKED = {"guard-beside-tool", "accept-unused"}
 """Cases in `unit/engine/test_own_process.py` and in `test_accept.py`."""
 
 
+REHEARSED = {
+    "schema-refused": True,
+    "schema-not-rehearsed": False,
+    "extension-not-rehearsed": False,
+    "compression-missing": False,
+    "migration-refused": True,
+    "migration-not-rehearsed": False,
+}
+"""Whether each blocks. Their cases are in `test_rehearsal.py`."""
+
+
 def test_every_finding_has_a_case_here() -> None:
     known = {case.id for case in CASES} | IDENTITY_IDS | NO_SERVER_IS_ASKED
+    known |= set(REHEARSED)
     assert ids_in_code() == known
 
 
@@ -1203,6 +1215,7 @@ def test_every_finding_stands_on_the_page() -> None:
     told = {r[1].strip("`"): BLOCKS[r[3]] for r in cells if r[1].islower()}
     shown: dict[str, set[bool]] = {key: {True} for key in IDENTITY_IDS}
     shown |= {key: {False} for key in NO_SERVER_IS_ASKED}
+    shown |= {key: {blocks} for key, blocks in REHEARSED.items()}
     for case in CASES:
         shown.setdefault(case.id, set()).add(case.blocks)
     assert set(told) == ids_in_code()

@@ -1,0 +1,190 @@
+"""Making blue's schema in a throw-away database, to see beforehand what is refused.
+
+Owns going on after a refusal, and not telling a refusal again for all that depends on
+the object. The SQL and the sessions are those of the copy, in `build.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import psycopg
+from psycopg import sql
+
+from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.schema.build import Builder, statements_in
+from bluegreen.postgres.schema.dump import Dump, Part, schema_dump
+from bluegreen.postgres.schema.throw_away import throw_away_database
+
+_OWNER = re.compile(r"ALTER [^;]* OWNER TO ")
+
+_NAMES_ROLES = frozenset({"ACL", "DEFAULT ACL", "POLICY", "USER MAPPING"})
+_NO_SUCH_OBJECT = "42704"
+
+_ROLES = sql.SQL("SELECT rolname FROM pg_roles")
+
+
+SECTIONS = ("pre-data", "post-data")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An object that green refused.
+
+    Attributes:
+        kind: as pg_dump calls it.
+        thing: kind, schema and name.
+        sqlstate: five letters.
+        said: the server's words, with the statement that we ran.
+        untried: how many others depend on it and were left out.
+    """
+
+    kind: str
+    thing: str
+    sqlstate: str
+    said: str
+    untried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What came of it.
+
+    Attributes:
+        refused: in the order of the dump.
+        made: how many objects green took.
+        uncompressed: tables with a column whose compression green's build lacks.
+        seconds: how long the statements took.
+    """
+
+    refused: tuple[Refusal, ...] = ()
+    made: int = 0
+    seconds: float = 0.0
+    uncompressed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a rehearsal needs to know of blue. Make it with `prepare`.
+
+    Attributes:
+        digest: another one where blue's schema, or what green is, has changed.
+    """
+
+    blue: Database
+    green: Database
+    parts: tuple[Part, ...]
+    needs: Mapping[int, set[int]]
+    absent: frozenset[str]
+    digest: str
+
+
+def prepare(blue: Database, green: Database) -> Prepared:
+    """Read blue's schema.
+
+    Raises:
+        StepError: it could not be read.
+    """
+    with schema_dump(blue, "pre-data") as dump:
+        parts = [
+            part
+            for section in SECTIONS
+            for part in _last_default_acls(_parts(replace(dump, section=section)))
+        ]
+        needs = dump.needs()
+    absent = {name for (name,) in blue.rows(_ROLES)}
+    absent -= {name for (name,) in green.rows(_ROLES)}
+    digest = _digest(green, parts, absent)
+    return Prepared(blue, green, tuple(parts), needs, frozenset(absent), digest)
+
+
+@contextmanager
+def rehearsed(on: Prepared) -> Iterator[tuple[Database, Rehearsal]]:
+    """Make blue's schema, without rows, beside green; it is dropped at the end.
+
+    Roles that green lacks are left out: they are told by themselves.
+
+    Raises:
+        NotPermitted: green's server makes no database for us.
+    """
+    with throw_away_database(on.green) as database:
+        started = time.monotonic()
+        attempt = _Attempt(Builder(on.blue, database), on.needs, on.absent)
+        with Builder.session(database) as own:
+            for part in on.parts:
+                attempt.make(own, part)
+        seconds = time.monotonic() - started
+        refused = tuple(attempt.refused.values())
+        plain = tuple(p.thing for p in on.parts if attempt.is_left_uncompressed(p))
+        yield database, Rehearsal(refused, attempt.made, seconds, plain)
+
+
+def _parts(dump: Dump) -> list[Part]:
+    return dump.parts(dump.entries())
+
+
+def _digest(green: Database, parts: list[Part], absent: set[str]) -> str:
+    whole = hashlib.sha256(f"{green.address} {green.major} {sorted(absent)}".encode())
+    for part in parts:
+        whole.update(f"{part.thing}\0{part.text}\0".encode())
+    return whole.hexdigest()
+
+
+def _last_default_acls(parts: list[Part]) -> list[Part]:
+    return sorted(parts, key=lambda part: part.kind == "DEFAULT ACL")
+
+
+@dataclass(slots=True)
+class _Attempt:
+    builder: Builder
+    needs: Mapping[int, set[int]]
+    absent: frozenset[str]
+    made: int = 0
+    refused: dict[int, Refusal] = field(default_factory=dict)
+    causes: dict[int, int] = field(default_factory=dict)
+    """The refused entry by which an entry cannot be made; its own where it is one."""
+
+    def make(self, own: psycopg.Connection[tuple[object, ...]], part: Part) -> None:
+        number = part.entry.dump_id
+        cause = next((self.causes[n] for n in self._needed(number)), None)
+        if cause is not None:
+            self.causes[number] = cause
+            first = self.refused[cause]
+            self.refused[cause] = replace(first, untried=first.untried + 1)
+            return
+        try:
+            # One that fires on what comes after it may reach outside of the database.
+            with own.transaction(force_rollback=part.kind == "EVENT TRIGGER"):
+                self.builder.build(own, self._without_absent(part))
+            self.made += 1
+        except SqlError as error:
+            if self._lacks_a_role(part, error):
+                return
+            self.causes[number] = number
+            self.refused[number] = Refusal(
+                part.kind, part.thing, error.sqlstate, error.seen
+            )
+
+    def is_left_uncompressed(self, part: Part) -> bool:
+        """Whether a statement of it is left out for a compression green lacks."""
+        found = map(self.builder.asks_for_missing_method, statements_in(part.text))
+        return " SET COMPRESSION " in part.text and any(found)
+
+    def _without_absent(self, part: Part) -> Part:
+        """Without its owner where green has no such role."""
+        if part.owner not in self.absent:
+            return part
+        kept = [s for s in statements_in(part.text) if not _OWNER.match(s.lstrip())]
+        return replace(part, text=";\n".join(kept))
+
+    def _lacks_a_role(self, part: Part, error: SqlError) -> bool:
+        missing = error.sqlstate == _NO_SUCH_OBJECT
+        return missing and bool(self.absent) and part.kind in _NAMES_ROLES
+
+    def _needed(self, number: int) -> Iterator[int]:
+        return (n for n in self.needs.get(number, ()) if n in self.causes)

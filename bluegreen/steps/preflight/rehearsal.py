@@ -1,0 +1,94 @@
+"""What the rehearsal of blue's schema and of migrations on it has found. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bluegreen.migrators.rehearsal import Tried
+from bluegreen.model.finding import Finding, checked
+from bluegreen.model.side import Side
+from bluegreen.postgres.quoting import quote_name
+from bluegreen.postgres.schema.rehearsal import Refusal, Rehearsal
+from bluegreen.postgres.schema.throw_away import NotPermitted
+from bluegreen.steps.preflight.intent import listed
+
+_MAY_NOT = "42501"
+
+
+def check_rehearsal(done: Rehearsal) -> Iterator[Finding]:
+    """Every object of blue's schema that green refused, all of them at once."""
+    for one in done.refused:
+        if one.kind == "EXTENSION":
+            yield checked(
+                "extension-not-rehearsed",
+                Side.GREEN,
+                f"{one.thing} could not be made in a throw-away database{_rest(one)}: "
+                f"{one.said}",
+                "some extensions live in one database of a server alone, so green "
+                "itself may take it; what depends on it was not tried",
+            )
+        else:
+            yield checked(
+                "schema-refused",
+                Side.GREEN,
+                f"{one.thing} of blue's schema is refused{_rest(one)}: {one.said}",
+                "the run would stop when it makes blue's schema on green; it was tried "
+                "without rows in a throw-away database",
+                "change or drop it on blue, or give green's server what it lacks",
+                blocks=True,
+            )
+
+    if done.uncompressed:
+        yield checked(
+            "compression-missing",
+            Side.GREEN,
+            f"columns of {listed(done.uncompressed)} have a compression that green's "
+            "build lacks",
+            "they are made without it, and their values read the same; they take more "
+            "or less room than on blue",
+        )
+
+
+def _rest(one: Refusal) -> str:
+    if not one.untried:
+        return ""
+    if one.untried == 1:
+        return ", and with it 1 object that needs it"
+    return f", and with it {one.untried} objects that need it"
+
+
+def check_migrations(tried: Tried) -> Iterator[Finding]:
+    """Every statement of a migration that green refused, all of them at once."""
+    for one in tried.refused:
+        yield checked(
+            "migration-refused",
+            Side.GREEN,
+            f"{one.place}: {one.said}\nstatement: {one.statement}",
+            "the run would stop there, behind the copy; it was tried on blue's schema "
+            "without rows in a throw-away database",
+            "correct the file",
+            blocks=True,
+        )
+    if tried.unsure:
+        yield checked(
+            "migration-not-rehearsed",
+            Side.GREEN,
+            "\n".join(f"{one.place}: {one.said}" for one in tried.unsure),
+            "it was refused in a throw-away database, and may need a statement that "
+            "was not tried there: one that runs a block or a function, or concerns the "
+            "whole server, or was refused itself",
+        )
+
+
+def not_rehearsed(error: NotPermitted, role: str) -> Finding:
+    """Green's server makes no database for us, so nothing was tried."""
+    name = quote_name(role)
+    return checked(
+        "schema-not-rehearsed",
+        Side.GREEN,
+        f"blue's schema was not tried on green: {error}",
+        "a statement that green refuses is found by the run alone: before the copy "
+        "where it makes a table, a view or a function, behind it where it makes an "
+        "index, a constraint or a trigger",
+        f"ALTER ROLE {name} CREATEDB;" if error.sqlstate == _MAY_NOT else "",
+    )
