@@ -27,6 +27,7 @@ from bluegreen.postgres.catalog.contents import (
     read_contents,
     read_filled_tables,
 )
+from bluegreen.postgres.catalog.database_access import DatabaseAccess, read_access
 from bluegreen.postgres.catalog.durability import Unsafe, read_unsafe, read_unvacuumed
 from bluegreen.postgres.catalog.extensions import Extensions, read_extensions
 from bluegreen.postgres.catalog.identity import Identity, read_identity
@@ -91,6 +92,7 @@ class ServerFacts:
     sequences: tuple[SequenceRange, ...] = ()
     ends: tuple[PartitionsEnd, ...] = ()
     wait: SyncWait = field(default_factory=SyncWait)
+    access: DatabaseAccess = field(default_factory=DatabaseAccess)
 
     @property
     def major(self) -> int:
@@ -135,6 +137,7 @@ def read_server_facts(database: Database, *, filled: bool = False) -> ServerFact
         unvacuumed=read_unvacuumed(database),
         sequences=read_ranges(database),
         wait=read_sync_wait(database),
+        access=read_access(database),
     )
 
 

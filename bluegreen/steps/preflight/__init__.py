@@ -31,6 +31,7 @@ from bluegreen.steps.preflight.contents import (
     check_sequences,
     check_triggers,
 )
+from bluegreen.steps.preflight.database import check_database
 from bluegreen.steps.preflight.durability import (
     check_durability,
     check_unvacuumed_tables,
@@ -106,6 +107,7 @@ LOOKS: tuple[Look, ...] = (
     check_collations,
     check_settings,
     check_roles,
+    check_database,
     check_role_settings,
     check_stream_limits,
     check_replica_roles,

@@ -66,3 +66,16 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 def peer_of(facts: ServerFacts, blue: ServerFacts, green: ServerFacts) -> ServerFacts:
     """The other side's facts."""
     return green if facts.side is Side.BLUE else blue
+
+
+def clients_of(facts: ServerFacts) -> frozenset[str]:
+    """Roles that mean something to the database, ours only where clients use it too.
+
+    What our own role needs is looked at apart.
+    """
+    shared = any(one.role == facts.rights.role for one in facts.clients)
+    return frozenset(
+        role.name
+        for role in facts.roles
+        if role.used and (shared or role.name != facts.rights.role)
+    )

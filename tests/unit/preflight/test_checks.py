@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,17 @@ from bluegreen.postgres.sync_wait import SyncWait
 from bluegreen.steps import preflight
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.intent import Intent, listed
-from tests.unit.preflight.facts import KEY, clean, set_up, settings, table
+from tests.unit.preflight.access_cases import ACCESS_CASES
+from tests.unit.preflight.facts import (
+    INTENT,
+    KEY,
+    Case,
+    clean,
+    set_up,
+    settings,
+    table,
+)
 
-INTENT = Intent("shop")
 LOOKS = Path(preflight.__file__).parent
 PAGE = LOOKS.parents[2] / "docs" / "steps" / "check.md"
 POOR = Rights("bg", create_in_public=True)
@@ -52,17 +60,6 @@ PLAIN_TRIGGER = Trigger(
     language="plpgsql",
     table=ORDERS,
 )
-
-
-@dataclass(frozen=True)
-class Case:
-    id: str
-    where: str
-    blocks: bool
-    fix: str
-    blue: dict[str, Any] = field(default_factory=dict)
-    green: dict[str, Any] = field(default_factory=dict)
-    intent: Intent = INTENT
 
 
 def counter(**words: Any) -> SequenceRange:
@@ -884,14 +881,6 @@ CASES = [
         {"roles": (replace(APP, login=False),)},
     ),
     Case(
-        "role-differs",
-        "green",
-        False,
-        "CONNECTION LIMIT 5;",
-        {"roles": (replace(APP, connection_limit=5),)},
-        {"roles": (APP,)},
-    ),
-    Case(
         "role-setting-missing",
         "green",
         True,
@@ -909,6 +898,7 @@ CASES = [
         'ALTER DATABASE shop SET search_path = "$user", app;',
         {"role_settings": (RoleSetting("", True, "search_path", '"$user", app'),)},
     ),
+    *ACCESS_CASES,
 ]
 IDENTITY_IDS = {"sides-exchanged", "other-playbook"}
 
@@ -1191,7 +1181,8 @@ BLOCKS = {
     "by degree": {True, False},
     "on blue": {True, False},
     "on green": {True, False},
-    "if it may not log in": {True, False},
+    "if it may do less": {True, False},
+    "if it gives rights": {True, False},
 }
 
 
