@@ -31,6 +31,7 @@ from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.accept import check_accept
 from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
+from bluegreen.steps.preflight.session_settings import READ_ONLY_ID
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.replication.schema import CopySchema
 from bluegreen.steps.world import World
@@ -173,11 +174,17 @@ def find(
         read_server_facts(world.green, filled=not intent.copied),
         intent,
     )
-    for pointer in world.pointers:
-        findings += pointer.check()
+    pointed = [finding for pointer in world.pointers for finding in pointer.check()]
+    findings = [one for one in findings if not _is_told(one, pointed)] + pointed
     findings += check_shared_fate(world.shared_fate())
     findings += check_accept(world.limits.accept, findings)
     return findings
+
+
+def _is_told(one: Finding, pointed: Sequence[Finding]) -> bool:
+    """Whether a pointer's client met the same: its fix holds this one's statement."""
+    read_only = one.id == READ_ONLY_ID
+    return read_only and any(one.fix in other.fix for other in pointed)
 
 
 def _is_copied(world: World) -> bool:

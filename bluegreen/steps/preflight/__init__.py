@@ -19,7 +19,6 @@ from bluegreen.steps.preflight.activity import (
 from bluegreen.steps.preflight.alike import (
     check_collations,
     check_extensions,
-    check_settings,
 )
 from bluegreen.steps.preflight.capacity import check_capacity, check_wal_level
 from bluegreen.steps.preflight.contents import (
@@ -54,7 +53,12 @@ from bluegreen.steps.preflight.pair import (
 )
 from bluegreen.steps.preflight.partitions import check_partition_ends
 from bluegreen.steps.preflight.rights import check_owners, check_rights
-from bluegreen.steps.preflight.roles import check_role_settings, check_roles
+from bluegreen.steps.preflight.roles import check_roles
+from bluegreen.steps.preflight.session_settings import (
+    check_read_only,
+    check_role_settings,
+    check_settings,
+)
 from bluegreen.steps.preflight.sessions import (
     check_replica_roles,
     check_stream_limits,
@@ -74,6 +78,7 @@ LOOKS: tuple[Look, ...] = (
     check_our_schema,
     check_green_contents,
     check_clocks,
+    check_read_only,
     check_rights,
     check_owners,
     check_wal_level,

@@ -1,4 +1,4 @@
-"""Looks at whether green would answer as blue does: extensions, collation, settings."""
+"""Looks at whether green would answer as blue does: extensions and collations."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Iterator
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.zones import same_zone
 from bluegreen.postgres.catalog.server_facts import ServerFacts
-from bluegreen.postgres.catalog.settings import RESULT_SETTINGS, is_list
 from bluegreen.postgres.quoting import quote_name, quote_value
 from bluegreen.steps.preflight.intent import Intent, listed
 
@@ -150,61 +148,3 @@ def _check_stale_collations(facts: ServerFacts) -> Iterator[Finding]:
             f"REINDEX DATABASE {quote_name(facts.database)}; then ALTER DATABASE "
             f"{quote_name(facts.database)} REFRESH COLLATION VERSION;",
         )
-
-
-def check_settings(
-    blue: ServerFacts, green: ServerFacts, _: Intent
-) -> Iterator[Finding]:
-    """Settings by which the same statement gives another result."""
-    for name in RESULT_SETTINGS:
-        here, there = _in_force(blue, name), _in_force(green, name)
-        if here is None or there is None or _same(name, here, there):
-            continue
-        if _of_database(blue, name) is not None:
-            continue  # told as a setting of the database
-        value = here if is_list(name) else quote_value(here)
-        yield checked(
-            "time-zone-differs" if name == "TimeZone" else "setting-differs",
-            Side.GREEN,
-            f"{name} is {here!r} on blue and {there!r} on green",
-            "the same statement gives another result after the cutover",
-            f"ALTER DATABASE {quote_name(green.database)} SET {name} = {value};",
-            blocks=True,
-        )
-    for facts in (blue, green):
-        yield from _check_unseen_settings(facts)
-
-
-def _in_force(facts: ServerFacts, name: str) -> str | None:
-    of_database = _of_database(facts, name)
-    return facts.settings.text(name) if of_database is None else of_database
-
-
-def _of_database(facts: ServerFacts, name: str) -> str | None:
-    for setting in facts.role_settings:
-        if setting.here and not setting.role and setting.name.lower() == name.lower():
-            return setting.value
-    return None
-
-
-def _same(name: str, here: str, there: str) -> bool:
-    ours, theirs = (re.sub(r"\s", "", text).lower() for text in (here, there))
-    return ours == theirs or (name == "TimeZone" and same_zone(ours, theirs))
-
-
-def _check_unseen_settings(facts: ServerFacts) -> Iterator[Finding]:
-    unseen = [n for n in RESULT_SETTINGS if _is_unseen(facts, n)]
-    if unseen:
-        yield checked(
-            "settings-unseen",
-            facts.side,
-            f"what {listed(unseen)} is for others cannot be seen",
-            "our own sessions set them, and the role may not read the configuration "
-            "file",
-            "GRANT EXECUTE ON FUNCTION pg_catalog.pg_show_all_file_settings() TO "
-            f"{quote_name(facts.rights.role)};",
-        )
-
-
-def _is_unseen(facts: ServerFacts, name: str) -> bool:
-    return name in facts.settings.texts and _in_force(facts, name) is None

@@ -1,4 +1,4 @@
-"""Looks at roles and their settings that green lacks."""
+"""Looks at roles that green lacks, or that may do less there."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.postgres.catalog.roles import Role, RoleSetting
+from bluegreen.postgres.catalog.roles import Role
 from bluegreen.postgres.catalog.server_facts import ServerFacts
-from bluegreen.postgres.catalog.settings import is_list
 from bluegreen.postgres.quoting import quote_name, quote_value
 from bluegreen.steps.preflight.intent import Intent, clients_of, listed
 
-# The fence's second layer, not a wish of the application; and what green must not have.
-_OURS = {"default_transaction_read_only", "session_replication_role"}
-
 _OPTIONS_SINCE = 16  # GRANT … WITH INHERIT, SET
-
-STREAM_LIMITS = ("statement_timeout", "transaction_timeout")
-"""They end what the stream does in a session of our role, the initial copy first."""
 
 
 def check_roles(blue: ServerFacts, green: ServerFacts, _: Intent) -> Iterator[Finding]:
@@ -190,49 +183,3 @@ def _attributes(role: Role) -> dict[str, str]:
 
 def _words(attributes: Mapping[str, str], names: Iterable[str]) -> str:
     return " ".join(attributes[name] for name in names)
-
-
-def check_role_settings(
-    blue: ServerFacts, green: ServerFacts, _: Intent
-) -> Iterator[Finding]:
-    """ALTER ROLE … SET and ALTER DATABASE … SET, which pg_dump leaves out."""
-    there = {(s.role, s.here, s.name): s.value for s in green.role_settings}
-    used = {"", *(role.name for role in blue.roles if role.used)}
-    for setting in blue.role_settings:
-        value = there.get((setting.role, setting.here, setting.name))
-        if value == setting.value or setting.name in _OURS or setting.role not in used:
-            continue
-        if setting.role == blue.rights.role and setting.name in STREAM_LIMITS:
-            continue  # green has looks of its own for these
-        yield checked(
-            "role-setting-missing",
-            Side.GREEN,
-            f"{whose(setting, blue)} has {setting.name} = {setting.value}; on green "
-            + ("nothing" if value is None else value),
-            "the same statement gives another result after the cutover",
-            _set(setting, green),
-            blocks=True,
-        )
-
-
-def whose(setting: RoleSetting, facts: ServerFacts) -> str:
-    """Whom a setting is given to, in words."""
-    database = f"database {quote_name(facts.database)}"
-    if not setting.role:
-        return database if setting.here else "every role"
-    role = f"role {quote_name(setting.role)}"
-    return f"{role} in {database}" if setting.here else role
-
-
-def whom(setting: RoleSetting, facts: ServerFacts) -> str:
-    """What stands behind ALTER to change a setting."""
-    database = quote_name(facts.database)
-    role = quote_name(setting.role) if setting.role else "ALL"
-    if setting.here and not setting.role:
-        return f"DATABASE {database}"
-    return f"ROLE {role} IN DATABASE {database}" if setting.here else f"ROLE {role}"
-
-
-def _set(setting: RoleSetting, green: ServerFacts) -> str:
-    value = setting.value if is_list(setting.name) else quote_value(setting.value)
-    return f"ALTER {whom(setting, green)} SET {setting.name} = {value};"

@@ -47,6 +47,8 @@ UNITS = {
     "max_wal_size": "MB",
     "idle_replication_slot_timeout": "s",
     "wal_sender_timeout": "ms",
+    "lock_timeout": "ms",
+    "work_mem": "kB",
     "statement_timeout": "ms",
     "transaction_timeout": "ms",
 }

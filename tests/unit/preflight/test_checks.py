@@ -42,6 +42,7 @@ from tests.unit.preflight.facts import (
     settings,
     table,
 )
+from tests.unit.preflight.setting_cases import SETTING_CASES
 
 LOOKS = Path(preflight.__file__).parent
 PAGE = LOOKS.parents[2] / "docs" / "steps" / "check.md"
@@ -899,6 +900,7 @@ CASES = [
         {"role_settings": (RoleSetting("", True, "search_path", '"$user", app'),)},
     ),
     *ACCESS_CASES,
+    *SETTING_CASES,
 ]
 IDENTITY_IDS = {"sides-exchanged", "other-playbook"}
 
