@@ -40,6 +40,12 @@ from bluegreen.postgres.catalog.roles import (
     read_role_settings,
     read_roles,
 )
+from bluegreen.postgres.catalog.server_bound import (
+    BoundColumn,
+    Counters,
+    read_bound_columns,
+    read_counters,
+)
 from bluegreen.postgres.catalog.settings import Settings, read_settings
 from bluegreen.postgres.catalog.slots import Streams, read_streams
 from bluegreen.postgres.database import Database
@@ -63,6 +69,7 @@ class ServerFacts:
         unvacuumed: tables that autovacuum leaves alone by their own option.
         wait: the standbys that a commit waits for.
         sequences: where each goes, and where it stands.
+        bound: columns whose values mean something on this server only.
         filled: tables that take up space, `schema.table`; read when asked for.
     """
 
@@ -93,6 +100,8 @@ class ServerFacts:
     ends: tuple[PartitionsEnd, ...] = ()
     wait: SyncWait = field(default_factory=SyncWait)
     access: DatabaseAccess = field(default_factory=DatabaseAccess)
+    bound: tuple[BoundColumn, ...] = ()
+    counters: Counters = field(default_factory=Counters)
 
     @property
     def major(self) -> int:
@@ -138,6 +147,8 @@ def read_server_facts(database: Database, *, filled: bool = False) -> ServerFact
         sequences=read_ranges(database),
         wait=read_sync_wait(database),
         access=read_access(database),
+        bound=read_bound_columns(database),
+        counters=read_counters(database),
     )
 
 

@@ -54,6 +54,7 @@ from bluegreen.steps.preflight.pair import (
 from bluegreen.steps.preflight.partitions import check_partition_ends
 from bluegreen.steps.preflight.rights import check_owners, check_rights
 from bluegreen.steps.preflight.roles import check_roles
+from bluegreen.steps.preflight.server_bound import check_server_bound
 from bluegreen.steps.preflight.session_settings import (
     check_read_only,
     check_role_settings,
@@ -97,6 +98,7 @@ LOOKS: tuple[Look, ...] = (
     check_kinds_of_tables,
     check_partition_ends,
     check_columns,
+    check_server_bound,
     check_large_objects,
     check_sequences,
     check_sequence_ranges,

@@ -33,6 +33,7 @@ from bluegreen.steps import preflight
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.intent import Intent, listed
 from tests.unit.preflight.access_cases import ACCESS_CASES
+from tests.unit.preflight.bound_cases import BOUND_CASES
 from tests.unit.preflight.facts import (
     INTENT,
     KEY,
@@ -901,6 +902,7 @@ CASES = [
     ),
     *ACCESS_CASES,
     *SETTING_CASES,
+    *BOUND_CASES,
 ]
 IDENTITY_IDS = {"sides-exchanged", "other-playbook"}
 
