@@ -5,6 +5,7 @@ Owns reading them; passwords are never read. What is missing is for those who co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ class Role:
 
     Attributes:
         valid_until: when its password ends, in UTC; empty where it never does.
+        expired: that is over, by the server's clock.
         used: it owns something in this database, has a grant or a setting in it, is
             connected to it now, or gets any of that as a member of such a role.
         member_of: roles that it was granted.
@@ -50,6 +52,7 @@ class Role:
     replication: bool = False
     connection_limit: int = -1
     valid_until: str = ""
+    expired: bool = False
     used: bool = False
     member_of: frozenset[str] = frozenset()
     inherits: frozenset[str] = frozenset()
@@ -125,6 +128,21 @@ def read_role_settings(database: Database) -> tuple[RoleSetting, ...]:
     return tuple(found)
 
 
+def nearest(
+    given: Sequence[RoleSetting], name: str, role: str = ""
+) -> RoleSetting | None:
+    """The one that a session of that role gets. Pure.
+
+    A role in a database goes before the role, that before the database.
+    """
+    fitting = [
+        one
+        for one in given
+        if one.name.lower() == name.lower() and one.role in {"", role}
+    ]
+    return max(fitting, key=lambda one: (bool(one.role), one.here), default=None)
+
+
 def read_rights(database: Database) -> Rights:
     """Ask the server what our role may do; nothing is tried."""
     given = _GRANTED if database.major >= PARAMETER_GRANTS_SINCE else _NOT_GRANTED
@@ -173,6 +191,7 @@ _ROLES = sql.SQL(
             THEN to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
                 || '+00'
             ELSE '' END,
+        coalesce(r.rolvaliduntil < now(), false),
         r.oid IN (TABLE used),
         ARRAY(SELECT g.rolname::text FROM groups g WHERE g.member = r.oid),
         ARRAY(SELECT g.rolname::text FROM groups g WHERE g.member = r.oid AND g.gives),

@@ -116,6 +116,18 @@ def of_kind(columns: Iterable[BoundColumn], bound: Bound) -> tuple[BoundColumn, 
     return tuple(one for one in columns if one.bound is bound)
 
 
+AHEAD = 1_000_000
+"""Ids beyond the other side's own, which goes on taking some until the switchover."""
+
+
+def take_ids(beyond: int) -> str:
+    """The statement that takes ids until the next one is beyond; 100,000 a second."""
+    return (
+        "DO $do$ BEGIN WHILE pg_current_xact_id()::text::bigint < "
+        f"{beyond + AHEAD} LOOP COMMIT; END LOOP; END $do$;"
+    )
+
+
 def renumbered(column: BoundColumn) -> str:
     """A query for one side; its answer is an UPDATE for the other, by tables' names."""
     table = sql.Identifier(*column.table.split(".", 1))

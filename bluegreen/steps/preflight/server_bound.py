@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from bluegreen.model.finding import Finding, Severity, checked
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.server_bound import (
+    AHEAD,
     Bound,
     BoundColumn,
     of_kind,
     renumbered,
+    take_ids,
 )
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.steps.preflight.intent import Intent, listed
 
 KEPT_IDS = "transaction-ids-kept"
 KEPT_POSITIONS = "wal-positions-kept"
-
-_AHEAD = 1_000_000
-"""Ids beyond blue's own: blue goes on taking some until the cutover."""
 
 _MOST_BY_SQL = 200_000_000
 """A server takes some 100,000 ids a second by the statement; more is half an hour."""
@@ -79,13 +78,9 @@ def check_ids(
 
 
 def _raise_ids(ours: int, theirs: int) -> str:
-    wanted = ours + _AHEAD
-    if wanted - theirs <= _MOST_BY_SQL:
-        return (
-            "DO $do$ BEGIN WHILE pg_current_xact_id()::text::bigint < "
-            f"{wanted} LOOP COMMIT; END LOOP; END $do$;"
-        )
-    whole = -(-wanted // _PER_SEGMENT) * _PER_SEGMENT
+    if ours - theirs <= _MOST_BY_SQL:
+        return take_ids(ours)
+    whole = -(-(ours + AHEAD) // _PER_SEGMENT) * _PER_SEGMENT
     epoch, xid = divmod(whole, _EPOCH)
     return (
         "while it holds no rows: VACUUM FREEZE each of its databases, stop the server, "

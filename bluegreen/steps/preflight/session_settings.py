@@ -14,7 +14,7 @@ from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
 from bluegreen.model.zones import same_zone
 from bluegreen.postgres.catalog.durability import as_bool
-from bluegreen.postgres.catalog.roles import RoleSetting
+from bluegreen.postgres.catalog.roles import RoleSetting, nearest
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.catalog.settings import RESULT_SETTINGS, is_list
 from bluegreen.postgres.quoting import quote_name, quote_value
@@ -102,14 +102,8 @@ def _written(facts: ServerFacts, name: str, text: str) -> str:
 
 def in_force(facts: ServerFacts, name: str, role: str = "") -> str | None:
     """What a session of that role gets, of any role without one; None if unseen."""
-    given = [
-        one
-        for one in facts.role_settings
-        if one.name.lower() == name.lower() and one.role in {"", role}
-    ]
-    # A role in a database goes before the role, that before the database.
-    nearest = max(given, key=lambda one: (bool(one.role), one.here), default=None)
-    return facts.settings.text(name) if nearest is None else nearest.value
+    given = nearest(facts.role_settings, name, role)
+    return facts.settings.text(name) if given is None else given.value
 
 
 def _same(facts: ServerFacts, name: str, here: str, there: str) -> bool:
