@@ -56,6 +56,10 @@ class Check(Step):
     """Tables that need no key, `schema.table`; those of the step replicate are
     added."""
 
+    identity_index: tuple[str, ...] = ()
+    """Unique indexes that become their table's replica identity, `schema.index`; those
+    of the step replicate are added."""
+
     workers: int = Field(default=4, ge=1, le=64)
     """How many tables are copied at once; the step replicate's number where there is
     one."""
@@ -68,6 +72,7 @@ class Check(Step):
             update={
                 "exclude": (*self.exclude, *replicate.exclude),
                 "identity_full": (*self.identity_full, *replicate.identity_full),
+                "identity_index": (*self.identity_index, *replicate.identity_index),
                 "workers": replicate.workers,
             }
         )
@@ -118,6 +123,7 @@ class LookAtServers(Action[Findings]):
             world,
             exclude=check.exclude,
             identity_full=check.identity_full,
+            identity_index=check.identity_index,
             workers=check.workers,
             max_transaction_age=check.max_transaction_age,
         )
@@ -144,6 +150,7 @@ def find(
     *,
     exclude: Sequence[str] = (),
     identity_full: Sequence[str] = (),
+    identity_index: Sequence[str] = (),
     workers: int = 4,
     max_transaction_age: timedelta = timedelta(minutes=5),
 ) -> list[Finding]:
@@ -163,6 +170,7 @@ def find(
         world.name,
         exclude=tuple(exclude),
         identity_full=tuple(identity_full),
+        identity_index=tuple(identity_index),
         workers=workers,
         max_transaction_age=max_transaction_age,
         copied=_is_copied(world),

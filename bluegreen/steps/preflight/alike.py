@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
@@ -56,14 +57,24 @@ def _check_offer(
 def _check_version(
     name: str, version: str, there: str, green: ServerFacts
 ) -> Iterator[Finding]:
-    older = _numbers(there) < _numbers(version)
+    older = is_older(there, version)
     offer = green.extensions.offered.get(name)
     can_update = offer is not None and version in offer.versions
     update = f"ALTER EXTENSION {quote_name(name)} UPDATE TO {quote_value(version)};"
+    seen = f"extension {name} is {version} on blue and {there} on green"
+    if older is None:
+        yield checked(
+            "extension-version",
+            Side.GREEN,
+            seen,
+            "which of them is the newer one cannot be told; it may answer in another "
+            "way, or lack what blue uses",
+        )
+        return
     yield checked(
         "extension-older" if older else "extension-newer",
         Side.GREEN,
-        f"extension {name} is {version} on blue and {there} on green",
+        seen,
         "functions and types that blue uses may be missing"
         if older
         else "a newer version may answer in another way",
@@ -76,8 +87,37 @@ def _check_version(
     )
 
 
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)]
+_BEFORE = ("dev", "snapshot", "alpha", "a", "beta", "b", "pre", "preview", "rc")
+"""Words behind a number that come before the release of that number, oldest first."""
+
+_PARTS = re.compile(r"\d+|[a-z]+")
+
+
+def is_older(one: str, other: str) -> bool | None:
+    """Whether a version comes before another; None where their texts do not say.
+
+    PostgreSQL knows no order of versions: they are any text. Numbers go by value, a
+    release behind its own candidates.
+    """
+    first, second = (_PARTS.findall(text.lower()) for text in (one, other))
+    for here, there in zip_longest(first, second, fillvalue="."):
+        if here == there:
+            continue
+        ranks = [_rank(part) for part in (here, there)]
+        if None in ranks:
+            return None
+        if ranks[0] != ranks[1]:
+            return bool(ranks[0] < ranks[1])  # type: ignore[operator]
+    return None
+
+
+def _rank(part: str) -> tuple[int, int] | None:
+    """A candidate comes before the end, the end before a number beyond it."""
+    if part.isdigit():
+        return (2, int(part))
+    if part == ".":
+        return (1, 0)
+    return (0, _BEFORE.index(part)) if part in _BEFORE else None
 
 
 def check_collations(

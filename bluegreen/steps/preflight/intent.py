@@ -24,6 +24,7 @@ class Intent:
         name: the playbook's; our slots, publications and subscriptions carry it.
         exclude: tables that stay behind, `schema.table`.
         identity_full: tables that may get REPLICA IDENTITY FULL.
+        identity_index: indexes that become their table's, `schema.index`.
         workers: how many tables the initial copy takes at once.
         max_transaction_age: how long a writing transaction may be open.
         copied: green has blue's schema from us, so it may hold tables and rows.
@@ -34,6 +35,7 @@ class Intent:
     name: str
     exclude: tuple[str, ...] = ()
     identity_full: tuple[str, ...] = ()
+    identity_index: tuple[str, ...] = ()
     workers: int = 4
     max_transaction_age: timedelta = timedelta(minutes=5)
     copied: bool = False

@@ -781,6 +781,14 @@ CASES = [
         {"extensions": Extensions({}, {"hstore": Offer("1.9")})},
     ),
     Case(
+        "extension-version",
+        "green",
+        False,
+        "",
+        {"extensions": Extensions({"hstore": "1.8"})},
+        {"extensions": Extensions({}, {"hstore": Offer("1.8-acme")})},
+    ),
+    Case(
         "no-encoding",
         "blue",
         False,
@@ -992,6 +1000,46 @@ def test_a_table_that_replicate_takes_care_of_needs_no_key(words: str) -> None:
     blue = clean(Side.BLUE, **lists(table("notes")))
     intent = replace(INTENT, **{words: ("public.notes",)})
     assert look(blue, clean(Side.GREEN), intent) == []
+
+
+NO = Column("no", "int", generated="s")
+
+
+@pytest.mark.parametrize(
+    ("notes", "found"),
+    [
+        pytest.param(table("notes", UNIQUE), [], id="no-key"),
+        pytest.param(table("notes", DEFERRABLE, UNIQUE), [], id="deferrable-key"),
+        pytest.param(
+            table("notes", UNIQUE, replica_identity="n"), [], id="identity-nothing"
+        ),
+        pytest.param(
+            table("notes", replace(UNIQUE, not_null=False)),
+            ["table-without-identity"],
+            id="an-index-that-cannot-be-one",
+        ),
+        pytest.param(
+            table("notes", replace(UNIQUE, name="other")),
+            ["table-without-identity"],
+            id="another-index",
+        ),
+        pytest.param(
+            table("notes", KEY, UNIQUE, columns=(Column("id", "int"), NO)),
+            ["identity-generated"],
+            id="over-a-generated-column",
+        ),
+    ],
+)
+def test_an_index_that_replicate_makes_the_identity(
+    notes: Any, found: list[str]
+) -> None:
+    intent = replace(INTENT, identity_index=("public.Orders_no",))
+    blocking = [
+        one.id
+        for one in look(clean(Side.BLUE, **lists(notes)), clean(Side.GREEN), intent)
+        if one.is_blocking
+    ]
+    assert blocking == found
 
 
 def test_identity_full_does_not_help_a_table_that_cannot_be_compared() -> None:
