@@ -72,6 +72,10 @@ class Pointer(Protocol):
         """Look at all that a move will need of it. Changes no traffic."""
         ...
 
+    def most_connections(self) -> int:
+        """Server connections that it may open for those who use it; 0 for none."""
+        ...
+
     def warm_up(self) -> None:
         """Open and try every connection that a move needs, before the pause."""
         ...

@@ -7,6 +7,7 @@ catalogs is for `postgres/`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from bluegreen.model.accept import (
     is_accepted,
 )
 from bluegreen.model.codes import Code
+from bluegreen.model.errors import BluegreenError
 from bluegreen.model.finding import Blocks, Finding
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
@@ -29,6 +31,7 @@ from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.accept import check_accept
+from bluegreen.steps.preflight.connections import check_connections
 from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
 from bluegreen.steps.preflight.session_settings import READ_ONLY_ID
@@ -177,16 +180,24 @@ def find(
         wal_limit=world.limits.wal_limit,
         window=world.limits.window,
     )
-    findings = check_servers(
-        read_server_facts(world.blue),
-        read_server_facts(world.green, filled=not intent.copied),
-        intent,
-    )
+    blue = read_server_facts(world.blue)
+    green = read_server_facts(world.green, filled=not intent.copied)
+    findings = check_servers(blue, green, intent)
     pointed = [finding for pointer in world.pointers for finding in pointer.check()]
     findings = [one for one in findings if not _is_told(one, pointed)] + pointed
+    findings += check_connections(blue, green, _pools(world))
     findings += check_shared_fate(world.shared_fate())
     findings += check_accept(world.limits.accept, findings)
     return findings
+
+
+def _pools(world: World) -> dict[str, int]:
+    """Connections that each pointer may open; its own look tells why it cannot say."""
+    pools = {}
+    for pointer in world.pointers:
+        with suppress(BluegreenError):
+            pools[pointer.id] = pointer.most_connections()
+    return pools
 
 
 def _is_told(one: Finding, pointed: Sequence[Finding]) -> bool:

@@ -21,6 +21,7 @@ from bluegreen.steps.preflight.alike import (
     check_extensions,
 )
 from bluegreen.steps.preflight.capacity import check_capacity, check_wal_level
+from bluegreen.steps.preflight.connections import check_limits
 from bluegreen.steps.preflight.contents import (
     check_constraints,
     check_event_triggers,
@@ -84,6 +85,7 @@ LOOKS: tuple[Look, ...] = (
     check_owners,
     check_wal_level,
     check_capacity,
+    check_limits,
     check_lock_tables,
     check_kept_wal,
     check_standbys,

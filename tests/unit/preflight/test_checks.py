@@ -861,6 +861,15 @@ CASES = [
         set_to(TimeZone=None),
     ),
     Case(
+        "limits-lower",
+        "green",
+        False,
+        "ALTER SYSTEM SET max_connections = 100; "
+        "ALTER SYSTEM SET max_prepared_transactions = 5;",
+        set_to(max_prepared_transactions="5"),
+        set_to(max_connections="40"),
+    ),
+    Case(
         "role-missing",
         "green",
         True,
@@ -1221,10 +1230,13 @@ def _is_kebab(text: str) -> bool:
 NO_SERVER_IS_ASKED = {"guard-beside-tool", "accept-unused"}
 """Cases in `unit/engine/test_own_process.py` and in `test_accept.py`."""
 
+POOLERS_ARE_ASKED = {"connections-few"}
+"""Cases in `test_connections.py`."""
+
 
 def test_every_finding_has_a_case_here() -> None:
     known = {case.id for case in CASES} | IDENTITY_IDS | NO_SERVER_IS_ASKED
-    assert ids_in_code() == known
+    assert ids_in_code() == known | POOLERS_ARE_ASKED
 
 
 BLOCKS = {
@@ -1244,7 +1256,8 @@ def test_every_finding_stands_on_the_page() -> None:
     cells = [[cell.strip() for cell in row.split("|")] for row in rows]
     # An action's name has capitals, a finding's has none.
     told = {r[1].strip("`"): BLOCKS[r[3]] for r in cells if r[1].islower()}
-    shown: dict[str, set[bool]] = {key: {True} for key in IDENTITY_IDS}
+    certain = IDENTITY_IDS | POOLERS_ARE_ASKED
+    shown: dict[str, set[bool]] = {key: {True} for key in certain}
     shown |= {key: {False} for key in NO_SERVER_IS_ASKED}
     for case in CASES:
         shown.setdefault(case.id, set()).add(case.blocks)
