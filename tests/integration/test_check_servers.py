@@ -233,6 +233,7 @@ def test_a_server_that_is_set_too_small(
             ("few-workers", True),
             ("few-processes", True),
             ("few-sync-workers", False),
+            ("limits-lower", False),
             ("wal-limit-small", False),
             ("slot-timeout", True),
             ("sender-timeout", False),

@@ -29,6 +29,10 @@ from bluegreen.postgres.catalog.contents import (
 )
 from bluegreen.postgres.catalog.database_access import DatabaseAccess, read_access
 from bluegreen.postgres.catalog.durability import Unsafe, read_unsafe, read_unvacuumed
+from bluegreen.postgres.catalog.extension_rows import (
+    ExtensionRows,
+    read_extension_rows,
+)
 from bluegreen.postgres.catalog.extensions import Extensions, read_extensions
 from bluegreen.postgres.catalog.identity import Identity, read_identity
 from bluegreen.postgres.catalog.relations import Relation, read_relations
@@ -102,6 +106,7 @@ class ServerFacts:
     access: DatabaseAccess = field(default_factory=DatabaseAccess)
     bound: tuple[BoundColumn, ...] = ()
     counters: Counters = field(default_factory=Counters)
+    extension_rows: tuple[ExtensionRows, ...] = ()
 
     @property
     def major(self) -> int:
@@ -149,6 +154,7 @@ def read_server_facts(database: Database, *, filled: bool = False) -> ServerFact
         access=read_access(database),
         bound=read_bound_columns(database),
         counters=read_counters(database),
+        extension_rows=read_extension_rows(database),
     )
 
 

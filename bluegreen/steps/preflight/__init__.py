@@ -36,6 +36,7 @@ from bluegreen.steps.preflight.durability import (
     check_durability,
     check_unvacuumed_tables,
 )
+from bluegreen.steps.preflight.extension_rows import check_extension_rows
 from bluegreen.steps.preflight.identity import (
     check_full_identities,
     check_generated_identities,
@@ -113,6 +114,7 @@ LOOKS: tuple[Look, ...] = (
     check_foreign_streams,
     check_clients,
     check_extensions,
+    check_extension_rows,
     check_collations,
     check_settings,
     check_roles,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from bluegreen.postgres.catalog.extension_rows import ExtensionRows
 from bluegreen.postgres.catalog.server_bound import Bound, BoundColumn, Counters
 from tests.unit.preflight.facts import INTENT, Case
 
@@ -19,7 +20,44 @@ def holds(*columns: BoundColumn, next_id: int = 0, wal: int = 0) -> dict[str, An
     return {"bound": columns, "counters": Counters(next_id, wal)}
 
 
+CONFIG = ExtensionRows(
+    "parts", ("parts", "config"), "WHERE own", ("id", "Name"), 1, "7"
+)
+JOBS = ExtensionRows("pg_cron", ("cron", "job"), "", ("jobid",), 2, "9")
+LOG = replace(JOBS, table=("cron", "job_run_details"))
+
+
+def rows(*found: ExtensionRows) -> dict[str, Any]:
+    return {"extension_rows": (LOG, *found)}
+
+
 BOUND_CASES = (
+    Case(
+        "extension-rows",
+        "green",
+        True,
+        'CREATE EXTENSION parts on green; psql BLUE -c \'COPY (SELECT "id", "Name" '
+        'FROM "parts"."config" WHERE own) TO STDOUT\' | psql GREEN -c '
+        '\'COPY "parts"."config" ("id", "Name") FROM STDIN\'',
+        rows(CONFIG),
+    ),
+    Case(
+        "extension-rows",
+        "green",
+        True,
+        '| psql GREEN -c \'DELETE FROM "parts"."config" WHERE own\' -c \'COPY ',
+        rows(CONFIG),
+        rows(replace(CONFIG, digest="8")),
+    ),
+    Case(
+        "extension-rows",
+        "green",
+        False,
+        "psql BLUE -c",
+        rows(replace(CONFIG, count=None)),
+        rows(replace(CONFIG, count=0, digest="")),
+    ),
+    Case("extension-jobs", "blue", False, "off blue", rows(JOBS)),
     Case(
         "transaction-ids-kept",
         "green",
