@@ -36,6 +36,7 @@ def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
             open_.world,
             exclude=step.exclude,
             identity_full=step.identity_full,
+            identity_index=step.identity_index,
             workers=step.workers,
             max_transaction_age=step.max_transaction_age,
             migrations=step.migrations,

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bluegreen.migrators.placeholders import first_placeholder
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
@@ -123,6 +124,9 @@ def _split(name: str, content: bytes, half: Half | None) -> Script:
         line = source.place(unread)[0]
         raise _refused(name, line, f"syntax error near {source.text[unread:][:20]!r}")
     start, end = _stretch(source, half)
+    if (left := first_placeholder(name, source)) and start <= left[0] < end:
+        line = source.place(left[0])[0]
+        raise _refused(name, line, f"{left[1]} is a placeholder that nobody filled")
     taken = [one for one in source.statements if start <= one.at < end]
     parts = tuple(map(_part, taken))
     _require_closed(name, parts)

@@ -96,8 +96,12 @@ def checked(
     fix: str = "",
     *,
     blocks: bool = False,
+    severity: Severity = Severity.INFO,
 ) -> Finding:
-    """What a preflight check found: it blocks the run, or it is good to know."""
+    """What a preflight check found: it blocks the run, or it is good to know.
+
+    `severity` is that of one which does not block.
+    """
     if blocks:
         return Finding(id, where, Severity.CRITICAL, seen, why, fix, Blocks.RUN)
-    return Finding(id, where, Severity.INFO, seen, why, fix)
+    return Finding(id, where, severity, seen, why, fix)

@@ -82,6 +82,10 @@ class Pointer(Protocol):
         """
         ...
 
+    def most_connections(self) -> int:
+        """Server connections that it may open for those who use it; 0 for none."""
+        ...
+
     def warm_up(self) -> None:
         """Open and try every connection that a move needs, before the pause."""
         ...

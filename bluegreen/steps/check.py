@@ -7,39 +7,36 @@ catalogs is for `postgres/`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from bluegreen.migrators.rehearsal import Tried, try_scripts
 from bluegreen.model.accept import (
     Accepted,
     entries,
     is_accepted,
 )
 from bluegreen.model.codes import Code
+from bluegreen.model.errors import BluegreenError
 from bluegreen.model.finding import Blocks, Finding
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.verdict import Refused, Satisfied, Verdict
 from bluegreen.postgres.catalog.identity import require_pair
 from bluegreen.postgres.catalog.server_facts import read_server_facts
-from bluegreen.postgres.schema.rehearsal import Rehearsal, prepare, rehearsed
-from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.accept import check_accept
+from bluegreen.steps.preflight.connections import check_connections
 from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
-from bluegreen.steps.preflight.rehearsal import (
-    check_migrations,
-    check_rehearsal,
-    not_rehearsed,
-)
+from bluegreen.steps.preflight.session_settings import READ_ONLY_ID
+from bluegreen.steps.rehearse import Rehearser
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.replication.schema import CopySchema
 from bluegreen.steps.world import World
@@ -64,6 +61,10 @@ class Check(Step):
     """Tables that need no key, `schema.table`; those of the step replicate are
     added."""
 
+    identity_index: tuple[str, ...] = ()
+    """Unique indexes that become their table's replica identity, `schema.index`; those
+    of the step replicate are added."""
+
     workers: int = Field(default=4, ge=1, le=64)
     """How many tables are copied at once; the step replicate's number where there is
     one."""
@@ -84,6 +85,7 @@ class Check(Step):
             told = {
                 "exclude": (*self.exclude, *replicate.exclude),
                 "identity_full": (*self.identity_full, *replicate.identity_full),
+                "identity_index": (*self.identity_index, *replicate.identity_index),
                 "workers": replicate.workers,
             }
         made = self.model_copy(update=told)
@@ -128,6 +130,7 @@ class LookAtServers(Action[Findings]):
     def __init__(self, check: Check) -> None:
         super().__init__(check.key)
         self._check = check
+        self._rehearser = Rehearser()
 
     def observe(self, world: World) -> Findings:
         """Read both sides and every pointer, and tell each finding."""
@@ -136,9 +139,11 @@ class LookAtServers(Action[Findings]):
             world,
             exclude=check.exclude,
             identity_full=check.identity_full,
+            identity_index=check.identity_index,
             workers=check.workers,
             max_transaction_age=check.max_transaction_age,
             migrations=check.migrations,
+            rehearser=self._rehearser,
         )
         found = Findings(tuple(findings), world.limits.accept)
         for finding in findings:
@@ -163,9 +168,11 @@ def find(
     *,
     exclude: Sequence[str] = (),
     identity_full: Sequence[str] = (),
+    identity_index: Sequence[str] = (),
     workers: int = 4,
     max_transaction_age: timedelta = timedelta(minutes=5),
     migrations: Sequence[Migrate] = (),
+    rehearser: Rehearser | None = None,
 ) -> list[Finding]:
     """Look at both sides and every pointer. Changes nothing.
 
@@ -183,6 +190,7 @@ def find(
         world.name,
         exclude=tuple(exclude),
         identity_full=tuple(identity_full),
+        identity_index=tuple(identity_index),
         workers=workers,
         max_transaction_age=max_transaction_age,
         copied=_is_copied(world),
@@ -193,47 +201,33 @@ def find(
     green = read_server_facts(world.green, filled=not intent.copied)
     findings = check_servers(blue, green, intent)
     if not intent.copied and all(relation.extension for relation in green.relations):
-        findings += _rehearsed(world, green.rights.role, migrations)
+        findings += (rehearser or Rehearser()).rehearse(
+            world, green.rights.role, migrations
+        )
+    pointed = []
     for pointer in world.pointers:
         others = [one for one in world.pointers if one is not pointer]
-        findings += pointer.check(others)
+        pointed += pointer.check(others)
+    findings = [one for one in findings if not _is_told(one, pointed)] + pointed
+    findings += check_connections(blue, green, _pools(world))
     findings += check_shared_fate(world.shared_fate())
     findings += check_accept(world.limits.accept, findings)
     return findings
 
 
-def _rehearsed(world: World, role: str, migrations: Sequence[Migrate]) -> list[Finding]:
-    """Make blue's schema in a throw-away database on green's server, and migrate it."""
-    scripts = [one for step in migrations for one in step.scripts(world.home)]
-    prepared = prepare(world.blue, world.green)
-    key = " ".join([prepared.digest, *(script.digest for script in scripts)])
-    if key not in _tried:
-        try:
-            with rehearsed(prepared) as (database, made):
-                _tried[key] = made, try_scripts(database, scripts)
-        except NotPermitted as error:
-            return [not_rehearsed(error, role)]
-    made, migrated = _tried[key]
-    world.tell(_told(made, migrated))
-    return [*check_rehearsal(made), *check_migrations(migrated)]
+def _pools(world: World) -> dict[str, int]:
+    """Connections that each pointer may open; its own look tells why it cannot say."""
+    pools = {}
+    for pointer in world.pointers:
+        with suppress(BluegreenError):
+            pools[pointer.id] = pointer.most_connections()
+    return pools
 
 
-_tried: dict[str, tuple[Rehearsal, Tried]] = {}
-"""Of this process: a first run looks before and after it makes our schema."""
-
-
-def _told(made: Rehearsal, migrated: Tried) -> Progress:
-    text = f"{made.made} objects of blue's schema"
-    if migrated.tried:
-        text += f" and {migrated.tried} statements of migrations"
-    took = f"{text} were made on green's server, without rows, in {made.seconds:.1f} s"
-    values: dict[str, object] = {
-        "objects": made.made,
-        "seconds": round(made.seconds, 3),
-        "statements": migrated.tried,
-        "left_out": migrated.left_out,
-    }
-    return Progress("schema_rehearsed", took, values=values)
+def _is_told(one: Finding, pointed: Sequence[Finding]) -> bool:
+    """Whether a pointer's client met the same: its fix holds this one's statement."""
+    read_only = one.id == READ_ONLY_ID
+    return read_only and any(one.fix in other.fix for other in pointed)
 
 
 def _is_copied(world: World) -> bool:

@@ -93,7 +93,9 @@ def test_what_broke_since_the_check_stops_either_move_before_its_pause(
         held = call("run", playbook, environ={"BLUEGREEN_FAULT": "move/ready:kill:1"})
         assert held.status == -9
         break_side(here, Side.GREEN, statement)
-        ended = call("run", playbook).require(3)
+        ended = call("run", playbook)
+        # The pointer's client meets it, or the monitor `application` before that.
+        assert ended.status in {3, 4}
         assert "on green" in ended.err
         write_as_client(here, 1001)
         assert call("status", playbook, "--json").json["serving"] == "blue"

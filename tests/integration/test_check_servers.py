@@ -197,21 +197,6 @@ def test_each_right_that_is_missing_has_its_grant(
 SMALL = {
     "wal_level": "replica",
     "max_replication_slots": "1",
-    "max_wal_senders": "1",
-    "max_logical_replication_workers": "1",
-    "max_sync_workers_per_subscription": "1",
-    "max_worker_processes": "2",
-    "max_slot_wal_keep_size": "64MB",
-    "wal_sender_timeout": "2s",
-    "synchronous_commit": "off",
-    "timezone": "Europe/Berlin",
-    "datestyle": "iso, dmy",
-}
-
-
-SMALL = {
-    "wal_level": "replica",
-    "max_replication_slots": "1",
     "max_active_replication_origins": "1",
     "max_wal_senders": "0",
     "max_logical_replication_workers": "1",
@@ -223,6 +208,7 @@ SMALL = {
     "synchronous_commit": "off",
     "timezone": "Europe/Berlin",
     "datestyle": "iso, dmy",
+    "lock_timeout": "5s",
 }
 
 
@@ -234,22 +220,26 @@ def test_a_server_that_is_set_too_small(
         ExitStack() as stack,
     ):
         green = create_database(small, "green")
+        small.configure(default_transaction_read_only="on")
         blue = create_database(servers(18), "blue")
         stack.callback(drop_databases, blue)
         world = stack.enter_context(open_world(DatabasePair(blue, green), tmp_path))
         on_green = [f for f in find(world) if f.where == "green"]
         assert [(f.id, f.is_blocking) for f in on_green] == [
+            ("read-only-by-default", True),
             ("wal-level", True),
             ("few-senders", True),
             ("few-origins", True),
             ("few-workers", True),
             ("few-processes", True),
             ("few-sync-workers", False),
+            ("limits-lower", False),
             ("wal-limit-small", False),
             ("slot-timeout", True),
             ("sender-timeout", False),
             ("asynchronous-commit", False),
             ("time-zone-differs", True),
+            ("setting-differs", True),
             ("setting-differs", True),
         ]
         for finding in on_green:

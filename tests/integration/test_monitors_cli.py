@@ -77,6 +77,7 @@ def test_status_tells_every_watch_worst_first_and_in_each_form(
     assert first["seen"].endswith("table public.new_one is new")
     ids = {one["id"] for one in seen["monitors"]}
     assert ids == {
+        "application",
         "heartbeats",
         "stream",
         "servers",

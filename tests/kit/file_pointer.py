@@ -56,6 +56,9 @@ class FilePointer:
     def warm_up(self) -> None:
         self.observe()
 
+    def most_connections(self) -> int:
+        return 0
+
     def leave_out_client(self) -> None:
         pass
 

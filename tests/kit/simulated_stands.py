@@ -80,6 +80,9 @@ class SimulatedPointer:
     def warm_up(self) -> None:
         self._ask()
 
+    def most_connections(self) -> int:
+        return 0
+
     def leave_out_client(self) -> None:
         pass
 

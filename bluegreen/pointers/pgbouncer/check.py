@@ -53,6 +53,18 @@ class Survey:
     beside: frozenset[object] = frozenset()
 
 
+def most_connections(row: Row, users: int) -> int:
+    """Server connections that an entry may have, by its row of SHOW DATABASES.
+
+    Each user has a pool of its own; `max_db_connections` is shown as the entry's.
+    """
+    reserve = row.get("reserve_pool_size") or row.get("reserve_pool")
+    each = int(row["pool_size"] or 0) + int(reserve or 0)
+    most = max(users, 1) * each
+    limit = int(row.get("max_connections") or 0)
+    return min(most, limit) if limit else most
+
+
 def pooler_findings(survey: Survey, addresses: Mapping[Side, Address]) -> list[Finding]:
     """Judge the running pooler."""
     [row] = [row for row in survey.databases if row["name"] == survey.database]

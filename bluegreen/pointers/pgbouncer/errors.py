@@ -234,11 +234,17 @@ def read_only(
     """A client's session there would refuse every write."""
     what = "default_transaction_read_only"
     role, database = quote_name(client.user), quote_name(dbname)
-    reset = {
-        "database": f"ALTER DATABASE {database} RESET {what}",
-        "user": f"ALTER ROLE {role} RESET {what}",
-        "database user": f"ALTER ROLE {role} IN DATABASE {database} RESET {what}",
-    }.get(source, f"ALTER SYSTEM SET {what} = off; SELECT pg_reload_conf()")
+    whom = {
+        "database": f"DATABASE {database}",
+        "user": f"ROLE {role}",
+        "database user": f"ROLE {role} IN DATABASE {database}",
+    }.get(source)
+    # A session there would refuse a plain ALTER as well.
+    reset = (
+        f"BEGIN READ WRITE; ALTER {whom} RESET {what}; COMMIT"
+        if whom
+        else f"ALTER SYSTEM SET {what} = off; SELECT pg_reload_conf()"
+    )
     return _not_proved(
         "pointer-read-only",
         f"clients of pooler {where} could not write on {side}",

@@ -21,7 +21,11 @@ from bluegreen.model.side import Side
 from bluegreen.pointers.client_probe import Client, ask_identity
 from bluegreen.pointers.pgbouncer import errors, ini
 from bluegreen.pointers.pgbouncer.address import Address
-from bluegreen.pointers.pgbouncer.check import Survey, pooler_findings
+from bluegreen.pointers.pgbouncer.check import (
+    Survey,
+    most_connections,
+    pooler_findings,
+)
 from bluegreen.pointers.pgbouncer.check_file import entry_findings
 from bluegreen.pointers.pgbouncer.config import ConfiguredFile
 from bluegreen.pointers.pgbouncer.console import Console, quoted
@@ -151,6 +155,16 @@ class PgBouncer:
         if not any(finding.is_blocking for finding in found):
             found += self._check_proof()
         return list(dict.fromkeys(found))
+
+    def most_connections(self) -> int:
+        """What the entry's pools may open, for the users that it has now.
+
+        Raises:
+            ServerRefused: 3001 when it cannot be reached, 3007 without the entry.
+        """
+        row, pools = self._holding.row(), self._console.show("POOLS")
+        users = {pool["user"] for pool in pools if pool["database"] == self.database}
+        return most_connections(row, len(users))
 
     def prove(self, side: Side, others: Sequence[PgBouncer] = ()) -> None:
         """See that this process reads this file, and takes clients to `side`.

@@ -5,8 +5,9 @@ Owns reading them; passwords are never read. What is missing is for those who co
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import sql
 
@@ -15,6 +16,12 @@ from bluegreen.postgres.database import Database
 
 PARAMETER_GRANTS_SINCE = 15
 """First version with GRANT SET ON PARAMETER; before it only a superuser sets some."""
+
+_GRANT_OPTIONS_SINCE = 16
+"""First version in which each membership says what it is for: INHERIT and SET."""
+
+_OPTIONS = (sql.SQL("m.inherit_option"), sql.SQL("m.set_option"))
+_NO_OPTIONS = (sql.SQL("r.rolinherit"), sql.SQL("true"))
 
 _GRANTED = sql.SQL("pg_catalog.has_parameter_privilege(p.name, 'SET')")
 _NOT_GRANTED = sql.SQL("false")
@@ -25,9 +32,14 @@ class Role:
     """One role of the cluster that is not PostgreSQL's own.
 
     Attributes:
-        used: it owns something in this database, has a grant or a setting in it, or
-            is connected to it now.
+        valid_until: when its password ends, in UTC; empty where it never does.
+        expired: that is over, by the server's clock.
+        used: it owns something in this database, has a grant or a setting in it, is
+            connected to it now, or gets any of that as a member of such a role.
         member_of: roles that it was granted.
+        inherits: those of them whose rights it has without SET ROLE.
+        may_become: those of them that it may SET ROLE to.
+        admin_of: those of them that it may grant to others.
     """
 
     name: str
@@ -35,9 +47,17 @@ class Role:
     superuser: bool = False
     bypass_rls: bool = False
     inherit: bool = True
+    create_db: bool = False
+    create_role: bool = False
+    replication: bool = False
     connection_limit: int = -1
+    valid_until: str = ""
+    expired: bool = False
     used: bool = False
     member_of: frozenset[str] = frozenset()
+    inherits: frozenset[str] = frozenset()
+    may_become: frozenset[str] = frozenset()
+    admin_of: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +108,15 @@ class Rights:
 
 def read_roles(database: Database) -> tuple[Role, ...]:
     """All roles but those whose names begin with `pg_`, in order of name."""
+    options = _OPTIONS if database.major >= _GRANT_OPTIONS_SINCE else _NO_OPTIONS
     return tuple(
-        dataclasses.replace(Role(*values), member_of=frozenset(groups))
-        for *values, groups in database.rows(_ROLES)
+        Role(*map(_as_set, row))
+        for row in database.rows(_ROLES.format(OURS_OR_SYSTEM, *options, *options))
     )
+
+
+def _as_set(value: Any) -> Any:
+    return frozenset(value) if isinstance(value, list) else value
 
 
 def read_role_settings(database: Database) -> tuple[RoleSetting, ...]:
@@ -103,19 +128,37 @@ def read_role_settings(database: Database) -> tuple[RoleSetting, ...]:
     return tuple(found)
 
 
+def nearest(
+    given: Sequence[RoleSetting], name: str, role: str = ""
+) -> RoleSetting | None:
+    """The one that a session of that role gets. Pure.
+
+    A role in a database goes before the role, that before the database.
+    """
+    fitting = [
+        one
+        for one in given
+        if one.name.lower() == name.lower() and one.role in {"", role}
+    ]
+    return max(fitting, key=lambda one: (bool(one.role), one.here), default=None)
+
+
 def read_rights(database: Database) -> Rights:
     """Ask the server what our role may do; nothing is tried."""
     given = _GRANTED if database.major >= PARAMETER_GRANTS_SINCE else _NOT_GRANTED
     return Rights(*database.rows(_RIGHTS.format(given, given))[0])
 
 
-# pg_shdepend leaves out the bootstrap superuser, so owners are asked for as well.
+# pg_shdepend leaves out the bootstrap superuser, so owners are asked for as well. A
+# role whose rights are all those of a group has none of its own, so members are
+# followed; a membership that only lets its holder grant it on uses nothing. Our own
+# role is a member of the owners, and no client of theirs.
 _ROLES = sql.SQL(
     r"""
-    WITH here AS (
+    WITH RECURSIVE here AS (
         SELECT oid, datdba, datname FROM pg_catalog.pg_database
         WHERE datname = pg_catalog.current_database()
-    ), used AS (
+    ), direct AS (
         SELECT d.refobjid AS oid FROM pg_catalog.pg_shdepend d, here
         WHERE d.dbid = here.oid
             AND d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
@@ -128,16 +171,38 @@ _ROLES = sql.SQL(
         UNION SELECT a.usesysid FROM pg_catalog.pg_stat_activity a, here
             WHERE a.datid = here.oid AND a.usesysid IS NOT NULL
                 AND NOT starts_with(a.application_name, 'bluegreen ')
+        UNION SELECT oid FROM pg_catalog.pg_roles
+            WHERE rolname IN ('pg_read_all_data', 'pg_write_all_data')
+    ), used AS (
+        SELECT oid FROM direct
+        UNION SELECT m.member FROM pg_catalog.pg_auth_members m
+            JOIN used ON used.oid = m.roleid
+            JOIN pg_catalog.pg_roles r ON r.oid = m.member
+            WHERE r.rolname <> current_user AND ({} OR {})
+    ), groups AS (
+        SELECT g.rolname, m.member, m.admin_option, {} AS gives, {} AS lets
+        FROM pg_catalog.pg_auth_members m
+        JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
+        JOIN pg_catalog.pg_roles r ON r.oid = m.member
     )
     SELECT r.rolname, r.rolcanlogin, r.rolsuper, r.rolbypassrls, r.rolinherit,
-        r.rolconnlimit, r.oid IN (TABLE used),
-        ARRAY(SELECT g.rolname::text FROM pg_catalog.pg_auth_members m
-            JOIN pg_catalog.pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)
+        r.rolcreatedb, r.rolcreaterole, r.rolreplication, r.rolconnlimit,
+        CASE WHEN isfinite(r.rolvaliduntil)
+            THEN to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                || '+00'
+            ELSE '' END,
+        coalesce(r.rolvaliduntil < now(), false),
+        r.oid IN (TABLE used),
+        ARRAY(SELECT g.rolname::text FROM groups g WHERE g.member = r.oid),
+        ARRAY(SELECT g.rolname::text FROM groups g WHERE g.member = r.oid AND g.gives),
+        ARRAY(SELECT g.rolname::text FROM groups g WHERE g.member = r.oid AND g.lets),
+        ARRAY(SELECT g.rolname::text FROM groups g
+            WHERE g.member = r.oid AND g.admin_option)
     FROM pg_catalog.pg_roles r
     WHERE r.rolname NOT LIKE 'pg\_%'
     ORDER BY r.rolname
     """
-).format(OURS_OR_SYSTEM)
+)
 
 _ROLE_SETTINGS = sql.SQL(
     """

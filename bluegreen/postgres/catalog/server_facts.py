@@ -27,7 +27,12 @@ from bluegreen.postgres.catalog.contents import (
     read_contents,
     read_filled_tables,
 )
+from bluegreen.postgres.catalog.database_access import DatabaseAccess, read_access
 from bluegreen.postgres.catalog.durability import Unsafe, read_unsafe, read_unvacuumed
+from bluegreen.postgres.catalog.extension_rows import (
+    ExtensionRows,
+    read_extension_rows,
+)
 from bluegreen.postgres.catalog.extensions import Extensions, read_extensions
 from bluegreen.postgres.catalog.identity import Identity, read_identity
 from bluegreen.postgres.catalog.relations import Relation, read_relations
@@ -38,6 +43,12 @@ from bluegreen.postgres.catalog.roles import (
     read_rights,
     read_role_settings,
     read_roles,
+)
+from bluegreen.postgres.catalog.server_bound import (
+    BoundColumn,
+    Counters,
+    read_bound_columns,
+    read_counters,
 )
 from bluegreen.postgres.catalog.settings import Settings, read_settings
 from bluegreen.postgres.catalog.slots import Streams, read_streams
@@ -62,6 +73,7 @@ class ServerFacts:
         unvacuumed: tables that autovacuum leaves alone by their own option.
         wait: the standbys that a commit waits for.
         sequences: where each goes, and where it stands.
+        bound: columns whose values mean something on this server only.
         filled: tables that take up space, `schema.table`; read when asked for.
     """
 
@@ -91,6 +103,10 @@ class ServerFacts:
     sequences: tuple[SequenceRange, ...] = ()
     ends: tuple[PartitionsEnd, ...] = ()
     wait: SyncWait = field(default_factory=SyncWait)
+    access: DatabaseAccess = field(default_factory=DatabaseAccess)
+    bound: tuple[BoundColumn, ...] = ()
+    counters: Counters = field(default_factory=Counters)
+    extension_rows: tuple[ExtensionRows, ...] = ()
 
     @property
     def major(self) -> int:
@@ -135,6 +151,10 @@ def read_server_facts(database: Database, *, filled: bool = False) -> ServerFact
         unvacuumed=read_unvacuumed(database),
         sequences=read_ranges(database),
         wait=read_sync_wait(database),
+        access=read_access(database),
+        bound=read_bound_columns(database),
+        counters=read_counters(database),
+        extension_rows=read_extension_rows(database),
     )
 
 

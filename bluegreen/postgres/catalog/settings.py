@@ -33,28 +33,6 @@ RESULT_SETTINGS = (
 )
 """Settings by which the same statement gives another result."""
 
-_CAPACITY_SETTINGS = (
-    "wal_level",
-    "max_replication_slots",
-    "max_active_replication_origins",
-    "max_wal_senders",
-    "max_logical_replication_workers",
-    "max_sync_workers_per_subscription",
-    "max_worker_processes",
-    "max_slot_wal_keep_size",
-    "max_wal_size",
-    "max_connections",
-    "max_prepared_transactions",
-    "max_locks_per_transaction",
-    "autovacuum_max_workers",
-    "idle_replication_slot_timeout",
-    "wal_sender_timeout",
-    "synchronous_commit",
-    "statement_timeout",
-    "transaction_timeout",
-    "session_replication_role",
-)
-
 # pg_settings.unit, and what people write; sizes become bytes, times become seconds.
 _UNITS = {
     "B": 1.0,
@@ -82,7 +60,11 @@ SESSION_SOURCES = (
 )
 """Where pg_settings shows what holds for this session only, not for the server."""
 
-_UNPINNED = ("default_transaction_isolation", "synchronous_commit")
+_UNPINNED = (
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "synchronous_commit",
+)
 
 _LIST_SETTINGS = {"search_path", "temp_tablespaces", "session_preload_libraries"}
 
@@ -124,7 +106,7 @@ class Settings:
 
 
 def read_settings(database: Database) -> Settings:
-    """Read the settings named above.
+    """Read all of them.
 
     Our own sessions pin some of them (TimeZone, DateStyle, search_path), so for these
     the configuration file is asked. That takes a superuser, or EXECUTE on
@@ -133,8 +115,7 @@ def read_settings(database: Database) -> Settings:
     in_files = _file_settings(database)
     texts: dict[str, str | None] = {}
     units: dict[str, str] = {}
-    names = [*_CAPACITY_SETTINGS, *RESULT_SETTINGS]
-    for name, text, unit, source, built_in in _read(database, names):
+    for name, text, unit, source, built_in in _read(database):
         units[name] = unit
         texts[name] = text
         if source in SESSION_SOURCES:
@@ -142,10 +123,10 @@ def read_settings(database: Database) -> Settings:
     return Settings(texts, units)
 
 
-def _read(database: Database, names: list[str]) -> list[Row]:
+def _read(database: Database) -> list[Row]:
     """By a session that does not pin those which the role may not see in the file."""
     with database.connect(leave=_UNPINNED) as own, database.translated():
-        return own.execute(_SETTINGS, (names,)).fetchall()
+        return own.execute(_SETTINGS).fetchall()
 
 
 def is_list(name: str) -> bool:
@@ -159,7 +140,7 @@ def is_list(name: str) -> bool:
 _SETTINGS = sql.SQL(
     """
     SELECT name, setting, coalesce(unit, ''), source, boot_val
-    FROM pg_catalog.pg_settings WHERE name = ANY (%s)
+    FROM pg_catalog.pg_settings
     """
 )
 

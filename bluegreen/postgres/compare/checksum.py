@@ -13,7 +13,7 @@ which costs twice the time. Both forms give the same numbers on 13 to 18.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg import sql
 
@@ -51,10 +51,13 @@ class ColumnType:
         base: name of the type in pg_catalog, domains looked through; for a type that
             is not PostgreSQL's own, its full name.
         full: with length and precision, for a cast back from text.
+        equality: schema of the operator by which its keys are equal; empty for
+            pg_catalog, which alone is on our search_path.
     """
 
     base: str
     full: str
+    equality: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +251,11 @@ def _wanted(plan: TablePlan, side: Side) -> sql.Composed:
     names = [sql.Identifier(f"k{number}") for number in range(len(plan.key))]
     casts = [
         # format_type() quotes what it prints; a type has no other spelling in SQL.
-        sql.SQL("{} = w.{}::{}").format(
-            sql.Identifier("t", column.name), name, verbatim(column.on(side).full)
+        sql.SQL("{} OPERATOR({}.=) w.{}::{}").format(
+            sql.Identifier("t", column.name),
+            sql.Identifier(column.on(side).equality or "pg_catalog"),
+            name,
+            verbatim(column.on(side).full),
         )
         for column, name in zip(plan.key_columns, names, strict=True)
     ]

@@ -154,8 +154,8 @@ def _key(relation: Relation, shared: Collection[str]) -> tuple[str, ...]:
 
 def _read_types(database: Database) -> Types:
     found: dict[int, dict[str, ColumnType]] = defaultdict(dict)
-    for oid, name, base, full in database.rows(_TYPES):
-        found[oid][name] = ColumnType(base, full)
+    for oid, name, *words in database.rows(_TYPES):
+        found[oid][name] = ColumnType(*words)
     return found
 
 
@@ -164,7 +164,7 @@ def _fed_roots(database: Database, subscription: str) -> set[str] | None:
     return {name for (name,) in rows} if rows else None
 
 
-# A domain is compared as the type under it.
+# A domain is compared as the type under it. Strategy 3 of btree is equality.
 _TYPES = sql.SQL(
     """
     WITH RECURSIVE based (oid, base, modifier) AS (
@@ -172,15 +172,26 @@ _TYPES = sql.SQL(
         UNION ALL
         SELECT d.oid, b.base, coalesce(b.modifier, NULLIF(d.typtypmod, -1))
         FROM pg_type d JOIN based b ON b.oid = d.typbasetype WHERE d.typtype = 'd'
+    ), equality (type, schema) AS (
+        SELECT k.opcintype, n.nspname
+        FROM pg_opclass k
+        JOIN pg_am m ON m.oid = k.opcmethod AND m.amname = 'btree'
+        JOIN pg_amop p ON p.amopfamily = k.opcfamily AND p.amopstrategy = 3
+            AND p.amoplefttype = k.opcintype AND p.amoprighttype = k.opcintype
+        JOIN pg_operator o ON o.oid = p.amopopr AND o.oprname = '='
+        JOIN pg_namespace n ON n.oid = o.oprnamespace
+        WHERE k.opcdefault AND n.nspname <> 'pg_catalog'
     )
     SELECT a.attrelid::bigint, a.attname,
         CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname::text
             ELSE format_type(t.oid, NULL) END,
-        format_type(t.oid, coalesce(b.modifier, NULLIF(a.atttypmod, -1)))
+        format_type(t.oid, coalesce(b.modifier, NULLIF(a.atttypmod, -1))),
+        coalesce(e.schema, '')
     FROM pg_attribute a
     JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
     JOIN based b ON b.oid = a.atttypid
     JOIN pg_type t ON t.oid = b.base
+    LEFT JOIN equality e ON e.type = t.oid
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relpersistence <> 't'
     ORDER BY a.attrelid, a.attnum
     """

@@ -12,6 +12,7 @@ from bluegreen.model.finding import Finding
 from bluegreen.model.history import State, fold, with_green
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
+from bluegreen.steps.monitors.application import MonitorApplication
 from bluegreen.steps.monitors.drift import MonitorDrift
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.foreign_slots import MonitorForeignSlots
@@ -36,6 +37,7 @@ MONITORS: tuple[Monitor[Any], ...] = (
     MonitorServers(),
     MonitorPointers(),
     MonitorSettings(),
+    MonitorApplication(),
     MonitorKeptWal(),
     MonitorDrift(),
     MonitorForeignSlots(),

@@ -18,6 +18,7 @@ from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
 from bluegreen.postgres.replication.heartbeat import Beats, read_beats, write_beat
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.action import Action, Result
+from bluegreen.steps.monitors.application import MonitorApplication
 from bluegreen.steps.monitors.drift import RememberSchema
 from bluegreen.steps.monitors.every import look_round, round_of
 from bluegreen.steps.monitors.follower import MonitorFollower
@@ -37,6 +38,7 @@ ARRIVES_WITHIN = timedelta(seconds=30)
 
 AGAINST_A_ROLLBACK = frozenset(
     {
+        MonitorApplication.id,
         MonitorFollower.id,
         MonitorHeartbeats.id,
         MonitorSequences.id,
@@ -46,9 +48,9 @@ AGAINST_A_ROLLBACK = frozenset(
     }
 )
 """Monitors that stop the way back: a rollback over these would leave writes behind,
-lead to another server, or to one that does not keep what it commits, or back out in
-its pause. It is asked for on a bad night, so what a cutover would wait for, DDL or
-much WAL, is told and no more."""
+lead to another server, to one that does not keep what it commits or refuses its
+clients, or back out in its pause. It is asked for on a bad night, so what a cutover
+would wait for, DDL or much WAL, is told and no more."""
 
 _POLL_S = 0.05
 

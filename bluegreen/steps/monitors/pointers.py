@@ -3,7 +3,7 @@
 Owns what it means that a pooler's file was written back, as a deploy of generated
 configuration does: all is well until PgBouncer is restarted or reads its file again,
 and then every client comes to the fenced side. And coming in as a client: a pooler may
-name the right side, and let nobody in.
+name the right side, and let no client in.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from bluegreen.steps.preflight.activity import (
 from bluegreen.steps.preflight.alike import (
     check_collations,
     check_extensions,
-    check_settings,
 )
 from bluegreen.steps.preflight.capacity import check_capacity, check_wal_level
+from bluegreen.steps.preflight.connections import check_limits
 from bluegreen.steps.preflight.contents import (
     check_constraints,
     check_event_triggers,
@@ -31,10 +31,12 @@ from bluegreen.steps.preflight.contents import (
     check_sequences,
     check_triggers,
 )
+from bluegreen.steps.preflight.database import check_database
 from bluegreen.steps.preflight.durability import (
     check_durability,
     check_unvacuumed_tables,
 )
+from bluegreen.steps.preflight.extension_rows import check_extension_rows
 from bluegreen.steps.preflight.identity import (
     check_full_identities,
     check_generated_identities,
@@ -53,7 +55,13 @@ from bluegreen.steps.preflight.pair import (
 )
 from bluegreen.steps.preflight.partitions import check_partition_ends
 from bluegreen.steps.preflight.rights import check_owners, check_rights
-from bluegreen.steps.preflight.roles import check_role_settings, check_roles
+from bluegreen.steps.preflight.roles import check_roles
+from bluegreen.steps.preflight.server_bound import check_server_bound
+from bluegreen.steps.preflight.session_settings import (
+    check_read_only,
+    check_role_settings,
+    check_settings,
+)
 from bluegreen.steps.preflight.sessions import (
     check_replica_roles,
     check_stream_limits,
@@ -73,10 +81,12 @@ LOOKS: tuple[Look, ...] = (
     check_our_schema,
     check_green_contents,
     check_clocks,
+    check_read_only,
     check_rights,
     check_owners,
     check_wal_level,
     check_capacity,
+    check_limits,
     check_lock_tables,
     check_kept_wal,
     check_standbys,
@@ -91,6 +101,7 @@ LOOKS: tuple[Look, ...] = (
     check_kinds_of_tables,
     check_partition_ends,
     check_columns,
+    check_server_bound,
     check_large_objects,
     check_sequences,
     check_sequence_ranges,
@@ -103,9 +114,11 @@ LOOKS: tuple[Look, ...] = (
     check_foreign_streams,
     check_clients,
     check_extensions,
+    check_extension_rows,
     check_collations,
     check_settings,
     check_roles,
+    check_database,
     check_role_settings,
     check_stream_limits,
     check_replica_roles,

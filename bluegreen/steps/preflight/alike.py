@@ -1,15 +1,14 @@
-"""Looks at whether green would answer as blue does: extensions, collation, settings."""
+"""Looks at whether green would answer as blue does: extensions and collations."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
-from bluegreen.model.zones import same_zone
 from bluegreen.postgres.catalog.server_facts import ServerFacts
-from bluegreen.postgres.catalog.settings import RESULT_SETTINGS, is_list
 from bluegreen.postgres.quoting import quote_name, quote_value
 from bluegreen.steps.preflight.intent import Intent, listed
 
@@ -58,14 +57,24 @@ def _check_offer(
 def _check_version(
     name: str, version: str, there: str, green: ServerFacts
 ) -> Iterator[Finding]:
-    older = _numbers(there) < _numbers(version)
+    older = is_older(there, version)
     offer = green.extensions.offered.get(name)
     can_update = offer is not None and version in offer.versions
     update = f"ALTER EXTENSION {quote_name(name)} UPDATE TO {quote_value(version)};"
+    seen = f"extension {name} is {version} on blue and {there} on green"
+    if older is None:
+        yield checked(
+            "extension-version",
+            Side.GREEN,
+            seen,
+            "which of them is the newer one cannot be told; it may answer in another "
+            "way, or lack what blue uses",
+        )
+        return
     yield checked(
         "extension-older" if older else "extension-newer",
         Side.GREEN,
-        f"extension {name} is {version} on blue and {there} on green",
+        seen,
         "functions and types that blue uses may be missing"
         if older
         else "a newer version may answer in another way",
@@ -78,8 +87,37 @@ def _check_version(
     )
 
 
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)]
+_BEFORE = ("dev", "snapshot", "alpha", "a", "beta", "b", "pre", "preview", "rc")
+"""Words behind a number that come before the release of that number, oldest first."""
+
+_PARTS = re.compile(r"\d+|[a-z]+")
+
+
+def is_older(one: str, other: str) -> bool | None:
+    """Whether a version comes before another; None where their texts do not say.
+
+    PostgreSQL knows no order of versions: they are any text. Numbers go by value, a
+    release behind its own candidates.
+    """
+    first, second = (_PARTS.findall(text.lower()) for text in (one, other))
+    for here, there in zip_longest(first, second, fillvalue="."):
+        if here == there:
+            continue
+        ranks = [_rank(part) for part in (here, there)]
+        if None in ranks:
+            return None
+        if ranks[0] != ranks[1]:
+            return bool(ranks[0] < ranks[1])  # type: ignore[operator]
+    return None
+
+
+def _rank(part: str) -> tuple[int, int] | None:
+    """A candidate comes before the end, the end before a number beyond it."""
+    if part.isdigit():
+        return (2, int(part))
+    if part == ".":
+        return (1, 0)
+    return (0, _BEFORE.index(part)) if part in _BEFORE else None
 
 
 def check_collations(
@@ -150,61 +188,3 @@ def _check_stale_collations(facts: ServerFacts) -> Iterator[Finding]:
             f"REINDEX DATABASE {quote_name(facts.database)}; then ALTER DATABASE "
             f"{quote_name(facts.database)} REFRESH COLLATION VERSION;",
         )
-
-
-def check_settings(
-    blue: ServerFacts, green: ServerFacts, _: Intent
-) -> Iterator[Finding]:
-    """Settings by which the same statement gives another result."""
-    for name in RESULT_SETTINGS:
-        here, there = _in_force(blue, name), _in_force(green, name)
-        if here is None or there is None or _same(name, here, there):
-            continue
-        if _of_database(blue, name) is not None:
-            continue  # told as a setting of the database
-        value = here if is_list(name) else quote_value(here)
-        yield checked(
-            "time-zone-differs" if name == "TimeZone" else "setting-differs",
-            Side.GREEN,
-            f"{name} is {here!r} on blue and {there!r} on green",
-            "the same statement gives another result after the cutover",
-            f"ALTER DATABASE {quote_name(green.database)} SET {name} = {value};",
-            blocks=True,
-        )
-    for facts in (blue, green):
-        yield from _check_unseen_settings(facts)
-
-
-def _in_force(facts: ServerFacts, name: str) -> str | None:
-    of_database = _of_database(facts, name)
-    return facts.settings.text(name) if of_database is None else of_database
-
-
-def _of_database(facts: ServerFacts, name: str) -> str | None:
-    for setting in facts.role_settings:
-        if setting.here and not setting.role and setting.name.lower() == name.lower():
-            return setting.value
-    return None
-
-
-def _same(name: str, here: str, there: str) -> bool:
-    ours, theirs = (re.sub(r"\s", "", text).lower() for text in (here, there))
-    return ours == theirs or (name == "TimeZone" and same_zone(ours, theirs))
-
-
-def _check_unseen_settings(facts: ServerFacts) -> Iterator[Finding]:
-    unseen = [n for n in RESULT_SETTINGS if _is_unseen(facts, n)]
-    if unseen:
-        yield checked(
-            "settings-unseen",
-            facts.side,
-            f"what {listed(unseen)} is for others cannot be seen",
-            "our own sessions set them, and the role may not read the configuration "
-            "file",
-            "GRANT EXECUTE ON FUNCTION pg_catalog.pg_show_all_file_settings() TO "
-            f"{quote_name(facts.rights.role)};",
-        )
-
-
-def _is_unseen(facts: ServerFacts, name: str) -> bool:
-    return name in facts.settings.texts and _in_force(facts, name) is None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
+from bluegreen.postgres.catalog.indexes import Index
 from bluegreen.postgres.catalog.migration_tables import (
     is_bookkeeping,
     names_of_bookkeeping,
@@ -39,7 +40,8 @@ def check_table_identities(
     blue: ServerFacts, _: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """A published table without a replica identity breaks the application's UPDATE."""
-    spared = (*intent.exclude, *names_of_bookkeeping(blue.relations))
+    named = [t.full_name for t in blue.relations if _index_of(t, intent)]
+    spared = (*intent.exclude, *named, *names_of_bookkeeping(blue.relations))
     for table in tables_without_identity(
         blue.relations, exclude=spared, identity_full=intent.identity_full
     ):
@@ -52,6 +54,18 @@ def check_table_identities(
             _identity_for(table),
             blocks=True,
         )
+
+
+def _index_of(table: Relation, intent: Intent) -> Index | None:
+    """The index that the playbook makes the table's replica identity, where it can."""
+    return next(
+        (
+            index
+            for index in table.indexes
+            if index.usable and f"{table.schema}.{index.name}" in intent.identity_index
+        ),
+        None,
+    )
 
 
 def _what_is_missing(table: Relation) -> str:
@@ -113,7 +127,15 @@ def check_generated_identities(
         full = table.replica_identity == "f" or is_named(table, intent.identity_full)
         if not table.holds_rows or is_named(table, intent.exclude):
             continue
-        wanted = [c.name for c in table.columns] if full else table.identity_columns
+        chosen = _index_of(table, intent)
+        full = full and chosen is None
+        wanted = (
+            chosen.columns
+            if chosen
+            else [c.name for c in table.columns]
+            if full
+            else table.identity_columns
+        )
         found = [c.name for c in table.columns if c.generated and c.name in wanted]
         if found and (refuses or not full):
             yield _identity_generated(table, found, full=full, refuses=refuses)

@@ -24,6 +24,7 @@ class Intent:
         name: the playbook's; our slots, publications and subscriptions carry it.
         exclude: tables that stay behind, `schema.table`.
         identity_full: tables that may get REPLICA IDENTITY FULL.
+        identity_index: indexes that become their table's, `schema.index`.
         workers: how many tables the initial copy takes at once.
         max_transaction_age: how long a writing transaction may be open.
         copied: green has blue's schema from us, so it may hold tables and rows.
@@ -34,6 +35,7 @@ class Intent:
     name: str
     exclude: tuple[str, ...] = ()
     identity_full: tuple[str, ...] = ()
+    identity_index: tuple[str, ...] = ()
     workers: int = 4
     max_transaction_age: timedelta = timedelta(minutes=5)
     copied: bool = False
@@ -66,3 +68,16 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 def peer_of(facts: ServerFacts, blue: ServerFacts, green: ServerFacts) -> ServerFacts:
     """The other side's facts."""
     return green if facts.side is Side.BLUE else blue
+
+
+def clients_of(facts: ServerFacts) -> frozenset[str]:
+    """Roles that mean something to the database, ours only where clients use it too.
+
+    What our own role needs is looked at apart.
+    """
+    shared = any(one.role == facts.rights.role for one in facts.clients)
+    return frozenset(
+        role.name
+        for role in facts.roles
+        if role.used and (shared or role.name != facts.rights.role)
+    )

@@ -15,7 +15,12 @@ from bluegreen.postgres.catalog.roles import RoleSetting
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.steps.preflight.intent import Intent
-from bluegreen.steps.preflight.roles import STREAM_LIMITS, whom, whose
+from bluegreen.steps.preflight.session_settings import (
+    STREAM_LIMITS,
+    in_force,
+    whom,
+    whose,
+)
 
 _LEAST_LIMIT_S = 3600
 """The copy of one table is one statement; few take longer."""
@@ -54,14 +59,7 @@ def _limited(facts: ServerFacts, name: str, limit: float, *, copied: bool) -> Fi
 
 def _limit_s(facts: ServerFacts, name: str) -> float:
     """What a session of our role gets, in seconds; 0 for no limit, or unseen."""
-    given = [
-        setting
-        for setting in facts.role_settings
-        if setting.name == name and setting.role in {"", facts.rights.role}
-    ]
-    # A role in a database goes before the role, that before the database.
-    nearest = max(given, key=lambda one: (bool(one.role), one.here), default=None)
-    text = facts.settings.text(name) if nearest is None else nearest.value
+    text = in_force(facts, name, facts.rights.role)
     return facts.settings.measured(name, text) or 0
 
 

@@ -14,7 +14,7 @@ from bluegreen.postgres.catalog.durability import Harm, as_bool
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.sync_wait import REPAIR
 from bluegreen.steps.preflight.intent import Intent
-from bluegreen.steps.preflight.roles import whose
+from bluegreen.steps.preflight.session_settings import whose
 
 _LEAST_KEPT = 1024**3  # bytes; WAL goes on being made during the initial copy
 _LEAST_IDLE_S = 24 * 3600  # a slot rests while green is migrated

@@ -10,7 +10,11 @@ import pytest
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.side import Side
 from bluegreen.pointers.pgbouncer.address import Address
-from bluegreen.pointers.pgbouncer.check import Survey, pooler_findings
+from bluegreen.pointers.pgbouncer.check import (
+    Survey,
+    most_connections,
+    pooler_findings,
+)
 from bluegreen.pointers.pgbouncer.console import quoted
 from bluegreen.pointers.pgbouncer.file import ConfigFile
 from bluegreen.pointers.pgbouncer.holders import in_use, logging_in, name_holders
@@ -117,6 +121,22 @@ def test_an_address_is_compared_without_case_but_a_socket_with_it() -> None:
         "db.internal", 5432, "shop"
     )
     assert Address.of_playbook("m", {"host": "/Run/pg"}, "shop").host == "/Run/pg"
+
+
+@pytest.mark.parametrize(
+    ("row", "users", "most"),
+    [
+        ({"pool_size": "20", "reserve_pool": "5", "max_connections": "0"}, 1, 25),
+        ({"pool_size": "20", "reserve_pool_size": "5", "max_connections": "0"}, 3, 75),
+        ({"pool_size": "20", "reserve_pool": "0", "max_connections": "30"}, 3, 30),
+        ({"pool_size": "20", "reserve_pool": "0", "max_connections": "90"}, 3, 60),
+        ({"pool_size": "20", "reserve_pool": None, "max_connections": None}, 0, 20),
+    ],
+)
+def test_connections_that_an_entry_may_open(
+    row: dict[str, str | None], users: int, most: int
+) -> None:
+    assert most_connections({**ROW, **row}, users) == most
 
 
 @pytest.mark.parametrize("port", ["x", "0", "65536", "-1", "5432 ", "٥"])

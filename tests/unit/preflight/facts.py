@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bluegreen.model.side import Side
@@ -14,6 +14,9 @@ from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.catalog.roles import Rights
 from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.catalog.settings import Settings
+from bluegreen.steps.preflight.intent import Intent
+
+INTENT = Intent("shop")
 
 TEXTS: dict[str, str | None] = {
     "wal_level": "logical",
@@ -44,11 +47,26 @@ UNITS = {
     "max_wal_size": "MB",
     "idle_replication_slot_timeout": "s",
     "wal_sender_timeout": "ms",
+    "lock_timeout": "ms",
+    "work_mem": "kB",
     "statement_timeout": "ms",
     "transaction_timeout": "ms",
 }
 SUPERUSER = Rights("admin", *[True] * 11)
 KEY = Index("orders_pkey", ("id",), unique=True, primary=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two good servers, one thing spoilt on them, and the finding that is due."""
+
+    id: str
+    where: str
+    blocks: bool
+    fix: str
+    blue: dict[str, Any] = field(default_factory=dict)
+    green: dict[str, Any] = field(default_factory=dict)
+    intent: Intent = INTENT
 
 
 def table(name: str = "orders", *indexes: Index, **words: Any) -> Relation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,19 @@ from bluegreen.postgres.sync_wait import SyncWait
 from bluegreen.steps import preflight
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.intent import Intent, listed
-from tests.unit.preflight.facts import KEY, clean, set_up, settings, table
+from tests.unit.preflight.access_cases import ACCESS_CASES
+from tests.unit.preflight.bound_cases import BOUND_CASES
+from tests.unit.preflight.facts import (
+    INTENT,
+    KEY,
+    Case,
+    clean,
+    set_up,
+    settings,
+    table,
+)
+from tests.unit.preflight.setting_cases import SETTING_CASES
 
-INTENT = Intent("shop")
 LOOKS = Path(preflight.__file__).parent
 PAGE = LOOKS.parents[2] / "docs" / "steps" / "check.md"
 POOR = Rights("bg", create_in_public=True)
@@ -52,17 +62,6 @@ PLAIN_TRIGGER = Trigger(
     language="plpgsql",
     table=ORDERS,
 )
-
-
-@dataclass(frozen=True)
-class Case:
-    id: str
-    where: str
-    blocks: bool
-    fix: str
-    blue: dict[str, Any] = field(default_factory=dict)
-    green: dict[str, Any] = field(default_factory=dict)
-    intent: Intent = INTENT
 
 
 def counter(**words: Any) -> SequenceRange:
@@ -782,6 +781,14 @@ CASES = [
         {"extensions": Extensions({}, {"hstore": Offer("1.9")})},
     ),
     Case(
+        "extension-version",
+        "green",
+        False,
+        "",
+        {"extensions": Extensions({"hstore": "1.8"})},
+        {"extensions": Extensions({}, {"hstore": Offer("1.8-acme")})},
+    ),
+    Case(
         "no-encoding",
         "blue",
         False,
@@ -854,6 +861,15 @@ CASES = [
         set_to(TimeZone=None),
     ),
     Case(
+        "limits-lower",
+        "green",
+        False,
+        "ALTER SYSTEM SET max_connections = 100; "
+        "ALTER SYSTEM SET max_prepared_transactions = 5;",
+        set_to(max_prepared_transactions="5"),
+        set_to(max_connections="40"),
+    ),
+    Case(
         "role-missing",
         "green",
         True,
@@ -884,14 +900,6 @@ CASES = [
         {"roles": (replace(APP, login=False),)},
     ),
     Case(
-        "role-differs",
-        "green",
-        False,
-        "CONNECTION LIMIT 5;",
-        {"roles": (replace(APP, connection_limit=5),)},
-        {"roles": (APP,)},
-    ),
-    Case(
         "role-setting-missing",
         "green",
         True,
@@ -909,6 +917,9 @@ CASES = [
         'ALTER DATABASE shop SET search_path = "$user", app;',
         {"role_settings": (RoleSetting("", True, "search_path", '"$user", app'),)},
     ),
+    *ACCESS_CASES,
+    *SETTING_CASES,
+    *BOUND_CASES,
 ]
 IDENTITY_IDS = {"sides-exchanged", "other-playbook"}
 
@@ -998,6 +1009,46 @@ def test_a_table_that_replicate_takes_care_of_needs_no_key(words: str) -> None:
     blue = clean(Side.BLUE, **lists(table("notes")))
     intent = replace(INTENT, **{words: ("public.notes",)})
     assert look(blue, clean(Side.GREEN), intent) == []
+
+
+NO = Column("no", "int", generated="s")
+
+
+@pytest.mark.parametrize(
+    ("notes", "found"),
+    [
+        pytest.param(table("notes", UNIQUE), [], id="no-key"),
+        pytest.param(table("notes", DEFERRABLE, UNIQUE), [], id="deferrable-key"),
+        pytest.param(
+            table("notes", UNIQUE, replica_identity="n"), [], id="identity-nothing"
+        ),
+        pytest.param(
+            table("notes", replace(UNIQUE, not_null=False)),
+            ["table-without-identity"],
+            id="an-index-that-cannot-be-one",
+        ),
+        pytest.param(
+            table("notes", replace(UNIQUE, name="other")),
+            ["table-without-identity"],
+            id="another-index",
+        ),
+        pytest.param(
+            table("notes", KEY, UNIQUE, columns=(Column("id", "int"), NO)),
+            ["identity-generated"],
+            id="over-a-generated-column",
+        ),
+    ],
+)
+def test_an_index_that_replicate_makes_the_identity(
+    notes: Any, found: list[str]
+) -> None:
+    intent = replace(INTENT, identity_index=("public.Orders_no",))
+    blocking = [
+        one.id
+        for one in look(clean(Side.BLUE, **lists(notes)), clean(Side.GREEN), intent)
+        if one.is_blocking
+    ]
+    assert blocking == found
 
 
 def test_identity_full_does_not_help_a_table_that_cannot_be_compared() -> None:
@@ -1179,6 +1230,9 @@ def _is_kebab(text: str) -> bool:
 NO_SERVER_IS_ASKED = {"guard-beside-tool", "accept-unused"}
 """Cases in `unit/engine/test_own_process.py` and in `test_accept.py`."""
 
+POOLERS_ARE_ASKED = {"connections-few"}
+"""Cases in `test_connections.py`."""
+
 
 REHEARSED = {
     "schema-refused": True,
@@ -1193,7 +1247,7 @@ REHEARSED = {
 
 def test_every_finding_has_a_case_here() -> None:
     known = {case.id for case in CASES} | IDENTITY_IDS | NO_SERVER_IS_ASKED
-    known |= set(REHEARSED)
+    known |= set(REHEARSED) | POOLERS_ARE_ASKED
     assert ids_in_code() == known
 
 
@@ -1203,7 +1257,8 @@ BLOCKS = {
     "by degree": {True, False},
     "on blue": {True, False},
     "on green": {True, False},
-    "if it may not log in": {True, False},
+    "if it may do less": {True, False},
+    "if it gives rights": {True, False},
 }
 
 
@@ -1213,7 +1268,8 @@ def test_every_finding_stands_on_the_page() -> None:
     cells = [[cell.strip() for cell in row.split("|")] for row in rows]
     # An action's name has capitals, a finding's has none.
     told = {r[1].strip("`"): BLOCKS[r[3]] for r in cells if r[1].islower()}
-    shown: dict[str, set[bool]] = {key: {True} for key in IDENTITY_IDS}
+    certain = IDENTITY_IDS | POOLERS_ARE_ASKED
+    shown: dict[str, set[bool]] = {key: {True} for key in certain}
     shown |= {key: {False} for key in NO_SERVER_IS_ASKED}
     shown |= {key: {blocks} for key, blocks in REHEARSED.items()}
     for case in CASES:

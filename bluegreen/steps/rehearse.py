@@ -1,0 +1,70 @@
+"""Blue's schema and the migrations on it, tried on green's server before the copy.
+
+Owns when they are tried again. Making the schema is for `postgres/schema/rehearsal.py`,
+running migrations for `migrators/rehearsal.py`, what a refusal means for
+`preflight/rehearsal.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bluegreen.migrators.rehearsal import Tried, try_scripts
+from bluegreen.model.finding import Finding
+from bluegreen.model.progress import Progress
+from bluegreen.postgres.schema.rehearsal import Rehearsal, prepare, rehearsed
+from bluegreen.postgres.schema.throw_away import NotPermitted
+from bluegreen.steps.migrate import Migrate
+from bluegreen.steps.preflight.rehearsal import (
+    check_migrations,
+    check_rehearsal,
+    not_rehearsed,
+)
+from bluegreen.steps.world import World
+
+
+class Rehearser:
+    """What was tried is not tried again: a first run looks twice."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Rehearsal, Tried]] = {}
+
+    def rehearse(
+        self, world: World, role: str, migrations: Sequence[Migrate]
+    ) -> list[Finding]:
+        """Make blue's schema in a throw-away database beside green, and migrate it.
+
+        Args:
+            world: the handles.
+            role: ours on green, for the statement that would allow it.
+            migrations: the playbook's, in order.
+
+        Raises:
+            StepError: blue's schema could not be read.
+        """
+        scripts = [one for step in migrations for one in step.scripts(world.home)]
+        prepared = prepare(world.blue, world.green)
+        key = " ".join([prepared.digest, *(script.digest for script in scripts)])
+        if key not in self._known:
+            try:
+                with rehearsed(prepared) as (database, made):
+                    self._known[key] = made, try_scripts(database, scripts)
+            except NotPermitted as error:
+                return [not_rehearsed(error, role)]
+        made, migrated = self._known[key]
+        world.tell(_told(made, migrated))
+        return [*check_rehearsal(made), *check_migrations(migrated)]
+
+
+def _told(made: Rehearsal, migrated: Tried) -> Progress:
+    text = f"{made.made} objects of blue's schema"
+    if migrated.tried:
+        text += f" and {migrated.tried} statements of migrations"
+    took = f"{text} were made on green's server, without rows, in {made.seconds:.1f} s"
+    values: dict[str, object] = {
+        "objects": made.made,
+        "seconds": round(made.seconds, 3),
+        "statements": migrated.tried,
+        "left_out": migrated.left_out,
+    }
+    return Progress("schema_rehearsed", took, values=values)
