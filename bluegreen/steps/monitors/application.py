@@ -1,9 +1,9 @@
 """Monitor: would the other side serve the clients that are connected now?
 
-Owns what shuts them out, where no one has tried it: a role, a right, a limit, a database
-that is read-only by default; and transaction ids that go backwards. `check` looks at
-the same and more before the copy, this one sees what was changed since. It needs no
-pointer with a `client`, and on the side that serves no free connection.
+Owns what shuts them out, where no one has tried it: a role, a right, a limit, a
+database that is read-only by default; and transaction ids that go backwards. `check`
+looks at the same and more before the copy, this one sees what was changed since. It
+needs no pointer with a `client`, and on the side that serves no free connection.
 """
 
 from __future__ import annotations
