@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from psycopg import sql
 
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
@@ -174,3 +175,29 @@ def test_what_is_there_already_is_not_counted(
         assert missing_after_rows(blue, green) == 2
         copy_again(blue, green)
         assert missing_after_rows(blue, green) == 0
+
+
+def test_a_tablespace_that_green_lacks_is_left_out(
+    database_pair: Callable[[int, int], DatabasePair],
+) -> None:
+    pair = database_pair(15, 17)
+    place = f"fast_{pair.blue.name}"
+    with pair.blue.connect() as session:
+        session.execute("SET allow_in_place_tablespaces = on")
+        session.execute(
+            sql.SQL("CREATE TABLESPACE {} LOCATION ''").format(sql.Identifier(place))
+        )
+    try:
+        pair.blue.run(
+            BASE,
+            f"CREATE TABLE shop.fast (id int PRIMARY KEY) TABLESPACE {place}",
+            f"CREATE INDEX fast_id ON shop.fast (id) TABLESPACE {place}",
+            "COMMENT ON TABLE shop.fast IS 'fast'",
+        )
+        with handles(pair) as (blue, green):
+            copy_tables(blue, green)
+            copy_again(blue, green)
+        assert rights(pair.green) == rights(pair.blue)
+        assert pair.green.value("SELECT to_regclass('shop.fast_id')") is not None
+    finally:
+        pair.blue.run("DROP SCHEMA shop CASCADE", f"DROP TABLESPACE {place}")

@@ -217,3 +217,39 @@ def test_it_has_greens_locale(database_pair: Pairs, major: int) -> None:
     )
     with handles(pair) as (_, green), throw_away_database(green) as database:
         assert database.rows(query) == green.rows(query)
+
+
+VIEWS = """
+    CREATE SCHEMA app;
+    CREATE TABLE app.page (t text);
+    CREATE FUNCTION app.plain(t text) RETURNS text LANGUAGE sql AS 'SELECT lower(t)';
+    CREATE FUNCTION app.slug(t text) RETURNS text LANGUAGE plpgsql
+        AS 'BEGIN RETURN plain(t); END';
+    CREATE MATERIALIZED VIEW app.words AS
+        SELECT word FROM ts_stat('SELECT to_tsvector(t) FROM page');
+    CREATE MATERIALIZED VIEW app.named AS SELECT app.slug('A') AS a;
+    CREATE MATERIALIZED VIEW app.good AS SELECT t FROM app.page;
+    CREATE MATERIALIZED VIEW app.by_rows AS SELECT 1 / count(*) AS n FROM app.page
+        WITH NO DATA;
+    CREATE MATERIALIZED VIEW app.slow AS SELECT pg_sleep(600)::text AS s
+        WITH NO DATA;
+    CREATE MATERIALIZED VIEW app.over AS SELECT a FROM app.named;
+"""
+"""Two find no name under a pinned path; the last fails only with one of these."""
+
+
+@pytest.mark.parametrize(
+    ("green_major", "far", "unfilled"),
+    [(17, False, {"app.words", "app.named"}), (15, False, set()), (17, True, set())],
+)
+def test_a_view_that_green_cannot_fill_is_told(
+    database_pair: Pairs, green_major: int, far: bool, unfilled: set[str]
+) -> None:
+    pair = database_pair(15, green_major)
+    for side in (pair.blue, pair.green):
+        side.run(f"ALTER DATABASE {side.name} SET search_path = app, public")
+    pair.blue.run(VIEWS)
+    if far:
+        pair.blue.run("CREATE EXTENSION dblink")
+    with handles(pair) as (blue, green):
+        assert set(rehearse_schema(blue, green).unfilled) == unfilled

@@ -79,3 +79,17 @@ def test_an_extension_has_no_owner_in_the_list() -> None:
     script = header("ltree", "EXTENSION", "-").replace("me\n", "-\n") + "CREATE"
     [part] = parts_of(script, [entry(1, "EXTENSION - ltree ")])
     assert part.thing == "EXTENSION ltree"
+
+
+def test_what_a_table_rests_on_goes_with_it() -> None:
+    script = (
+        header("s", "SCHEMA", "-")
+        + "CREATE SCHEMA s;\n\n\nSET default_table_access_method = columnar;\n\n"
+        + header("t", "TABLE", "s")
+        + "CREATE TABLE s.t ();\n"
+    )
+    first, second = parts_of(
+        script, [entry(1, "SCHEMA - s me"), entry(2, "TABLE s t me")]
+    )
+    assert "SET" not in first.text
+    assert second.text.startswith("SET default_table_access_method = columnar;\n")

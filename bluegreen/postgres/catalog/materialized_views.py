@@ -15,6 +15,12 @@ from bluegreen.postgres.schema.search_paths import NOT_FOUND, SearchPaths
 PATH_PINNED_SINCE = 17
 """From here on REFRESH and CREATE INDEX run functions under `pg_catalog, pg_temp`."""
 
+PINNED = (
+    "from PostgreSQL 17 on a view is filled under the search_path pg_catalog, pg_temp: "
+    "give the functions that it calls a path of their own on both sides (ALTER "
+    "FUNCTION … SET search_path = …), or name the schemas in the view"
+)
+
 NOT_POPULATED = "55000"
 """What a view says that reads another one without rows."""
 
@@ -50,8 +56,17 @@ def refresh_views(database: Database) -> tuple[str, ...]:
     Raises:
         StepError: 4010, naming each that could not be filled; all others are.
     """
+    filled, refused = fill_each(database)
+    if refused:
+        raise _not_filled(refused, database.major)
+    return tuple(filled)
+
+
+def fill_each(database: Database) -> tuple[list[str], dict[str, SqlError]]:
+    """Fill them, those that others read first; which were, and what others met."""
     paths = SearchPaths(database)
-    filled, refused = [], {}
+    filled: list[str] = []
+    refused: dict[str, SqlError] = {}
     for schema, name in database.rows(sql.SQL(_BY_DEPTH)):
         try:
             _refresh(database, schema, name, paths)
@@ -59,9 +74,7 @@ def refresh_views(database: Database) -> tuple[str, ...]:
             refused[f"{schema}.{name}"] = error
         else:
             filled.append(f"{schema}.{name}")
-    if refused:
-        raise _not_filled(refused, database.major)
-    return tuple(filled)
+    return filled, refused
 
 
 def _refresh(database: Database, schema: str, name: str, paths: SearchPaths) -> None:
@@ -89,18 +102,13 @@ def _refresh(database: Database, schema: str, name: str, paths: SearchPaths) -> 
 def _not_filled(refused: Mapping[str, SqlError], major: int) -> StepError:
     own = {n: e for n, e in refused.items() if e.sqlstate != NOT_POPULATED} or refused
     is_lost = any(e.sqlstate in NOT_FOUND for e in own.values())
-    pinned = (
-        f"PostgreSQL {major} fills a view under the search_path pg_catalog, pg_temp: "
-        "give the functions that it calls a path of their own on both sides (ALTER "
-        "FUNCTION … SET search_path = …), or name the schemas in the view"
-    )
     return StepError(
         Code.STATEMENT_REFUSED,
         f"materialized views of green could not be filled: {', '.join(refused)}",
         seen="\n".join(f"{name}: {error.seen}" for name, error in own.items()),
         wanted="rows in every materialized view; all others have theirs",
         traffic="blue (nothing has moved)",
-        hint=f"{pinned}; then run again"
+        hint=f"{PINNED}; then run again"
         if is_lost and major >= PATH_PINNED_SINCE
         else "fix what the server names, then run again",
     )

@@ -26,9 +26,10 @@ _ENTRY = re.compile(r"^(?P<id>\d+); (?P<catalog>\d+) (?P<oid>\d+) (?P<rest>.*)$"
 
 _NEEDS = ";\tdepends on: "
 
-# It writes this in front of each entry's statements.
+# It writes this in front of each entry's statements, and before it what they rest on.
 _HEADER = re.compile(
-    r"(?m)^--\n-- Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*);"
+    r"(?m)(?P<settings>(?:^SET default_\w+ = .*;\n\n)*)"
+    r"^--\n-- Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*);"
     r" Owner: (?P<owner>.*)\n--\n"
 )
 
@@ -158,7 +159,8 @@ class Dump:
         return self._run(*words, f"--section={self.section}", str(self.archive))
 
     def _run(self, *words: str) -> str:
-        ended, text = read_tool(self.restore, words)
+        # An archive holds the tablespaces, whatever pg_dump is told.
+        ended, text = read_tool(self.restore, ["--no-tablespaces", *words])
         _require_success(self.restore, ended)
         return text
 
@@ -200,7 +202,7 @@ def _part(entry: Entry, header: re.Match[str], text: str) -> Part:
     schema = header["schema"]
     schema = "" if schema == "-" else schema
     kind, name, owner = header.group("type", "name", "owner")
-    return Part(entry, kind, schema, name, owner, text)
+    return Part(entry, kind, schema, name, owner, header["settings"] + text)
 
 
 @contextmanager
@@ -221,7 +223,6 @@ def schema_dump(database: Database, section: str) -> Iterator[Dump]:
                 "--exclude-schema=bluegreen",
                 "--no-publications",
                 "--no-subscriptions",
-                "--no-tablespaces",
                 f"--file={archive}",
             ],
             environment=_plainly(environment_for(database)),

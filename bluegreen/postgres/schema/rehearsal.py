@@ -12,13 +12,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import psycopg
 from psycopg import sql
 
+from bluegreen.postgres.catalog.materialized_views import fill_each
 from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.schema.build import Builder, statements_in
 from bluegreen.postgres.schema.dump import Dump, Part, schema_dump
+from bluegreen.postgres.schema.search_paths import NOT_FOUND
 from bluegreen.postgres.schema.throw_away import throw_away_database
 
 _OWNER = re.compile(r"ALTER [^;]* OWNER TO ")
@@ -58,6 +61,8 @@ class Rehearsal:
     Attributes:
         refused: in the order of the dump.
         made: how many objects green took.
+        unfilled: materialized views that find no relation, function or type, whatever
+            rows there are, with the server's words.
         uncompressed: tables with a column whose compression green's build lacks.
         seconds: how long the statements took.
     """
@@ -66,6 +71,7 @@ class Rehearsal:
     made: int = 0
     seconds: float = 0.0
     uncompressed: tuple[str, ...] = ()
+    unfilled: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,53 @@ def rehearsed(on: Prepared) -> Iterator[tuple[Database, Rehearsal]]:
         seconds = time.monotonic() - started
         refused = tuple(attempt.refused.values())
         plain = tuple(p.thing for p in on.parts if attempt.is_left_uncompressed(p))
-        yield database, Rehearsal(refused, attempt.made, seconds, plain)
+        unfilled = {} if _may_reach_out(on.blue) else _unfilled(database)
+        yield database, Rehearsal(refused, attempt.made, seconds, plain, unfilled)
+
+
+def _unfilled(database: Database) -> dict[str, str]:
+    """What stays empty for a name that is not found; rows play no part in it."""
+    with database.limited(_FILLED_WITHIN):
+        _, refused = fill_each(database)
+    return {n: e.seen for n, e in refused.items() if e.sqlstate in NOT_FOUND}
+
+
+def _may_reach_out(blue: Database) -> bool:
+    """Whether what a view calls may do more than read: then none is filled."""
+    return bool(blue.value(_REACHES_OUT, (list(_HARMLESS),)))
+
+
+_FILLED_WITHIN = timedelta(seconds=5)
+"""Tables are empty; a view that takes longer makes its rows itself."""
+
+_HARMLESS = (
+    "btree_gin",
+    "btree_gist",
+    "citext",
+    "cube",
+    "earthdistance",
+    "fuzzystrmatch",
+    "hstore",
+    "intarray",
+    "isn",
+    "ltree",
+    "pg_stat_statements",
+    "pg_trgm",
+    "pgcrypto",
+    "plpgsql",
+    "seg",
+    "tablefunc",
+    "unaccent",
+    "uuid-ossp",
+    "vector",
+)
+
+_REACHES_OUT = sql.SQL(
+    "SELECT EXISTS (SELECT FROM pg_foreign_server)"
+    " OR EXISTS (SELECT FROM pg_extension WHERE extname <> ALL (%s))"
+    " OR EXISTS (SELECT FROM pg_language WHERE NOT lanpltrusted"
+    " AND lanname NOT IN ('internal', 'c'))"
+)
 
 
 def _parts(dump: Dump) -> list[Part]:

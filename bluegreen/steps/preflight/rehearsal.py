@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bluegreen.migrators.rehearsal import Tried
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
+from bluegreen.postgres.catalog.materialized_views import PINNED
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.schema.rehearsal import Refusal, Rehearsal
 from bluegreen.postgres.schema.throw_away import NotPermitted
@@ -38,6 +39,16 @@ def check_rehearsal(done: Rehearsal) -> Iterator[Finding]:
                 blocks=True,
             )
 
+    for name, said in done.unfilled.items():
+        yield checked(
+            "view-cannot-be-filled",
+            Side.GREEN,
+            f"materialized view {name} cannot be filled on green: {said}",
+            "the run would stop right before traffic moves; it was tried on empty "
+            "tables in a throw-away database",
+            PINNED,
+            blocks=True,
+        )
     if done.uncompressed:
         yield checked(
             "compression-missing",

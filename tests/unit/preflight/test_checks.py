@@ -1239,6 +1239,7 @@ REHEARSED = {
     "schema-not-rehearsed": False,
     "extension-not-rehearsed": False,
     "compression-missing": False,
+    "view-cannot-be-filled": True,
     "migration-refused": True,
     "migration-not-rehearsed": False,
 }

@@ -68,6 +68,14 @@ def test_a_compression_that_green_lacks_stops_nothing() -> None:
     assert "TABLE shop page" in found.seen
 
 
+def test_a_view_that_stays_empty_stops_the_run() -> None:
+    [found] = check_rehearsal(Rehearsal(unfilled={"app.words": "no relation page"}))
+    assert (found.id, found.is_blocking) == ("view-cannot-be-filled", True)
+    assert found.seen == (
+        "materialized view app.words cannot be filled on green: no relation page"
+    )
+
+
 def test_what_was_not_tried_stops_nothing_and_says_so() -> None:
     error = ServerRefused(Code.SERVER_UNREACHABLE, "green", seen="pg_hba.conf says no")
     found = not_rehearsed(NotPermitted(error), "Bg")
