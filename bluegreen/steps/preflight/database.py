@@ -133,11 +133,12 @@ def _check_opened(blue: ServerFacts, green: ServerFacts) -> Iterator[Finding]:
     database = quote_name(green.database)
     fixes = []
     for right in opened:
-        named = [
-            role
-            for role, given in sorted(blue.access.grants - green.access.grants)
-            if given == right
-        ]
+        wanted = {role for role, given in blue.access.grants if given == right}
+        if right != "CREATE" and not green.rights.superuser:
+            wanted.add(green.rights.role)  # it would shut us out as well
+        named = sorted(
+            role for role in wanted if (role, right) not in green.access.grants
+        )
         if named:
             fixes.append(f"GRANT {right} ON DATABASE {database} TO {_names(named)};")
         fixes.append(f"REVOKE {right} ON DATABASE {database} FROM PUBLIC;")

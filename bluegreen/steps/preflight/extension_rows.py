@@ -16,7 +16,7 @@ from bluegreen.postgres.catalog.server_facts import ServerFacts
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.steps.preflight.intent import Intent
 
-_JOBS = {("cron", "job"), ("pgagent", "pga_job"), ("pgagent", "pga_schedule")}
+_SCHEDULES = {("cron", "job"), ("pgagent", "pga_job"), ("pgagent", "pga_schedule")}
 """What runs by itself where it stands: rows on both sides run twice."""
 
 _LOGS = {("cron", "job_run_details"), ("pgagent", "pga_joblog")}
@@ -31,8 +31,8 @@ def check_extension_rows(
     for rows in blue.extension_rows:
         if rows.table in _LOGS or rows.count == 0:
             continue
-        if rows.table in _JOBS:
-            yield _jobs(rows)
+        if rows.table in _SCHEDULES:
+            yield _schedules(rows)
         elif not _are_alike(rows, there.get(rows.table)):
             yield _rows(rows, there.get(rows.table))
 
@@ -70,13 +70,13 @@ def _counted(rows: ExtensionRows) -> str:
     return "1 row" if rows.count == 1 else f"{rows.count} rows"
 
 
-def _jobs(rows: ExtensionRows) -> Finding:
+def _schedules(rows: ExtensionRows) -> Finding:
     return checked(
-        "extension-jobs",
+        "extension-schedules",
         Side.BLUE,
         f"{rows.name} of extension {rows.extension}: {_counted(rows)}",
-        "jobs run where they stand: on green they are missing after the cutover, and "
-        "on both sides they run twice",
+        "a schedule runs where it stands: on green it is missing after the cutover, "
+        "and on both sides it runs twice",
         "make them on green right after the cutover, and take them off blue",
         severity=Severity.WARNING,
     )

@@ -12,7 +12,7 @@ from bluegreen.postgres.catalog.database_access import (
     ParameterGrant,
 )
 from bluegreen.postgres.catalog.roles import Role
-from tests.unit.preflight.facts import KEY, Case, table
+from tests.unit.preflight.facts import KEY, SUPERUSER, Case, table
 
 APP = Role("app", used=True)
 READERS = frozenset({"readers"})
@@ -180,6 +180,20 @@ ACCESS_CASES = (
             )
         ),
         app(),
+    ),
+    Case(
+        "database-open-to-public",
+        "green",
+        False,
+        "GRANT CONNECT ON DATABASE shop TO app, bg_green; REVOKE CONNECT ",
+        app(
+            access=replace(
+                OPEN,
+                public=frozenset({"TEMPORARY"}),
+                grants=frozenset({("app", "CONNECT")}),
+            )
+        ),
+        app(rights=replace(SUPERUSER, role="bg_green", superuser=False)),
     ),
     Case(
         "database-limit-lower",

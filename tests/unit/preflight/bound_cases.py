@@ -57,7 +57,7 @@ BOUND_CASES = (
         rows(replace(CONFIG, count=None)),
         rows(replace(CONFIG, count=0, digest="")),
     ),
-    Case("extension-jobs", "blue", False, "off blue", rows(JOBS)),
+    Case("extension-schedules", "blue", False, "off blue", rows(JOBS)),
     Case(
         "transaction-ids-kept",
         "green",
