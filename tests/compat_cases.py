@@ -275,6 +275,7 @@ def _stream(loaded: Loaded, direction: Direction, major: int) -> Stream:
         options=_options(case.options),
         zones=zones,
         zone=loaded.before.zone,
+        casts=loaded.told.casts,
     )
 
 

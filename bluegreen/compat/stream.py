@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bluegreen.compat.cast import Cast
 from bluegreen.compat.catalog import Catalog, Publication, Published
 from bluegreen.compat.verdict import Direction
 from bluegreen.postgres.catalog.relations import Relation
@@ -28,6 +29,7 @@ class Stream:
         zones: the zone a column was read in when its type became, or ceased to be,
             timestamptz; by table and column.
         zone: the same for the columns not in `zones`.
+        casts: what the migration's text says of columns that change their type.
         migrated: the side that carries the migration, for words only.
     """
 
@@ -42,6 +44,7 @@ class Stream:
     owner: str = "postgres"
     zones: Mapping[tuple[Name, str], str] = field(default_factory=dict)
     zone: str = "UTC"
+    casts: tuple[Cast, ...] = ()
 
     @property
     def binary(self) -> bool:

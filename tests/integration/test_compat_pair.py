@@ -110,7 +110,7 @@ def test_rows_that_a_block_changed_are_seen_in_the_rows(
 ) -> None:
     """Dynamic SQL hides from the text; a few rows of each table do not."""
     change = f"""
-        DO $$ BEGIN EXECUTE 'UPDATE {ORDER} SET qty = qty + 1'; END $$;
+        DO $$ BEGIN EXECUTE 'UPDATE ' || '{ORDER} SET qty = qty + 1'; END $$;
     """
     playbook = prepare(here, tmp_path, change)
     refused = call("run", playbook).require(3)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bluegreen.compat.probe.predicates import count_broken
+from bluegreen.compat.probe.sample import differences, take_sample
 from bluegreen.compat.probe.snapshot import read_snapshot
 from bluegreen.compat.rules.analyse import judge
 from bluegreen.compat.rules.predicates import predicates, settle
@@ -18,6 +19,7 @@ from tests.compat_cases import judge_all, judge_by_trees, summary
 from tests.kit.compat_case import Case, Scratch, read_cases
 from tests.kit.compat_world import replay
 from tests.kit.sampling import is_whole, sample
+from tests.value_world import measure
 
 MAJOR = 16
 FOLDER = Path(__file__).parents[1] / "cases"
@@ -25,9 +27,11 @@ CASES = read_cases(FOLDER / "replication.json")
 MORE = read_cases(FOLDER / "replication-more.json")
 UNSEEN = read_cases(FOLDER / "replication-unseen.json")
 THIRD = read_cases(FOLDER / "replication-third.json")
+VALUES = read_cases(FOLDER / "values.json")
 BY_ID = {case.id: case for case in (*CASES, *UNSEEN)}
 RANDOM_CASES = 12
 RANDOM_JUDGED = 30
+RANDOM_VALUES = 5
 OF_EACH_OUTCOME = 6
 CHANCE = 3
 """Alarms that a small sample may hold beyond its share."""
@@ -71,6 +75,8 @@ ALIKE = {
     "SETUP": {"BREAK"},
 }
 NOT_BY_ROWS = {
+    "crm_born_date_infinity",
+    "shop_price_in_cents",
     "full_nopk_type_round",
     "partition_by_pk__refresh",
     "rename_expand_trigger_origin",
@@ -79,8 +85,8 @@ NOT_BY_ROWS = {
     "statement_only_trigger_always_copy",
     "ty_char_varchar",
 }
-"""Measured by another harness: by columns of one side, by texts alone, or with a
-refresh that stands in no field."""
+"""Measured by another harness: by columns of one side, by texts alone, by what a row
+held before, or with a refresh that stands in no field."""
 # What no case of the file has: quoted names, another schema, two changes at once.
 QUOTED = Case(
     id="quoted",
@@ -191,6 +197,86 @@ def test_a_rehearsal_sees_what_a_worker_does(place: Scratch) -> None:
     judged = [j for j in judge_all(chosen, {MAJOR: place}) if j.major == MAJOR]
     assert {one.case for one in judged} == BLIND_ONCE
     assert [one.label for one in judged if not one.agrees] == []
+
+
+@pytest.mark.timeout(900)
+def test_values_are_judged_as_they_were_measured(place: Scratch) -> None:
+    """All that was measured of values; every one of them is the law's."""
+    chosen = sample([c for c in VALUES if _measured(c) != ("", "", "")], RANDOM_JUDGED)
+    judged = [j for j in judge_all(chosen, {MAJOR: place}) if j.major == MAJOR]
+    assert [one.label for one in judged if not one.agrees] == []
+
+
+@pytest.mark.timeout(900)
+def test_values_become_what_was_measured(place: Scratch) -> None:
+    measured = [
+        (case, way)
+        for case in VALUES
+        for way in Direction
+        if MAJOR in case.outcome.get(way, {})
+    ]
+    chosen = sample(measured, RANDOM_VALUES)
+    apart = {
+        f"{case.id}/{way}": (found, case.outcome[way][MAJOR])
+        for case, way in chosen
+        if (found := measure(case, place, way)) != case.outcome[way][MAJOR]
+    }
+    assert apart == {}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "value", "stored", "apart"),
+    [
+        (("cidr", "inet"), "::1/128", "::1", 0),
+        (("macaddr", "macaddr8"), "08:00:2b:01:02:03", "08:00:2b:01:02:03", 0),
+        (("interval", "text"), "1 day", "1 day", 0),
+        (("tsrange", "tstzrange"), "[2024-01-01,)", "[2024-01-01,)", 0),
+        (("cidr", "inet"), "::1/128", "::2", 1),
+        (("numeric", "int"), "1.5", "2", 1),
+    ],
+)
+def test_live_rows_are_one_where_a_server_reads_them_so(
+    place: Scratch, kinds: tuple[str, str], value: str, stored: str, apart: int
+) -> None:
+    blue, green = place.database("jp_blue"), place.database("jp_green")
+    for name, kind, text in ((blue, kinds[0], value), (green, kinds[1], stored)):
+        place.run(name, f"create table t(id int primary key, v {kind})")
+        place.run(name, f"insert into t values (1, '{text}')")
+    place.run(blue, "create publication p for table t")
+    with place.connect(blue) as one, place.connect(green) as two:
+        sender, receiver = read_snapshot(one), read_snapshot(two)
+        way = Stream(Direction.FORWARD, sender, receiver, sender.publications["p"])
+        (taken,) = take_sample(one, way, [("public", "t")])
+        assert len(differences(one, two, way, taken)) == apart
+
+
+@pytest.mark.parametrize(
+    ("kinds", "value", "answer"),
+    [
+        (("real", "double precision"), "0.1", Answer.SILENT),
+        (("real", "double precision"), "0.5", Answer.OK),
+        (("real[]", "double precision[]"), "{0.1}", Answer.SILENT),
+        (("boolean", "text"), "t", Answer.SILENT),
+        (("double precision", "numeric"), "0.30000000000000004", Answer.SILENT),
+        (("inet", "text"), "10.0.0.1", Answer.SILENT),
+        (("inet", "text"), "10.0.0.0/8", Answer.OK),
+    ],
+)
+def test_a_cast_that_makes_another_value_is_found_in_rows(
+    place: Scratch, kinds: tuple[str, str], value: str, answer: Answer
+) -> None:
+    blue, green = place.database("jp_blue"), place.database("jp_green")
+    for name, kind in zip((blue, green), kinds, strict=True):
+        place.run(name, f"create table t(id int primary key, v {kind})")
+    place.run(
+        blue, f"insert into t values (1, '{value}')", "create publication p for table t"
+    )
+    with place.connect(blue) as one, place.connect(green) as two:
+        sender, receiver = read_snapshot(one), read_snapshot(two)
+        way = Stream(Direction.FORWARD, sender, receiver, sender.publications["p"])
+        counts = {p: count_broken(one, p) for p in predicates(way)}
+        found = settle(judge(way), {p: n for p, n in counts.items() if n is not None})
+    assert worst(found) is answer
 
 
 def test_a_case_whose_schema_does_not_load_is_unknown(place: Scratch) -> None:

@@ -13,12 +13,12 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from bluegreen.compat.catalog import Catalog
 from bluegreen.compat.probe.capture import as_sql
 from bluegreen.compat.probe.compare import compare
 from bluegreen.compat.probe.rehearsal import orphans
 from bluegreen.compat.probe.snapshot import read_snapshot
 from bluegreen.compat.stream import Stream
+from bluegreen.compat.text.statements import read_statements
 from bluegreen.compat.verdict import Direction
 from tests.kit.compat_case import Case, Scratch
 from tests.kit.wait import wait_until
@@ -77,7 +77,9 @@ def _stream(
         if not _caught_up(one, two):
             return "BREAK"
         left, right = read_snapshot(one), read_snapshot(two)
-        stream = _stream_between(direction, left, right)
+        casts = read_statements(case.migration).casts
+        publication = left.publications.get("p")
+        stream = Stream(direction, left, right, publication, casts=casts)
         with one.transaction(), two.transaction():
             harmed = orphans(two, stream).total() or (
                 direction is not Direction.REVERSE and _broken(two, case)
@@ -89,11 +91,6 @@ def _broken(green: psycopg.Connection, case: Case) -> bool:
     """Whether what the migration derived no longer holds, by the case's own count."""
     row = green.execute(as_sql(case.broken)).fetchone() if case.broken else None
     return bool(row and row[0])
-
-
-def _stream_between(direction: Direction, left: Catalog, right: Catalog) -> Stream:
-    publication = left.publications.get("p")
-    return Stream(direction, left, right, publication)
 
 
 def _each(place: Scratch, name: str, texts: tuple[str, ...]) -> None:

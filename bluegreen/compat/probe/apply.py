@@ -24,9 +24,10 @@ from bluegreen.compat.probe.change import (
     whole_row,
 )
 from bluegreen.compat.probe.commit import as_if_committed
+from bluegreen.compat.probe.resent import sent_again
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.types import unreadable
-from bluegreen.compat.seen import Change, Image, Stopped
+from bluegreen.compat.seen import Change, Difference, Image, Stopped
 from bluegreen.compat.stream import Stream, limited_writer, sent_key
 from bluegreen.postgres.catalog.relations import Relation
 
@@ -42,6 +43,7 @@ class Applier:
 
     Attributes:
         missed: changes that found no row.
+        changed: values that nobody changed and that are others since they came again.
         stopped: the first error, after which nothing more is applied.
     """
 
@@ -53,6 +55,7 @@ class Applier:
         self._as_writer = as_writer
         self._images: dict[tuple[int, tuple[str, ...]], sql.Identifier] = {}
         self.missed: list[Change] = []
+        self.changed: list[Difference] = []
         self.stopped: Stopped | None = None
 
     def copy(self, sent: Published, rows: Sequence[Image]) -> None:
@@ -227,6 +230,9 @@ class Applier:
             for name in names
         ]
         if sets:
+            self.changed += sent_again(
+                self._session, self._stream, decided, change, names, image, where
+            )
             query = sql.SQL("UPDATE {} t SET {} FROM {} i {}").format(
                 table, sql.SQL(", ").join(sets), image, where
             )

@@ -101,11 +101,24 @@ def capture(
     """
     tables = [r for r in stream.sender.relations.values() if r.kind == "table"]
     session.execute(_SETUP)
+    _print_as_sent(session)
     for table in tables:
         sent = stream.published_as(table)
         _monitor(session, table, sent.row_filter if sent else "")
     by_oid = {table.oid: table for table in tables}
     return [_one(session, by_oid, n, text) for n, text in enumerate(writes)]
+
+
+def _print_as_sent(session: psycopg.Connection) -> None:
+    """Print as a walsender does, whatever the application's session sets meanwhile."""
+    for name in ("TimeZone", "bytea_output", "lc_monetary"):
+        query = "SELECT pg_catalog.current_setting(%s)"
+        row = session.execute(query, [name]).fetchone()
+        session.execute(
+            sql.SQL("ALTER FUNCTION bluegreen_rehearsal.note() SET {} = {}").format(
+                sql.Identifier(name), sql.Literal(row[0] if row else "")
+            )
+        )
 
 
 def _monitor(session: psycopg.Connection, table: Relation, filtered: str) -> None:

@@ -13,10 +13,10 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.compat.probe.capture import row_filter, row_image
+from bluegreen.compat.probe.values import Held, ValueLaw, pair_of
 from bluegreen.compat.rules.same import Pair, same
 from bluegreen.compat.seen import Difference, Image
 from bluegreen.compat.stream import Stream
-from bluegreen.compat.verdict import Direction
 from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.catalog.scope import Name
 
@@ -53,9 +53,18 @@ def compared_columns(
 
 
 def compare(
-    sender: psycopg.Connection, receiver: psycopg.Connection, stream: Stream
+    sender: psycopg.Connection,
+    receiver: psycopg.Connection,
+    stream: Stream,
+    writes: Sequence[str] = (),
 ) -> list[Difference]:
     """Compare all shared tables, inside the transactions that hold the rehearsal.
+
+    Args:
+        sender: the side that sends.
+        receiver: the other.
+        stream: who sends what to whom.
+        writes: what the application wrote, in its own words.
 
     Raises:
         psycopg.Error: a table could not be read; then nothing is known.
@@ -67,12 +76,16 @@ def compare(
     for left, right in shared_tables(stream):
         columns = compared_columns(stream, left, right)
         if columns:
+            pairs = {c: pair_of(stream, left, right, c) for c in columns}
+            sent = read_rows(sender, left, [c.name for c in left.columns])
+            law = ValueLaw(sender, receiver, stream, (left, right), pairs, writes)
             found += differing_rows(
-                read_rows(sender, left, columns),
+                sent,
                 read_rows(receiver, right, columns),
                 left.qualified,
-                {c: _pair(stream, left, right, c) for c in columns},
+                pairs,
                 _key(left, right, columns),
+                law.held(sent),
             )
     return found
 
@@ -115,18 +128,6 @@ def read_rows(
     ]
 
 
-def _pair(stream: Stream, left: Relation, right: Relation, column: str) -> Pair:
-    one, two = left.column(column), right.column(column)
-    assert one is not None
-    assert two is not None
-    return Pair(
-        stream.sender.base_type(one.plain_type),
-        stream.receiver.base_type(two.plain_type),
-        stream.zone_of(left.qualified, column),
-        stream.direction is Direction.REVERSE,
-    )
-
-
 def _key(left: Relation, right: Relation, columns: Sequence[str]) -> tuple[str, ...]:
     """The first primary key, or unique index, whose columns are all compared."""
     for relation in (left, right):
@@ -146,19 +147,25 @@ def differing_rows(
     table: Name,
     pairs: Mapping[str, Pair],
     key: tuple[str, ...],
+    held: Held | None = None,
 ) -> Iterator[Difference]:
-    """Hold the rows of both sides against each other, by key or as whole rows. Pure."""
+    """Hold the rows of both sides against each other, by key or as whole rows.
+
+    `held` says of a column of the n-th row sent whether both values are one; without
+    it their texts and types alone do.
+    """
+    held = held or (lambda _, column, one, two: same(pairs[column], one, two))
     if not key:
         key = _natural_key(sent, stored, tuple(pairs))
     rest = _Rest(stored, pairs, key)
-    for row in sent:
+    for number, row in enumerate(sent):
         twin = rest.take(row)
         label = ", ".join(f"{c}={row[c]}" for c in key)
         if twin is None:
             yield Difference(table, "", label, "a row", None)
             continue
-        for column, pair in pairs.items():
-            if not same(pair, row[column], twin[column]):
+        for column in pairs:
+            if not held(number, column, row[column], twin[column]):
                 yield Difference(table, column, label, row[column], twin[column])
     for row in rest.left():
         label = ", ".join(f"{c}={row[c]}" for c in key)

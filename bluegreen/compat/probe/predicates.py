@@ -123,6 +123,8 @@ def _breaks(predicate: Predicate, session: psycopg.Connection) -> sql.Composable
         )
     if predicate.kind == "reads":
         return _unreadable(column, predicate, session)
+    if predicate.kind == "cast":
+        return _cast_otherwise(column, as_sql(predicate.expression))
     return sql.SQL("{}::text <> ALL ({})").format(
         column, sql.Literal(list(predicate.labels))
     )
@@ -142,6 +144,14 @@ def _unreadable(
     )
 
 
+def _cast_otherwise(column: sql.Composable, kind: sql.Composable) -> sql.Composed:
+    """Values that a cast makes otherwise than the text that travels reads."""
+    return sql.SQL(
+        "{column} IS NOT NULL AND pg_catalog.format('%s', {column}::{kind})"
+        " <> pg_catalog.format('%s', pg_catalog.format('%s', {column})::{kind})"
+    ).format(column=column, kind=kind)
+
+
 _READS = sql.SQL(
     """
 CREATE FUNCTION pg_temp.bluegreen_reads(value text, kind text) RETURNS boolean
@@ -157,6 +167,8 @@ END $body$
 
 
 def _prepare(session: psycopg.Connection, predicate: Predicate) -> None:
+    if predicate.kind == "cast":
+        session.execute("SET LOCAL extra_float_digits = 3")
     if predicate.kind != "reads":
         return
     if session.info.server_version >= SOFT_INPUT_SINCE:

@@ -87,7 +87,9 @@ def _rehearse(
         stopped=applier.stopped,
         missed=tuple(applier.missed),
         existing=existing,
-        differences=() if applier.stopped else tuple(compare(sender, receiver, stream)),
+        differences=()
+        if applier.stopped
+        else (*applier.changed, *compare(sender, receiver, stream, writes)),
         harms=()
         if applier.stopped
         else (

@@ -16,10 +16,10 @@ from psycopg import sql
 from bluegreen.compat.catalog import shown
 from bluegreen.compat.probe.capture import row_image
 from bluegreen.compat.probe.compare import compared_columns
+from bluegreen.compat.probe.values import not_one, pair_of
 from bluegreen.compat.rules.same import Pair, same
 from bluegreen.compat.seen import Difference, Image
 from bluegreen.compat.stream import Stream
-from bluegreen.compat.verdict import Direction
 from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.catalog.scope import Name
 
@@ -154,7 +154,8 @@ def differences(
     for key, row in before.items():
         if at_rest.get(key) == written[key]:
             found += _of_row(stream, sample, row, there.get(key))
-    return found
+    tables = (sample.table, target)
+    return not_one(sender, receiver, stream, tables, _pairs(stream, sample), found)
 
 
 def read_again(
@@ -260,17 +261,11 @@ def _key(
 
 def _pairs(stream: Stream, sample: Sampled) -> Mapping[str, Pair]:
     target = stream.receiver.relations[sample.name]
-    pairs = {}
-    for name in sample.columns:
-        one, two = sample.table.column(name), target.column(name)
-        if one is not None and two is not None:
-            pairs[name] = Pair(
-                stream.sender.base_type(one.plain_type),
-                stream.receiver.base_type(two.plain_type),
-                stream.zone_of(sample.name, name),
-                stream.direction is Direction.REVERSE,
-            )
-    return pairs
+    return {
+        name: pair_of(stream, sample.table, target, name)
+        for name in sample.columns
+        if sample.table.column(name) and target.column(name)
+    }
 
 
 def _apart(stream: Stream, sample: Sampled, row: Image, other: Image | None) -> bool:

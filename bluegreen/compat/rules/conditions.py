@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from bluegreen.compat.catalog import shown
 from bluegreen.compat.rules import apply as laws
+from bluegreen.compat.rules.conversions import cast_example
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.rules.suspicions import suspicions
 from bluegreen.compat.rules.types import FITS, carry
@@ -67,11 +68,27 @@ def _columns(
                 carried.why,
                 carried.predicate,
             )
+        yield from _cast(stream, sent, column, where)
         if column.not_null and not sent.not_null:
             text = f"{where} is NOT NULL on the receiving side only"
             yield _say(
                 stream, Answer.OK_IF, "constraint", where, text, "no NULL is sent"
             )
+
+
+def _cast(
+    stream: Stream, sent: Column, column: Column, where: str
+) -> Iterator[Verdict]:
+    """A type whose text reads as another value than the migration's cast makes."""
+    example = cast_example(stream, sent, column)
+    if example is not None:
+        value, reads, cast = example
+        text = (
+            f"{sent.full_type} arrives in {column.full_type}: a cast makes {cast!r} "
+            f"of {value!r}, and its text reads as {reads!r}"
+        )
+        needs = "no value is one that a cast makes otherwise than its text reads"
+        yield _say(stream, Answer.OK_IF, "type-changes-value", where, text, needs)
 
 
 def _own_column(stream: Stream, column: Column, where: str) -> Iterator[Verdict]:

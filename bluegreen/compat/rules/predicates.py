@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from bluegreen.compat.catalog import shown
 from bluegreen.compat.rules import apply as laws
+from bluegreen.compat.rules.conversions import cast_example
 from bluegreen.compat.rules.types import carry, modifier
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, Verdict
@@ -26,7 +27,7 @@ _RANGES = {
     "integer": (-(2**31), 2**31 - 1),
     "bigint": (-(2**63), 2**63 - 1),
 }
-_SILENT = {"foreign-key", "whole-row-lost"}
+_SILENT = {"foreign-key", "type-changes-value", "whole-row-lost"}
 _TEXTS = {"text", "character varying", "character"}
 _STAMPS = {"timestamp without time zone", "timestamp with time zone"}
 
@@ -36,15 +37,15 @@ class Predicate:
     """A question: how many rows of a table break it?
 
     Attributes:
-        kind: `null`, `filled`, `longer`, `outside`, `label`, `reads`, `alike`,
+        kind: `null`, `filled`, `longer`, `outside`, `label`, `reads`, `cast`, `alike`,
             `orphan` or `check`.
         rule: the rule whose verdict it settles.
         where: where that verdict points.
         low: for `outside`; the least value that fits.
         high: for `outside` the greatest value, for `longer` the length.
         labels: for `label`, those that fit.
-        expression: for `check`, as pg_get_constraintdef gives it; for `reads`, the
-            type that must read each value.
+        expression: for `check`, as pg_get_constraintdef gives it; for `reads` and
+            `cast`, the type that must read each value.
         key: columns that tell a row from another, for examples.
         of_receiver: the receiving side is asked, for it has what the other lacks.
         other: for `orphan`, the parent.
@@ -176,6 +177,15 @@ def _of_columns(
         made = _of_type(stream, one, two)
         if made:
             yield replace(made, where=where, table=source.qualified, columns=(name,))
+        if cast_example(stream, one, two) and _is_builtin(stream, two):
+            yield Predicate(
+                "cast",
+                "type-changes-value",
+                where,
+                source.qualified,
+                (name,),
+                expression=two.type,
+            )
         theirs = stream.sender.types.get(one.plain_type)
         if stream.receiver.types.get(two.plain_type) != theirs:
             yield from _of_domain(stream, one, two, source.qualified)
@@ -203,6 +213,12 @@ def _of_type(stream: Stream, one: Column, two: Column) -> Predicate | None:
         return None
     plain = two.type
     return replace(blank, kind="reads", expression=plain)
+
+
+def _is_builtin(stream: Stream, column: Column) -> bool:
+    """Whether both servers know the type, and mean the same by it."""
+    known = stream.receiver.types
+    return column.plain_type.removesuffix("[]") not in known
 
 
 def _of_domain(

@@ -28,7 +28,7 @@ _NUMBERS = {
     "oid",
 }
 _TEXTS = {"text", "character varying", "character", "name", "citext", "public.citext"}
-_JSON = {"json", "jsonb"}
+JSON = {"json", "jsonb"}
 _STAMPS = {"timestamp without time zone", "timestamp with time zone", "date"}
 _NETWORK = {"inet", "cidr"}
 _TIMES = {"time without time zone", "time with time zone"}
@@ -64,7 +64,7 @@ def family(name: str) -> str:
     for label, members in (
         ("number", _NUMBERS),
         ("text", _TEXTS),
-        ("json", _JSON),
+        ("json", JSON),
         ("stamp", _STAMPS),
         ("network", _NETWORK),
         ("time", _TIMES),
@@ -82,14 +82,30 @@ def same(pair: Pair, sent: str | None, stored: str | None) -> bool:
     """
     if sent is None or stored is None:
         return sent is stored
-    if _form_is_lost(pair, sent):
+    if form_is_lost(pair, sent) or of_the_moment(pair, sent):
         return False
     if sent == stored:
         return True
-    return _equal(pair, sent, stored)
+    return equal(pair, sent, stored)
 
 
-def _form_is_lost(pair: Pair, sent: str) -> bool:
+def of_the_moment(pair: Pair, sent: str) -> bool:
+    """Words that a type of dates or times reads as another value each time."""
+    if family(pair.sender.removesuffix("[]")) != "text" or not _MOMENT.search(sent):
+        return False
+    plain = pair.receiver.removesuffix("[]")
+    return family(plain) in {"stamp", "time"} or plain in _RANGES_OF_TIME
+
+
+_MOMENT = re.compile(r"\b(now|today|tomorrow|yesterday)\b", re.IGNORECASE)
+_RANGES_OF_TIME = {
+    f"{kind}{form}"
+    for kind in ("ts", "tstz", "date")
+    for form in ("range", "multirange")
+}
+
+
+def form_is_lost(pair: Pair, sent: str) -> bool:
     """Types whose text is not what the application wrote, sent to a text column.
 
     A column that was bytea or jsonb all along gives its own text; one that was text
@@ -104,10 +120,13 @@ def _form_is_lost(pair: Pair, sent: str) -> bool:
     return pair.back and pair.sender == "jsonb" and sent[:1] in {"{", "[", '"'}
 
 
-def _equal(pair: Pair, sent: str, stored: str) -> bool:
+def equal(pair: Pair, sent: str, stored: str) -> bool:
+    """Whether two texts that differ are one value, by what the types tell."""
     kinds = {family(pair.sender), family(pair.receiver)}
     if pair.sender.endswith("[]") and pair.receiver.endswith("[]"):
         return _arrays(pair, sent, stored)
+    if (pair.sender, pair.receiver) == ("inet", "cidr") and not pair.back:
+        return False  # it had no netmask, and prints one now
     form = _FORMS.get(min(kinds)) if len(kinds) == 1 else None
     if form is not None:
         return form(sent) == form(stored)
@@ -153,7 +172,7 @@ def _plain_numbers(text: str) -> str:
 
 
 _FORMS: dict[str, Callable[[str], str]] = {
-    "network": lambda text: text.removesuffix("/32"),
+    "network": lambda text: text.removesuffix("/32").removesuffix("/128"),
     "range": _plain_numbers,
     "time": lambda text: text.removesuffix("+00"),
 }
@@ -223,8 +242,20 @@ def _instant(kind: str, other: str, text: str, zone: str) -> datetime | None:
         return None
     if found.tzinfo is None:
         zoned = other == "timestamp with time zone" and kind != other
-        found = found.replace(tzinfo=ZoneInfo(zone) if zoned else UTC)
+        return _local(found, ZoneInfo(zone)) if zoned else found.replace(tzinfo=UTC)
     return found.astimezone(UTC)
+
+
+def _local(found: datetime, zone: ZoneInfo) -> datetime | None:
+    """As PostgreSQL reads a local time; None for an hour that the clocks skip.
+
+    An hour that comes twice is the second one, in standard time. A skipped one is moved
+    and never comes back as it was written.
+    """
+    second = found.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    first = found.replace(tzinfo=zone).astimezone(UTC)
+    shown = first.astimezone(zone).replace(tzinfo=None, fold=0)
+    return second if shown == found else None
 
 
 def _iso(text: str) -> str:

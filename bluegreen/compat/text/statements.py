@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bluegreen.compat.cast import Cast
 from bluegreen.sql.expressions import zone_named
 from bluegreen.sql.ops import Kind, Op
 from bluegreen.sql.reading.statements import inside, ops
@@ -43,6 +44,7 @@ class Told:
     """All that the text told.
 
     Attributes:
+        casts: changes of a column's type, in order.
         zones: table, column and the zone of its USING ... AT TIME ZONE.
         refreshed: whether it refreshes a subscription's relation set.
         opaque: indexes of statements whose effect cannot be read.
@@ -52,6 +54,7 @@ class Told:
     zones: tuple[tuple[tuple[str, str], str, str], ...] = ()
     refreshed: bool = False
     opaque: tuple[int, ...] = ()
+    casts: tuple[Cast, ...] = ()
 
 
 def read_statements(texts: Sequence[str]) -> Told:
@@ -59,6 +62,8 @@ def read_statements(texts: Sequence[str]) -> Told:
     derived: list[Derived] = []
     zones: list[tuple[tuple[str, str], str, str]] = []
     opaque: list[int] = []
+    casts: list[Cast] = []
+    settings: tuple[str, ...] = ()
     refreshed = False
     path: tuple[str, ...] = ()
     for number, text in enumerate(texts):
@@ -70,13 +75,15 @@ def read_statements(texts: Sequence[str]) -> Told:
             done = ops(statement)
             derived += _derived(number, statement, path)
             zones += [zone for op in done for zone in _zones(op)]
+            casts += _casts(statement, settings)
+            settings += _settings(statement)
             if statement.kind == "VariableSetStmt" and done[0].name == "search_path":
                 path = done[0].names
             elif statement.kind == "AlterSubscriptionStmt":
                 refreshed = refreshed or done[0].name == "refresh"
             elif statement.kind in {"ExecuteStmt", "CallStmt"}:
                 opaque.append(number)
-    return Told(tuple(derived), tuple(zones), refreshed, tuple(opaque))
+    return Told(tuple(derived), tuple(zones), refreshed, tuple(opaque), tuple(casts))
 
 
 def flattened(statements: Sequence[Statement]) -> Iterator[Statement]:
@@ -98,6 +105,25 @@ def _derived(
 
     for promise in promises(statement):
         yield Derived(number, *promise, path=path)
+
+
+def _casts(statement: Statement, settings: tuple[str, ...]) -> Iterator[Cast]:
+    if all(op.kind is not Kind.ALTER_TYPE for op in ops(statement)):
+        return
+    from bluegreen.sql.type_changes import type_changes
+
+    for change in type_changes(statement):
+        table = (change.table.schema, change.table.name)
+        yield Cast(table, change.column, change.command, settings)
+
+
+def _settings(statement: Statement) -> tuple[str, ...]:
+    if statement.kind != "VariableSetStmt":
+        return ()
+    from bluegreen.sql.type_changes import setting_of_casts
+
+    said = setting_of_casts(statement)
+    return (said,) if said else ()
 
 
 def _zones(op: Op) -> Iterator[tuple[tuple[str, str], str, str]]:
