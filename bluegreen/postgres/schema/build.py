@@ -7,9 +7,10 @@ Reading the dump is for `dump.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import groupby, islice
 from typing import Any
 
 import psycopg
@@ -32,6 +33,9 @@ from bluegreen.postgres.schema.search_paths import (
 from bluegreen.sql.source import read
 
 Session = psycopg.Connection[tuple[Any, ...]]
+
+AT_ONCE = 200
+"""Objects in one message: few enough that one which is refused costs little."""
 
 _SETTINGS = {
     "search_path": "",
@@ -73,8 +77,39 @@ class Builder:
             self._subscriber.translated(),
             own.transaction(),
         ):
-            for part in parts:
-                self.build(own, part)
+            self.build_all(own, parts, lambda part: self.build(own, part))
+
+    def build_all(
+        self, own: Session, parts: Iterable[Part], alone: Callable[[Part], None]
+    ) -> int:
+        """Make many, in order; returns how many were made by one message with others.
+
+        A message of many objects takes a tenth of the time that they take one by one.
+        Where one of them is refused the message's objects are made `alone`, which then
+        names it.
+        """
+        made = 0
+        for plain, group in groupby(parts, self._is_plain):
+            for batch in batches(group, AT_ONCE if plain else 1):
+                if len(batch) > 1 and self._run_at_once(own, batch):
+                    made += len(batch)
+                    continue
+                for part in batch:
+                    alone(part)
+        return made
+
+    def _is_plain(self, part: Part) -> bool:
+        """Whether its SQL can mean one thing only and is run as it stands."""
+        return " SET COMPRESSION " not in part.text and not self._may_mean_else(part)
+
+    def _run_at_once(self, own: Session, parts: Sequence[Part]) -> bool:
+        script = "".join(part.text for part in parts)
+        try:
+            with own.transaction(), self._subscriber.translated():
+                own.execute(script.encode(), prepare=False)
+        except SqlError:
+            return False
+        return True
 
     def each(self, parts: Iterable[Part]) -> None:
         """Make one after another, each in its own transaction."""
@@ -183,6 +218,13 @@ class Builder:
         # What a crash takes away again is found missing, and made, by the next run.
         with subscriber.connect(**_SETTINGS, synchronous_commit="off") as own:
             yield own
+
+
+def batches(parts: Iterable[Part], most: int) -> Iterator[list[Part]]:
+    """The parts in order, some at a time."""
+    left = iter(parts)
+    while batch := list(islice(left, most)):
+        yield batch
 
 
 def statements_in(text: str) -> list[str]:

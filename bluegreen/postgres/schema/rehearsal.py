@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import groupby
 
-import psycopg
 from psycopg import sql
 
 from bluegreen.postgres.catalog.materialized_views import fill_each
 from bluegreen.postgres.database import Database, SqlError
-from bluegreen.postgres.schema.build import Builder, statements_in
+from bluegreen.postgres.schema.build import Builder, Session, statements_in
 from bluegreen.postgres.schema.dump import Dump, Part, schema_dump
 from bluegreen.postgres.schema.search_paths import NOT_FOUND
 from bluegreen.postgres.schema.throw_away import throw_away_database
@@ -122,8 +122,7 @@ def rehearsed(on: Prepared) -> Iterator[tuple[Database, Rehearsal]]:
         started = time.monotonic()
         attempt = _Attempt(Builder(on.blue, database), on.needs, on.absent)
         with Builder.session(database) as own:
-            for part in on.parts:
-                attempt.make(own, part)
+            attempt.make_all(own, on.parts)
         seconds = time.monotonic() - started
         refused = tuple(attempt.refused.values())
         plain = tuple(p.thing for p in on.parts if attempt.is_left_uncompressed(p))
@@ -201,7 +200,23 @@ class _Attempt:
     causes: dict[int, int] = field(default_factory=dict)
     """The refused entry by which an entry cannot be made; its own where it is one."""
 
-    def make(self, own: psycopg.Connection[tuple[object, ...]], part: Part) -> None:
+    def make_all(self, own: Session, parts: Sequence[Part]) -> None:
+        """Make many by one message where nothing about them is special."""
+        for plain, group in groupby(parts, self._is_plain):
+            if plain:
+                self.made += self.builder.build_all(
+                    own, group, lambda part: self.make(own, part)
+                )
+                continue
+            for part in group:
+                self.make(own, part)
+
+    def _is_plain(self, part: Part) -> bool:
+        needed = next(self._needed(part.entry.dump_id), None)
+        special = part.kind == "EVENT TRIGGER" or part.owner in self.absent
+        return needed is None and not special
+
+    def make(self, own: Session, part: Part) -> None:
         number = part.entry.dump_id
         cause = next((self.causes[n] for n in self._needed(number)), None)
         if cause is not None:
