@@ -8,9 +8,9 @@ from tests.unit.lint.kit import fired
 
 PATTERNS = {
     "nullable first": (
-        "ALTER TABLE n ADD COLUMN a int NOT NULL;",
+        "ALTER TABLE n ADD COLUMN b int NOT NULL;",
         "required-column",
-        "ALTER TABLE n ADD COLUMN a int;",
+        "ALTER TABLE n ADD COLUMN b int;",
     ),
     "expand and contract for renames": (
         "ALTER TABLE n RENAME COLUMN a TO b;",
