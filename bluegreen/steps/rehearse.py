@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bluegreen.migrators.rehearsal import Tried, try_scripts
+from bluegreen.model.errors import StepError
 from bluegreen.model.finding import Finding
 from bluegreen.model.progress import Progress
 from bluegreen.postgres.schema.rehearsal import Rehearsal, prepare, rehearsed
@@ -18,6 +19,7 @@ from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.preflight.rehearsal import (
     check_migrations,
     check_rehearsal,
+    not_read,
     not_rehearsed,
 )
 from bluegreen.steps.world import World
@@ -39,11 +41,14 @@ class Rehearser:
             role: ours on green, for the statement that would allow it.
             migrations: the playbook's, in order.
 
-        Raises:
-            StepError: blue's schema could not be read.
+        What keeps pg_dump from reading it now, as a lock or a right that is missing,
+        is told, and holds nothing up.
         """
         scripts = [one for step in migrations for one in step.scripts(world.home)]
-        prepared = prepare(world.blue, world.green)
+        try:
+            prepared = prepare(world.blue, world.green)
+        except StepError as error:
+            return [not_read(error)]
         key = " ".join([prepared.digest, *(script.digest for script in scripts)])
         if key not in self._known:
             try:

@@ -12,6 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import zip_longest
 from pathlib import Path
 
@@ -206,8 +207,19 @@ def _part(entry: Entry, header: re.Match[str], text: str) -> Part:
 
 
 @contextmanager
-def schema_dump(database: Database, section: str) -> Iterator[Dump]:
-    """Dump one section of the schema into a folder that is gone afterwards."""
+def schema_dump(
+    database: Database, section: str, *, lock_wait: timedelta | None = None
+) -> Iterator[Dump]:
+    """Dump one section of the schema into a folder that is gone afterwards.
+
+    Args:
+        database: the side.
+        section: `pre-data` or `post-data`.
+        lock_wait: how long a table that another session has locked is waited for.
+
+    Raises:
+        StepError: 4003, pg_dump could not read it.
+    """
     version = server_version(database)
     dump, restore = (
         find_tool(name, at_least=version) for name in ("pg_dump", "pg_restore")
@@ -224,11 +236,18 @@ def schema_dump(database: Database, section: str) -> Iterator[Dump]:
                 "--no-publications",
                 "--no-subscriptions",
                 f"--file={archive}",
+                *_giving_up_after(lock_wait),
             ],
             environment=_plainly(environment_for(database)),
         )
         _require_success(dump, ended)
         yield Dump(restore, archive, section)
+
+
+def _giving_up_after(lock_wait: timedelta | None) -> list[str]:
+    if lock_wait is None:
+        return []
+    return [f"--lock-wait-timeout={lock_wait // timedelta(milliseconds=1)}"]
 
 
 def _plainly(environment: Mapping[str, str]) -> dict[str, str]:

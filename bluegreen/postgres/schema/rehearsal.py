@@ -17,6 +17,8 @@ from itertools import groupby
 
 from psycopg import sql
 
+from bluegreen.model.codes import Code
+from bluegreen.model.errors import StepError
 from bluegreen.postgres.catalog.materialized_views import fill_each
 from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.schema.build import Builder, Session, statements_in
@@ -33,6 +35,9 @@ _ROLES = sql.SQL("SELECT rolname FROM pg_roles")
 
 
 SECTIONS = ("pre-data", "post-data")
+
+LOCKED_FOR = timedelta(seconds=2)
+"""A look holds nothing up, and waits for no lock any longer than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,8 @@ def prepare(blue: Database, green: Database) -> Prepared:
     Raises:
         StepError: it could not be read.
     """
-    with schema_dump(blue, "pre-data") as dump:
+    _require_unlocked(blue)
+    with schema_dump(blue, "pre-data", lock_wait=LOCKED_FOR) as dump:
         parts = [
             part
             for section in SECTIONS
@@ -107,6 +113,35 @@ def prepare(blue: Database, green: Database) -> Prepared:
     absent -= {name for (name,) in green.rows(_ROLES)}
     digest = _digest(green, parts, absent)
     return Prepared(blue, green, tuple(parts), needs, frozenset(absent), digest)
+
+
+def _require_unlocked(blue: Database) -> None:
+    """Of an extension's table pg_dump asks without a limit of its own.
+
+    Raises:
+        StepError: 4003, another session has locked a table.
+    """
+    until = time.monotonic() + LOCKED_FOR.total_seconds()
+    while rows := blue.rows(_LOCKED):
+        if time.monotonic() > until:
+            raise StepError(
+                Code.STREAM_STOPPED,
+                "a table of blue is locked",
+                seen=f"{rows[0][0]}, by pid {rows[0][1]}",
+                wanted="a look at the schema that waits for nothing",
+                hint="end that session, or wait for it",
+            )
+        time.sleep(0.1)
+
+
+_LOCKED = sql.SQL(
+    "SELECT l.relation::regclass::text, l.pid FROM pg_locks l"
+    " JOIN pg_class c ON c.oid = l.relation AND c.relpersistence <> 't'"
+    " WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()"
+    " AND l.mode = 'AccessExclusiveLock' AND l.database ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " ORDER BY 1 LIMIT 1"
+)
 
 
 @contextmanager

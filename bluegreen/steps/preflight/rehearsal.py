@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bluegreen.migrators.rehearsal import Tried
+from bluegreen.model.errors import StepError
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.materialized_views import PINNED
@@ -14,6 +15,12 @@ from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.preflight.intent import listed
 
 _MAY_NOT = "42501"
+NOT_REHEARSED = "schema-not-rehearsed"
+_WHY = (
+    "a statement that green refuses is found by the run alone: before the copy where "
+    "it makes a table, a view or a function, behind it where it makes an index, a "
+    "constraint or a trigger"
+)
 
 
 def check_rehearsal(done: Rehearsal) -> Iterator[Finding]:
@@ -91,15 +98,24 @@ def check_migrations(tried: Tried) -> Iterator[Finding]:
         )
 
 
+def not_read(error: StepError) -> Finding:
+    """Blue's schema could not be read now, so nothing was tried."""
+    return checked(
+        NOT_REHEARSED,
+        Side.BLUE,
+        f"blue's schema was not tried on green: {error.problem}: {error.seen}",
+        _WHY,
+        "see what it names, and check again",
+    )
+
+
 def not_rehearsed(error: NotPermitted, role: str) -> Finding:
     """Green's server makes no database for us, so nothing was tried."""
     name = quote_name(role)
     return checked(
-        "schema-not-rehearsed",
+        NOT_REHEARSED,
         Side.GREEN,
         f"blue's schema was not tried on green: {error}",
-        "a statement that green refuses is found by the run alone: before the copy "
-        "where it makes a table, a view or a function, behind it where it makes an "
-        "index, a constraint or a trigger",
+        _WHY,
         f"ALTER ROLE {name} CREATEDB;" if error.sqlstate == _MAY_NOT else "",
     )

@@ -8,12 +8,13 @@ import pytest
 
 from bluegreen.migrators.rehearsal import Refused, Tried
 from bluegreen.model.codes import Code
-from bluegreen.model.errors import ServerRefused
+from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.postgres.schema.rehearsal import Refusal, Rehearsal
 from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.preflight.rehearsal import (
     check_migrations,
     check_rehearsal,
+    not_read,
     not_rehearsed,
 )
 
@@ -100,3 +101,9 @@ def test_a_migration_that_is_refused_blocks_and_one_that_may_be_does_not() -> No
             "m/2.sql:1: no such table (SQLSTATE 42P01)",
         ),
     ]
+
+
+def test_a_schema_that_cannot_be_read_now_is_told_and_stops_nothing() -> None:
+    found = not_read(StepError(Code.STREAM_STOPPED, "pg_dump failed", seen="a lock"))
+    assert (found.id, found.is_blocking) == ("schema-not-rehearsed", False)
+    assert found.seen == "blue's schema was not tried on green: pg_dump failed: a lock"
