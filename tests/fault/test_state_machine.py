@@ -231,7 +231,7 @@ def test_a_tool_that_stood_still_before_the_pause_holds_nobody_back(
     """Its guard has come and gone, so nobody would let the clients go."""
     stand_in(monkeypatch)
     told = set()
-    for effects in range(350, 450):
+    for effects in range(300, 800, 10):
         machine = Histories()
         machine.world = world_with(("armed",), 1)
         tool = machine.start("run")
