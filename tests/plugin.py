@@ -15,7 +15,7 @@ import pytest
 from tests.kit import resuming
 from tests.kit.sampling import get_seed, is_whole, sample
 
-SHARES = {"tests/integration/": 0.3, "tests/e2e/": 0.25, "tests/fault/": 0.22}
+SHARES = {"tests/integration/": 0.2, "tests/e2e/": 0.25, "tests/fault/": 0.22}
 """Of the tests of each file with servers, how many a run of whole folders takes."""
 
 
