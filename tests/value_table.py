@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from tests.compat_cases import start_servers
 
@@ -128,7 +129,7 @@ def records(session: psycopg.Connection) -> dict[str, dict[str, Any]]:
     for name, value in SETTINGS.items():
         session.execute("SELECT set_config(%s, %s, false)", [name, value])
         _note_setting(found, plain, list(ask_all(session)), name)
-        session.execute(f"RESET {name}")
+        session.execute(sql.SQL("RESET {}").format(sql.Identifier(name)))
     arrays: dict[str, dict[str, Any]] = {}
     for said in ask_all(session, "[]"):
         _note(arrays, said)

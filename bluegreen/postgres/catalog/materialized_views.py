@@ -80,7 +80,7 @@ def fill_each(database: Database) -> tuple[list[str], dict[str, SqlError]]:
 def _refresh(database: Database, schema: str, name: str, paths: SearchPaths) -> None:
     """Fill one, under our own path or, where it needs another, under that.
 
-    Up to 16 the functions that it calls see the path of whoever fills it.
+    Up to 16 the functions that it calls see the path of the session that fills it.
     """
     refresh = sql.SQL("REFRESH MATERIALIZED VIEW {}").format(
         sql.Identifier(schema, name)

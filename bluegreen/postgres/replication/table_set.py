@@ -116,7 +116,7 @@ class CatalogMark:
 
 
 def read_mark(database: Database, since: CatalogMark | None = None) -> CatalogMark:
-    """Where the catalog stands, in a third of the time that the set takes.
+    """Where the catalog stands, in about half the time that the set takes.
 
     A row that came is one of a transaction that was not over at the earlier mark; one
     that went is missing in the number: equal `rows` mean that none came, went or was
