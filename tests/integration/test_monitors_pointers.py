@@ -10,6 +10,7 @@ import psycopg
 
 from bluegreen.model.finding import Blocks, Severity
 from bluegreen.model.side import Side
+from bluegreen.steps.monitors.gate import AGAINST_A_ROLLBACK, PassMonitors
 from tests.kit.arena import Arena, move, replicate
 from tests.kit.cli import call, write_playbook
 from tests.kit.monitoring import only
@@ -63,6 +64,7 @@ def test_a_client_that_is_not_served_is_no_all_clear(
     world = here.world()
     here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
     replicate(world)
+    move(world, Side.GREEN)
     assert "serves a client" in only(world, "pointers").seen
     with ExitStack() as sessions:
         for _ in range(POOL_SIZE):
@@ -72,6 +74,9 @@ def test_a_client_that_is_not_served_is_no_all_clear(
         assert found.severity is Severity.CRITICAL
         assert found.seen.startswith("a client is not served: ")
         assert "SHOW POOLS" in found.fix
+        # What is no reason against a rollback does not hold it up either.
+        before = PassMonitors("rollback", Side.BLUE).observe(world).found
+        assert {one.id for one in before} == AGAINST_A_ROLLBACK
     assert only(world, "pointers").severity is Severity.OK
 
 
