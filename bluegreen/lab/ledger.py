@@ -60,7 +60,7 @@ class LedgerClients:
         conninfo: str,
         clients: int = 4,
         *,
-        think_s: float = 0.002,
+        think_s: float = 0.01,
         workload: str = "bank",
         patience_s: float = 10.0,
     ) -> None:

@@ -201,6 +201,7 @@ def copied(servers: Callable[..., object]) -> Iterator[DatabasePair]:
     drop_databases(pair.blue, pair.green)
 
 
+@pytest.mark.together
 @pytest.mark.parametrize("name", CHANGES)
 def test_each_hole_is_found(name: str, copied: DatabasePair) -> None:
     change, expected = CHANGES[name]
