@@ -26,13 +26,14 @@ from bluegreen.postgres.replication.stream import (
 )
 from bluegreen.steps.compatibility.rollback_fit import CheckFit
 from bluegreen.steps.contract import Action, Result
-from bluegreen.steps.cutover import Cutover
+from bluegreen.steps.switchover.limits import SwitchoverLimits
 from bluegreen.steps.switchover.order import (
     actions_of_switchover,
     actions_that_finish,
 )
 from bluegreen.steps.switchover.recover import RecoverSwitchover
 from bluegreen.steps.switchover.reverse_stream import StartReverseStream
+from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.validation.way_back import ProveWayBack
 from bluegreen.steps.world import World
 
@@ -40,7 +41,7 @@ KEY = "rollback"
 
 
 def actions_of_rollback(
-    limits: Cutover,
+    limits: SwitchoverLimits,
     state: State,
     gates: Sequence[Action[Any]] = (),
     *,
@@ -69,7 +70,7 @@ def actions_of_rollback(
     )
     return (
         RecoverSwitchover(KEY),
-        *actions_of_switchover(KEY, limits.switchover(Side.BLUE), gates, first),
+        *actions_of_switchover(KEY, Switchover(Side.BLUE, limits), gates, first),
     )
 
 

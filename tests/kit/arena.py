@@ -20,6 +20,7 @@ from bluegreen.pointers.pgbouncer.pointer import PgBouncer
 from bluegreen.postgres.database import Database as Side_
 from bluegreen.steps.action import Action
 from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.switchover.limits import SwitchoverLimits
 from bluegreen.steps.switchover.order import actions_of_switchover
 from bluegreen.steps.switchover.recover import RecoverSwitchover
 from bluegreen.steps.switchover.switchover import Switchover
@@ -120,9 +121,10 @@ def replicate(world: World, **words: Any) -> None:
 def move(world: World, to: Side, **words: Any) -> None:
     """Move traffic, everything before and after it included.
 
-    Words are those of `Switchover`, whose defaults hold where one is a `max_pause`.
+    Words are those of the limits, whose defaults hold where one is a `max_pause`.
     """
-    switchover = Switchover(to, **(words if "max_pause" in words else PATIENT | words))
+    given = words if "max_pause" in words else PATIENT | words
+    switchover = Switchover(to, SwitchoverLimits(**given))
     bring_about(
         world, RecoverSwitchover("run"), *actions_of_switchover("move", switchover)
     )
