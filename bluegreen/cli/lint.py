@@ -355,9 +355,18 @@ def _write(texts: dict[str, bytes], report: Report) -> bool:
         new, made = fixed(text, file.findings)
         if made:
             Path(file.name).write_bytes(bom + new.encode())
-            typer.echo(f"{file.name}: {made} safe forms written", err=True)
+            _tell_written(file.name, made)
             written = True
     return written
+
+
+def _tell_written(file: str, made: int) -> None:
+    from bluegreen.model.progress import Progress
+    from bluegreen.report.teller import make_teller
+
+    forms = "1 safe form" if made == 1 else f"{made} safe forms"
+    with make_teller("text") as teller:
+        teller(Progress("file_fixed", f"{file}: {forms} written"))
 
 
 def _without_bom(content: bytes) -> tuple[bytes, str | None]:

@@ -36,7 +36,7 @@ def partitions(
         list[str] | None,
         typer.Option(metavar="SCHEMA.TABLE", help="Only these partitioned tables."),
     ] = None,
-    log: Log = LogForm.AUTO,
+    log: Log = LogForm.TEXT,
     json_: AsJson = False,
 ) -> None:
     """Give both sides the same partitions, ahead of time, and replicate them.
