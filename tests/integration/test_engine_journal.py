@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from psycopg import sql
 
-from bluegreen.engine.journal import TwinJournal, agreed, describe, open_journal
+from bluegreen.engine.journal import TwinJournal, agreed, open_journal
+from bluegreen.engine.journal_refusals import describe
 from bluegreen.engine.session import engage
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.record import Kind, Record

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bluegreen.engine.guard import guarded
-from bluegreen.engine.journal import TwinJournal, new_run_id, open_journal
+from bluegreen.engine.journal import TwinJournal, open_journal
 from bluegreen.engine.runner import Runner
+from bluegreen.engine.writer import new_run_id
 from bluegreen.lab.pooler import Pooler
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.side import Side
