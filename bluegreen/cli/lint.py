@@ -298,11 +298,12 @@ def _printable(text: str) -> str:
 
 def _rule_list() -> str:
     from bluegreen.lint.registry import SUBJECTS
+    from bluegreen.lint.rule import level_of
 
     lines = []
     for subject, found in SUBJECTS.items():
         lines.append(subject)
         for rule in found:
-            state = f"{rule.level}{', off' if rule.off else ''}"
+            state = f"{level_of(rule.severity)}{', off' if rule.off else ''}"
             lines.append(f"  {rule.id:<32} {state:<13} {rule.name}")
     return "\n".join(lines) + "\n"
