@@ -45,7 +45,7 @@ def disagree(blue: Record, green: Record) -> LeaseRefused:
         Code.JOURNALS_DISAGREE,
         f"the journals disagree from record {blue.seq} on",
         seen=both,
-        wanted="one story, or one side that only lacks the end of it",
+        wanted="the same records, or one side that only lacks the last ones",
         hint="was a side restored from a backup, or did two operators work at once? "
         "Compare both with `SELECT * FROM bluegreen.journal ORDER BY seq`",
     )

@@ -1,4 +1,4 @@
-"""Verdicts of the judge as text for a person. Owns that table."""
+"""Verdicts of `compat` as text for a person. Owns that table."""
 
 from __future__ import annotations
 

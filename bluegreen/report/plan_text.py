@@ -56,7 +56,7 @@ def _verdicts(result: PlanResult) -> Page:
         return []
     from bluegreen.report.compat_text import verdicts
 
-    return ["what the judge says", "", *verdicts(result.verdicts)]
+    return ["what `compat` says", "", *verdicts(result.verdicts)]
 
 
 def _planned(one: PlannedAction) -> tuple[str, str, str]:

@@ -24,7 +24,7 @@ def listing_page(listing: Listing) -> Page:
 def chained_page(told: Chained) -> Page:
     """How many records hold together."""
     blue = "blue is gone" if told.blue is None else f"{told.blue} on blue"
-    one = f"{told.green} records on green, {blue}: one story"
+    one = f"{told.green} records on green, {blue}: the same"
     return [
         f"{one}, and each record follows the one before it",
         f"head: {told.head}",

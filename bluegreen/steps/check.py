@@ -159,7 +159,7 @@ class LookAtServers(Action[Findings]):
         return Satisfied(f"findings: {len(facts.all)}, {why}")
 
     def act(self, world: World, facts: Findings) -> Result:
-        """Do nothing: the judge never asks for it."""
+        """Do nothing: `judge` never asks for it."""
         return {}
 
 

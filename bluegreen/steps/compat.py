@@ -1,6 +1,6 @@
 """The step `compat`: whether rows keep flowing both ways across green's new schema.
 
-Owns when the judge is asked and what a run does with its answer. The judge itself is
+Owns when `compat` is asked and what a run does with its answer. The analysis itself is
 in `compat/`, what it looks at in `postgres/compat_*.py`.
 
 A run asks three times, whether or not the playbook names the step: the migration's
@@ -124,7 +124,7 @@ class Compat(Step):
     @property
     def limits(self) -> Limits:
         """How much a look at the data may cost."""
-        return Limits(each=self.longest, canaries=self.rehearse)
+        return Limits(each=self.longest, trial_writes=self.rehearse)
 
     def actions(self) -> tuple[Action[Any], ...]:
         """Both sides; then the rows that travel, where the playbook asks for them."""
@@ -189,7 +189,7 @@ class CheckText(Action[TextFacts]):
         return judged(facts.ruling, whole=False)
 
     def act(self, world: World, facts: TextFacts) -> Result:
-        """Do nothing: the judge never asks for it."""
+        """Do nothing: `judge` never asks for it."""
         return {}
 
 
@@ -222,7 +222,7 @@ class CheckSides(Action[Ruling]):
         return judged(facts, whole=True)
 
     def act(self, world: World, facts: Ruling) -> Result:
-        """Do nothing: the judge never asks for it."""
+        """Do nothing: `judge` never asks for it."""
         return {}
 
 
@@ -297,7 +297,7 @@ def _is_seen_to(verdict: Verdict, step: Compat, given: Collection[str]) -> bool:
     """Whether an action of ours makes it good.
 
     Args:
-        verdict: what the judge found.
+        verdict: what `compat` found.
         step: what the playbook says to it.
         given: tables that blue got for green's rows; blue's own clients know none.
     """
@@ -314,7 +314,7 @@ def _is_dropped(verdict: Verdict, known: Collection[str]) -> bool:
     """Whether a migration took a partition away that green once had.
 
     Args:
-        verdict: what the judge found.
+        verdict: what `compat` found.
         known: what blue's schema had when green was made after it.
     """
     forward = verdict.direction is Direction.FORWARD

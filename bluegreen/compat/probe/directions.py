@@ -1,4 +1,4 @@
-"""Reads both sides of a pair into the judge's channels, as we replicate them.
+"""Reads both sides of a pair into the streams of `compat`, as we replicate them.
 
 Owns which publication, subscription and settings decide for a pair of databases of a
 playbook: the ones that are there, or those that a run would make. What follows from

@@ -182,7 +182,7 @@ def read_again(
 def rows_at_rest(
     sender: psycopg.Connection, sample: Sampled, keys: Iterable[Key]
 ) -> Versions:
-    """Rows of these keys that nobody is writing; asked after the receiver was read.
+    """Rows of these keys that no session is writing; asked after the receiver was read.
 
     A walsender sends a commit once its WAL is flushed. Only then is it made visible at
     home, and not before a standby has answered where commits are synchronous

@@ -1,9 +1,10 @@
 """Writes rows of one side into the other as an apply worker would, and rolls back.
 
-Owns the canary of each table: rows that stand on both sides go through update, delete
-and insert on the receiver inside one transaction that never commits, so that triggers,
-checks, keys, types and partitions give evidence and no row changes. It takes row locks
-for milliseconds; tables whose triggers may reach beyond the transaction are left out.
+Owns the trial write of each table: rows that stand on both sides go through update,
+delete and insert on the receiver inside one transaction that never commits, so that
+triggers, checks, keys, types and partitions give evidence and no row changes. It takes
+row locks for milliseconds; tables whose triggers may reach beyond the transaction are
+left out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _REACHES_OUT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Flown:
-    """What came of the canaries.
+    """What came of the trial writes.
 
     Attributes:
         rows: how many rows of a table went in and out.
@@ -101,7 +102,7 @@ def fly(
 
 
 def hindrance(stream: Stream, sample: Sampled) -> str:
-    """Why a table's canary stays at home; empty when it may fly. Pure."""
+    """Why a table has no trial write; empty where it may have one. Pure."""
     target = stream.receiver.relations[sample.name]
     if not sample.key:
         return "it has no key to find a row again"

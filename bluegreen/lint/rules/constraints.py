@@ -114,7 +114,9 @@ def _drop_foreign(op: Op, state: State) -> str | None:
     if found is None or not found.references or not state.filled(op.table):
         return None
     both = dict.fromkeys((op.table, found.references))
-    return f"dropping {op.name} locks {' and '.join(map(str, both))} against everybody"
+    return (
+        f"dropping {op.name} locks {' and '.join(map(str, both))} against all sessions"
+    )
 
 
 def _drop_constraint(op: Op, state: State) -> str | None:

@@ -22,7 +22,7 @@ RECREATE = (
 )
 WAY_BACK_LOST = (
     "the way back is lost: a rollback would lose writes that green has taken. Tell "
-    "everybody, take a backup of green; blue can only be made again"
+    "your team, take a backup of green; blue can only be made again"
 )
 
 

@@ -90,7 +90,7 @@ def test_a_name_for_nothing_is_refused_once_everything_was_seen() -> None:
     verdict = judged(ruling, whole=True)
     assert isinstance(verdict, Refused)
     assert str(refusal_error(verdict)) == (
-        "error BG-3009: the playbook accepts what the judge does not find\n"
+        "error BG-3009: the playbook accepts what `compat` does not find\n"
         "  seen:    reverse/LOSSY/x/y\n"
         "  wanted:  every entry in the playbook's `accept` fits a verdict\n"
         "  hint:    take these entries out, or copy them again from "

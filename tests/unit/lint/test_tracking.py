@@ -341,4 +341,4 @@ def test_a_foreign_key_to_its_own_table_names_it_once() -> None:
     (told,) = lint(add, schema).findings
     assert told.seen == "the foreign key reads n while it refuses writes"
     (told,) = lint("ALTER TABLE n DROP CONSTRAINT f;", f"{schema};{add}").findings
-    assert told.seen == "dropping f locks n against everybody"
+    assert told.seen == "dropping f locks n against all sessions"
