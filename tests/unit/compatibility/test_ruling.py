@@ -58,7 +58,7 @@ def test_every_verdict_that_stops_is_named_with_what_mends_it() -> None:
         "  wanted:  rows that flow both ways until blue is released\n"
         "  hint:    shop.orders.note: widen the other side first\n"
         "           shop.orders: make the same change on the other side, or after the "
-        "flip\n"
+        "cutover\n"
         "           or accept each, with a reason, in the playbook:\n"
         "           accept:\n"
         "             - {id: forward/BREAK/type-may-not-fit, object: "
