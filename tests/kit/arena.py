@@ -119,6 +119,15 @@ def replicate(world: World, **words: Any) -> None:
     bring_about(world, *Replicate(**words).actions())
 
 
+def replicated(arena: Callable[..., Arena]) -> tuple[Arena, World]:
+    """Green of 18 follows blue of 16, with a table `t` that has a key alone."""
+    here = arena(16, 18)
+    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+    world = here.world()
+    replicate(world)
+    return here, world
+
+
 def move(world: World, to: Side, **words: Any) -> None:
     """Move traffic, everything before and after it included.
 

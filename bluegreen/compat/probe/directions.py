@@ -130,11 +130,7 @@ def _forward(
             read_relations(blue), read_relations(blue), exclude=excluded
         )
         publication = _planned(ours, here, tables)
-    subscribed = _subscription(green, ours)
-    owner = subscribed["owner"] if subscribed else _me(green)
-    known = there.subscribed if subscribed is not None else None
-    options = subscribed or {}
-    return _way(Direction.FORWARD, here, there, publication, known, options, owner)
+    return _way(Direction.FORWARD, here, there, publication, green)
 
 
 def _reverse(
@@ -151,11 +147,7 @@ def _reverse(
         if not planned:
             planned = choose_tables(read_relations(green), read_relations(blue))
         publication = _planned(ours, there, planned)
-    subscribed = _subscription(blue, ours)
-    owner = subscribed["owner"] if subscribed else _me(blue)
-    known = here.subscribed if subscribed is not None else None
-    options = subscribed or {}
-    return _way(Direction.REVERSE, there, here, publication, known, options, owner)
+    return _way(Direction.REVERSE, there, here, publication, blue)
 
 
 def _way(
@@ -163,10 +155,9 @@ def _way(
     sender: Catalog,
     receiver: Catalog,
     publication: Publication,
-    known: frozenset[int] | None,
-    options: Mapping[str, str],
-    owner: str,
+    subscriber: Database,
 ) -> Way:
+    subscribed = _subscription(subscriber, publication.name)
     migrated = receiver if direction is Direction.FORWARD else sender
     return Way(
         direction,
@@ -175,9 +166,9 @@ def _way(
         publication,
         sender_zone=sender.zone,
         receiver_zone=receiver.zone,
-        known=known,
-        options=options,
-        owner=owner,
+        known=receiver.subscribed if subscribed is not None else None,
+        options=subscribed or {},
+        owner=subscribed["owner"] if subscribed else _me(subscriber),
         zone=migrated.zone,
     )
 
