@@ -24,8 +24,9 @@ from bluegreen.postgres.replication.stream import (
     read_slot,
     read_subscription,
 )
+from bluegreen.steps.action import Waiting
 from bluegreen.steps.compatibility.rollback_fit import CheckFit
-from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.contract import Action
 from bluegreen.steps.switchover.limits import SwitchoverLimits
 from bluegreen.steps.switchover.order import (
     actions_of_switchover,
@@ -91,14 +92,13 @@ class WayBackHealth:
     following: Following | None = None
 
 
-class CheckWayBack(Action[WayBackHealth]):
+class CheckWayBack(Waiting[WayBackHealth]):
     """Blue has followed green since the cutover, so it can take over.
 
     Crash: nothing is changed.
     """
 
     title = "blue can take over"
-    no_undo = "it only looks"
     patience = timedelta(seconds=30)
 
     def observe(self, world: World) -> WayBackHealth:
@@ -144,10 +144,6 @@ class CheckWayBack(Action[WayBackHealth]):
                 hint="blue must be made again; raise max_slot_wal_keep_size on green",
             )
         return _keeps_up(facts.following)
-
-    def act(self, world: World, facts: WayBackHealth) -> Result:
-        """Nothing to do but wait."""
-        return {}
 
 
 def _keeps_up(following: Following | None) -> Verdict:

@@ -168,7 +168,9 @@ def _way(
         receiver_zone=receiver.zone,
         known=receiver.subscribed if subscribed is not None else None,
         options=subscribed or {},
-        owner=subscribed["owner"] if subscribed else _me(subscriber),
+        owner=subscribed["owner"]
+        if subscribed
+        else str(subscriber.value(sql.SQL("SELECT current_user"))),
         zone=migrated.zone,
     )
 
@@ -211,10 +213,6 @@ def _subscription(database: Database, name: str) -> dict[str, str] | None:
     owner, _, *values = rows[0]
     given = zip(options, values, strict=True)
     return {"owner": str(owner), **{_NAMES[o]: str(v).lower() for o, v in given}}
-
-
-def _me(database: Database) -> str:
-    return str(database.value(sql.SQL("SELECT current_user")))
 
 
 _OPTIONS = {"subbinary": 14, "subrunasowner": 16}

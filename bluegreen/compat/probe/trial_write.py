@@ -19,9 +19,8 @@ from psycopg import sql
 from bluegreen.compat.probe.apply import Applier
 from bluegreen.compat.probe.sample import Sampled, differences, rows_at_rest
 from bluegreen.compat.rules import apply as laws
-from bluegreen.compat.seen import Change, Difference, Image, Stopped
+from bluegreen.compat.seen import Change, Difference, Stopped
 from bluegreen.compat.stream import Stream
-from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.catalog.scope import Name
 
 ROWS = 3
@@ -134,7 +133,7 @@ def _one(
         _enter(receiver, stream)
         applier = Applier(receiver, stream)
         for row in chosen.values():
-            full = _whole(sample.table, row)
+            full = {c.name: row.get(c.name) for c in sample.table.columns}
             applier.stream([Change("update", (sample.name,), old=full, new=full)])
             applier.stream([Change("delete", (sample.name,), old=full)])
             applier.stream([Change("insert", (sample.name,), new=full)])
@@ -147,10 +146,6 @@ def _one(
             return applier, []
         tried = replace(sample, rows=chosen)
         return applier, differences(sender, receiver, stream, tried)
-
-
-def _whole(table: Relation, row: Image) -> Image:
-    return {c.name: row.get(c.name) for c in table.columns}
 
 
 def _enter(receiver: psycopg.Connection, stream: Stream) -> None:
