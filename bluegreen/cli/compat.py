@@ -65,10 +65,10 @@ def compat(
         ServerRefused: 3001, a side cannot be reached.
     """
     from bluegreen.report.answer import show
-    from bluegreen.report.compat_text import judgement_text
+    from bluegreen.report.compat_text import compat_page
 
     result = _asked(playbook, tuple(files or ()), blue, green)
-    show(result, as_json=json_, text=judgement_text)
+    show(result, as_json=json_, page=compat_page)
     return result.exit_status
 
 

@@ -17,7 +17,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 class LogForm(StrEnum):
     """How a run tells what it does, on stderr."""
 
-    AUTO = "auto"
     TEXT = "text"
     JSON = "json"
 
@@ -25,6 +24,6 @@ class LogForm(StrEnum):
 Log = Annotated[
     LogForm,
     typer.Option(
-        help="Form of the progress on stderr; auto is text on a terminal, else JSON."
+        envvar="BLUEGREEN_LOG", help="Form of the log on stderr, one line an event."
     ),
 ]

@@ -50,7 +50,7 @@ def rollback(
             "--prove", help="Where blue may lack rows, compare every row first."
         ),
     ] = False,
-    log: Log = LogForm.AUTO,
+    log: Log = LogForm.TEXT,
     json_: AsJson = False,
 ) -> int:
     """Send traffic back to blue without losing a write.

@@ -68,7 +68,7 @@ class Misfit:
     """Rows on green that blue does not take, or takes and is broken by.
 
     Attributes:
-        rule: the judge's rule.
+        rule: the rule of `compat`.
         where: table and column, constraint or index.
         count: how many, up to 1,000.
         rows: keys of some of them.
@@ -145,7 +145,7 @@ class Fitting:
 
     @property
     def lost(self) -> tuple[Behind, ...]:
-        """Tables with rows that a rollback would lose and that nobody accepted."""
+        """Tables with rows that a rollback would lose and that are not accepted."""
         return tuple(one for one in self.behind if one.is_lost)
 
     @property

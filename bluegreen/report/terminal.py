@@ -24,10 +24,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
-from bluegreen.engine.events import ActionWaits, Event, RunEnded
+from bluegreen.engine.events import ActionWaits, Event
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.progress import Progress
-from bluegreen.report.lines import line_of, say_figures
+from bluegreen.report.events import EventLog
+from bluegreen.report.lines import say_figures
 
 
 class KnownBar(BarColumn):
@@ -53,17 +54,29 @@ class Pacing(ProgressColumn):
         return Text("  ".join(part for part in parts if part))
 
 
+class _AboveTheBars:
+    """Takes the lines of a log, and keeps the live line below them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def info(self, line: str) -> None:
+        """Print one."""
+        self._console.print(line, markup=False)
+
+
 class Terminal:
     """Shows events while it is open."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._log = EventLog(stream, logger=_AboveTheBars(console))
         self._bars = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False, table_column=_line()),
             KnownBar(bar_width=20),
             Pacing(_line()),
-            console=self._console,
+            console=console,
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
@@ -89,16 +102,11 @@ class Terminal:
                     figures=say_figures(event),
                     unit=event.unit,
                 )
-            case RunEnded():
-                self._end_live()
             case Progress():
-                self._print(event)
+                self._log(event)
             case _:
                 self._end_live()
-                self._print(event)
-
-    def _print(self, event: Event) -> None:
-        self._console.print(line_of(event), markup=False)
+                self._log(event)
 
     def _live(
         self,

@@ -128,7 +128,7 @@ class Migrate(Step):
 
     contract_by_judge: bool = False
     """Let those statements of `files` wait as well that are safe only once blue is
-    released: what the judge finds to narrow green's tables, or to take a name away
+    released: what `compat` finds to narrow green's tables, or to take a name away
     that blue sends, and what builds on it. The plan shows each, and why."""
 
     leave_out: Annotated[tuple[str, ...], AfterValidator(require_names)] = ()
@@ -196,7 +196,7 @@ class Migrate(Step):
         Halves(home, self.files, self.contract).require_readable()
 
     def scripts(self, home: Path) -> list[Script]:
-        """The files that run before traffic moves, whatever the judge lets wait."""
+        """The files that run before traffic moves, whatever `compat` lets wait."""
         return Halves(home, self.files, self.contract).scripts("expand")
 
     def pending(self, world: World) -> int:

@@ -92,8 +92,8 @@ def settle(
 ) -> list[Verdict]:
     """Put answers in the place of conditions: none broken is OK, any is a BREAK.
 
-    None stands for a question that could not be answered. A condition that nobody
-    asked about, or only in part, stays open. So does uniqueness, whatever the
+    None stands for a question that could not be answered. A condition that was
+    not asked about, or only in part, stays open. So does uniqueness, whatever the
     rows of now say: an UPDATE of many rows can pass through duplicates (law 4).
     """
     counts: dict[tuple[str, str], int] = {}

@@ -1,4 +1,4 @@
-"""Which statements of a migration wait until blue is released, by the judge's word.
+"""Which statements of a migration wait until blue is released, by what `compat` says.
 
 Owns that choice, and what else waits because it builds on such a statement. What a
 statement means is for `meaning.py`; running the two halves is for `migrators/`. Pure.

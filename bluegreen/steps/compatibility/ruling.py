@@ -1,4 +1,4 @@
-"""What a ruling of the judge says to a run. Pure.
+"""What a ruling of `compat` says to a run. Pure.
 
 Owns the words of the refusal and the names to write into the playbook.
 """
@@ -34,7 +34,7 @@ def judged(ruling: Ruling, *, whole: bool) -> model.Verdict:
         names = "\n".join(ruling.unused)
         return model.Refused(
             Code.ROWS_DO_NOT_FLOW,
-            "the playbook accepts what the judge does not find",
+            "the playbook accepts what `compat` does not find",
             seen=names,
             wanted="every entry in the playbook's `accept` fits a verdict",
             hint="take these entries out, or copy them again from `bluegreen compat`",

@@ -30,7 +30,7 @@ from bluegreen.postgres.replication.stream import (
     read_subscription,
 )
 from bluegreen.postgres.schema.partitions import Name, Parent, read_parents
-from bluegreen.steps.action import Action, Result
+from bluegreen.steps.action import Action, Result, Waiting
 from bluegreen.steps.monitors.drift import remember_also
 from bluegreen.steps.world import World
 
@@ -176,14 +176,13 @@ def _with(
     return tuple(named[name] for name in sorted(named))
 
 
-class AwaitPartitions(Action["SubscriptionFacts | None"]):
+class AwaitPartitions(Waiting["SubscriptionFacts | None"]):
     """Every row of the new partitions is on the other side.
 
     Crash: nothing of ours runs; the server's workers go on.
     """
 
     title = "new partitions are copied"
-    no_undo = "it only waits"
     patience = COPIED_WITHIN
 
     def observe(self, world: World) -> SubscriptionFacts | None:
@@ -199,10 +198,6 @@ class AwaitPartitions(Action["SubscriptionFacts | None"]):
         if facts.is_ready:
             return Satisfied(f"{facts.tables} tables are copied")
         return NotYet(f"{facts.ready} of {facts.tables} tables are copied")
-
-    def act(self, world: World, facts: SubscriptionFacts | None) -> Result:
-        """Nothing to do but wait."""
-        return {}
 
 
 def new_partitions(

@@ -32,7 +32,7 @@ from bluegreen.postgres.replication.stream import (
     SubscriptionFacts,
     read_subscription,
 )
-from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.action import Waiting
 from bluegreen.steps.release.clocks import Clocks
 from bluegreen.steps.world import World
 
@@ -143,14 +143,13 @@ def known_identities(records: Sequence[Record]) -> Mapping[Side, str]:
     return Committing.from_body(commits[-1].body).identities if commits else {}
 
 
-class AwaitWindowEnd(Action[ReleaseFacts]):
+class AwaitWindowEnd(Waiting[ReleaseFacts]):
     """The window is over, and nothing blocks letting blue go.
 
     Crash: nothing is changed.
     """
 
     title = "blue may go"
-    no_undo = "it only looks"
     waits_for_timer = True
 
     def observe(self, world: World) -> ReleaseFacts:
@@ -172,10 +171,6 @@ class AwaitWindowEnd(Action[ReleaseFacts]):
             or _no_backup(facts)
             or Satisfied("the window is over, blue is not needed, a backup is proved")
         )
-
-    def act(self, world: World, facts: ReleaseFacts) -> Result:
-        """Nothing to do but wait."""
-        return {}
 
 
 def _no(why: str, seen: str, wanted: str, hint: str) -> Refused:

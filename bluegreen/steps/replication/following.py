@@ -20,6 +20,7 @@ from bluegreen.postgres.replication.stream import (
     SubscriptionFacts,
     read_subscription,
 )
+from bluegreen.steps.action import Waiting
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.world import World
 
@@ -42,14 +43,13 @@ class CopyFacts:
     progress: CopyProgress
 
 
-class AwaitInitialCopy(Action[CopyFacts]):
+class AwaitInitialCopy(Waiting[CopyFacts]):
     """Every row that blue had is on green.
 
     Crash: nothing of ours runs; the server's workers go on.
     """
 
     title = "every table is copied"
-    no_undo = "it only waits"
 
     def __init__(self, step_id: str, deadline: timedelta) -> None:
         super().__init__(step_id)
@@ -72,10 +72,6 @@ class AwaitInitialCopy(Action[CopyFacts]):
         if now.errors:
             words += f"; {now.errors} errors, see green's log"
         return NotYet(words, now.ready / now.tables if now.tables else None)
-
-    def act(self, world: World, facts: CopyFacts) -> Result:
-        """Nothing to do but wait."""
-        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Deferred:
     Attributes:
         files: their second halves wait.
         contract: these wait whole.
-        waiting: statements that wait by the judge's word, and why.
+        waiting: statements that `compat` lets wait, and why.
     """
 
     files: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class DeferFacts:
     Attributes:
         files: those that have something to wait for.
         told: the journal knows all of it.
-        judged: what waits by the judge's word.
+        judged: what `compat` lets wait.
     """
 
     files: tuple[str, ...]
@@ -121,7 +121,7 @@ class DeferContract(Action[DeferFacts]):
         self.asking = asking
 
     def observe(self, world: World) -> DeferFacts:
-        """Read the files and the journal; ask the judge where the playbook says so."""
+        """Read the files and the journal; ask `compat` where the playbook says so."""
         judged = waiting_in(world, self.asking)
         wanted = Deferred(self.asking.files, self.asking.contract, judged.reasons)
         scripts = wanted.migrator(world).scripts()

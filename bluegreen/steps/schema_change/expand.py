@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bluegreen.model.codes import Code
+from bluegreen.model.finding import Severity
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
@@ -178,7 +179,6 @@ def _objections(world: World, blue: Catalog, one: Expansion) -> Sequence[str]:
     # The parser is heavy, and a rollback never needs it.
     from bluegreen.lint.config import Config
     from bluegreen.lint.engine import check
-    from bluegreen.lint.rule import Level
     from bluegreen.lint.tracking.track import know
     from bluegreen.sql.knowledge import NOTHING
     from bluegreen.sql.source import read
@@ -196,7 +196,7 @@ def _objections(world: World, blue: Catalog, one: Expansion) -> Sequence[str]:
     )
     report = check([read(one.name, one.statement + ";")], config, knowledge)
     return [
-        f"{one.statement}: {found.message} ({found.rule})"
+        f"{one.statement}: {found.seen} ({found.id})"
         for found in report.findings
-        if found.level >= Level.ERROR
+        if found.severity is Severity.CRITICAL
     ]
