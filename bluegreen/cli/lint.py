@@ -249,10 +249,11 @@ def _write(texts: dict[str, bytes], report: Report) -> bool:
 
 
 def _tell_written(file: str, made: int) -> None:
+    from bluegreen.model.counted import counted
     from bluegreen.model.progress import Progress
     from bluegreen.report.teller import make_teller
 
-    forms = "1 safe form" if made == 1 else f"{made} safe forms"
+    forms = counted(made, "safe form")
     with make_teller("text") as teller:
         teller(Progress("file_fixed", f"{file}: {forms} written"))
 
