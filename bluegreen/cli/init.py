@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from bluegreen.cli.options import AsJson
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
@@ -93,9 +94,7 @@ def init(
             "--yes", help="Ask nothing; take the default for what is not given."
         ),
     ] = False,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON.")
-    ] = False,
+    json_: AsJson = False,
 ) -> None:
     """Write a commented playbook to start from.
 
@@ -108,14 +107,9 @@ def init(
     if output.exists() and not force:
         raise _there_already(output)
 
-    given = {
-        "blue": blue,
-        "green": green,
-        "pgbouncer-console": pgbouncer_console,
-        "pgbouncer-config": pgbouncer_config,
-        "database": database,
-        "name": name,
-    }
+    given = {"blue": blue, "green": green, "database": database, "name": name}
+    given["pgbouncer-console"] = pgbouncer_console
+    given["pgbouncer-config"] = pgbouncer_config
     answers = _answers(given, ask=not yes)
     text = render(answers)
     _refuse_unloadable(text, output)

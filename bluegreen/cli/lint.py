@@ -147,7 +147,7 @@ def lint(
     # that would have to be looked for: that search costs a quarter of the run.
     gc.disable()
     if rules:
-        typer.echo(_rule_list(), nl=False)
+        _list_rules()
         return
     given = {
         "target-version": target_version,
@@ -249,10 +249,11 @@ def _write(texts: dict[str, bytes], report: Report) -> bool:
 
 
 def _tell_written(file: str, made: int) -> None:
+    from bluegreen.model.counted import counted
     from bluegreen.model.progress import Progress
     from bluegreen.report.teller import make_teller
 
-    forms = "1 safe form" if made == 1 else f"{made} safe forms"
+    forms = counted(made, "safe form")
     with make_teller("text") as teller:
         teller(Progress("file_fixed", f"{file}: {forms} written"))
 
@@ -296,14 +297,16 @@ def _printable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _rule_list() -> str:
+def _list_rules() -> None:
     from bluegreen.lint.registry import SUBJECTS
     from bluegreen.lint.rule import level_of
+    from bluegreen.report.page import Part, columns, write
 
-    lines = []
+    page: list[Part] = []
     for subject, found in SUBJECTS.items():
-        lines.append(subject)
-        for rule in found:
-            state = f"{level_of(rule.severity)}{', off' if rule.off else ''}"
-            lines.append(f"  {rule.id:<32} {state:<13} {rule.name}")
-    return "\n".join(lines) + "\n"
+        page.append(subject)
+        page += columns(
+            (one.id, level_of(one.severity) + ", off" * one.off, one.name)
+            for one in found
+        )
+    write(page, sys.stdout)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.errors import PlaybookRefused
 
 STDIN = "-"
@@ -98,7 +99,9 @@ def _files(path: str) -> list[str]:
     raise PlaybookRefused(
         Code.PLAYBOOK_UNREADABLE,
         f"there are no SQL files to judge in {path}",
-        seen=f"{len(found)} files of the way down" if found else "no file *.sql",
+        seen=counted(len(found), "file") + " of the way down"
+        if found
+        else "no file *.sql",
         wanted="SQL files or folders of them",
         hint="is this the folder? Other layouts are read with --migrator",
     )

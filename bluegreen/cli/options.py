@@ -11,6 +11,14 @@ import typer
 PlaybookFile = Annotated[
     Path, typer.Argument(metavar="PLAYBOOK", help="The playbook, a YAML file.")
 ]
+PlaybookIfAny = Annotated[
+    Path | None, typer.Argument(metavar="[PLAYBOOK]", help="The playbook, a YAML file.")
+]
+BlueDsn = Annotated[
+    str | None,
+    typer.Option(metavar="DSN", help="Blue's DSN, where there is no playbook."),
+]
+GreenDsn = Annotated[str | None, typer.Option(metavar="DSN", help="Green's DSN.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

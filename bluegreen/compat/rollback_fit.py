@@ -11,6 +11,7 @@ from enum import StrEnum
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.verdict import Answer, Verdict, id_and_where
 from bluegreen.model.accept import entries
+from bluegreen.model.counted import counted
 from bluegreen.model.duration import format_bytes
 from bluegreen.postgres.replication.sequence_ranges import SequenceMisfit, Tightness
 
@@ -189,7 +190,7 @@ def reasons(fitting: Fitting) -> list[str]:
     stream = fitting.stream
     found = [] if stream.present else ["the stream from green to blue is gone"]
     for one in fitting.misfits:
-        rows = "1 row" if one.count == 1 else f"{one.count} rows"
+        rows = counted(one.count, "row")
         some = f": {'; '.join(one.rows)}" if one.rows else ""
         more = " …" if one.count > len(one.rows) else ""
         found.append(f"{one.where}: {rows} on green do not fit blue{some}{more}")
@@ -255,7 +256,7 @@ def _say_loss(one: Loss) -> str:
     if one.rows is None:
         return f"{what} (rows not counted)"
     count = f"{one.rows:,}" + ("+" if one.rows >= MOST_COUNTED else "")
-    return f"{what} ({count} rows)"
+    return f"{what} ({count} {'row' if one.rows == 1 else 'rows'})"
 
 
 def fixes(fitting: Fitting) -> list[str]:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from bluegreen.compat.verdict import id_and_where
 from bluegreen.model.accept import entries
+from bluegreen.model.counted import counted
 from bluegreen.report.compat_result import CompatResult
 from bluegreen.report.page import Page, Part, columns
 from bluegreen.steps.compatibility.rows import MEANINGS, Row
@@ -85,7 +86,7 @@ def _ending(result: CompatResult) -> list[str]:
         return [f"`accept` has entries that fit no verdict:\n{names}"]
     waiting = sum(row.weight == "waits" for row in result.rows)
     if not stopping and waiting:
-        several = "1 verdict waits" if waiting == 1 else f"{waiting} verdicts wait"
+        several = counted(waiting, "verdict waits", "verdicts wait")
         return [f"nothing stops a run yet; {several} for catalogs and data"]
     if not stopping:
         return ["nothing would stop a run"]

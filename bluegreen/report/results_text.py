@@ -10,6 +10,7 @@ from functools import singledispatch
 from bluegreen.engine.cancel import Cancelled
 from bluegreen.engine.drop_slot import Abandoned
 from bluegreen.engine.events import RunEnded
+from bluegreen.model.counted import counted
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.finding import Finding
 from bluegreen.model.side import Side
@@ -36,9 +37,8 @@ for page in (chained_page, listing_page, plan_page, rollback_page, status_page):
 
 @page_of.register
 def _run_ended(ended: RunEnded) -> Page:
-    did = {0: "Nothing had to be changed", 1: "1 action ran"}.get(
-        len(ended.acted), f"{len(ended.acted)} actions ran"
-    )
+    count = len(ended.acted)
+    did = f"{counted(count, 'action')} ran" if count else "Nothing had to be changed"
     serves = f" {ended.serving.capitalize()} is serving." if ended.serving else ""
     took = format_duration(ended.seconds)
     done = f"Done in {took} ({ended.run}). {did}.{serves}"
@@ -80,11 +80,9 @@ def _looked(looked: Looked) -> Page:
     for finding in looked.findings:
         parts += [*_finding(finding, accepted=looked.accepts(finding)), ""]
     total, blocking = len(looked.findings), len(looked.blocking)
-    found = "1 finding" if total == 1 else f"{total} findings"
-    blocks = {0: "none blocks", 1: "1 of them blocks a run"}.get(
-        blocking, f"{blocking} of them block a run"
-    )
-    return [*parts, f"{found}, {blocks}"]
+    found = counted(total, "finding")
+    blocks = counted(blocking, "of them blocks a run", "of them block a run")
+    return [*parts, f"{found}, {blocks if blocking else 'none blocks'}"]
 
 
 def _finding(finding: Finding, *, accepted: bool) -> Page:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from bluegreen.engine.status import PointerStatus, SideStatus, Status, StreamStatus
+from bluegreen.model.counted import counted
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.finding import Blocks, Finding, Severity
 from bluegreen.report.page import Page, columns
@@ -45,7 +46,7 @@ def _side(one: SideStatus) -> tuple[str, str, str]:
         return str(one.side), one.address, f"not seen: {one.problem}"
     fence = "no fence" if one.fence == "none" else f"fence {one.fence}"
     lease = f"; lease: {one.lease}" if one.lease else ""
-    return str(one.side), one.address, f"{fence}, {one.tables} tables{lease}"
+    return str(one.side), one.address, f"{fence}, {counted(one.tables, 'table')}{lease}"
 
 
 def _pointer(one: PointerStatus) -> tuple[str, str]:
@@ -69,7 +70,7 @@ def _stream(one: StreamStatus) -> tuple[str, str]:
     if one.kept_bytes is not None:
         parts.append(f"keeps {format_bytes(one.kept_bytes)} of WAL on {one.publisher}")
     if one.errors:
-        parts.append(f"{one.errors} errors")
+        parts.append(counted(one.errors, "error"))
     return name, ", ".join(parts)
 
 

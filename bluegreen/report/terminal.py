@@ -44,13 +44,14 @@ class Pacing(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """The column's text."""
+        # Where the line is cut, the rate goes first.
         parts = [str(task.fields.get("figures") or "")]
+        if task.time_remaining is not None and task.speed:
+            parts.insert(0, f"{format_duration(float(task.time_remaining))} left")
+        elif task.elapsed is not None and task.elapsed >= 1:
+            parts.insert(0, format_duration(float(int(task.elapsed))))
         if task.speed and task.fields.get("unit"):
             parts.append(_say_speed(task.speed, str(task.fields["unit"])))
-        if task.time_remaining is not None and task.speed:
-            parts.append(f"{format_duration(float(task.time_remaining))} left")
-        elif task.elapsed is not None and task.elapsed >= 1:
-            parts.append(format_duration(float(int(task.elapsed))))
         return Text("  ".join(part for part in parts if part))
 
 
@@ -73,11 +74,12 @@ class Terminal:
         self._log = EventLog(stream, logger=_AboveTheBars(console))
         self._bars = Bars(
             SpinnerColumn(),
-            TextColumn("{task.description}", markup=False, table_column=_line()),
-            KnownBar(bar_width=20),
+            TextColumn("{task.description}", markup=False, table_column=_rest()),
+            KnownBar(bar_width=20 if console.width >= _WIDE else 8),
             Pacing(_line()),
             console=console,
             transient=True,
+            expand=True,
         )
         self._tasks: dict[str, TaskID] = {}
 
@@ -132,6 +134,15 @@ class Terminal:
         for task in self._tasks.values():
             self._bars.remove_task(task)
         self._tasks.clear()
+
+
+_WIDE = 100
+"""Columns of a terminal that has room for a long bar."""
+
+
+def _rest() -> Column:
+    """What the bar and the figures leave; at least enough to know what is meant."""
+    return Column(no_wrap=True, overflow="ellipsis", ratio=1, min_width=20)
 
 
 def _line() -> Column:

@@ -19,6 +19,7 @@ from bluegreen.migrators.migrator import Applied, History
 from bluegreen.migrators.script import Script
 from bluegreen.migrators.sql_files import SqlFiles
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Kind
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
@@ -83,7 +84,11 @@ class ApplyMigrations(Action[History]):
         if facts.pending:
             names = ", ".join(one.name for one in facts.pending)
             return Needed(f"{len(facts.pending)} to apply: {names}")
-        return Satisfied(f"{len(facts.applied)} migrations are applied")
+        return Satisfied(
+            counted(
+                len(facts.applied), "migration is applied", "migrations are applied"
+            )
+        )
 
     def act(self, world: World, facts: History) -> Result:
         """Apply what is pending."""

@@ -15,6 +15,7 @@ from bluegreen.compat.rules.conversions import cast_example
 from bluegreen.compat.rules.types import carry, modifier
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.model.counted import counted
 from bluegreen.model.zones import same_zone
 from bluegreen.postgres.catalog.columns import Column
 from bluegreen.postgres.catalog.relations import Relation
@@ -150,7 +151,7 @@ def _settled(
     if verdict.answer is not Answer.OK_IF or count is None:
         return verdict
     if count:
-        rows = "1 row breaks it" if count == 1 else f"{count} rows break it"
+        rows = counted(count, "row breaks it", "rows break it")
         answer = Answer.SILENT if verdict.rule in _SILENT else Answer.BREAK
         return replace(verdict, answer=answer, found=rows)
     if key in unknown:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from bluegreen.compat.text.meaning import Piece, pieces_of
-from bluegreen.compat.text.trees import judge_pieces
+from bluegreen.compat.text.trees import judge_trees
 from bluegreen.compat.text.words import dotted
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.sql.expressions import columns
@@ -119,7 +119,7 @@ def _reasons(
     parts: Sequence[Piece], known: Known, recreated: frozenset[str]
 ) -> dict[int, list[str]]:
     """Of each statement with several parts, why each must wait; empty where not."""
-    verdicts = judge_pieces(
+    verdicts = judge_trees(
         [part._replace(number=index) for index, part in enumerate(parts)],
         forward=_FORWARD,
         reverse=_REVERSE,

@@ -13,6 +13,7 @@ from bluegreen.compat.verdict import Direction, Verdict
 from bluegreen.model import verdict as model
 from bluegreen.model.accept import entries
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 
 _MOST_TOLD = 12
 
@@ -52,9 +53,7 @@ def _refused(stopping: Sequence[Verdict]) -> model.Refused:
     told = stopping[:_MOST_TOLD]
     rest = len(stopping) - len(told)
     more = [f"… and {rest} more, see `bluegreen compat`"] if rest else []
-    count = (
-        "1 verdict stops" if len(stopping) == 1 else f"{len(stopping)} verdicts stop"
-    )
+    count = counted(len(stopping), "verdict stops", "verdicts stop")
     return model.Refused(
         Code.ROWS_DO_NOT_FLOW,
         f"blue and green would not stay alike: {count} the run",

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from bluegreen.model.counted import counted
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
@@ -196,7 +197,9 @@ class AwaitPartitions(Waiting["SubscriptionFacts | None"]):
         if facts is None or not facts.enabled:
             return Satisfied("no stream runs")
         if facts.is_ready:
-            return Satisfied(f"{facts.tables} tables are copied")
+            return Satisfied(
+                counted(facts.tables, "table is copied", "tables are copied")
+            )
         return NotYet(f"{facts.ready} of {facts.tables} tables are copied")
 
 

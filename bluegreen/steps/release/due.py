@@ -14,6 +14,7 @@ from bluegreen.backups.proof import BackupProof, read_source
 from bluegreen.model.bodies import Committing
 from bluegreen.model.clock import host_time
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.history import State, fold
@@ -263,7 +264,8 @@ def _not_due(facts: ReleaseFacts) -> Verdict | None:
 def _still_needed(facts: ReleaseFacts) -> Verdict | None:
     if facts.clients:
         return _no(
-            f"{len(facts.clients)} clients are connected to blue",
+            counted(len(facts.clients), "client is", "clients are")
+            + " connected to blue",
             "\n".join(map(str, facts.clients[:10])),
             "no client but bluegreen",
             "send them to green, or end their sessions; then try again",

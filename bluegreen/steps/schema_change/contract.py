@@ -14,6 +14,7 @@ from bluegreen.migrators.migrator import History, LockNotFreeError
 from bluegreen.migrators.sql_files import SqlFiles
 from bluegreen.model.body import Body
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
@@ -141,7 +142,7 @@ class DeferContract(Action[DeferFacts]):
                 hint="write one ALTER TABLE for each part that waits, then run again",
             )
         if facts.told:
-            return Satisfied(f"{len(facts.files)} files wait")
+            return Satisfied(counted(len(facts.files), "file waits", "files wait"))
         if not facts.files:
             return Satisfied("nothing waits")
         first = f"{', '.join(facts.files)} wait for `decommission`"
@@ -263,7 +264,9 @@ class RunContract(Action[ContractFacts]):
         """Never before the release."""
         fault = facts.history.fault
         if not facts.history.pending and not fault:
-            return Satisfied(f"{len(facts.history.applied)} files have run")
+            return Satisfied(
+                counted(len(facts.history.applied), "file has run", "files have run")
+            )
         if not facts.released:
             return NotYet("blue is not released yet")
         if fault:

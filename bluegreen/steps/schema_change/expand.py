@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.finding import Severity
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
@@ -132,7 +133,9 @@ class ExpandBlue(Action[ExpandFacts]):
             return Needed("; ".join(one.statement for one in facts.lacking))
         if not facts.ended:
             return Needed("blue's schema is to be remembered as it is now")
-        return Satisfied(f"{len(self.names)} names are wide enough")
+        return Satisfied(
+            counted(len(self.names), "name is wide enough", "names are wide enough")
+        )
 
     def act(self, world: World, facts: ExpandFacts) -> Result:
         """Tell the journal, then make one change after the other."""

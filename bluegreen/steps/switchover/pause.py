@@ -286,8 +286,7 @@ def go_through(
     behind = tuple(one for one in values if one not in ready.ahead)
     set_sequences(ready.to_side, behind, while_free=draft.seq)
     budget.done("sequences")
-    stream = switchover.stream(world.name).name
-    free = draft.seq
+    stream, free = switchover.stream(world.name).name, draft.seq
     stop_stream(
         ready.to_side, stream, clock=clock, deadline=budget.remaining, while_free=free
     )

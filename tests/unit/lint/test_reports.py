@@ -237,7 +237,7 @@ def test_a_folder_without_sql_is_no_success(tmp_path: Path) -> None:
         run(str(tmp_path))
     assert str(refusal.value) == (
         f"error BG-2001: there are no SQL files to judge in {tmp_path}\n"
-        "  seen:    1 files of the way down\n"
+        "  seen:    1 file of the way down\n"
         "  wanted:  SQL files or folders of them\n"
         "  hint:    is this the folder? Other layouts are read with --migrator"
     )

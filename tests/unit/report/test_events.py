@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -191,16 +192,21 @@ with make_teller("text") as tell:
 """
 
 
-def test_a_terminal_shows_figures_rate_and_the_time_left() -> None:
+def shown_on(columns: int, script: str) -> str:
+    """What a script writes to a terminal that is so wide."""
     master, slave = pty.openpty()
+    environ = {"TERM": "xterm", "COLUMNS": str(columns), "NO_COLOR": "1"}
     with subprocess.Popen(
-        [sys.executable, "-c", ON_A_TERMINAL],
-        stderr=slave,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1"},
+        [sys.executable, "-c", script], stderr=slave, env={**os.environ, **environ}
     ) as process:
         os.close(slave)
         shown = _read_all(master)
     assert process.returncode == 0
+    return shown
+
+
+def test_a_terminal_shows_figures_rate_and_the_time_left() -> None:
+    shown = shown_on(100, ON_A_TERMINAL)
     for words in (
         "→ copy/rows: it lacks [bold]",
         "of 100 rows",
@@ -211,6 +217,15 @@ def test_a_terminal_shows_figures_rate_and_the_time_left() -> None:
         "approve/yes: a person says yes",
     ):
         assert words in shown, shown
+
+
+def test_a_narrow_terminal_keeps_the_figures_and_the_time_left() -> None:
+    long = "public.a_table_with_a_name_that_is_as_long_as_the_server_takes_it_00"
+    shown = shown_on(80, ON_A_TERMINAL.replace("public.item", long))
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", shown).splitlines()
+    [last, *_] = [line for line in reversed(lines) if "of 100 rows" in line]
+    assert len(last) <= 80
+    assert re.search(r"copying public\.a\w*… .* left  80 of 100 rows", last), lines
 
 
 def _read_all(master: int) -> str:
