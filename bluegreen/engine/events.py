@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from bluegreen.model.progress import Progress
 
@@ -114,6 +115,10 @@ class RunEnded:
         acted: ids of the actions that changed something.
         waiting: what an end that is left to time waits for; empty otherwise.
         serving: the side that serves, as the journal tells; empty where it is not told.
+        pause_ms: how long clients waited, where this run moved traffic.
+        client_errors: SQLSTATEs that its probe met meanwhile; None without a probe.
+        rollback: the command that sends traffic back; empty where nothing would.
+        rollback_until: the end of the rollback window, where one is open.
     """
 
     run: str
@@ -121,6 +126,10 @@ class RunEnded:
     acted: tuple[str, ...]
     waiting: str = ""
     serving: str = ""
+    pause_ms: float | None = None
+    client_errors: tuple[str, ...] | None = None
+    rollback: str = ""
+    rollback_until: datetime | None = None
 
 
 Event = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 
 from bluegreen.engine.events import (
@@ -37,6 +38,7 @@ from bluegreen.model.errors import (
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
+from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.world import World
@@ -141,8 +143,8 @@ class Runner:
             _, ahead = divide(actions, fold(self._world.journal.records()))
             waiting = self._run_some(ahead, monitored=True)
         took = self._world.clock.monotonic() - started
-        serving = str(fold(self._world.journal.records()).serving)
-        ended = RunEnded(self._run, took, tuple(self._acted), waiting, serving)
+        ended = RunEnded(self._run, took, tuple(self._acted), waiting)
+        ended = with_traffic(ended, self._world.journal.records(), about)
         self._tell(ended)
         return ended
 
@@ -265,6 +267,32 @@ class Runner:
             traffic=traffic_line(self._world),
             hint="run again; it goes on from here",
         )
+
+
+def with_traffic(
+    ended: RunEnded, records: Sequence[Record], about: Mapping[str, Any]
+) -> RunEnded:
+    """The end with who serves, this run's own move and the way back. Pure.
+
+    Args:
+        ended: what the runner knows by itself.
+        records: the journal at the end.
+        about: what the record of the run's start says.
+    """
+    state = fold(records)
+    moves = [r for r in records if r.kind is Kind.MOVED and r.run == ended.run]
+    pause = bodies.Moved.from_body(moves[-1].body) if moves else bodies.Moved()
+    file = bodies.RunStarted.from_body(about).file
+    is_open = state.last_move is not None and state.last_move.way_back_open
+    back = state.serving is Side.GREEN and is_open and not state.released
+    return replace(
+        ended,
+        serving=str(state.serving),
+        pause_ms=pause.pause_ms,
+        client_errors=pause.client_errors,
+        rollback=f"bluegreen rollback {quote(file)}" if back and file else "",
+        rollback_until=state.window_end if back else None,
+    )
 
 
 def told_once(about: Mapping[str, Any], records: Sequence[Record]) -> Mapping[str, Any]:

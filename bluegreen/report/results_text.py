@@ -39,10 +39,24 @@ for page in (chained_page, listing_page, plan_page, rollback_page, status_page):
 def _run_ended(ended: RunEnded) -> Page:
     count = len(ended.acted)
     did = f"{counted(count, 'action')} ran" if count else "Nothing had to be changed"
-    serves = f" {ended.serving.capitalize()} is serving." if ended.serving else ""
     took = format_duration(ended.seconds)
-    done = f"Done in {took} ({ended.run}). {did}.{serves}"
-    return [done, f"left to time: {ended.waiting}"] if ended.waiting else [done]
+    page: list[Part] = [f"Done in {took} ({ended.run}). {did}.{_serves(ended)}"]
+    if ended.rollback:
+        until = ended.rollback_until
+        window = f", promised until {until:%Y-%m-%d %H:%M:%S} UTC" if until else ""
+        page.append(f"The way back{window}: {ended.rollback}")
+    return [*page, f"left to time: {ended.waiting}"] if ended.waiting else page
+
+
+def _serves(ended: RunEnded) -> str:
+    if not ended.serving:
+        return ""
+    felt = ""
+    if ended.pause_ms is not None:
+        errors = ended.client_errors
+        met = "" if errors is None else f", {counted(len(errors), 'client error')}"
+        felt = f" (pause {ended.pause_ms:.0f} ms{met})"
+    return f" {ended.serving.capitalize()} is serving{felt}."
 
 
 @page_of.register

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from bluegreen.engine.events import (
     StopAsked,
 )
 from bluegreen.engine.interrupt import Interrupt
-from bluegreen.engine.runner import Runner, crash_text, told_once
+from bluegreen.engine.runner import Runner, crash_text, told_once, with_traffic
 from bluegreen.model.errors import (
     BudgetError,
     LeaseRefused,
@@ -430,3 +430,29 @@ def test_a_playbooks_text_is_told_once_until_it_changes() -> None:
     assert told == [True, False, True, False, True, False]
     last = journal.records()[-1].body
     assert last == {"verb": "run", "file": "/b/p.yml"}
+
+
+def test_the_end_tells_this_runs_own_move_and_the_way_back() -> None:
+    journal = OneJournal()
+    about = {"file": "/etc/my shop.yml"}
+
+    def end(run: str = "r-1") -> RunEnded:
+        return with_traffic(RunEnded(run, 1.0, ()), journal.records(), about)
+
+    assert (end().serving, end().pause_ms, end().rollback) == ("blue", None, "")
+    journal.append(Kind.COMMITTED, body={"to": "green"})
+    moved = {"to": "green", "pause_ms": 38.4, "client_errors": ["57P01"]}
+    journal.append(Kind.MOVED, body=moved)
+    assert (end().serving, end().pause_ms) == ("green", 38.4)
+    assert end().client_errors == ("57P01",)
+    assert end().rollback == ""
+    assert end("r-2").pause_ms is None
+
+    journal.append(Kind.WAY_BACK_OPEN, body={"marker_s": 0.1})
+    assert end("r-2").rollback == "bluegreen rollback '/etc/my shop.yml'"
+    assert end().rollback_until is None
+    until = datetime(2026, 5, 5, tzinfo=UTC)
+    journal.append(Kind.WINDOW_OPENED, body={"until": until.isoformat()})
+    assert end().rollback_until == until
+    journal.append(Kind.COMMITTED, body={"to": "blue"})
+    assert (end().rollback, end().rollback_until) == ("", None)

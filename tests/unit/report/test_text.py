@@ -130,6 +130,21 @@ def test_the_end_of_a_run(acted: tuple[str, ...], said: str) -> None:
     assert text_of(replace(ended, waiting="noon")).endswith("\nleft to time: noon")
 
 
+def test_the_end_of_a_run_that_moved_traffic_tells_the_pause_and_the_way_back() -> None:
+    ended = RunEnded("r-1", 26.9, ("a/b",), serving="green", pause_ms=37.6)
+    done = "Done in 26.9 s (r-1). 1 action ran. Green is serving"
+    assert text_of(ended) == f"{done} (pause 38 ms)."
+    back = "bluegreen rollback shop.yml"
+    probed = replace(ended, client_errors=(), rollback=back)
+    felt = f"{done} (pause 38 ms, 0 client errors)."
+    assert text_of(probed) == f"{felt}\nThe way back: {back}"
+    assert text_of(replace(probed, rollback_until=T)) == (
+        f"{felt}\nThe way back, promised until 2026-05-04 01:02:03 UTC: {back}"
+    )
+    met = replace(ended, client_errors=("57P01",))
+    assert text_of(met) == f"{done} (pause 38 ms, 1 client error)."
+
+
 def test_an_approval_and_one_given_before() -> None:
     yes = Approved("approve", "ann", T, new=True)
     assert text_of(yes) == "approved approve as ann at 2026-05-04 01:02:03 UTC"
