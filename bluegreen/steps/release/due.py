@@ -273,7 +273,11 @@ def _still_needed(facts: ReleaseFacts) -> Verdict | None:
     if not facts.fence.is_closed:
         return _no(
             "blue's fence is not closed",
-            f"{facts.fence.tables - facts.fence.closed} tables take writes",
+            counted(
+                facts.fence.tables - facts.fence.closed,
+                "table takes writes",
+                "tables take writes",
+            ),
             "every table of blue refuses writes",
             "who opened it? Writes on blue since then are not on green",
         )
