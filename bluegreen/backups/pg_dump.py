@@ -165,8 +165,7 @@ def _dump(
 
     def monitor() -> None:
         size = store.size_of(draft)
-        text = f"{format_bytes(size)} of backup written"
-        tell(Progress("backup_written", text, done=size, unit="bytes"))
+        tell(Progress("backup_written", "backup written", done=size, unit="bytes"))
 
     ended = run_tool(
         tool,
