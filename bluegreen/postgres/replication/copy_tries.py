@@ -3,7 +3,7 @@
 Owns telling a copy that failed from one that runs or waits. PostgreSQL tells the error
 to its log alone and starts the copy again after `wal_retrieve_retry_interval`, without
 end; from 15 on it counts the errors of all tables together. But each try writes the
-table's row in pg_subscription_rel anew (LogicalRepSyncTableStart in tablesync.c), so
+table's row in pg_subscription_rel again (LogicalRepSyncTableStart in tablesync.c), so
 that in every version a new `xmin` is a new try, and a table that is being copied
 without a worker is one whose worker died.
 """

@@ -313,7 +313,11 @@ _INDEXES = sql.SQL(
                         ELSE pg_catalog.format(' COLLATE %I.%I', ln.nspname,
                             l.collname) END
                 FROM pg_catalog.generate_series(1, i.indnkeyatts) k
+                LEFT JOIN pg_catalog.pg_attribute a
+                    ON a.attrelid = c.oid AND a.attnum = i.indkey[k - 1]
                 LEFT JOIN pg_catalog.pg_collation l ON l.oid = i.indcollation[k - 1]
+                    AND l.oid <> coalesce(a.attcollation,
+                        'pg_catalog."default"'::pg_catalog.regcollation)
                 LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid = l.collnamespace
                 ORDER BY k),
             'only', coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), ''),

@@ -92,7 +92,7 @@ def expressions(rule: Rule) -> list[sql.SQL]:
 def show(rule: Rule) -> str:
     """The statement that shows all rows that break it, for a person."""
     if rule.kind is Kind.UNIQUE:
-        return f"{_NO_INDEX}{_twice(rule).as_string()};"
+        return f"{_NO_INDEX}{_twice(rule, counted=True).as_string()};"
     if rule.foreign is not None:
         return sql.SQL("SELECT c.* {};").format(orphans(rule.foreign)).as_string()
     table = sql.SQL(quote_name(*rule.table))
@@ -141,31 +141,36 @@ def corrections_on_copy(rule: Rule) -> tuple[str, ...]:
     return corrections(rule) if rule.kind is Kind.NOT_NULL else ()
 
 
-def _twice(rule: Rule) -> sql.Composed:
+def _twice(rule: Rule, *, counted: bool = False) -> sql.Composed:
+    """Values that stand twice, as an array; counted for a person, with their rows."""
     values = [sql.SQL("({})").format(_raw(one)) for one in rule.columns]
     where = [sql.SQL("({})").format(_raw(rule.only))] if rule.only else []
     if not rule.nulls_equal:
         where += [sql.SQL("{} IS NOT NULL").format(one) for one in values]
-    names = [sql.Identifier(f"v{number}") for number in range(1, len(values) + 1)]
-    wanted = sql.SQL(" AND ").join(where) if where else sql.SQL("true")
+    names = [sql.SQL(f"v{number}") for number in range(1, len(values) + 1)]
+    listed = sql.SQL(", ").join(names)
+    texts = sql.SQL(", ").join(sql.SQL("{}::text").format(one) for one in names)
+    wanted = sql.SQL("ARRAY[{}]").format(texts)
+    if counted:
+        wanted = sql.SQL("{}, count(*), array_agg(ctid)").format(listed)
     # A cast to text would move below a COLLATE, which then is another expression.
     return sql.SQL(
-        "SELECT ARRAY[{}] FROM (SELECT {} FROM {} WHERE {}) AS x ({})"
+        "SELECT {} FROM (SELECT {}, ctid FROM {} WHERE {}) AS x ({}, ctid)"
         " GROUP BY {} HAVING pg_catalog.count(*) > 1"
     ).format(
-        sql.SQL(", ").join(sql.SQL("{}::text").format(one) for one in names),
+        wanted,
         sql.SQL(", ").join(values),
         _table(rule),
-        wanted,
-        sql.SQL(", ").join(names),
-        sql.SQL(", ").join(names),
+        sql.SQL(" AND ").join(where) if where else sql.SQL("true"),
+        listed,
+        listed,
     )
 
 
 def _table(rule: Rule) -> sql.Composed:
     # A whole row in an expression is printed by the table's bare name.
     return sql.SQL("ONLY {} AS {}").format(
-        sql.Identifier(*rule.table), sql.Identifier(rule.table[1])
+        sql.SQL(quote_name(*rule.table)), sql.SQL(quote_name(rule.table[1]))
     )
 
 

@@ -12,14 +12,14 @@ the whole of it leaves nothing half made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from psycopg import sql
 
-from bluegreen.postgres.database import Database
+from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.schema.build import Builder
-from bluegreen.postgres.schema.dump import Entry, Part, schema_dump
+from bluegreen.postgres.schema.dump import Dump, Entry, Part, schema_dump
 from bluegreen.postgres.schema.missing import missing_of
 
 _IDENTITY_KEYS = """
@@ -30,6 +30,22 @@ _IDENTITY_KEYS = """
         ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u')
     WHERE i.indisprimary OR i.indisreplident
 """
+
+
+class PartsRefused(SqlError):
+    """Green refused parts of blue's schema, all of them told at once.
+
+    Attributes:
+        errors: of each part, in order.
+    """
+
+    def __init__(self, errors: Sequence[SqlError]) -> None:
+        first = errors[0]
+        super().__init__(first.refusal, first.side)
+        self.errors = tuple(errors)
+        self.seen = "\n".join(error.seen for error in errors)
+        if len(errors) > 1:
+            self.problem = f"{first.side} refused {len(errors)} statements"
 
 
 def copy_tables(publisher: Database, subscriber: Database) -> None:
@@ -74,6 +90,9 @@ def copy_rest(
         subscriber: the side that lacks it.
         workers: how many indexes are built at once.
         done: called with how many entries are done, and of how many.
+
+    Raises:
+        PartsRefused: with all that were refused; what needs none of them is made.
     """
     with schema_dump(publisher, "post-data") as dump:
         wanted = _wanted(publisher, subscriber, dump.entries())
@@ -83,14 +102,49 @@ def copy_rest(
         indexes = [entry for entry in wanted if entry.is_index]
         others = [entry for entry in wanted if entry not in {*first, *indexes}]
         builder.each(dump.parts(first))
+        refused = _Refused(dump)
         parts = dump.parts(indexes)
         with ThreadPoolExecutor(workers) as pool:
-            built = pool.map(builder.alone, parts)
-            for number, _ in enumerate(built, len(first) + 1):
+            tried = pool.map(lambda part: _refusal(builder, part), parts)
+            for number, (part, error) in enumerate(
+                zip(parts, tried, strict=False), len(first) + 1
+            ):
+                if error is not None:
+                    refused.note(part, error)
                 done(number, total)
-        builder.each(sorted(dump.parts(others), key=_is_default_acl))
+        last = sorted(dump.parts(others), key=_is_default_acl)
+        builder.each(refused.without_what_needs_one(last), refused.note)
+    if refused.errors:
+        raise PartsRefused(list(refused.errors.values()))
     done(total, total)
     return total
+
+
+class _Refused:
+    def __init__(self, dump: Dump) -> None:
+        self.errors: dict[int, SqlError] = {}
+        self._dump = dump
+        self._needs: dict[int, set[int]] | None = None
+
+    def note(self, part: Part, error: SqlError) -> None:
+        self.errors[part.entry.dump_id] = error
+
+    def without_what_needs_one(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """What rests on a refused part would be refused for that alone."""
+        for part in parts:
+            if self.errors and self._needs is None:
+                self._needs = self._dump.needs()
+            needed = (self._needs or {}).get(part.entry.dump_id, set())
+            if needed.isdisjoint(self.errors):
+                yield part
+
+
+def _refusal(builder: Builder, part: Part) -> SqlError | None:
+    try:
+        builder.alone(part)
+    except SqlError as error:
+        return error
+    return None
 
 
 def missing_after_rows(publisher: Database, subscriber: Database) -> int:
