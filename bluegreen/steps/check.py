@@ -35,6 +35,7 @@ from bluegreen.steps.preflight.accept import check_accept
 from bluegreen.steps.preflight.connections import check_connections
 from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
+from bluegreen.steps.preflight.rules import look_at_rules
 from bluegreen.steps.preflight.session_settings import READ_ONLY_ID
 from bluegreen.steps.rehearse import Rehearser
 from bluegreen.steps.replicate import Replicate
@@ -115,7 +116,7 @@ class Findings:
 
     def accepts(self, finding: Finding) -> bool:
         """Whether the playbook accepts it."""
-        return is_accepted(self.accept, finding.id, finding.where)
+        return is_accepted(self.accept, finding.id, finding.found_on)
 
 
 class LookAtServers(Action[Findings]):
@@ -173,12 +174,14 @@ def find(
     max_transaction_age: timedelta = timedelta(minutes=5),
     migrations: Sequence[Migrate] = (),
     rehearser: Rehearser | None = None,
+    deep: bool = False,
 ) -> list[Finding]:
     """Look at both sides and every pointer. Changes nothing.
 
     Works at any time in the life of a pair: our own schema, triggers, slots,
     publications and subscriptions are no findings, and green may hold blue's rows once
-    the journal says that we brought it blue's tables.
+    the journal says that we brought it blue's tables. `deep` asks every row of blue
+    whether it fits what holds for it, which reads each table some times.
 
     Raises:
         ServerRefused: 3001, 3002; a side cannot be reached, or both are one.
@@ -204,6 +207,7 @@ def find(
         findings += (rehearser or Rehearser()).rehearse(
             world, green.rights.role, migrations
         )
+    findings += look_at_rules(world.blue, exclude, deep=deep)
     pointed = []
     for pointer in world.pointers:
         others = [one for one in world.pointers if one is not pointer]
@@ -245,7 +249,7 @@ def refuse(findings: Sequence[Finding]) -> Refused:
     more = [f"… and {rest} more, told above"] if rest else []
     total = len(findings)
     count = "1 finding blocks" if total == 1 else f"{total} findings block"
-    wanted = entries((finding.id, str(finding.where)) for finding in told)
+    wanted = entries((finding.id, finding.found_on) for finding in told)
     return Refused(
         Code.CHECK_BLOCKS,
         f"the check found something that blocks: {count}",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bluegreen.model.accept import ORPHANS
 from tests.kit.arena import Arena
 from tests.kit.cli import call, write_playbook
 from tests.kit.wait import wait_until
@@ -201,3 +203,63 @@ def test_a_change_that_green_does_not_get_past_is_told(
     here.pair.green.run(fix)
     call("run", book).require()
     assert here.pair.green.value("SELECT count(*) FROM other") == 2
+
+
+def test_a_deep_check_finds_such_rows_beforehand(
+    arena: Callable[..., Arena], tmp_path: Path
+) -> None:
+    here = arena(15, 17)
+    orphan = "CREATE TABLE app.child (id int PRIMARY KEY, p int REFERENCES app.good)"
+    replica = "SET session_replication_role = replica"
+    here.pair.blue.run(
+        SCHEMA, *TWICE, orphan, f"{replica}; INSERT INTO app.child VALUES (1, -1)"
+    )
+    book = write_playbook(here, tmp_path, [STEP])
+    found = call("check", book, "--json").require(3).json["findings"]
+    told = {one["id"] for one in found if one["blocks"] != "nothing"}
+    assert told == {"function-unqualified"}
+    found = call("check", book, "--json", "--deep").require(3).json["findings"]
+    told = {one["id"]: one["seen"] for one in found if one["blocks"] != "nothing"}
+    assert set(told) == {
+        "function-unqualified",
+        "rows-break-rule",
+        "rows-twice",
+        "rows-without-parent",
+    }
+    assert told["rows-without-parent"].endswith(
+        '"c"."p" IS NOT NULL AND NOT EXISTS (SELECT FROM "app"."good" AS p WHERE '
+        '"c"."p" = "p"."id");'
+    )
+
+
+def test_a_foreign_key_may_stay_broken_by_name(
+    arena: Callable[..., Arena], tmp_path: Path
+) -> None:
+    here = arena(15, 17)
+    keys = ("c_p_fkey", "c_q_fkey")
+    here.pair.blue.run(
+        "CREATE TABLE p (id int PRIMARY KEY)",
+        "CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE"
+        " DEFERRABLE, q int REFERENCES p)",
+        "SET session_replication_role = replica; INSERT INTO c VALUES (1, 77, 78)",
+    )
+    accept = [
+        {"id": ORPHANS, "object": f"constraint public.c.{key}", "reason": "old"}
+        for key in keys
+    ]
+    steps = [STEP, {"step": "validate"}, {"step": "cutover"}]
+    book = write_playbook(here, tmp_path, steps, accept=accept[:1])
+    said = call("run", book).require(4).err
+    assert "BG-4010" in said
+    assert "c_q_fkey" in said
+    assert "c_p_fkey" not in said
+    assert f'object: "constraint public.c.{keys[1]}"' in said or (
+        f"object: constraint public.c.{keys[1]}, reason: why" in said
+    )
+    book = write_playbook(here, tmp_path, steps, accept=accept)
+    call("run", book).require()
+    valid = "SELECT conname, convalidated FROM pg_constraint WHERE contype = 'f'"
+    assert sorted(here.pair.green.rows(valid)) == [(key, False) for key in keys]
+    [path] = (tmp_path / "certificates").glob("*.json")
+    told = json.loads(path.read_text())["broken_keys"]
+    assert told == {f"constraint public.c.{key}": 1 for key in keys}

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from psycopg import sql
 
 from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.schema.build import Builder
 from bluegreen.postgres.schema.dump import Dump, Entry, Part, schema_dump
 from bluegreen.postgres.schema.missing import missing_of
@@ -78,6 +80,7 @@ def copy_rest(
     *,
     workers: int,
     done: Callable[[int, int], None],
+    may_stay_open: Callable[[str], bool] = lambda _: False,
 ) -> int:
     """Build all that comes after the rows and is missing; returns how many.
 
@@ -90,6 +93,8 @@ def copy_rest(
         subscriber: the side that lacks it.
         workers: how many indexes are built at once.
         done: called with how many entries are done, and of how many.
+        may_stay_open: whether a foreign key that rows break, `constraint
+            schema.table.name`, is made NOT VALID.
 
     Raises:
         PartsRefused: with all that were refused; what needs none of them is made.
@@ -113,11 +118,37 @@ def copy_rest(
                     refused.note(part, error)
                 done(number, total)
         last = sorted(dump.parts(others), key=_is_default_acl)
-        builder.each(refused.without_what_needs_one(last), refused.note)
+        broken: list[Part] = []
+
+        def refuse(part: Part, error: SqlError) -> None:
+            if may_stay_open(_foreign_key(error)):
+                broken.append(_not_valid(part))
+            else:
+                refused.note(part, error)
+
+        builder.each(refused.without_what_needs_one(last), refuse)
+        builder.each(broken, refused.note)
     if refused.errors:
         raise PartsRefused(list(refused.errors.values()))
     done(total, total)
     return total
+
+
+_ORPHAN = "23503"
+
+
+def _foreign_key(error: SqlError) -> str:
+    """The key that rows break, as an entry of `accept` names it; else empty."""
+    diag = error.refusal.diag
+    if error.sqlstate != _ORPHAN:
+        return ""
+    names = (diag.schema_name, diag.table_name, diag.constraint_name)
+    return f"constraint {quote_name(*(name or '' for name in names))}"
+
+
+def _not_valid(part: Part) -> Part:
+    before, _, after = part.text.rpartition(";")
+    return replace(part, text=f"{before} NOT VALID;{after}")
 
 
 class _Refused:

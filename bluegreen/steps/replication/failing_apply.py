@@ -10,21 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from psycopg import sql
-
 from bluegreen.model.codes import Code
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Refused
 from bluegreen.postgres.catalog.indexes import Index
 from bluegreen.postgres.catalog.relations import Relation, read_relations
-from bluegreen.postgres.database import SqlError
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.replication.apply_health import (
     ApplyHealth,
     read_apply_health,
 )
 from bluegreen.postgres.replication.first_change import Change, read_first_changes
+from bluegreen.postgres.replication.row_in_the_way import (
+    deletes_row_in_the_way,
+    has_row_in_the_way,
+)
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.rules.breaches import Asker
 from bluegreen.postgres.rules.read import read_rules
@@ -143,36 +144,15 @@ def _in_the_way(
     world: World, change: Change, there: Relation, index: Index
 ) -> Iterator[tuple[str, str]]:
     """Another row of green that has the same key."""
-    where = _is(change, index.columns)
-    if change.what == "UPDATE" and change.key:
-        where = sql.SQL("{} AND NOT ({})").format(where, _is(change, change.key))
-    query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(
-        sql.Identifier(*there.qualified), where
-    )
-    try:
-        count = world.green.value(query)
-    except SqlError:
+    if not has_row_in_the_way(world.green, change, index.columns):
         return
-    if count:
-        row = ", ".join(f"{name}={change.values[name]}" for name in index.columns)
-        name = quote_name(there.schema, index.name)
-        delete = sql.SQL("DELETE FROM {} WHERE {};").format(
-            sql.SQL(there.quoted), _is(change, index.columns)
-        )
-        passing = "SET session_replication_role = replica;"
-        yield (
-            f"green has a row with {row} already, by index {name}",
-            f"on green: {passing} {delete.as_string()} RESET session_replication_role;",
-        )
-
-
-def _is(change: Change, columns: tuple[str, ...]) -> sql.Composed:
-    # A value without a type takes that of its column; a NULL equals nothing.
-    return sql.SQL(" AND ").join(
-        sql.SQL("{} = {}").format(
-            sql.Identifier(name), sql.Literal(change.values[name])
-        )
-        for name in columns
+    row = ", ".join(f"{name}={change.values[name]}" for name in index.columns)
+    delete = deletes_row_in_the_way(change, index.columns)
+    passing = "SET session_replication_role = replica;"
+    name = quote_name(there.schema, index.name)
+    yield (
+        f"green has a row with {row} already, by index {name}",
+        f"on green: {passing} {delete} RESET session_replication_role;",
     )
 
 

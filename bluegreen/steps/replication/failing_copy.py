@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from bluegreen.model.accept import ORPHANS, entries
 from bluegreen.model.codes import Code
 from bluegreen.model.verdict import Refused
 from bluegreen.postgres.catalog.scope import Name
@@ -114,7 +115,7 @@ def refusal(failing: tuple[FailingCopy, ...]) -> Refused:
 
 def explain_refusals(world: World, error: PartsRefused) -> None:
     """Say which rows of blue break what green refused to make, and what corrects it."""
-    lines, said = [], []
+    lines, said, keys = [], [], []
     for one in error.errors:
         diag = one.refusal.diag
         if not (diag.schema_name and diag.table_name and diag.constraint_name):
@@ -134,9 +135,15 @@ def explain_refusals(world: World, error: PartsRefused) -> None:
             if isinstance(breach, Breach):
                 said.append(f"on blue: {breach.seen}")
                 lines += _corrects(breach)
+                if breach.rule.kind is Kind.FOREIGN_KEY:
+                    keys.append((ORPHANS, breach.rule.thing))
     if said:
         error.seen = "\n".join([error.seen, *said])
-        error.hint = "\n".join([*lines, "then run again; what was made stays"])
+        lines.append("then run again; what was made stays")
+        if keys:
+            lines.append("or let these stay NOT VALID on green:")
+            lines += entries(keys)
+        error.hint = "\n".join(lines)
 
 
 def _said(one: FailingCopy) -> list[str]:

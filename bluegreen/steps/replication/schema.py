@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bluegreen.model.accept import ORPHANS, is_accepted
 from bluegreen.model.codes import Code
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
@@ -198,7 +199,15 @@ class CreateIndexes(Action[RestFacts]):
             world.tell(Progress("index_built", text, number, total, "indexes"))
 
         try:
-            built = copy_rest(world.blue, world.green, workers=self.workers, done=done)
+            built = copy_rest(
+                world.blue,
+                world.green,
+                workers=self.workers,
+                done=done,
+                may_stay_open=lambda key: is_accepted(
+                    world.limits.accept, ORPHANS, key
+                ),
+            )
         except PartsRefused as error:
             explain_refusals(world, error)
             raise
