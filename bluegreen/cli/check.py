@@ -54,6 +54,7 @@ def check(playbook: PlaybookFile, json_: AsJson = False, deep: Deep = False) -> 
             workers=step.workers,
             max_transaction_age=step.max_transaction_age,
             migrations=step.migrations,
+            compares=step.compares,
             deep=deep,
         )
         result = Looked(tuple(findings), open_.world.limits.accept)

@@ -71,14 +71,24 @@ class Check(Step):
     one."""
 
     _migrations: tuple[Migrate, ...] = PrivateAttr(())
+    _compares: bool = PrivateAttr(False)
 
     @property
     def migrations(self) -> tuple[Migrate, ...]:
         """The playbook's migrations, which are tried beforehand."""
         return self._migrations
 
+    @property
+    def compares(self) -> bool:
+        """Whether a later step compares both schemas."""
+        return self._compares
+
     def beside(
-        self, replicate: Replicate | None, migrations: Sequence[Migrate] = ()
+        self,
+        replicate: Replicate | None,
+        migrations: Sequence[Migrate] = (),
+        *,
+        compares: bool = False,
     ) -> Check:
         """This check, knowing what other steps of the playbook mean to do."""
         told = {}
@@ -91,6 +101,7 @@ class Check(Step):
             }
         made = self.model_copy(update=told)
         made._migrations = tuple(migrations)  # noqa: SLF001 (one of our own kind)
+        made._compares = compares  # noqa: SLF001 (the same)
         return made
 
     def actions(self) -> tuple[Action[Any], ...]:
@@ -144,6 +155,7 @@ class LookAtServers(Action[Findings]):
             workers=check.workers,
             max_transaction_age=check.max_transaction_age,
             migrations=check.migrations,
+            compares=check.compares,
             rehearser=self._rehearser,
         )
         found = Findings(tuple(findings), world.limits.accept)
@@ -173,6 +185,7 @@ def find(
     workers: int = 4,
     max_transaction_age: timedelta = timedelta(minutes=5),
     migrations: Sequence[Migrate] = (),
+    compares: bool = False,
     rehearser: Rehearser | None = None,
     deep: bool = False,
 ) -> list[Finding]:
@@ -205,7 +218,7 @@ def find(
     findings = check_servers(blue, green, intent)
     if not intent.copied and all(relation.extension for relation in green.relations):
         findings += (rehearser or Rehearser()).rehearse(
-            world, green.rights.role, migrations
+            world, green.rights.role, migrations, compares=compares
         )
     findings += look_at_rules(world.blue, exclude, deep=deep)
     pointed = []
@@ -249,7 +262,7 @@ def refuse(findings: Sequence[Finding]) -> Refused:
     more = [f"… and {rest} more, told above"] if rest else []
     total = len(findings)
     count = "1 finding blocks" if total == 1 else f"{total} findings block"
-    wanted = entries((finding.id, finding.found_on) for finding in told)
+    wanted = entries((finding.id, finding.found_on) for finding in findings)
     return Refused(
         Code.CHECK_BLOCKS,
         f"the check found something that blocks: {count}",

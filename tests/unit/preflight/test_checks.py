@@ -1241,6 +1241,7 @@ REHEARSED = {
     "compression-missing": False,
     "view-cannot-be-filled": True,
     "migration-refused": True,
+    "schema-difference": True,
     "migration-not-rehearsed": False,
 }
 """Whether each blocks. Their cases are in `test_rehearsal.py`."""
