@@ -26,6 +26,7 @@ from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.verdict import Refused, Satisfied, Verdict
 from bluegreen.postgres.catalog.identity import require_pair
+from bluegreen.postgres.catalog.relations import is_named
 from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.steps.contract import Action, Result, Step
 from bluegreen.steps.fields import Duration
@@ -220,7 +221,8 @@ def find(
         findings += (rehearser or Rehearser()).rehearse(
             world, green.rights.role, migrations, compares=compares
         )
-    findings += look_at_rules(world.blue, exclude, deep=deep)
+    left_out = {r.qualified for r in blue.relations if is_named(r, tuple(exclude))}
+    findings += look_at_rules(world.blue, left_out, deep=deep)
     pointed = []
     for pointer in world.pointers:
         others = [one for one in world.pointers if one is not pointer]

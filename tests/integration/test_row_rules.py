@@ -12,7 +12,9 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database as Handle
 from bluegreen.postgres.rules.breaches import Asker, Breach
 from bluegreen.postgres.rules.read import read_rules
-from tests.kit.databases import Database
+from tests.kit.databases import Database, DatabasePair
+from tests.kit.findings import seen
+from tests.kit.steps import open_world
 
 RICH = Path(__file__).parents[1] / "cases" / "schemas" / "rich.sql"
 
@@ -211,3 +213,20 @@ def test_rows_that_fit_bring_nothing_up(database: Callable[[int], Database]) -> 
     here = database(16)
     here.run(RICH.read_text())
     assert found(here) == []
+
+
+def test_rows_that_stay_behind_are_not_asked(
+    database_pair: Callable[[int, int], DatabasePair], tmp_path: Path
+) -> None:
+    pair = database_pair(16, 18)
+    pair.blue.run(
+        SCHEMA + "CREATE TABLE app.p (id int PRIMARY KEY, t text CHECK"
+        " (app.slug(t) <> '')) PARTITION BY LIST (id);"
+        "CREATE TABLE app.p1 PARTITION OF app.p DEFAULT;"
+        "INSERT INTO app.p VALUES (1, 'a')"
+    )
+    with open_world(pair, tmp_path) as world:
+        for deep in (False, True):
+            assert "function-unqualified" in seen(world, deep=deep)
+            found = seen(world, deep=deep, exclude=("app.p",))
+            assert "function-unqualified" not in found

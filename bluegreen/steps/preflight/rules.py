@@ -7,7 +7,7 @@ tried on some rows, all else is asked of every row and so only where that is wan
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 
 from bluegreen.model.finding import Finding, checked
@@ -23,17 +23,16 @@ TRIED_FOR = timedelta(seconds=2)
 
 
 def look_at_rules(
-    blue: Database, exclude: Iterable[str], *, deep: bool
+    blue: Database, exclude: Collection[Name], *, deep: bool
 ) -> list[Finding]:
     """Try the functions behind rules, or ask every rule of every row.
 
     Args:
         blue: the side whose rows are copied.
-        exclude: tables whose rows stay behind, `schema.table`.
+        exclude: tables whose rows stay behind.
         deep: ask everything.
     """
-    left_out = set(exclude)
-    rules = [r for r in read_rules(blue) if ".".join(r.table) not in left_out]
+    rules = read_rules(blue, exclude=exclude)
     if not deep:
         return list(check_breaches(Asker(blue, TRIED_FOR).try_functions(rules)))
     return list(check_breaches(Asker(blue).ask(_at_once(rules))))
