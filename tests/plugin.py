@@ -15,8 +15,11 @@ import pytest
 from tests.kit import resuming
 from tests.kit.sampling import get_seed, is_whole, sample
 
-SHARES = {"tests/integration/": 0.2, "tests/e2e/": 0.25, "tests/fault/": 0.22}
+SHARES = {"tests/integration/": 0.16, "tests/e2e/": 0.2, "tests/fault/": 0.16}
 """Of the tests of each file with servers, how many a run of whole folders takes."""
+
+MOST_CASES = 5
+"""Of each of these tests, unless it is marked `always` or `together`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in (
         "sampled(keep): a run takes so many of the test's cases",
         "always: every run takes the test, whatever the share of its tier",
+        "together: its cases share one journey, so a run takes all of them or none",
     ):
         config.addinivalue_line("markers", marker)
     if not hasattr(config, "workerinput"):
@@ -78,18 +82,23 @@ def shares(items: list[pytest.Item]) -> set[str]:
         file, _, test = item.nodeid.partition("::")
         cases[file].setdefault(test.partition("[")[0], []).append(item)
     return {
-        item.nodeid
-        for file, tests in cases.items()
-        for test in _share(file, tests)
-        for item in tests[test]
+        item.nodeid for file, tests in cases.items() for item in _share(file, tests)
     }
 
 
-def _share(file: str, tests: dict[str, list[pytest.Item]]) -> list[str]:
-    tier = next((t for t in SHARES if file.startswith(t)), "")
-    keep = math.ceil(len(tests) * SHARES.get(tier, 1.0))
+def _share(file: str, tests: dict[str, list[pytest.Item]]) -> list[pytest.Item]:
+    tier = next((t for t in SHARES if file.startswith(t)), None)
+    if tier is None:
+        return [item for items in tests.values() for item in items]
     always = [t for t, items in tests.items() if items[0].get_closest_marker("always")]
-    return sample(tests, keep, always=always)
+    kept = sample(tests, math.ceil(len(tests) * SHARES[tier]), always=always)
+    return [item for test in kept for item in _cases(tests[test])]
+
+
+def _cases(items: list[pytest.Item]) -> list[pytest.Item]:
+    if any(items[0].get_closest_marker(word) for word in ("always", "together")):
+        return items
+    return sample(items, MOST_CASES)
 
 
 def _keep(config: pytest.Config, items: list[pytest.Item], ids: set[str]) -> None:

@@ -45,7 +45,7 @@ def approve(
         LeaseRefused: 8001 a move of traffic is going on; 8004 nothing was run yet.
     """
     from bluegreen.cli.context import open_context
-    from bluegreen.engine.journal import this_writer
+    from bluegreen.engine.writer import this_writer
     from bluegreen.model import bodies
     from bluegreen.model.history import fold
     from bluegreen.model.record import Kind

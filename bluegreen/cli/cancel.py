@@ -30,7 +30,7 @@ def cancel(
             "--forget", help="Drop our schema on both sides too, journal included."
         ),
     ] = False,
-    log: Log = LogForm.AUTO,
+    log: Log = LogForm.TEXT,
     json_: AsJson = False,
 ) -> None:
     """Give a move up before its cutover, and take away what was made for it.

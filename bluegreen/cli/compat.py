@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.cli.options import AsJson
+from bluegreen.cli.options import AsJson, BlueDsn, GreenDsn, PlaybookIfAny
 from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ EXAMPLE = (
 
 
 def compat(
-    playbook: Annotated[
-        Path | None,
-        typer.Argument(metavar="[PLAYBOOK]", help="The playbook, a YAML file."),
-    ] = None,
+    playbook: PlaybookIfAny = None,
     files: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,14 +40,8 @@ def compat(
             help="Migration files or a pattern, where there is no playbook.",
         ),
     ] = None,
-    blue: Annotated[
-        str | None,
-        typer.Option(metavar="DSN", help="Blue's DSN, where there is no playbook."),
-    ] = None,
-    green: Annotated[
-        str | None,
-        typer.Option(metavar="DSN", help="Green's DSN; it has the new schema."),
-    ] = None,
+    blue: BlueDsn = None,
+    green: GreenDsn = None,
     json_: AsJson = False,
 ) -> int:
     """Say whether rows keep flowing both ways across a schema change.
@@ -65,10 +56,10 @@ def compat(
         ServerRefused: 3001, a side cannot be reached.
     """
     from bluegreen.report.answer import show
-    from bluegreen.report.compat_text import judgement_text
+    from bluegreen.report.compat_text import compat_page
 
     result = _asked(playbook, tuple(files or ()), blue, green)
-    show(result, as_json=json_, text=judgement_text)
+    show(result, as_json=json_, page=compat_page)
     return result.exit_status
 
 

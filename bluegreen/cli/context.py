@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from bluegreen.engine.guard import guarded
-from bluegreen.engine.journal import TwinJournal, new_run_id
+from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.own_process import shared_fate
 from bluegreen.engine.session import engage, engage_green
 from bluegreen.engine.traffic import require_reachable
+from bluegreen.engine.writer import new_run_id
 from bluegreen.model import bodies
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused

@@ -30,7 +30,7 @@ def decommission(
             "--if-due", help="Exit with 0 and do nothing while the window is open."
         ),
     ] = False,
-    log: Log = LogForm.AUTO,
+    log: Log = LogForm.TEXT,
     json_: AsJson = False,
 ) -> None:
     """Release blue once the rollback window is over, and take it down.

@@ -112,6 +112,7 @@ def _say(text: str) -> None:
 
 
 def _show(summary: dict[str, Any]) -> None:
-    from bluegreen.report.demo_table import table
+    from bluegreen.report.demo_table import demo_page
+    from bluegreen.report.page import write
 
-    _say("\n" + table(summary))
+    write(demo_page(summary), sys.stderr)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import typer
-
-from bluegreen.cli.options import PlaybookFile
+from bluegreen.cli.options import Log, LogForm, PlaybookFile
 
 EXAMPLE = "Example: bluegreen guard shop.yml"
 
 
-def guard(playbook: PlaybookFile) -> int:
+def guard(playbook: PlaybookFile, log: Log = LogForm.TEXT) -> int:
     """Stand by on another host while switchovers are made.
 
     Each switchover has a guard process beside the tool, which lets clients go when the
@@ -24,18 +22,21 @@ def guard(playbook: PlaybookFile) -> int:
         PlaybookRefused: 2001 to 2005.
     """
     import signal
-    from functools import partial
     from threading import Event
 
     from bluegreen.cli.context import open_context
     from bluegreen.engine.second_guard import stand_by
+    from bluegreen.model.progress import Progress
+    from bluegreen.report.teller import make_teller
 
-    say = partial(typer.echo, err=True)
     over = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    with open_context(playbook, "guard") as open_:
-        budget = open_.cutover.max_pause
-        say(f"standing by for {open_.loaded.playbook.name}; Ctrl-C ends it")
-        stand_by(open_.world, budget, until=over, tell=say)
+    with (
+        make_teller(str(log)) as teller,
+        open_context(playbook, "guard", teller) as open_,
+    ):
+        text = f"standing by for {open_.loaded.playbook.name}; Ctrl-C ends it"
+        teller(Progress("guard_started", text))
+        stand_by(open_.world, open_.cutover.max_pause, until=over)
     return 0

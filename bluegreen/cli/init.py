@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bluegreen.cli.options import AsJson
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 
@@ -93,9 +94,7 @@ def init(
             "--yes", help="Ask nothing; take the default for what is not given."
         ),
     ] = False,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON.")
-    ] = False,
+    json_: AsJson = False,
 ) -> None:
     """Write a commented playbook to start from.
 
@@ -105,32 +104,37 @@ def init(
         PlaybookRefused: 2003 to 2005 for an answer that no playbook takes, 2008 where
             the file is there already or cannot be written.
     """
-    _refuse_to_overwrite(output, force)
+    if output.exists() and not force:
+        raise _there_already(output)
 
-    def answer(given: str | None, option: str, default: str, check: Check) -> str:
-        if given is not None or yes:
-            return check(given if given is not None else default)
-        return _ask(option, default, check)
-
-    blue = answer(blue, "blue", _BLUE, _dsn("--blue"))
-    dbname = _dbname(blue)
-    answers = Answers(
-        blue=blue,
-        green=answer(green, "green", _GREEN, _dsn("--green")),
-        console=answer(
-            pgbouncer_console,
-            "pgbouncer-console",
-            _CONSOLE,
-            _dsn("--pgbouncer-console"),
-        ),
-        config_file=answer(pgbouncer_config, "pgbouncer-config", _CONFIG, _any),
-        database=answer(database, "database", dbname, _any),
-        name=answer(name, "name", _as_name(dbname), _name),
-    )
+    given = {"blue": blue, "green": green, "database": database, "name": name}
+    given["pgbouncer-console"] = pgbouncer_console
+    given["pgbouncer-config"] = pgbouncer_config
+    answers = _answers(given, ask=not yes)
     text = render(answers)
     _refuse_unloadable(text, output)
     _write(output, text, force=force)
     _tell(output, answers.name, as_json=json_)
+
+
+def _answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
+    def answer(option: str, default: str, check: Check) -> str:
+        text = given[option]
+        if text is None and ask:
+            return _ask(option, default, check)
+        return check(default if text is None else text)
+
+    blue = answer("blue", _BLUE, _dsn("--blue"))
+    dbname = _dbname(blue)
+    console = "pgbouncer-console"
+    return Answers(
+        blue=blue,
+        green=answer("green", _GREEN, _dsn("--green")),
+        console=answer(console, _CONSOLE, _dsn(f"--{console}")),
+        config_file=answer("pgbouncer-config", _CONFIG, _any),
+        database=answer("database", dbname, _any),
+        name=answer("name", _as_name(dbname), _name),
+    )
 
 
 _QUESTIONS = {
@@ -195,11 +199,6 @@ def _name(text: str) -> str:
 
 def _any(text: str) -> str:
     return text
-
-
-def _refuse_to_overwrite(output: Path, force: bool) -> None:
-    if output.exists() and not force:
-        raise _there_already(output)
 
 
 def _there_already(output: Path) -> PlaybookRefused:

@@ -1,13 +1,13 @@
 """The verb `lint`: judge migration files before they run.
 
-Owns finding the files, the words of the call and the exit status. What is wrong with
-SQL is for `lint/`, how findings look for `report/lint_*.py`.
+Owns the words of the call and the exit status. Which files there are is in
+`lint_files.py`; what is wrong with SQL is for `lint/`, how findings look for
+`report/lint_*.py`.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
@@ -16,15 +16,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.model.codes import Code
-from bluegreen.model.errors import PlaybookRefused
+from bluegreen.cli.lint_files import Migrator, reader_of, texts_of
 
 if TYPE_CHECKING:
     from bluegreen.lint.config import Config
     from bluegreen.lint.engine import Report
-
-STDIN = "-"
-_STDIN_NAME = "<stdin>"
 
 
 class Format(StrEnum):
@@ -35,21 +31,6 @@ class Format(StrEnum):
     SARIF = "sarif"
     GITHUB = "github"
     JUNIT = "junit"
-
-
-class Migrator(StrEnum):
-    """Tools whose migrations can be read."""
-
-    ALEMBIC = "alembic"
-    ATLAS = "atlas"
-    DBMATE = "dbmate"
-    DJANGO = "django"
-    DRIZZLE = "drizzle"
-    FLYWAY = "flyway"
-    GOLANG_MIGRATE = "golang-migrate"
-    GOOSE = "goose"
-    PRISMA = "prisma"
-    SQITCH = "sqitch"
 
 
 EXAMPLE = "Example: bluegreen lint migrations/*.sql --target-version 16"
@@ -166,7 +147,7 @@ def lint(
     # that would have to be looked for: that search costs a quarter of the run.
     gc.disable()
     if rules:
-        typer.echo(_rule_list(), nl=False)
+        _list_rules()
         return
     given = {
         "target-version": target_version,
@@ -177,7 +158,7 @@ def lint(
         "enable": enable,
     }
     chosen = _config(config, given)
-    reader = _reader(migrator, paths or ["."], revisions)
+    reader = reader_of(migrator, paths or ["."], revisions)
     if migrator is not None and not transaction:
         chosen = _as_tool(migrator, chosen)
     texts = reader()
@@ -205,35 +186,6 @@ def _config(path: Path | None, given: Mapping[str, object]) -> Config:
     return base._replace(**picked)
 
 
-def _reader(
-    migrator: Migrator | None, paths: list[str], revisions: str
-) -> Callable[[], dict[str, bytes]]:
-    """What reads the SQL, by its name and in order."""
-    if migrator is None:
-        return lambda: _texts(paths)
-    from bluegreen.migrators.printed import PRINTERS
-
-    if migrator in PRINTERS:
-        return lambda: _printed(migrator, paths, revisions)
-    return lambda: _laid_out(migrator, paths)
-
-
-def _laid_out(migrator: Migrator, paths: list[str]) -> dict[str, bytes]:
-    from bluegreen.migrators.layouts import forward_files
-
-    found = [file for path in paths for file in forward_files(migrator, Path(path))]
-    return {str(file): _bytes(file) for file in found}
-
-
-def _printed(migrator: Migrator, paths: list[str], revisions: str) -> dict[str, bytes]:
-    from bluegreen.migrators.printed import printed
-
-    texts: dict[str, bytes] = {}
-    for path in paths:
-        texts |= printed(migrator, Path(path), revisions)
-    return texts
-
-
 def _as_tool(migrator: Migrator, chosen: Config) -> Config:
     """The tool's own way with transactions; Alembic and Django print theirs."""
     from bluegreen.migrators.layouts import LAYOUTS
@@ -248,70 +200,6 @@ def _with_alone(migrator: Migrator, chosen: Config, names: Iterable[str]) -> Con
 
     alone = frozenset(name for name in names if runs_alone(migrator, Path(name)))
     return chosen._replace(alone=alone)
-
-
-def _texts(paths: list[str]) -> dict[str, bytes]:
-    """Contents by name, in the order in which they run.
-
-    Raises:
-        PlaybookRefused: BG-2001, a path that cannot be read.
-    """
-    texts: dict[str, bytes] = {}
-    for path in paths:
-        if path == STDIN:
-            texts[_STDIN_NAME] = sys.stdin.buffer.read()
-            continue
-        for file in _files(path):
-            texts[file] = _bytes(file)
-    return texts
-
-
-def _files(path: str) -> list[str]:
-    """A file as it is; a folder's SQL by name, files of the way down left out.
-
-    Raises:
-        PlaybookRefused: BG-2001, the folder has none.
-    """
-    folder = Path(path)
-    if not folder.is_dir():
-        return [str(folder)]
-    # A `Path` for each file would cost more than to read it.
-    walk = ((at, name) for at, _, names in os.walk(folder) for name in names)
-    found = [f"{at}/{name}" for at, name in walk if name.endswith(".sql")]
-    found = sorted((file.removeprefix("./") for file in found), key=_natural)
-    forward = [file for file in found if not file.endswith((".down.sql", ".undo.sql"))]
-    if forward:
-        return forward
-    # Nothing looked at must not look like nothing found.
-    raise PlaybookRefused(
-        Code.PLAYBOOK_UNREADABLE,
-        f"there are no SQL files to judge in {path}",
-        seen=f"{len(found)} files of the way down" if found else "no file *.sql",
-        wanted="SQL files or folders of them",
-        hint="is this the folder? Other layouts are read with --migrator",
-    )
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Order in which 2 comes before 10, as migration tools run their files."""
-    import re
-
-    parts = re.findall(r"\d+|\D+", text)
-    return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts]
-
-
-def _bytes(path: str | Path) -> bytes:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return file.read()
-    except OSError as error:
-        raise PlaybookRefused(
-            Code.PLAYBOOK_UNREADABLE,
-            f"{path} cannot be read",
-            seen=str(error.strerror),
-            wanted="SQL files or folders of them",
-            hint="is the path right, as seen from here?",
-        ) from error
 
 
 def _judge(
@@ -335,7 +223,7 @@ def _report(texts: dict[str, bytes], chosen: Config, *, explain: bool) -> Report
     from bluegreen.lint.tracking.track import know
     from bluegreen.sql.source import read
 
-    before = _texts(list(chosen.schema))
+    before = texts_of(list(chosen.schema))
     knowledge = know(read(name, text) for name, text in before.items())
     files = {name: text for name, text in texts.items() if name not in before}
     return check(read_all(files), chosen, knowledge, explain=explain)
@@ -355,9 +243,19 @@ def _write(texts: dict[str, bytes], report: Report) -> bool:
         new, made = fixed(text, file.findings)
         if made:
             Path(file.name).write_bytes(bom + new.encode())
-            typer.echo(f"{file.name}: {made} safe forms written", err=True)
+            _tell_written(file.name, made)
             written = True
     return written
+
+
+def _tell_written(file: str, made: int) -> None:
+    from bluegreen.model.counted import counted
+    from bluegreen.model.progress import Progress
+    from bluegreen.report.teller import make_teller
+
+    forms = counted(made, "safe form")
+    with make_teller("text") as teller:
+        teller(Progress("file_fixed", f"{file}: {forms} written"))
 
 
 def _without_bom(content: bytes) -> tuple[bytes, str | None]:
@@ -399,13 +297,16 @@ def _printable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _rule_list() -> str:
+def _list_rules() -> None:
     from bluegreen.lint.registry import SUBJECTS
+    from bluegreen.lint.rule import level_of
+    from bluegreen.report.page import Part, columns, write
 
-    lines = []
+    page: list[Part] = []
     for subject, found in SUBJECTS.items():
-        lines.append(subject)
-        for rule in found:
-            state = f"{rule.level}{', off' if rule.off else ''}"
-            lines.append(f"  {rule.id:<32} {state:<13} {rule.name}")
-    return "\n".join(lines) + "\n"
+        page.append(subject)
+        page += columns(
+            (one.id, level_of(one.severity) + ", off" * one.off, one.name)
+            for one in found
+        )
+    write(page, sys.stdout)

@@ -11,13 +11,20 @@ import typer
 PlaybookFile = Annotated[
     Path, typer.Argument(metavar="PLAYBOOK", help="The playbook, a YAML file.")
 ]
+PlaybookIfAny = Annotated[
+    Path | None, typer.Argument(metavar="[PLAYBOOK]", help="The playbook, a YAML file.")
+]
+BlueDsn = Annotated[
+    str | None,
+    typer.Option(metavar="DSN", help="Blue's DSN, where there is no playbook."),
+]
+GreenDsn = Annotated[str | None, typer.Option(metavar="DSN", help="Green's DSN.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 class LogForm(StrEnum):
     """How a run tells what it does, on stderr."""
 
-    AUTO = "auto"
     TEXT = "text"
     JSON = "json"
 
@@ -25,6 +32,6 @@ class LogForm(StrEnum):
 Log = Annotated[
     LogForm,
     typer.Option(
-        help="Form of the progress on stderr; auto is text on a terminal, else JSON."
+        envvar="BLUEGREEN_LOG", help="Form of the log on stderr, one line an event."
     ),
 ]

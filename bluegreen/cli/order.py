@@ -76,5 +76,5 @@ def _compares(steps: Iterable[Step]) -> bool:
 
 
 def judge_of_run(loaded: Loaded) -> Compat:
-    """The judge as a run asks it, whether or not the playbook names it."""
+    """The analysis as a run asks it, whether or not the playbook names it."""
     return judge_of(loaded.playbook.steps)

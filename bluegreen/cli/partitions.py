@@ -5,7 +5,7 @@ Owns the words of the call. What it does is in `steps/partitions/`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,6 @@ from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
 from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
-    from bluegreen.cli.context import Context
     from bluegreen.model.history import State
 
 EXAMPLE = (
@@ -36,7 +35,7 @@ def partitions(
         list[str] | None,
         typer.Option(metavar="SCHEMA.TABLE", help="Only these partitioned tables."),
     ] = None,
-    log: Log = LogForm.AUTO,
+    log: Log = LogForm.TEXT,
     json_: AsJson = False,
 ) -> None:
     """Give both sides the same partitions, ahead of time, and replicate them.
@@ -73,12 +72,10 @@ def partitions(
             runner = Runner(
                 world, run=open_.run, allow=Hazard, interrupt=interrupt, tell=teller
             )
-            ended = runner.run((), before=actions, about=_about(open_))
+            ended = runner.run(
+                (), before=actions, about={"verb": "partitions", **open_.about}
+            )
     show(ended, as_json=json_)
-
-
-def _about(open_: Context) -> dict[str, Any]:
-    return {"verb": "partitions", **open_.about}
 
 
 def _require_ready(state: State) -> None:

@@ -141,6 +141,7 @@ STATUSES_OF: Mapping[str, Mapping[int, str]] = {
 VARIABLES: Mapping[str, str] = {
     "BLUEGREEN_PG_BIN": "folder of `pg_dump`, `pg_restore` and the other client "
     "programs; otherwise the newest that is found on `PATH` and in the usual places",
+    "BLUEGREEN_LOG": "form of the log where `--log` is not given: `text` or `json`",
     "PGPASSFILE": "libpq's password file, by default `~/.pgpass`; libpq's other "
     "`PG…` variables hold too, but none that lowers TLS",
     "XDG_STATE_HOME": "where the traceback of a bug is kept: `bluegreen/` in it, by "
@@ -152,23 +153,24 @@ VARIABLES: Mapping[str, str] = {
 
 _SIDES = ("${env:NAME}", "PGPASSFILE")
 _TOOLS = (*_SIDES, "BLUEGREEN_PG_BIN")
+_LOG = "BLUEGREEN_LOG"
 
 VARIABLES_OF: Mapping[str, tuple[str, ...]] = {
     "lint": ("${env:NAME}", "PGPASSFILE"),
     "compat": _TOOLS,
     "check": _TOOLS,
     "plan": _TOOLS,
-    "run": _TOOLS,
+    "run": (*_TOOLS, _LOG),
     "approve": _SIDES,
-    "rollback": _TOOLS,
-    "guard": _SIDES,
+    "rollback": (*_TOOLS, _LOG),
+    "guard": (*_SIDES, _LOG),
     "status": _SIDES,
-    "partitions": _TOOLS,
+    "partitions": (*_TOOLS, _LOG),
     "drop-slot": _SIDES,
-    "cancel": _SIDES,
+    "cancel": (*_SIDES, _LOG),
     "journal": _SIDES,
     "verify": _SIDES,
-    "decommission": _TOOLS,
+    "decommission": (*_TOOLS, _LOG),
     "demo": ("BLUEGREEN_PG_16", "XDG_STATE_HOME"),
 }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.cli.options import AsJson, Log, LogForm
+from bluegreen.cli.options import AsJson, BlueDsn, GreenDsn, Log, LogForm, PlaybookIfAny
 from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
@@ -30,17 +30,9 @@ EXAMPLE = (
 
 
 def rollback(
-    playbook: Annotated[
-        Path | None,
-        typer.Argument(metavar="[PLAYBOOK]", help="The playbook of the cutover."),
-    ] = None,
-    blue: Annotated[
-        str | None,
-        typer.Option(metavar="DSN", help="Blue's DSN, where there is no playbook."),
-    ] = None,
-    green: Annotated[
-        str | None, typer.Option(metavar="DSN", help="Green's DSN.")
-    ] = None,
+    playbook: PlaybookIfAny = None,
+    blue: BlueDsn = None,
+    green: GreenDsn = None,
     check: Annotated[
         bool, typer.Option("--check", help="Only say whether it would work now.")
     ] = False,
@@ -50,7 +42,7 @@ def rollback(
             "--prove", help="Where blue may lack rows, compare every row first."
         ),
     ] = False,
-    log: Log = LogForm.AUTO,
+    log: Log = LogForm.TEXT,
     json_: AsJson = False,
 ) -> int:
     """Send traffic back to blue without losing a write.

@@ -34,7 +34,7 @@ def run(
         str | None,
         typer.Option(metavar="DIGEST", help="Run only what `bluegreen plan` showed."),
     ] = None,
-    log: Log = LogForm.AUTO,
+    log: Log = LogForm.TEXT,
     json_: AsJson = False,
 ) -> None:
     """Do what the playbook says, step by step.

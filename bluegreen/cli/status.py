@@ -12,10 +12,9 @@ from bluegreen.cli.options import AsJson, PlaybookFile
 from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bluegreen.engine.status import Status
     from bluegreen.model.errors import PlaybookRefused
+    from bluegreen.steps.world import World
 
 EXAMPLE = "Example: bluegreen status shop.yml"
 
@@ -45,33 +44,40 @@ def status(
     """
     if prometheus and (monitor or json_):
         raise _two_forms()
-    show = _shower(prometheus=prometheus, json_=json_)
     from bluegreen.cli.context import open_context
     from bluegreen.engine.ask_status import look
-    from bluegreen.report.screen import clear
 
     with open_context(playbook, "status") as open_:
-        seen: Status | None = None
-        # Leaving a watch is no error.
-        with suppress(*([KeyboardInterrupt] if monitor else [])):
-            while seen is None or monitor:
-                if seen is not None:
-                    time.sleep(LOOK_EVERY_S)
-                seen = look(open_.world, beat=True)
-                if monitor and not json_:
-                    clear()
-                show(seen)
-        return 7 if seen and seen.doubts else 0
+        if monitor:
+            return _watch(open_.world, json_=json_)
+        seen = look(open_.world, beat=True)
+        if prometheus:
+            from bluegreen.report.prometheus import show_metrics
+
+            show_metrics(seen)
+        else:
+            from bluegreen.report.answer import show
+
+            show(seen, as_json=json_)
+    return _exit_status(seen)
 
 
-def _shower(*, prometheus: bool, json_: bool) -> Callable[[Status], None]:
-    if prometheus:
-        from bluegreen.report.prometheus import show_metrics
+def _watch(world: World, *, json_: bool) -> int:
+    """Look again and again, until a person has seen enough; that is no error."""
+    from bluegreen.engine.ask_status import look
+    from bluegreen.report.answer import shown_again
 
-        return show_metrics
-    from bluegreen.report.answer import show
+    seen: Status | None = None
+    with suppress(KeyboardInterrupt), shown_again(as_json=json_) as show:
+        while True:
+            seen = look(world, beat=True)
+            show(seen)
+            time.sleep(LOOK_EVERY_S)
+    return _exit_status(seen)
 
-    return lambda seen: show(seen, as_json=json_)
+
+def _exit_status(seen: Status | None) -> int:
+    return 7 if seen and seen.doubts else 0
 
 
 def _two_forms() -> PlaybookRefused:

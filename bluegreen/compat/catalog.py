@@ -1,4 +1,4 @@
-"""What a database looks like to the judge: one frozen picture of a catalog.
+"""What a database looks like to `compat`: one frozen picture of a catalog.
 
 Owns the values only. What they are made of is in `postgres/catalog`, and reading the
 picture from a server in `compat/probe/snapshot.py`; what a difference between two

@@ -32,16 +32,14 @@ def is_settled(verdict: Verdict, blue: Catalog, green: Catalog) -> bool:
         return True
     if name not in ours:
         return _is_fed(name, blue, green)
-    return _is_compared(ours[name], theirs[name]) or _is_filled(theirs[name])
+    return _is_compared(ours[name], theirs[name]) or any(
+        one.fires_on_apply and one.row for one in theirs[name].triggers
+    )
 
 
 def _is_compared(blue: Relation, green: Relation) -> bool:
     sent = {column.name for column in blue.columns}
     return all(column.name in sent or column.generated for column in green.columns)
-
-
-def _is_filled(green: Relation) -> bool:
-    return any(one.fires_on_apply and one.row for one in green.triggers)
 
 
 def _is_fed(table: str, blue: Catalog, green: Catalog) -> bool:

@@ -60,7 +60,7 @@ def stops(verdict: Verdict) -> bool:
     A loss on the way back must be declared, and so must a partition of blue that green
     lacks: it was made after the copy. A condition that no look at data has
     settled stops where breaking it would be silent. The initial copy is made before
-    any migration, so what it would meet after one stops nobody.
+    any migration, so what it would meet after one stops no run.
     """
     if verdict.direction is Direction.COPY:
         return False

@@ -11,6 +11,7 @@ from enum import StrEnum
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.verdict import Answer, Verdict, id_and_where
 from bluegreen.model.accept import entries
+from bluegreen.model.counted import counted
 from bluegreen.model.duration import format_bytes
 from bluegreen.postgres.replication.sequence_ranges import SequenceMisfit, Tightness
 
@@ -68,7 +69,7 @@ class Misfit:
     """Rows on green that blue does not take, or takes and is broken by.
 
     Attributes:
-        rule: the judge's rule.
+        rule: the rule of `compat`.
         where: table and column, constraint or index.
         count: how many, up to 1,000.
         rows: keys of some of them.
@@ -145,7 +146,7 @@ class Fitting:
 
     @property
     def lost(self) -> tuple[Behind, ...]:
-        """Tables with rows that a rollback would lose and that nobody accepted."""
+        """Tables with rows that a rollback would lose and that are not accepted."""
         return tuple(one for one in self.behind if one.is_lost)
 
     @property
@@ -189,7 +190,7 @@ def reasons(fitting: Fitting) -> list[str]:
     stream = fitting.stream
     found = [] if stream.present else ["the stream from green to blue is gone"]
     for one in fitting.misfits:
-        rows = "1 row" if one.count == 1 else f"{one.count} rows"
+        rows = counted(one.count, "row")
         some = f": {'; '.join(one.rows)}" if one.rows else ""
         more = " …" if one.count > len(one.rows) else ""
         found.append(f"{one.where}: {rows} on green do not fit blue{some}{more}")
@@ -255,7 +256,7 @@ def _say_loss(one: Loss) -> str:
     if one.rows is None:
         return f"{what} (rows not counted)"
     count = f"{one.rows:,}" + ("+" if one.rows >= MOST_COUNTED else "")
-    return f"{what} ({count} rows)"
+    return f"{what} ({count} {'row' if one.rows == 1 else 'rows'})"
 
 
 def fixes(fitting: Fitting) -> list[str]:

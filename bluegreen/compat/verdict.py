@@ -40,7 +40,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One thing that the judge found.
+    """One thing that `compat` found.
 
     Attributes:
         answer: how bad it is.

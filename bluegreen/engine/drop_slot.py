@@ -196,5 +196,5 @@ def _ends_rollback(kept: KeptWal) -> PlaybookRefused:
         "blue",
         wanted="--allow ENDS_ROLLBACK in the call, whatever the playbook allows",
         hint="bring blue up instead, if it can be. With the slot dropped there is no "
-        "lossless rollback any more: tell everybody first",
+        "lossless rollback any more: tell your team first",
     )

@@ -7,22 +7,25 @@ behind. The table is in `postgres/journal/table.py`; what they mean is in
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
-import secrets
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from bluegreen.engine.journal_refusals import (
+    another_writer,
+    disagree,
+    gap,
+    in_a_move,
+    lease_lost,
+    not_built,
+)
 from bluegreen.engine.missing import require_whole
 from bluegreen.engine.records import Twins
-from bluegreen.model import bodies
+from bluegreen.engine.writer import this_writer
 from bluegreen.model.chain import link
-from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused, ServerRefused
-from bluegreen.model.history import Move, fold
+from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.identity import require_own_sides, require_pair
@@ -119,7 +122,7 @@ class TwinJournal:
                 if error.sqlstate != _UNTRANSLATABLE or told == _in_ascii(told):
                     raise
                 told = _in_ascii(told)
-        raise _another_writer(record, None)
+        raise another_writer(record, None)
 
     def draft(
         self, kind: Kind, *, action: str = "", body: Mapping[str, Any] | None = None
@@ -165,7 +168,7 @@ class TwinJournal:
         blue, green, records = self._read()
         if kind is Kind.APPROVED and (move := fold(records).open_move):
             # Its number is the one that the commit record is about to take.
-            raise _in_a_move(move)
+            raise in_a_move(move)
         self._complete(blue, green, records)
         return Record(
             seq=len(records) + 1,
@@ -199,15 +202,15 @@ class TwinJournal:
         """
         try:
             if not add_record(database, record, lease):
-                raise _lease_lost(database, record, self.told_by(database.side))
+                raise lease_lost(database, record, self.told_by(database.side))
         except SqlError as error:
             if error.sqlstate in _NOT_BUILT:
-                raise _not_built(database) from None
+                raise not_built(database) from None
             if error.sqlstate != _UNIQUE_VIOLATION:
                 raise
             there = read_records(database, record.seq - 1)[0]
             if there != record and there.kind not in WITHOUT_LEASE:
-                raise _another_writer(record, there) from None
+                raise another_writer(record, there) from None
             return there == record
         return True
 
@@ -289,11 +292,11 @@ def agree(
     pairs = zip(islice(blue, known, None), islice(green, known, None))  # noqa: B905
     for here, there in pairs:  # the shorter one ends it
         if here != there:
-            raise _disagree(here, there)
+            raise disagree(here, there)
     records = max(blue, green, key=len)
     for number, record in enumerate(islice(records, known, None), start=known + 1):
         if record.seq != number:
-            raise _gap(number, "blue" if records is blue else "green")
+            raise gap(number, "blue" if records is blue else "green")
     require_whole(Side.BLUE, blue, records)
     require_whole(Side.GREEN, green, records)
     return records
@@ -302,25 +305,6 @@ def agree(
 def epoch_of(records: Sequence[Record]) -> int:
     """The highest epoch told; 0 before the first move."""
     return max((record.epoch for record in records), default=0)
-
-
-def describe(record: Record) -> str:
-    """`7 committed cutover/move (run ab12, epoch 1) by ann@db1 812`, for messages."""
-    what = " ".join(part for part in (str(record.kind), record.action) if part)
-    return (
-        f"{record.seq} {what} (run {record.run}, epoch {record.epoch})"
-        f" by {record.writer}"
-    )
-
-
-def new_run_id() -> str:
-    """Short enough to read out, long enough not to meet another: `r-5f3a91c2`."""
-    return f"r-{secrets.token_hex(4)}"
-
-
-def this_writer() -> str:
-    """`user@host pid` of this process."""
-    return f"{_user()}@{socket.gethostname()} {os.getpid()}"
 
 
 def _released(records: Sequence[Record]) -> bool:
@@ -337,96 +321,3 @@ def _in_ascii(body: Mapping[str, Any]) -> dict[str, Any]:
     text = json.dumps(dict(body), ensure_ascii=False)
     plain: dict[str, Any] = json.loads(text.encode("ascii", "replace"))
     return plain
-
-
-def _in_a_move(move: Move) -> LeaseRefused:
-    return LeaseRefused(
-        Code.LEASE_HELD,
-        "a move of traffic is going on",
-        seen=f"to {move.to_side}, begun at {move.begun:%Y-%m-%d %H:%M:%S} UTC",
-        wanted="an approval before a move or after it",
-        hint="look at `bluegreen status`; it is over in seconds",
-    )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # A container may run under a number that has no name.
-        return str(os.getuid())
-
-
-def _disagree(blue: Record, green: Record) -> LeaseRefused:
-    both = f"blue:  {describe(blue)}\ngreen: {describe(green)}"
-    for record in (blue, green):
-        if record.kind is Kind.BACKED_OUT:
-            side = bodies.BackedOut.from_body(record.body).quarantined
-            if side is not None:
-                return _quarantined(side, both)
-    return LeaseRefused(
-        Code.JOURNALS_DISAGREE,
-        f"the journals disagree from record {blue.seq} on",
-        seen=both,
-        wanted="one story, or one side that only lacks the end of it",
-        hint="was a side restored from a backup, or did two operators work at once? "
-        "Compare both with `SELECT * FROM bluegreen.journal ORDER BY seq`",
-    )
-
-
-def _quarantined(side: Side, both: str) -> LeaseRefused:
-    return LeaseRefused(
-        Code.JOURNALS_DISAGREE,
-        f"{side} was set aside when it could not be reached in the middle of a move",
-        seen=both,
-        wanted=f"a {side} that holds nothing of that move",
-        hint=f"make {side} again, an empty database, then run again",
-    )
-
-
-def _gap(number: int, side: str) -> LeaseRefused:
-    return LeaseRefused(
-        Code.JOURNALS_DISAGREE,
-        f"the journal on {side} lacks record {number}",
-        seen="a later record is there",
-        wanted="records numbered 1, 2, 3 … without a gap",
-        hint="was the side restored from a backup? Look at both with "
-        "`SELECT * FROM bluegreen.journal ORDER BY seq`",
-    )
-
-
-def _another_writer(mine: Record, there: Record | None) -> LeaseRefused:
-    return LeaseRefused(
-        Code.LEASE_HELD,
-        f"another operator wrote record {mine.seq} of the journal",
-        seen=describe(there) if there else "number after number was taken",
-        wanted="one operator at a time",
-        hint="`bluegreen journal` shows who; wait until that run has ended, "
-        "then run again",
-    )
-
-
-def _lease_lost(
-    database: Database, mine: Record, records: Sequence[Record]
-) -> LeaseRefused:
-    newest = describe(records[-1]) if records else "(nothing)"
-    return LeaseRefused(
-        Code.LEASE_HELD,
-        "the lease is not held any more",
-        seen=f"{database.describe()} did not take record {mine.seq}, {mine.kind}, "
-        f"from this run\nits newest record: {newest}",
-        wanted="this run's session holds the lease on both sides",
-        hint="was this process stopped, or the network cut? Another run may have "
-        "moved traffic meanwhile: look at `bluegreen status`, then run again",
-    )
-
-
-def _not_built(database: Database) -> LeaseRefused:
-    return LeaseRefused(
-        Code.JOURNAL_NOT_WRITABLE,
-        f"the journal cannot be written on {database.side}",
-        seen=f"{database.describe()} has no table bluegreen.journal",
-        wanted="our schema, which `bluegreen run` makes",
-        hint="was nothing run yet, was it dropped, or the database made again? "
-        "`bluegreen status` tells what stands",
-    )

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from bluegreen.model import bodies
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.errors import LeaseRefused
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
@@ -73,7 +74,7 @@ def _first_on_blue(record: Record) -> bool:
 
 def _went_back(side: Side, missing: Sequence[Record], serving: Side) -> LeaseRefused:
     first, other = missing[0], side.other
-    more = "1 more record" if len(missing) == 1 else f"{len(missing)} more records"
+    more = counted(len(missing), "more record")
     what = " ".join(filter(None, (str(first.kind), first.action)))
     return LeaseRefused(
         Code.JOURNALS_DISAGREE,

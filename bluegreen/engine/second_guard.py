@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -31,6 +30,7 @@ from bluegreen.engine.guard import (
 from bluegreen.engine.journal import TwinJournal
 from bluegreen.engine.lifeline import LOOK_ENDS, Lifeline
 from bluegreen.model.errors import BluegreenError
+from bluegreen.model.progress import Progress
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import hung_up_after
@@ -59,16 +59,13 @@ class Outcome(StrEnum):
     NOTHING_TO_DO = "clients are served; only its last record is missing"
 
 
-def stand_by(
-    world: World, budget: timedelta, *, until: Event, tell: Callable[[str], None]
-) -> None:
+def stand_by(world: World, budget: timedelta, *, until: Event) -> None:
     """Look for an abandoned pause until `until` is set, and end what is found.
 
     Args:
         world: the handles; only what they were made of is used.
         budget: the longest pause that a switchover of the playbook may make.
         until: set to stop; a pause that is being ended is ended first.
-        tell: takes a line for each pause that was ended, or could not be.
     """
     seen = guard_world(guard_spec(world, "", budget))
     patience_s = (budget + AFTER).total_seconds()
@@ -86,7 +83,8 @@ def stand_by(
             if outcome is not Outcome.NOT_ENDED:
                 ended = pause.seq
             if outcome is not Outcome.NOTHING_TO_DO:
-                tell(f"run {pause.run}: {outcome}; see `bluegreen status`")
+                text = f"run {pause.run}: {outcome}; see `bluegreen status`"
+                world.tell(Progress("pause_abandoned", text))
 
 
 def _open_pause(world: World) -> Record | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bluegreen.engine.journal import agreed, describe
+from bluegreen.engine.journal import agreed
+from bluegreen.engine.journal_refusals import describe
 from bluegreen.model.chain import broken_at, link
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import LeaseRefused, ServerRefused

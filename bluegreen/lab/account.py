@@ -129,7 +129,7 @@ class Account:
         if shared.is_symlink() or shared.stat().st_uid != os.geteuid():
             raise ServerRefused(
                 Code.RIGHT_MISSING,
-                f"{shared} belongs to somebody else",
+                f"{shared} belongs to another user",
                 hint="remove it, or run this as its owner",
             )
         shared.chmod(0o711)

@@ -23,6 +23,9 @@ from bluegreen.lab.server import Server
 
 BLUE_MAJOR, GREEN_MAJOR = 16, 18
 CLIENTS = 8
+THINK_S = 0.002
+"""Between two transactions of a client: they write as fast as the machine lets them."""
+
 WINDOW_S = 3
 """As the demo's playbook has it: long enough to see that a window is open."""
 
@@ -76,7 +79,9 @@ def set_stage(*, orders: int) -> Iterator[Stage]:
         rows = shop.load(blue.conninfo("shop"), orders=orders)
         LedgerClients.prepare(blue.conninfo("shop"))
         pooler = stack.enter_context(Pooler.start(folder / "pooler", {"shop": blue}))
-        clients = LedgerClients(pooler.conninfo("shop"), CLIENTS, workload="shop")
+        clients = LedgerClients(
+            pooler.conninfo("shop"), CLIENTS, think_s=THINK_S, workload="shop"
+        )
         stack.enter_context(clients)
         clients.start()
         environ = _environ(blue, green, pooler, folder)

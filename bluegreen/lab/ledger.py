@@ -8,20 +8,16 @@ measure are the database's and not those of a busy interpreter next to them.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import secrets
-import select
-import subprocess
 import time
-from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 
 from bluegreen.engine.own_process import own_environment, own_module
 from bluegreen.lab.ledger_judge import Audit, LedgerResult, Told, judge
+from bluegreen.lab.worker import Worker
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 
@@ -60,7 +56,7 @@ class LedgerClients:
         conninfo: str,
         clients: int = 4,
         *,
-        think_s: float = 0.002,
+        think_s: float = 0.01,
         workload: str = "bank",
         patience_s: float = 10.0,
     ) -> None:
@@ -85,7 +81,7 @@ class LedgerClients:
             "run": self.run,
         }
         self._answer_s = _ANSWER_S + 2 * patience_s
-        self._process: subprocess.Popen[str] | None = None
+        self._worker: Worker | None = None
 
     @staticmethod
     def prepare(conninfo: str) -> None:
@@ -105,13 +101,8 @@ class LedgerClients:
         Raises:
             ServerRefused: 3001, one of them has not in good time.
         """
-        self._process = subprocess.Popen(
-            own_module("bluegreen.lab.ledger_worker"),
-            env=own_environment(os.environ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for us, not for it
+        self._worker = Worker(
+            own_module("bluegreen.lab.ledger_worker"), own_environment(os.environ)
         )
         answer = self._ask(**self._words)
         if not answer["ready"]:
@@ -141,7 +132,9 @@ class LedgerClients:
     def stop(self) -> LedgerResult:
         """Let each client end its transaction, and tell what they were told."""
         answer = self._ask(do="stop")
-        self._end()
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
         told = {
             int(client): Told(
                 t["last"], frozenset(t["unknown"]), frozenset(t["failed"])
@@ -162,40 +155,20 @@ class LedgerClients:
 
     def kill(self) -> None:
         """End the worker without asking; what the clients were told is lost."""
-        if self._process is not None:
-            self._process.kill()
-            self._end()
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
 
     def _ask(self, **words: object) -> dict[str, Any]:
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
+        if self._worker is None:
             raise RuntimeError("the ledger's clients are not running")
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(words) + "\n")
-            process.stdin.flush()
-        ready, _, _ = select.select([process.stdout], [], [], self._answer_s)
-        line = process.stdout.readline() if ready else ""
-        if not line:
-            self.kill()
-            raise RuntimeError("the ledger's worker did not answer")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.communicate()
+        return self._worker.ask(self._answer_s, **words)
 
 
 def audit(conninfo: str, result: LedgerResult) -> Audit:

@@ -13,7 +13,6 @@ import struct
 import threading
 from collections.abc import Coroutine
 from enum import StrEnum
-from types import TracebackType
 from typing import Any, Self
 
 from psycopg.conninfo import make_conninfo
@@ -90,12 +89,7 @@ class Proxy:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:

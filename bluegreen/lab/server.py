@@ -12,7 +12,6 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 import psycopg
@@ -149,14 +148,9 @@ class Server(Daemon):
         processes.send(self.pid, signal.SIGHUP)
         processes.wait_for(lambda: self._load_time() != before, "a reload", _START_S)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *why: object) -> None:
         self.stop("immediate")
-        super().__exit__(kind, error, trace)
+        super().__exit__(*why)
 
     def _initdb(self) -> None:
         self.data.mkdir(mode=0o700)

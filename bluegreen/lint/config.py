@@ -13,10 +13,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bluegreen.lint.registry import RULES
-from bluegreen.lint.rule import Level
+from bluegreen.lint.rule import LEVELS
 from bluegreen.lint.tracking.state import FIRST_VERSION, LAST_VERSION, Versions
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
+from bluegreen.model.finding import Severity
 
 OWN_FILE = ".bluegreen-lint.toml"
 # Below this a scan or rewrite takes about as long as the statement itself.
@@ -65,7 +66,7 @@ class Config(NamedTuple):
 
     target_version: int | None = None
     transaction: str = "none"
-    fail_level: Level = Level.WARNING
+    fail_level: Severity = Severity.WARNING
     enable: tuple[str, ...] = ()
     ignore: tuple[Ignore, ...] = ()
     settings: Mapping[str, str] = MappingProxyType({})
@@ -178,10 +179,17 @@ def _ignore(item: Any) -> Ignore:
     return Ignore(rule, reason, _text(item.get("path", "*")))
 
 
+def _level(value: Any) -> Severity:
+    try:
+        return LEVELS[_text(value).lower()]
+    except KeyError:
+        raise ValueError(f"{value!r} is not info, warning or error") from None
+
+
 _FIELDS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "target-version": ("target_version", _version),
     "transaction": ("transaction", _transaction),
-    "fail-level": ("fail_level", Level.parse),
+    "fail-level": ("fail_level", _level),
     "enable": ("enable", _enable),
     "ignore": ("ignore", _ignores),
     "settings": ("settings", _settings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,10 +14,11 @@ from bluegreen.lint.config import Config
 from bluegreen.lint.effects.effect import NO_EFFECT, Effect
 from bluegreen.lint.questions import Question, questions
 from bluegreen.lint.registry import RULES, by_kind
-from bluegreen.lint.rule import Finding, Level, Rule, SafeForm
+from bluegreen.lint.rule import LintFinding, Rule, SafeForm
 from bluegreen.lint.strategy import Signs, Strategy, whole
 from bluegreen.lint.tracking import track
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.knowledge import NOTHING, Knowledge
 from bluegreen.sql.ops import Kind, Op
 from bluegreen.sql.reading.statements import ops
@@ -46,8 +48,8 @@ class FileReport(NamedTuple):
 
     name: str
     strategy: Strategy
-    findings: tuple[Finding, ...]
-    ignored: tuple[Finding, ...] = ()
+    findings: tuple[LintFinding, ...]
+    ignored: tuple[LintFinding, ...] = ()
     statements: tuple[Explained, ...] = ()
 
 
@@ -63,7 +65,7 @@ class Report(NamedTuple):
     questions: tuple[Question, ...] = ()
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[LintFinding, ...]:
         """All findings that count, in order."""
         return tuple(found for file in self.files for found in file.findings)
 
@@ -72,9 +74,9 @@ class Report(NamedTuple):
         """The riskiest strategy of the files."""
         return whole(file.strategy for file in self.files)
 
-    def fails(self, level: Level) -> bool:
-        """Whether a finding is at or above the level."""
-        return any(found.level >= level for found in self.findings)
+    def fails(self, severity: Severity) -> bool:
+        """Whether a finding is as grave, or graver."""
+        return any(f.severity.rank >= severity.rank for f in self.findings)
 
 
 def check(
@@ -153,7 +155,7 @@ class Run:
         self._op(end, [end], page, None, signs)
         track.close_file(self.state)
         page.ignore_faults()
-        found = tuple(sorted(page.found, key=lambda f: (f.line, f.column, f.rule)))
+        found = tuple(sorted(page.found, key=lambda f: (f.line, f.column, f.id)))
         hidden = tuple(page.hidden)
         return FileReport(source.name, signs.strategy, found, hidden, tuple(explained))
 
@@ -182,9 +184,9 @@ class Run:
             message = rule.condition(op, state)
             if message and not self._has_spoken(rule):
                 safe = rule.fix(op, state) if rule.fix else None
-                level = _sized(rule, op, state, self.config)
+                severity = _sized(rule, op, state, self.config)
                 size = _size(rule, op, state)
-                page.add(rule, level, message, op.at, statement, effect, safe, size)
+                page.add(rule, severity, message, op.at, statement, effect, safe, size)
         signs.note(op, state)
         track.apply(state, op)
         return effect
@@ -218,14 +220,17 @@ def _mark(pattern: str, source: Source) -> re.Match[str] | None:
     return re.search(pattern, source.text) if "--" in source.text else None
 
 
-def _sized(rule: Rule, op: Op, state: State, config: Config) -> Level:
+def _sized(rule: Rule, op: Op, state: State, config: Config) -> Severity:
     known = state.table(op.table) if op.table else None
     if not rule.sized or known is None or known.rows is None:
-        return rule.level
+        return rule.severity
     busy = known.writes is not None and known.writes >= config.busy_table
     if known.rows < config.small_table:
-        return min(rule.level, Level.WARNING) if busy else Level.INFO
-    return Level.ERROR if busy or known.rows >= config.large_table else rule.level
+        if not busy or rule.severity is Severity.INFO:
+            return Severity.INFO
+        return Severity.WARNING
+    large = busy or known.rows >= config.large_table
+    return Severity.CRITICAL if large else rule.severity
 
 
 def _size(rule: Rule, op: Op, state: State) -> str:
@@ -252,13 +257,13 @@ class _Page:
         self.source = source
         self.ignores = inline.find(source)
         self.by_config = [i for i in config.ignore if fnmatch(source.name, i.path)]
-        self.found: list[Finding] = []
-        self.hidden: list[Finding] = []
+        self.found: list[LintFinding] = []
+        self.hidden: list[LintFinding] = []
 
     def add(
         self,
         rule: Rule,
-        level: Level,
+        severity: Severity,
         message: str,
         at: int,
         statement: Statement | None,
@@ -267,44 +272,45 @@ class _Page:
         size: str = "",
     ) -> None:
         """Note a finding, or note that it is ignored."""
-        finding = self._finding(rule, level, message, at, statement, effect)
+        finding = self._finding(rule, severity, message, at, statement, effect)
         if safe or size:
-            finding = finding._replace(safe=safe, size=size)
+            finding = replace(finding, safe=safe, size=size)
         index = statement.index if statement else -1
         ignore = inline.hiding(self.ignores, rule.id, index, _NEVER_IGNORED)
         if ignore:
-            self.hidden.append(finding._replace(reason=ignore.reason))
+            self.hidden.append(replace(finding, reason=ignore.reason))
             return
         for configured in self.by_config:
             if configured.rule == rule.id and rule.id not in _NEVER_IGNORED:
-                self.hidden.append(finding._replace(reason=configured.reason))
+                self.hidden.append(replace(finding, reason=configured.reason))
                 return
         self.found.append(finding)
 
     def _finding(
         self,
         rule: Rule,
-        level: Level,
+        severity: Severity,
         message: str,
         at: int,
         statement: Statement | None,
         effect: Effect,
-    ) -> Finding:
+    ) -> LintFinding:
         line, column = self.source.place(at)
         text = self.source.line_text(line)
         end = statement.end if statement else at + 1
         length = max(1, min(end - at, len(text) - column + 1))
-        return Finding(
-            rule=rule.id,
-            level=level,
-            message=message,
+        return LintFinding(
+            id=rule.id,
+            where=f"{self.source.name}:{line}:{column}",
+            severity=severity,
+            seen=message,
+            why=rule.why,
+            fix=rule.workaround,
             file=self.source.name,
             line=line,
             column=column,
             length=length,
             source_line=text,
-            why=rule.why,
-            workaround=rule.workaround,
             effect=effect,
         )
 
@@ -312,7 +318,7 @@ class _Page:
         """What could not be read, as findings."""
         for problem in self.source.problems:
             rule = RULES[problem.fault]
-            self.add(rule, rule.level, problem.message, problem.at, None)
+            self.add(rule, rule.severity, problem.message, problem.at, None)
 
     def ignore_faults(self) -> None:
         """Ignores that name no rule, give no reason, or hide nothing."""
@@ -330,4 +336,4 @@ class _Page:
 
     def _fault(self, rule_id: str, message: str, at: int) -> None:
         rule = RULES[rule_id]
-        self.add(rule, rule.level, message, at, None)
+        self.add(rule, rule.severity, message, at, None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bluegreen.lint.rule import Finding
+from bluegreen.lint.rule import LintFinding
 
 
-def fixed(text: str, findings: Iterable[Finding]) -> tuple[str, int]:
+def fixed(text: str, findings: Iterable[LintFinding]) -> tuple[str, int]:
     """The text with every edit that can be made mechanically, and how many were made.
 
     Two findings may want to change the same place: the first one gets it, and a second

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from bluegreen.lint.registry import RULES, SUBJECTS
-from bluegreen.lint.rule import Rule
+from bluegreen.lint.rule import Rule, level_of
 from bluegreen.lint.tracking.state import FIRST_VERSION, LAST_VERSION
 
 
@@ -33,14 +33,14 @@ def _index() -> str:
     for subject, rules in SUBJECTS.items():
         lines += ["", f"## {subject}", "", "| rule | level | what |", "|---|---|---|"]
         for rule in rules:
-            level = f"{rule.level}{' (off)' if rule.off else ''}"
+            level = f"{level_of(rule.severity)}{' (off)' if rule.off else ''}"
             lines.append(f"| [{rule.id}]({rule.id}.md) | {level} | {rule.name} |")
     return "\n".join(lines) + "\n"
 
 
 def _page(rule: Rule) -> str:
     asked = f'`enable = ["{rule.id}"]`'
-    level = f"Level: {rule.level}."
+    level = f"Level: {level_of(rule.severity)}."
     if rule.off:
         level += f" Off until asked for: {asked}."
     if rule.sized:

@@ -7,36 +7,26 @@ fire on its own bad example cannot exist.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import IntEnum
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
 from bluegreen.lint.effects.effect import NO_EFFECT, Effect
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Finding, Severity
 from bluegreen.sql.ops import Kind, Op
 
+LEVELS = {
+    "info": Severity.INFO,
+    "warning": Severity.WARNING,
+    "error": Severity.CRITICAL,
+}
+"""The severities in the words of linters, which configurations and reports use."""
 
-class Level(IntEnum):
-    """How bad a finding is."""
 
-    INFO = 1
-    WARNING = 2
-    ERROR = 3
-
-    def __str__(self) -> str:
-        return self.name.lower()
-
-    @classmethod
-    def parse(cls, text: str) -> Level:
-        """Read `info`, `warning` or `error`.
-
-        Raises:
-            ValueError: another word.
-        """
-        try:
-            return cls[text.upper()]
-        except KeyError:
-            raise ValueError(f"{text!r} is not info, warning or error") from None
+def level_of(severity: Severity) -> str:
+    """`info`, `warning` or `error`."""
+    return next(word for word, one in LEVELS.items() if one is severity)
 
 
 class Edit(NamedTuple):
@@ -69,7 +59,7 @@ class Rule(NamedTuple):
     Attributes:
         id: stable, kebab-case; what ignores name.
         name: one line, as a heading.
-        level: of its findings, before sizes are known.
+        severity: of its findings, before sizes are known.
         kinds: ops that it looks at.
         condition: the message when the op is wrong, None when it is not.
         effect: the lock, rewrite or scan it is about, and on which versions.
@@ -93,7 +83,7 @@ class Rule(NamedTuple):
 
     id: str
     name: str
-    level: Level
+    severity: Severity
     kinds: frozenset[Kind]
     condition: Condition
     effect: str
@@ -114,10 +104,13 @@ class Rule(NamedTuple):
     rows: int | None = None
 
 
-class Finding(NamedTuple):
-    """A rule broken at a place.
+@dataclass(frozen=True, slots=True)
+class LintFinding(Finding):
+    """A rule broken at a place of a file.
 
     Attributes:
+        id: the rule's.
+        where: `file:line:column`.
         line: from 1.
         column: from 1, in characters.
         length: characters to underline on that line.
@@ -126,20 +119,20 @@ class Finding(NamedTuple):
         reason: why it is ignored; empty when it counts.
     """
 
-    rule: str
-    level: Level
-    message: str
-    file: str
-    line: int
-    column: int
-    length: int
-    source_line: str
-    why: str
-    workaround: str
+    file: str = ""
+    line: int = 1
+    column: int = 1
+    length: int = 1
+    source_line: str = ""
     effect: Effect = NO_EFFECT
     safe: SafeForm | None = None
     reason: str = ""
     size: str = ""
+
+    @property
+    def level(self) -> str:
+        """Its severity in the words of linters."""
+        return level_of(self.severity)
 
 
 def on(*kinds: Kind) -> frozenset[Kind]:

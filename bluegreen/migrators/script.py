@@ -126,7 +126,7 @@ def _split(name: str, content: bytes, half: Half | None) -> Script:
     start, end = _stretch(source, half)
     if (left := first_placeholder(name, source)) and start <= left[0] < end:
         line = source.place(left[0])[0]
-        raise _refused(name, line, f"{left[1]} is a placeholder that nobody filled")
+        raise _refused(name, line, f"{left[1]} is a placeholder without a value")
     taken = [one for one in source.statements if start <= one.at < end]
     parts = tuple(map(_part, taken))
     _require_closed(name, parts)

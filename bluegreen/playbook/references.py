@@ -160,7 +160,7 @@ def _read_private(path: Path, name: str) -> bytes:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise Wrong(f"{name} is not a file", code=_NO_VALUE)
-        # libpq's rule for key files: nobody but the owner; root's may have a group.
+        # libpq's rule for key files: no one but the owner; root's may have a group.
         barred = 0o077 if found.st_uid else 0o037
         if found.st_mode & barred:
             raise Wrong(

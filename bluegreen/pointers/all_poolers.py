@@ -142,7 +142,7 @@ def name_side(ours: Sequence[Pointer], side: Side) -> None:
     failed += _moved([astray] if astray else [], side)
     if failed:
         worst = _worst(failed)
-        worst.hint = _by_hand(failed, side)
+        worst.hint = "\n".join(f"{one.id}: {one.by_hand(side)}" for one, _ in failed)
         raise worst
 
 
@@ -210,10 +210,6 @@ def _worst(failed: Failures) -> BluegreenError:
 
 def _names(failed: Failures) -> str:
     return ", ".join(pointer.id for pointer, _ in failed)
-
-
-def _by_hand(failed: Failures, side: Side) -> str:
-    return "\n".join(f"{one.id}: {one.by_hand(side)}" for one, _ in failed)
 
 
 def _told(failed: Failures) -> str:

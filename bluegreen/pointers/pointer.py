@@ -15,7 +15,7 @@ from bluegreen.model.errors import BluegreenError
 from bluegreen.model.finding import Finding
 from bluegreen.model.side import Side
 from bluegreen.pointers.client_probe import Client
-from bluegreen.postgres.database import holder
+from bluegreen.postgres.session import holder
 
 MOVE = "bluegreen move"
 """First words of the name under which a process of ours holds clients back."""

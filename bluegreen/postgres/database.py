@@ -1,7 +1,8 @@
 """One side's database: how sessions to it are opened and statements run.
 
-Owns connection settings, the warm session, and the one place where psycopg's
-exceptions become ours. What is asked of a database lives in the neighbouring files.
+Owns the DSN, the warm session, and the one place where psycopg's exceptions become
+ours. How a session is opened is in `session.py`; what is asked of a database lives in
+the neighbouring files.
 """
 
 from __future__ import annotations
@@ -20,52 +21,15 @@ from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bluegreen.model.codes import Code
-from bluegreen.model.errors import ServerRefused, StepError
+from bluegreen.model.errors import StepError
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
 from bluegreen.postgres import tls
-from bluegreen.postgres.statement_text import NamingCursor, shown, statement_of
+from bluegreen.postgres.session import open_session
+from bluegreen.postgres.statement_text import shown, statement_of
 
 Query = sql.SQL | sql.Composed
 Row = tuple[Any, ...]
-
-CONNECT_TIMEOUT_S = 5
-"""A server that has not answered a connect after this is treated as away."""
-
-_TIMEOUTS = {
-    140_000: sql.SQL("SET idle_session_timeout = 0"),
-    170_000: sql.SQL("SET idle_session_timeout = 0; SET transaction_timeout = 0"),
-}
-"""By the version that brought them. A role may have them; our sessions wait for hours
-in a copy, and a proof of all rows is one transaction."""
-
-UNACKNOWLEDGED_MS = 10_000
-"""The kernel gives a connection up when sent data is not acknowledged for this long;
-psycopg alone waits for ever on a server whose packets vanish."""
-
-QUICK_LOCKS = "10ms"
-"""A waiter cancels a blocking autovacuum after deadlock_timeout: 1,001 ms at the
-default, 11 ms with this."""
-
-_SESSION = {
-    # A fenced side may be read-only by default; our sessions must still write.
-    "default_transaction_read_only": "off",
-    # Our statements are written for it: each one sees what was committed before it.
-    "default_transaction_isolation": "read committed",
-    "default_transaction_deferrable": "off",
-    # A role or database may have it off; a few of our sessions ask for less.
-    "synchronous_commit": "on",
-    "search_path": "pg_catalog, pg_temp",
-    "lock_timeout": "0",
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "DateStyle": "ISO",
-    "IntervalStyle": "postgres",
-    # Names of objects are compared as the servers write them.
-    "quote_all_identifiers": "off",
-    "TimeZone": "UTC",
-    "client_min_messages": "warning",
-}
 
 
 class SqlError(StepError):
@@ -133,10 +97,6 @@ they know no state of their own for it."""
 
 DROPPED_TRIES = 10
 """Looks in a row; each takes milliseconds, and so does making and dropping a table."""
-
-
-class PoolerRefused(ServerRefused):
-    """A pooler answered where the server itself was meant; code 3001."""
 
 
 class Database:
@@ -273,47 +233,9 @@ class Database:
             ServerRefused: 3001; libpq gives no SQLSTATE for a refused connect, so its
                 words are passed on and not read.
         """
-        wanted = {**_SESSION, **settings}
-        options = " ".join(
-            f"-c {k}={_escape(v)}" for k, v in wanted.items() if k not in leave
+        session = open_session(
+            self._params, self._password, self, leave=leave, settings=settings
         )
-        params = {
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            # psycopg gives bytes for the text of a SQL_ASCII database otherwise.
-            "client_encoding": "UTF8",
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "tcp_user_timeout": UNACKNOWLEDGED_MS,
-            **self._params,
-            "options": f"{self._params.get('options') or ''} {options}".strip(),
-            "application_name": holder(self.label),
-        }
-        if self._password:
-            params["password"] = self._password.reveal()
-        try:
-            session = psycopg.connect(
-                **params,
-                autocommit=True,
-                prepare_threshold=2,
-                cursor_factory=NamingCursor,
-            )
-            _require_direct(session, self)
-            # Not known to every version, so not among the start-up options.
-            version = session.info.server_version
-            known = [since for since in _TIMEOUTS if since <= version]
-            if known:
-                session.execute(_TIMEOUTS[max(known)])
-        except psycopg.Error as error:
-            raise ServerRefused(
-                Code.SERVER_UNREACHABLE,
-                f"{self.side} cannot be reached",
-                seen=str(error).strip(),
-                wanted=f"a session on {self.address}",
-                hint="try the same with psql; is the address right, the server up, "
-                "the password given by ${env:…}, ${file:…} or pgpass?"
-                + tls.advice(self._params),
-            ) from None
         self._opened.add(session)
         return session
 
@@ -455,58 +377,7 @@ def hung_up_after(span: timedelta, *databases: Database) -> Iterator[None]:
         timer.cancel()
 
 
-def wait_briefly_for_locks(session: psycopg.Connection[Row]) -> None:
-    """Cancel an autovacuum that is in the way after QUICK_LOCKS, where our role may.
-
-    `deadlock_timeout` is a superuser's to set, from 15 on also that of a role with
-    GRANT SET; for any other one `check` says what it costs.
-    """
-    with suppress(psycopg.errors.InsufficientPrivilege):
-        session.execute(
-            sql.SQL("SELECT set_config('deadlock_timeout', %s, false)"), (QUICK_LOCKS,)
-        )
-
-
-def _require_direct(session: psycopg.Connection[Row], database: Database) -> None:
-    """Refuse a session that a pooler has answered in the server's place.
-
-    A server says its own process id when it lets us in; a pooler makes one up. Behind a
-    pooler our locks belong to one of its connections, and our settings are not there.
-
-    Raises:
-        PoolerRefused: 3001.
-    """
-    said = session.info.backend_pid
-    row = session.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
-    if row == (said,):
-        return
-    session.close()
-    raise PoolerRefused(
-        Code.SERVER_UNREACHABLE,
-        f"{database.side} was reached through a pooler: this is a pooler",
-        seen=f"{database.address} let us in as process {said}, and process "
-        f"{row[0] if row else '(none)'} answers",
-        wanted=f"a session on the server of {database.side} itself; nothing was "
-        "touched",
-        hint="give the host and port of PostgreSQL itself in the DSN; the pooler "
-        "belongs under `pointers`",
-    )
-
-
 def _address(params: Mapping[str, Any]) -> str:
     get = params.get
     host = get("host") or get("hostaddr") or get("service") or "local socket"
     return f"{host}:{get('port') or 5432}/{get('dbname') or ''}"
-
-
-def holder(label: str) -> str:
-    """Who we are, for `application_name`: the lease tells it to the next operator.
-
-    PostgreSQL cuts application_name at 63 bytes.
-    """
-    return f"{label} {socket.gethostname()[:30]} {os.getpid()}"[:63]
-
-
-def _escape(value: str) -> str:
-    """Escape a value for libpq's `options`: spaces and backslashes need a backslash."""
-    return value.replace("\\", "\\\\").replace(" ", "\\ ")

@@ -22,6 +22,10 @@ from bluegreen.model.errors import ServerRefused
 from bluegreen.postgres.database import Database
 
 _DEBIAN = Path("/usr/lib/postgresql")
+_WRAPPER = "pg_wrapper"
+"""Debian's programs on PATH are this script, which starts one of `_DEBIAN`: the same
+program again, and 60 ms of Perl to hear its version."""
+
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 _LOOK_EVERY_S = 0.5
 """How often a watcher hears of a running program: often enough for a person."""
@@ -170,7 +174,7 @@ def _listen(process: subprocess.Popen[str], monitor: Callable[[], None] | None) 
 def _tools(name: str) -> Iterator[Tool]:
     for folder in _folders():
         path = folder / name
-        if not os.access(path, os.X_OK):
+        if not os.access(path, os.X_OK) or path.resolve().name == _WRAPPER:
             continue
         said = subprocess.run([path, "--version"], capture_output=True, text=True)
         if match := _VERSION.search(said.stdout):

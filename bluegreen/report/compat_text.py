@@ -1,4 +1,4 @@
-"""Verdicts of the judge as text for a person. Owns that table."""
+"""Verdicts of `compat` as text for a person. Owns that table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from itertools import groupby
 
 from bluegreen.compat.verdict import id_and_where
 from bluegreen.model.accept import entries
+from bluegreen.model.counted import counted
 from bluegreen.report.compat_result import CompatResult
+from bluegreen.report.page import Page, Part, columns
 from bluegreen.steps.compatibility.rows import MEANINGS, Row
 
 _WAYS = {
@@ -17,19 +19,18 @@ _WAYS = {
 }
 
 
-def judgement_text(result: CompatResult) -> str:
+def compat_page(result: CompatResult) -> Page:
     """Every direction's verdicts, what they mean and what to do."""
     lines = [f"{result.name}: judged by {result.tiers}"]
     if result.note:
         lines.append(f"  {result.note}")
-    lines += ["", *table_of(result.rows), *_ending(result)]
-    return "\n".join(lines)
+    return [*lines, "", *verdicts(result.rows), *_ending(result)]
 
 
-def table_of(rows: Iterable[Row]) -> list[str]:
+def verdicts(rows: Iterable[Row]) -> Page:
     """The verdicts, by direction, then what each answer among them means."""
     shown = _without_copies([row for row in rows if row.answer != "OK" or row.found])
-    lines: list[str] = []
+    lines: list[Part] = []
     order = list(_WAYS)
     ranked = sorted(shown, key=lambda row: order.index(row.direction))
     for way, several in groupby(ranked, key=lambda row: row.direction):
@@ -60,20 +61,22 @@ def _answer(row: Row) -> str:
     return "OK_IF" if row.answer == "OK" else row.answer
 
 
-def _row(row: Row) -> list[str]:
+def _row(row: Row) -> Page:
     place = f"  {row.place}" if row.place else ""
-    lines = [f"  {_answer(row):<8}{row.where or 'every table'}{place}  [{row.weight}]"]
-    lines.append(f"    {row.why}")
-    if row.condition and row.condition != row.fix:
-        lines.append(f"    if:    {row.condition}")
-    if row.found:
-        lines.append(f"    found: {row.found}")
-    if row.answer != "OK" and row.fix:
-        lines.append(f"    fix:   {row.fix}")
-    if row.reason:
-        lines.append(f"    accepted: {row.reason}")
     finding, _ = id_and_where(row.name)
-    return [*lines, f"    id:    {finding}"]
+    condition = row.condition if row.condition != row.fix else ""
+    told = {
+        "if:": condition,
+        "found:": row.found,
+        "fix:": row.fix if row.answer != "OK" else "",
+        "accepted:": row.reason,
+        "id:": finding,
+    }
+    return [
+        f"  {_answer(row):<8}{row.where or 'every table'}{place}  [{row.weight}]",
+        *columns([(row.why,)], indent=4),
+        *columns(((name, said) for name, said in told.items() if said), indent=4),
+    ]
 
 
 def _ending(result: CompatResult) -> list[str]:
@@ -83,7 +86,7 @@ def _ending(result: CompatResult) -> list[str]:
         return [f"`accept` has entries that fit no verdict:\n{names}"]
     waiting = sum(row.weight == "waits" for row in result.rows)
     if not stopping and waiting:
-        several = "1 verdict waits" if waiting == 1 else f"{waiting} verdicts wait"
+        several = counted(waiting, "verdict waits", "verdicts wait")
         return [f"nothing stops a run yet; {several} for catalogs and data"]
     if not stopping:
         return ["nothing would stop a run"]

@@ -1,7 +1,7 @@
-"""Events as JSON lines on stderr, one object a line, for machines.
+"""The log of a run on stderr: a line an event, in words or as a JSON object.
 
 Owns the names of the events and their keys: snake_case nouns with past verbs, exact
-values. The run's id is bound once.
+values. The run's id is bound once. The words are in `lines.py`.
 """
 
 from __future__ import annotations
@@ -11,35 +11,54 @@ from typing import Any, Self, TextIO
 
 import structlog
 
-from bluegreen.engine.events import ActionWaits, Event, RunStarted
+from bluegreen.engine.events import (
+    ActionDone,
+    ActionSatisfied,
+    ActionStarted,
+    ActionWaits,
+    Event,
+    MonitorChanged,
+    RunEnded,
+    RunStarted,
+    StopAsked,
+)
 from bluegreen.model.progress import Progress
 from bluegreen.model.redact import Blotter, secrets_in_memory
+from bluegreen.report.lines import line_of
 from bluegreen.report.pace import Pace
 
-NAMES = {
-    "RunStarted": "run_started",
-    "ActionSatisfied": "action_satisfied",
-    "ActionStarted": "action_started",
-    "ActionDone": "action_done",
-    "ActionWaits": "action_waited",
-    "MonitorChanged": "monitor_changed",
-    "StopAsked": "stop_asked",
-    "RunEnded": "run_ended",
+NAMES: dict[type[Event], str] = {
+    RunStarted: "run_started",
+    ActionSatisfied: "action_satisfied",
+    ActionStarted: "action_started",
+    ActionDone: "action_done",
+    ActionWaits: "action_waited",
+    MonitorChanged: "monitor_changed",
+    StopAsked: "stop_asked",
+    RunEnded: "run_ended",
 }
 
 
 class EventLog:
-    """Writes each event as one line of JSON."""
+    """Writes each event as one line.
 
-    def __init__(self, stream: TextIO) -> None:
+    Args:
+        stream: where to; each line is flushed.
+        as_json: an object a line, instead of words.
+        logger: what takes the lines in the stream's place.
+    """
+
+    def __init__(
+        self, stream: TextIO, *, as_json: bool = False, logger: Any = None
+    ) -> None:
         self._pace = Pace()
         self._blotter = Blotter(())
+        self._as_json = as_json
         self._log: Any = structlog.wrap_logger(
-            structlog.PrintLogger(stream),
+            logger or structlog.PrintLogger(stream),
             processors=[
                 self._blot,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.JSONRenderer(ensure_ascii=False),
+                *(_JSON if as_json else (_line_alone,)),
             ],
         )
 
@@ -54,13 +73,10 @@ class EventLog:
         if isinstance(event, RunStarted):
             self._blotter = Blotter(secrets_in_memory())
             self._log = self._log.bind(run=event.run)
-        if not self._is_due(event):
-            return
-        if isinstance(event, Progress):
-            self._log.msg(event.what, **_figures(event))
-        else:
-            values = {k: v for k, v in asdict(event).items() if k != "run"}
-            self._log.msg(NAMES[type(event).__name__], **values)
+        if self._is_due(event):
+            name = event.what if isinstance(event, Progress) else NAMES[type(event)]
+            told = _values(event) if self._as_json else {"line": line_of(event)}
+            self._log.info(name, **told)
 
     def _blot(self, _: object, __: str, values: Any) -> Any:
         """No text of ours holds a secret; this is for the text of others."""
@@ -73,7 +89,26 @@ class EventLog:
                 return self._pace.is_due(event.action, event.why)
             case Progress() if event.done is not None:
                 return self._pace.is_due(event.what, event.text)
+            case RunEnded():
+                # In words stdout says it.
+                return self._as_json
         return True
+
+
+_JSON = (
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.JSONRenderer(ensure_ascii=False),
+)
+
+
+def _line_alone(_: object, __: str, values: Any) -> str:
+    return str(values["line"])
+
+
+def _values(event: Event) -> dict[str, object]:
+    if isinstance(event, Progress):
+        return _figures(event)
+    return {k: v for k, v in asdict(event).items() if k != "run"}
 
 
 def _figures(event: Progress) -> dict[str, object]:

@@ -1,8 +1,6 @@
-"""Events as plain lines for a person who reads a file. Owns their words."""
+"""Events as plain lines for a person. Owns their words."""
 
 from __future__ import annotations
-
-from typing import Self, TextIO
 
 from bluegreen.engine.events import (
     ActionDone,
@@ -17,38 +15,6 @@ from bluegreen.engine.events import (
 )
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.progress import Progress
-from bluegreen.report.pace import Pace
-
-
-class Lines:
-    """Writes one line for each event, and for long work one now and then."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._pace = Pace()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def __call__(self, event: Event) -> None:
-        """Write its line, unless it says what was said just now."""
-        if self._is_due(event):
-            self._stream.write(line_of(event) + "\n")
-            self._stream.flush()
-
-    def _is_due(self, event: Event) -> bool:
-        match event:
-            case ActionWaits():
-                return self._pace.is_due(event.action, event.why)
-            case Progress() if event.done is not None:
-                return self._pace.is_due(event.what, event.text)
-            case RunEnded():
-                # stdout says it.
-                return False
-        return True
 
 
 def line_of(event: Event) -> str:

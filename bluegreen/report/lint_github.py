@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bluegreen.lint.engine import Report
-from bluegreen.lint.rule import Finding, Level
+from bluegreen.lint.rule import LintFinding
 
-_COMMANDS = {Level.INFO: "notice", Level.WARNING: "warning", Level.ERROR: "error"}
+_COMMANDS = {"info": "notice", "warning": "warning", "error": "error"}
 
 
 def render(report: Report) -> str:
@@ -13,17 +13,17 @@ def render(report: Report) -> str:
     return "".join(f"{_command(finding)}\n" for finding in report.findings)
 
 
-def _command(finding: Finding) -> str:
+def _command(finding: LintFinding) -> str:
     fields = {
         "file": finding.file,
         "line": str(finding.line),
         "col": str(finding.column),
         "endColumn": str(finding.column + finding.length),
-        "title": finding.rule,
+        "title": finding.id,
     }
     said = ",".join(f"{name}={_property(value)}" for name, value in fields.items())
-    end = "" if finding.message.endswith("?") else "."
-    message = _data(f"{finding.message}{end} {finding.workaround}")
+    end = "" if finding.seen.endswith("?") else "."
+    message = _data(f"{finding.seen}{end} {finding.fix}")
     return f"::{_COMMANDS[finding.level]} {said}::{message}"
 
 

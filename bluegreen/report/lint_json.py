@@ -7,7 +7,7 @@ from typing import Any
 
 from bluegreen.lint.effects.effect import Effect
 from bluegreen.lint.engine import FileReport, Report
-from bluegreen.lint.rule import Finding
+from bluegreen.lint.rule import LintFinding
 
 
 def render(report: Report) -> str:
@@ -40,18 +40,18 @@ def _file(file: FileReport) -> dict[str, Any]:
     return content
 
 
-def finding(found: Finding) -> dict[str, Any]:
+def finding(found: LintFinding) -> dict[str, Any]:
     """One finding."""
     return {
-        "rule": found.rule,
-        "level": str(found.level),
-        "message": found.message,
+        "rule": found.id,
+        "level": found.level,
+        "message": found.seen,
         "line": found.line,
         "column": found.column,
         "length": found.length,
         "size": found.size,
         "why": found.why,
-        "workaround": found.workaround,
+        "workaround": found.fix,
         "effect": effect(found.effect),
         "safe": found.safe.sql if found.safe else None,
         "fixable": bool(found.safe and found.safe.edits),

@@ -6,7 +6,7 @@ import re
 from xml.sax.saxutils import escape, quoteattr
 
 from bluegreen.lint.engine import FileReport, Report
-from bluegreen.lint.rule import Finding
+from bluegreen.lint.rule import LintFinding
 
 # Characters that XML 1.0 cannot hold, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -37,12 +37,12 @@ def _suite(file: FileReport) -> str:
     )
 
 
-def _case(finding: Finding) -> str:
-    place = f"{finding.rule} {finding.line}:{finding.column}"
-    said = f"{finding.source_line}\n{finding.why}\n{finding.workaround}"
+def _case(finding: LintFinding) -> str:
+    place = f"{finding.id} {finding.line}:{finding.column}"
+    said = f"{finding.source_line}\n{finding.why}\n{finding.fix}"
     return (
         f"  <testcase classname={_attribute(finding.file)} name={_attribute(place)}>"
-        f'<failure type="{finding.level}" message={_attribute(finding.message)}>'
+        f'<failure type="{finding.level}" message={_attribute(finding.seen)}>'
         f"{escape(_clean(said))}</failure></testcase>\n"
     )
 

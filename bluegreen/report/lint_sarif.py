@@ -9,10 +9,10 @@ from urllib.parse import quote
 from bluegreen import __version__
 from bluegreen.lint.engine import Report
 from bluegreen.lint.registry import RULES
-from bluegreen.lint.rule import Finding, Level, Rule
+from bluegreen.lint.rule import LintFinding, Rule, level_of
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_LEVELS = {Level.INFO: "note", Level.WARNING: "warning", Level.ERROR: "error"}
+_LEVELS = {"info": "note", "warning": "warning", "error": "error"}
 
 
 def render(report: Report) -> str:
@@ -45,11 +45,11 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "shortDescription": {"text": rule.name},
         "fullDescription": {"text": f"{rule.why} {rule.effect}"},
         "help": {"text": rule.workaround},
-        "defaultConfiguration": {"level": _LEVELS[rule.level]},
+        "defaultConfiguration": {"level": _LEVELS[level_of(rule.severity)]},
     }
 
 
-def _result(finding: Finding) -> dict[str, Any]:
+def _result(finding: LintFinding) -> dict[str, Any]:
     region = {
         "startLine": finding.line,
         "startColumn": finding.column,
@@ -58,13 +58,13 @@ def _result(finding: Finding) -> dict[str, Any]:
     }
     place = {"artifactLocation": {"uri": quote(finding.file)}, "region": region}
     return {
-        "ruleId": finding.rule,
+        "ruleId": finding.id,
         "level": _LEVELS[finding.level],
-        "message": {"text": f"{finding.message}. {finding.workaround}"},
+        "message": {"text": f"{finding.seen}. {finding.fix}"},
         "locations": [{"physicalLocation": place}],
     }
 
 
-def _suppressed(finding: Finding) -> dict[str, Any]:
+def _suppressed(finding: LintFinding) -> dict[str, Any]:
     why = {"kind": "inSource", "justification": finding.reason}
     return _result(finding) | {"suppressions": [why]}

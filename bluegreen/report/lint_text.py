@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from unicodedata import combining, east_asian_width
 
 from bluegreen.lint.engine import FileReport, Report
-from bluegreen.lint.rule import Finding
+from bluegreen.lint.rule import LintFinding
 
 
 def render(report: Report, *, explain: bool = False) -> str:
@@ -22,9 +22,8 @@ def render(report: Report, *, explain: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _finding(finding: Finding) -> Iterator[str]:
-    place = f"{finding.file}:{finding.line}:{finding.column}"
-    yield _plain(f"{place}: {finding.level}[{finding.rule}]: {finding.message}")
+def _finding(finding: LintFinding) -> Iterator[str]:
+    yield _plain(f"{finding.where}: {finding.level}[{finding.id}]: {finding.seen}")
     gutter = f"{finding.line:>5}"
     before, marked, after = _shown(finding)
     yield f"{gutter} | {before}{marked}{after}"
@@ -35,14 +34,14 @@ def _finding(finding: Finding) -> Iterator[str]:
     if finding.size:
         yield f"      size:  {finding.size}"
     yield f"      why:   {finding.why}"
-    yield f"      safe:  {finding.workaround}"
+    yield f"      safe:  {finding.fix}"
     if finding.safe:
         for number, line in enumerate(finding.safe.sql.rstrip("\n").split("\n")):
             yield _plain(f"      {'write:' if not number else '':<6} {line}")
     yield ""
 
 
-def _shown(finding: Finding) -> tuple[str, str, str]:
+def _shown(finding: LintFinding) -> tuple[str, str, str]:
     """The line as what stands before, under and after the mark; cut where it is long.
 
     A file made by a program may be one line of a megabyte.
@@ -88,7 +87,7 @@ def _explained(file: FileReport) -> Iterator[str]:
 
 
 def _summary(report: Report) -> str:
-    counts = Counter(str(finding.level) for finding in report.findings)
+    counts = Counter(finding.level for finding in report.findings)
     ignored = sum(len(file.ignored) for file in report.files)
     said = [f"{counts[level]} {level}" for level in ("error", "warning", "info")]
     files = len(report.files)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """A plan, the file it is of, what that file allows, and the judge's verdicts."""
+    """A plan, the file it is of, what that file allows, and what `compat` says."""
 
     playbook: str
     plan: Plan

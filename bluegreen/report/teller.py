@@ -22,19 +22,14 @@ class Teller(AbstractContextManager["Teller"], Protocol):
 
 
 def make_teller(form: str) -> Teller:
-    """For `text`, `json`, or `auto`: a terminal gets text, anything else JSON."""
-    terminal = sys.stderr.isatty()
-    if form == "json" or (form == "auto" and not terminal):
-        from bluegreen.report.events import EventLog
-
-        return EventLog(sys.stderr)
-    if terminal:
+    """For `text` or `json`; in words, a terminal has a live line as well."""
+    if form == "text" and sys.stderr.isatty():
         from bluegreen.report.terminal import Terminal
 
         return Terminal(sys.stderr)
-    from bluegreen.report.lines import Lines
+    from bluegreen.report.events import EventLog
 
-    return Lines(sys.stderr)
+    return EventLog(sys.stderr, as_json=form == "json")
 
 
 class InTurn:

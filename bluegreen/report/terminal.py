@@ -24,10 +24,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
-from bluegreen.engine.events import ActionWaits, Event, RunEnded
+from bluegreen.engine.events import ActionWaits, Event
 from bluegreen.model.duration import format_bytes, format_duration
 from bluegreen.model.progress import Progress
-from bluegreen.report.lines import line_of, say_figures
+from bluegreen.report.events import EventLog
+from bluegreen.report.lines import say_figures
 
 
 class KnownBar(BarColumn):
@@ -43,28 +44,42 @@ class Pacing(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """The column's text."""
+        # Where the line is cut, the rate goes first.
         parts = [str(task.fields.get("figures") or "")]
+        if task.time_remaining is not None and task.speed:
+            parts.insert(0, f"{format_duration(float(task.time_remaining))} left")
+        elif task.elapsed is not None and task.elapsed >= 1:
+            parts.insert(0, format_duration(float(int(task.elapsed))))
         if task.speed and task.fields.get("unit"):
             parts.append(_say_speed(task.speed, str(task.fields["unit"])))
-        if task.time_remaining is not None and task.speed:
-            parts.append(f"{format_duration(float(task.time_remaining))} left")
-        elif task.elapsed is not None and task.elapsed >= 1:
-            parts.append(format_duration(float(int(task.elapsed))))
         return Text("  ".join(part for part in parts if part))
+
+
+class _AboveTheBars:
+    """Takes the lines of a log, and keeps the live line below them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def info(self, line: str) -> None:
+        """Print one."""
+        self._console.print(line, markup=False)
 
 
 class Terminal:
     """Shows events while it is open."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._log = EventLog(stream, logger=_AboveTheBars(console))
         self._bars = Bars(
             SpinnerColumn(),
-            TextColumn("{task.description}", markup=False, table_column=_line()),
-            KnownBar(bar_width=20),
+            TextColumn("{task.description}", markup=False, table_column=_rest()),
+            KnownBar(bar_width=20 if console.width >= _WIDE else 8),
             Pacing(_line()),
-            console=self._console,
+            console=console,
             transient=True,
+            expand=True,
         )
         self._tasks: dict[str, TaskID] = {}
 
@@ -89,16 +104,11 @@ class Terminal:
                     figures=say_figures(event),
                     unit=event.unit,
                 )
-            case RunEnded():
-                self._end_live()
             case Progress():
-                self._print(event)
+                self._log(event)
             case _:
                 self._end_live()
-                self._print(event)
-
-    def _print(self, event: Event) -> None:
-        self._console.print(line_of(event), markup=False)
+                self._log(event)
 
     def _live(
         self,
@@ -124,6 +134,15 @@ class Terminal:
         for task in self._tasks.values():
             self._bars.remove_task(task)
         self._tasks.clear()
+
+
+_WIDE = 100
+"""Columns of a terminal that has room for a long bar."""
+
+
+def _rest() -> Column:
+    """What the bar and the figures leave; at least enough to know what is meant."""
+    return Column(no_wrap=True, overflow="ellipsis", ratio=1, min_width=20)
 
 
 def _line() -> Column:

@@ -92,10 +92,10 @@ def one_transaction(text: str) -> str:
         return ""
     if not marks:
         return text
-    left = (s for s in statements if s.kind != "TransactionStmt" or _is_inside(s))
+    left = (
+        s
+        for s in statements
+        if s.kind != "TransactionStmt" or ops(s)[0].kind is Kind.SAVEPOINT
+    )
     # A comment may end what stands before it.
     return ";\n".join(statement.text for statement in left)
-
-
-def _is_inside(statement: Statement) -> bool:
-    return ops(statement)[0].kind is Kind.SAVEPOINT

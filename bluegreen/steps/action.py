@@ -73,3 +73,16 @@ class Action(ABC, Generic[F]):
     def undo(self, world: World, facts: F) -> None:
         """Reverse `act`; may be called when only a part of it happened."""
         raise NotImplementedError(self.no_undo or type(self).__name__)
+
+
+class Waiting(Action[F]):
+    """An action that never acts: it waits for what others do, or proves.
+
+    Its `judge` never says Needed.
+    """
+
+    no_undo = "it only looks"
+
+    def act(self, world: World, facts: F) -> Result:
+        """Nothing is left to do."""
+        return {}

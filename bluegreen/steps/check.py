@@ -28,7 +28,8 @@ from bluegreen.model.verdict import Refused, Satisfied, Verdict
 from bluegreen.postgres.catalog.identity import require_pair
 from bluegreen.postgres.catalog.relations import is_named
 from bluegreen.postgres.catalog.server_facts import read_server_facts
-from bluegreen.steps.contract import Action, Result, Step
+from bluegreen.steps.action import Waiting
+from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.preflight import check_servers
@@ -131,13 +132,12 @@ class Findings:
         return is_accepted(self.accept, finding.id, finding.found_on)
 
 
-class LookAtServers(Action[Findings]):
+class LookAtServers(Waiting[Findings]):
     """Nothing that blocks is found, but for what the playbook accepts.
 
     Crash: nothing is left; it only reads.
     """
 
-    no_undo = "it changes nothing"
     title = "nothing stands in the way on either side"
 
     def __init__(self, check: Check) -> None:
@@ -171,10 +171,6 @@ class LookAtServers(Action[Findings]):
         accepted = sorted({one.id for one in facts.all if one.is_blocking})
         why = f"accepted: {', '.join(accepted)}" if accepted else "none of them blocks"
         return Satisfied(f"findings: {len(facts.all)}, {why}")
-
-    def act(self, world: World, facts: Findings) -> Result:
-        """Do nothing: the judge never asks for it."""
-        return {}
 
 
 def find(

@@ -1,6 +1,6 @@
 """The step `compat`: whether rows keep flowing both ways across green's new schema.
 
-Owns when the judge is asked and what a run does with its answer. The judge itself is
+Owns when `compat` is asked and what a run does with its answer. The analysis itself is
 in `compat/`, what it looks at in `postgres/compat_*.py`.
 
 A run asks three times, whether or not the playbook names the step: the migration's
@@ -33,6 +33,7 @@ from bluegreen.postgres.replication.publication import (
 )
 from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 from bluegreen.postgres.schema.applied import read_applied
+from bluegreen.steps.action import Waiting
 from bluegreen.steps.compatibility.rows import progress_of, rows_of
 from bluegreen.steps.compatibility.ruling import judged
 from bluegreen.steps.compatibility.texts import (
@@ -43,7 +44,7 @@ from bluegreen.steps.compatibility.texts import (
 )
 from bluegreen.steps.compatibility.travel import WriteTrialRows
 from bluegreen.steps.compatibility.zones import zone_verdicts
-from bluegreen.steps.contract import Action, Result, Step
+from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
 from bluegreen.steps.monitors.drift import remembered
 from bluegreen.steps.schema_change.deferral import Asking, waiting_in
@@ -124,7 +125,7 @@ class Compat(Step):
     @property
     def limits(self) -> Limits:
         """How much a look at the data may cost."""
-        return Limits(each=self.longest, canaries=self.rehearse)
+        return Limits(each=self.longest, trial_writes=self.rehearse)
 
     def actions(self) -> tuple[Action[Any], ...]:
         """Both sides; then the rows that travel, where the playbook asks for them."""
@@ -155,13 +156,12 @@ class TextFacts:
     ruling: Ruling | None
 
 
-class CheckText(Action[TextFacts]):
+class CheckText(Waiting[TextFacts]):
     """Nothing that waits to be applied would surely stop the stream or lose rows.
 
     Crash: nothing is left; it only reads.
     """
 
-    no_undo = "it changes nothing"
     title = "the migration's text keeps both sides alike"
 
     def __init__(self, step: Compat) -> None:
@@ -188,18 +188,13 @@ class CheckText(Action[TextFacts]):
             return model.Satisfied("every file is applied")
         return judged(facts.ruling, whole=False)
 
-    def act(self, world: World, facts: TextFacts) -> Result:
-        """Do nothing: the judge never asks for it."""
-        return {}
 
-
-class CheckSides(Action[Ruling]):
+class CheckSides(Waiting[Ruling]):
     """Rows flow both ways, but for what the playbook accepts.
 
     Crash: nothing is left; it only reads, and what it tries is rolled back.
     """
 
-    no_undo = "it changes nothing"
     title = "blue and green stay alike, both ways"
 
     def __init__(self, step: Compat) -> None:
@@ -220,10 +215,6 @@ class CheckSides(Action[Ruling]):
     def judge(self, facts: Ruling) -> model.Verdict:
         """Refuse with everything that stops, or with what is accepted for nothing."""
         return judged(facts, whole=True)
-
-    def act(self, world: World, facts: Ruling) -> Result:
-        """Do nothing: the judge never asks for it."""
-        return {}
 
 
 def read_verdicts(world: World, step: Compat, texts: Texts) -> list[Verdict]:
@@ -297,7 +288,7 @@ def _is_seen_to(verdict: Verdict, step: Compat, given: Collection[str]) -> bool:
     """Whether an action of ours makes it good.
 
     Args:
-        verdict: what the judge found.
+        verdict: what `compat` found.
         step: what the playbook says to it.
         given: tables that blue got for green's rows; blue's own clients know none.
     """
@@ -314,7 +305,7 @@ def _is_dropped(verdict: Verdict, known: Collection[str]) -> bool:
     """Whether a migration took a partition away that green once had.
 
     Args:
-        verdict: what the judge found.
+        verdict: what `compat` found.
         known: what blue's schema had when green was made after it.
     """
     forward = verdict.direction is Direction.FORWARD

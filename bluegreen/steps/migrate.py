@@ -19,6 +19,7 @@ from bluegreen.migrators.migrator import Applied, History
 from bluegreen.migrators.script import Script
 from bluegreen.migrators.sql_files import SqlFiles
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Kind
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
@@ -83,7 +84,11 @@ class ApplyMigrations(Action[History]):
         if facts.pending:
             names = ", ".join(one.name for one in facts.pending)
             return Needed(f"{len(facts.pending)} to apply: {names}")
-        return Satisfied(f"{len(facts.applied)} migrations are applied")
+        return Satisfied(
+            counted(
+                len(facts.applied), "migration is applied", "migrations are applied"
+            )
+        )
 
     def act(self, world: World, facts: History) -> Result:
         """Apply what is pending."""
@@ -128,7 +133,7 @@ class Migrate(Step):
 
     contract_by_judge: bool = False
     """Let those statements of `files` wait as well that are safe only once blue is
-    released: what the judge finds to narrow green's tables, or to take a name away
+    released: what `compat` finds to narrow green's tables, or to take a name away
     that blue sends, and what builds on it. The plan shows each, and why."""
 
     leave_out: Annotated[tuple[str, ...], AfterValidator(require_names)] = ()
@@ -196,7 +201,7 @@ class Migrate(Step):
         Halves(home, self.files, self.contract).require_readable()
 
     def scripts(self, home: Path) -> list[Script]:
-        """The files that run before traffic moves, whatever the judge lets wait."""
+        """The files that run before traffic moves, whatever `compat` lets wait."""
         return Halves(home, self.files, self.contract).scripts("expand")
 
     def pending(self, world: World) -> int:

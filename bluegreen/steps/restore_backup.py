@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from bluegreen.backups.proof import BackupProof
 from bluegreen.backups.restore import try_restore
 from bluegreen.model.body import Body
+from bluegreen.model.counted import counted
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
@@ -84,7 +85,7 @@ class RestoreBackup(Action[TrialFacts]):
             return Needed("a trial was broken off; its database is left")
         if facts.tried != facts.proof.sha256:
             return Needed(f"{facts.proof.path} was never restored")
-        return Satisfied(f"{facts.rows} rows came back alike")
+        return Satisfied(f"{counted(facts.rows, 'row')} came back alike")
 
     def act(self, world: World, facts: TrialFacts) -> Result:
         """Restore it into a database of its own, compare, drop."""

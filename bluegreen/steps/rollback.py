@@ -24,15 +24,17 @@ from bluegreen.postgres.replication.stream import (
     read_slot,
     read_subscription,
 )
+from bluegreen.steps.action import Waiting
 from bluegreen.steps.compatibility.rollback_fit import CheckFit
-from bluegreen.steps.contract import Action, Result
-from bluegreen.steps.cutover import Cutover
+from bluegreen.steps.contract import Action
+from bluegreen.steps.switchover.limits import SwitchoverLimits
 from bluegreen.steps.switchover.order import (
     actions_of_switchover,
     actions_that_finish,
 )
 from bluegreen.steps.switchover.recover import RecoverSwitchover
 from bluegreen.steps.switchover.reverse_stream import StartReverseStream
+from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.validation.way_back import ProveWayBack
 from bluegreen.steps.world import World
 
@@ -40,7 +42,7 @@ KEY = "rollback"
 
 
 def actions_of_rollback(
-    limits: Cutover,
+    limits: SwitchoverLimits,
     state: State,
     gates: Sequence[Action[Any]] = (),
     *,
@@ -69,7 +71,7 @@ def actions_of_rollback(
     )
     return (
         RecoverSwitchover(KEY),
-        *actions_of_switchover(KEY, limits.switchover(Side.BLUE), gates, first),
+        *actions_of_switchover(KEY, Switchover(Side.BLUE, limits), gates, first),
     )
 
 
@@ -90,14 +92,13 @@ class WayBackHealth:
     following: Following | None = None
 
 
-class CheckWayBack(Action[WayBackHealth]):
+class CheckWayBack(Waiting[WayBackHealth]):
     """Blue has followed green since the cutover, so it can take over.
 
     Crash: nothing is changed.
     """
 
     title = "blue can take over"
-    no_undo = "it only looks"
     patience = timedelta(seconds=30)
 
     def observe(self, world: World) -> WayBackHealth:
@@ -143,10 +144,6 @@ class CheckWayBack(Action[WayBackHealth]):
                 hint="blue must be made again; raise max_slot_wal_keep_size on green",
             )
         return _keeps_up(facts.following)
-
-    def act(self, world: World, facts: WayBackHealth) -> Result:
-        """Nothing to do but wait."""
-        return {}
 
 
 def _keeps_up(following: Following | None) -> Verdict:

@@ -91,7 +91,7 @@ def measure(sizes: list[int]) -> dict[int, dict[str, float]]:
 def move_once(here: Arena, world: World, to: Side) -> list[float]:
     """Move under load; the floors right after it."""
     floors = []
-    with LedgerClients(here.client, 4) as clients:
+    with LedgerClients(here.client, 4, think_s=0.002) as clients:
         clients.start()
         move(world, to, max_pause=PATIENCE, wait_for_lag=PATIENCE)
         for _ in range(FLOORS):

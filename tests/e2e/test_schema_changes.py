@@ -134,6 +134,7 @@ def journey(
         yield major, there_and_back(here, tmp_path_factory.mktemp("changes"), changes)
 
 
+@pytest.mark.together
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.row)
 def test_nothing_is_lost(change: Change, journey: tuple[int, Told]) -> None:
     major, told = journey

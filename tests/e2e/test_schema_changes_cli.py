@@ -68,6 +68,7 @@ def journey(
         yield through_the_cli(here, tmp_path_factory.mktemp("cli"), MINE)
 
 
+@pytest.mark.together
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("change", MINE, ids=lambda change: change.row)
 def test_the_judge_lets_it_pass_and_nothing_is_lost(
@@ -91,6 +92,7 @@ def without(
         yield {row["name"]: row["weight"] for row in rows}
 
 
+@pytest.mark.together
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("change", BARE, ids=lambda change: change.row)
 def test_without_what_makes_it_compatible_the_judge_says_so(

@@ -45,9 +45,7 @@ def load(here: Arena, schema: bytes) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.always
-@pytest.mark.parametrize(
-    "majors", sample(PAIRS, 2, always=[(16, 18)]), ids=lambda m: f"{m[0]}-{m[1]}"
-)
+@pytest.mark.parametrize("majors", sample(PAIRS, 1), ids=lambda m: f"{m[0]}-{m[1]}")
 def test_a_rich_schema_there_back_there_and_blue_let_go(
     arena: Callable[..., Arena], tmp_path: Path, majors: tuple[int, int]
 ) -> None:

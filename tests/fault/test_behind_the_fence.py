@@ -188,7 +188,7 @@ def test_the_error_says_what_changed_and_what_to_do(scene: Scene) -> None:
         "  seen:    public.ev_2 is new\n"
         "  wanted:  the tables, columns and publication that were judged\n"
         "  traffic: blue (backed out, nothing has moved)\n"
-        "  hint:    was it a deploy, or a job that makes partitions? When it is over, "
+        "  hint:    was it a deploy, or a task that makes partitions? When it is over, "
         "run again: the new set is judged then"
     )
 

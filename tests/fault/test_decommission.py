@@ -162,7 +162,7 @@ def test_what_speaks_against_it_is_named_and_nothing_is_destroyed(
         pid = session.info.backend_pid
         ended = call("decommission", "--if-due", one.playbook)
     assert re.sub(r"since .* UTC", "since TIME", said(ended)) == (
-        "error BG-7002: 1 clients are connected to blue\n"
+        "error BG-7002: 1 client is connected to blue\n"
         f"  seen:    pid {pid}: postgres, monthly report from 127.0.0.1/32\n"
         "  wanted:  no client but bluegreen\n"
         "  traffic: green (since TIME)\n"
@@ -171,7 +171,7 @@ def test_what_speaks_against_it_is_named_and_nothing_is_destroyed(
     assert (ended.status, fingerprint(one.arena)) == (7, before)
 
     blue.run("ALTER TABLE t DISABLE TRIGGER bluegreen_fence")
-    assert_refused(one, "blue's fence is not closed", "1 tables take writes")
+    assert_refused(one, "blue's fence is not closed", "1 table takes writes")
     blue.run("ALTER TABLE t ENABLE TRIGGER bluegreen_fence")
     blue.rows("SELECT pg_create_logical_replication_slot('debezium', 'pgoutput')")
     assert_refused(one, "something else follows blue", "logical slots: debezium")

@@ -12,7 +12,7 @@ from tests.fault.soak import PAIRS, Soaked, flips_of
 from tests.kit.sampling import size
 
 FLIPS = size(sampled=4, whole=7)
-PARTS = size(sampled=2, whole=3)
+PARTS = size(sampled=1, whole=3)
 
 
 @pytest.mark.timeout(900)

@@ -25,7 +25,8 @@ import json, os, signal, sys
 from pathlib import Path
 
 from bluegreen.engine.guard import guarded
-from bluegreen.engine.journal import new_run_id, open_journal
+from bluegreen.engine.journal import open_journal
+from bluegreen.engine.writer import new_run_id
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
 from bluegreen.steps.world import World

@@ -22,14 +22,14 @@ from bluegreen.model.record import Record
 from bluegreen.model.side import Side
 from tests.kit.histories import PASTS, Histories
 from tests.kit.operators import after, world_with
-from tests.kit.sampling import get_seed
+from tests.kit.sampling import get_seed, size
 from tests.kit.simulated import replicated_world
 from tests.kit.simulated_data import Change
 from tests.kit.simulated_stands import stand_in
 
 pytestmark = pytest.mark.always
 
-HISTORIES = int(os.environ.get("HISTORIES", "2000"))
+HISTORIES = int(os.environ.get("HISTORIES", size(sampled=1000, whole=2000)))
 PARTS = 4
 MUTANT_HISTORIES, MUTANT_SEED = 6000, 15
 """A broken decision is found by one history in some hundred, and by the same each time:

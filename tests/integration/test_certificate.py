@@ -199,7 +199,7 @@ def test_a_folder_that_cannot_be_written_fails_no_move(
     playbook = ready(here, tmp_path)
     in_the_way = tmp_path / "certificates"
     in_the_way.write_text("a file")
-    ended = call("run", playbook).require()
+    ended = call("run", playbook, "--log", "json").require()
     assert '"event": "certificate_not_written"' in ended.err
     assert call("status", playbook, "--json").require().json["serving"] == "green"
     records = here.world().journal.records()

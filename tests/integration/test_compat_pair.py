@@ -1,4 +1,4 @@
-"""The judge between two real sides: what a run stops at, and what it lets pass."""
+"""`compat` between two real sides: what a run stops at, and what it lets pass."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_a_name_that_fits_nothing_is_refused(here: Arena, tmp_path: Path) -> Non
     stale = {"reverse/LOSSY/column-left-out/Shop.gone": "was dropped since"}
     playbook = prepare(here, tmp_path, change, stale)
     refused = call("run", playbook).require(3)
-    assert "accepts what the judge does not find" in refused.err
+    assert "accepts what `compat` does not find" in refused.err
 
 
 def test_a_row_of_each_table_makes_the_way(here: Arena, tmp_path: Path) -> None:

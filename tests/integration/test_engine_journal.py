@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from psycopg import sql
 
-from bluegreen.engine.journal import TwinJournal, agreed, describe, open_journal
+from bluegreen.engine.journal import TwinJournal, agreed, open_journal
+from bluegreen.engine.journal_refusals import describe
 from bluegreen.engine.session import engage
 from bluegreen.model.errors import LeaseRefused, ServerRefused
 from bluegreen.model.record import Kind, Record
@@ -225,7 +226,7 @@ def test_two_stories_are_refused_naming_the_first_difference(
             "error BG-8002: the journals disagree from record 2 on\n"
             "  seen:    blue:  2 note (run r-9, epoch 0) by ann@here 7\n"
             "           green: 2 committed a/b (run r-8, epoch 1) by bob@there 9\n"
-            "  wanted:  one story, or one side that only lacks the end of it\n"
+            "  wanted:  the same records, or one side that only lacks the last ones\n"
             "  hint:    was a side restored from a backup, or did two operators work "
             "at once? Compare both with `SELECT * FROM bluegreen.journal ORDER BY seq`"
         )

@@ -146,8 +146,8 @@ def test_hanging_clients_are_counted_and_cut_off(home: Database) -> None:
 def test_a_worker_that_died_is_not_waited_for(home: Database) -> None:
     with LedgerClients(home.conninfo(), 1) as clients:
         clients.start()
-        clients._process.kill()
-        clients._process.wait()
+        clients._worker._process.kill()
+        clients._worker._process.wait()
         with pytest.raises(RuntimeError, match="did not answer"):
             clients.stop()
 

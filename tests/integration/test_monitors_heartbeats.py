@@ -25,7 +25,7 @@ from bluegreen.postgres.replication.heartbeat import (
 )
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.monitors.gate import PassMonitors
-from tests.kit.arena import Arena, bring_about, move, open_arena, replicate
+from tests.kit.arena import Arena, bring_about, move, open_arena, replicate, replicated
 from tests.kit.databases import DatabasePair, create_database, drop_databases
 from tests.kit.monitoring import beat, monitoring, only, recreate_slot
 from tests.kit.wait import wait_until
@@ -79,10 +79,7 @@ def test_a_slot_made_anew_under_load_is_found_and_stops_the_move(
 def test_it_is_found_within_five_seconds_of_one_second_heartbeats(
     arena: Callable[..., Arena],
 ) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     slot = ReplicationStream(here.name, Side.BLUE).name
     with MonitorThread(world, lambda _: None) as monitor_thread:
         wait_until(lambda: _came(here, 2), "heartbeats to arrive")
@@ -103,10 +100,7 @@ def test_it_is_found_within_five_seconds_of_one_second_heartbeats(
 def test_a_slot_made_anew_between_two_heartbeats_is_found_by_its_counters(
     arena: Callable[..., Arena],
 ) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     slot = ReplicationStream(here.name, Side.BLUE).name
     for number in range(10):
         here.pair.blue.run(f"INSERT INTO t VALUES ({number})")
@@ -133,10 +127,7 @@ def test_a_slot_made_anew_between_two_heartbeats_is_found_by_its_counters(
 def test_while_the_stream_is_down_the_slots_own_word_is_proof(
     arena: Callable[..., Arena],
 ) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     slot = ReplicationStream(here.name, Side.BLUE).name
     beat(world)
     here.pair.green.run(f"ALTER SUBSCRIPTION {slot} DISABLE")
@@ -186,10 +177,7 @@ def _fall_behind_and_crash(here: Arena) -> None:
 
 
 def test_forgetting_old_ones_makes_no_hole(arena: Callable[..., Arena]) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     slot = ReplicationStream(here.name, Side.BLUE).name
     for _ in range(6):
         beat(world)
@@ -206,10 +194,7 @@ def test_forgetting_old_ones_makes_no_hole(arena: Callable[..., Arena]) -> None:
 def test_the_way_back_that_lost_rows_is_loud_and_refuses_a_rollback(
     arena: Callable[..., Arena],
 ) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     for _ in range(3):
         beat(world)
     move(world, Side.GREEN)
@@ -233,10 +218,7 @@ def test_the_way_back_that_lost_rows_is_loud_and_refuses_a_rollback(
 def test_there_back_and_there_again_leaves_no_hole(
     arena: Callable[..., Arena],
 ) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     with monitoring(world) as monitor_thread:
         for to in (Side.GREEN, Side.BLUE, Side.GREEN):
             wait_until(lambda: _came(here, 2), "heartbeats")

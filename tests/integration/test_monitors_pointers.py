@@ -10,7 +10,8 @@ import psycopg
 
 from bluegreen.model.finding import Blocks, Severity
 from bluegreen.model.side import Side
-from tests.kit.arena import Arena, move, replicate
+from bluegreen.steps.monitors.gate import AGAINST_A_ROLLBACK, PassMonitors
+from tests.kit.arena import Arena, move, replicated
 from tests.kit.cli import call, write_playbook
 from tests.kit.monitoring import only
 from tests.kit.wait import wait_until
@@ -22,10 +23,7 @@ POOL_SIZE = 20
 def test_a_file_that_was_written_back_is_told_until_it_is_right(
     arena: Callable[..., Arena],
 ) -> None:
-    here = arena(16, 18)
-    world = here.world()
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    replicate(world)
+    here, world = replicated(arena)
     file = here.pooler.config_file
     former = file.read_text()
     move(world, Side.GREEN)
@@ -59,10 +57,8 @@ def test_a_client_that_is_not_served_is_no_all_clear(
     arena: Callable[..., Arena],
 ) -> None:
     """The pooler names the right side, and all of its connections are taken."""
-    here = arena(16, 18)
-    world = here.world()
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    replicate(world)
+    here, world = replicated(arena)
+    move(world, Side.GREEN)
     assert "serves a client" in only(world, "pointers").seen
     with ExitStack() as sessions:
         for _ in range(POOL_SIZE):
@@ -72,16 +68,16 @@ def test_a_client_that_is_not_served_is_no_all_clear(
         assert found.severity is Severity.CRITICAL
         assert found.seen.startswith("a client is not served: ")
         assert "SHOW POOLS" in found.fix
+        # What is no reason against a rollback does not hold it up either.
+        before = PassMonitors("rollback", Side.BLUE).observe(world).found
+        assert {one.id for one in before} == AGAINST_A_ROLLBACK
     assert only(world, "pointers").severity is Severity.OK
 
 
 def test_a_pooler_that_is_away_and_a_file_that_is_broken_are_no_all_clear(
     arena: Callable[..., Arena],
 ) -> None:
-    here = arena(16, 18)
-    world = here.world()
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    replicate(world)
+    here, world = replicated(arena)
     file = here.pooler.config_file
     former = file.read_text()
     file.write_text(former + "\n[databases\n")

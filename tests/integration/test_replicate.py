@@ -21,7 +21,7 @@ from bluegreen.postgres.replication.stream import (
 from bluegreen.postgres.schema.dump import schema_dump
 from bluegreen.postgres.schema.missing import missing_of
 from bluegreen.steps.replicate import Replicate
-from tests.kit.arena import Arena, bring_about, replicate
+from tests.kit.arena import Arena, bring_about, replicate, replicated
 from tests.kit.cli import call, write_playbook
 from tests.kit.counts import counts
 from tests.kit.databases import recreate
@@ -67,10 +67,7 @@ def test_a_rich_schema_arrives_whole(
 
 
 def test_run_again_changes_nothing(arena: Callable[..., Arena]) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    _, world = replicated(arena)
     told = len(world.journal.records())
     replicate(world)
     assert len(world.journal.records()) == told + 1
@@ -171,10 +168,7 @@ def test_no_password_reaches_the_server_log(
 def test_a_new_slot_is_not_made_under_an_old_stream(
     arena: Callable[..., Arena],
 ) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     drop_slot(world.blue, f"bluegreen_{here.name}_from_blue", world.clock)
     here.pair.blue.run("INSERT INTO t VALUES (1)")
     with pytest.raises(ServerRefused) as caught:

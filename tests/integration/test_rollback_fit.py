@@ -67,7 +67,7 @@ def test_what_fits_is_a_yes_with_the_declared_losses(
     )
     said = call("rollback", playbook, "--check").require().out
     assert said.startswith("yes")
-    assert "colour of public.Big Order (1 rows)" in said
+    assert "colour of public.Big Order (1 row)" in said
     assert "table public.extra (2 rows)" in said
 
 

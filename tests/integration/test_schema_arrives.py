@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from psycopg import sql
 
-from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.schema.compare import compare_schemas
 from bluegreen.postgres.schema.copy import (
@@ -21,6 +19,7 @@ from bluegreen.postgres.schema.dump import schema_dump
 from bluegreen.postgres.schema.missing import missing_of
 from tests.kit import databases
 from tests.kit.databases import DatabasePair
+from tests.kit.steps import handles
 
 BASE = """
     CREATE SCHEMA shop;
@@ -119,17 +118,6 @@ GRANTS = """
         (pg_identify_object(d.classoid, d.objoid, d.objsubid)).name, d.description
     FROM pg_description d WHERE d.objoid >= 16384 ORDER BY 1, 2, 3, 4
 """
-
-
-@contextmanager
-def handles(pair: DatabasePair) -> Iterator[tuple[Database, Database]]:
-    blue = Database(Side.BLUE, pair.blue.conninfo())
-    green = Database(Side.GREEN, pair.green.conninfo())
-    try:
-        yield blue, green
-    finally:
-        blue.close()
-        green.close()
 
 
 def rights(database: databases.Database) -> list[tuple[object, ...]]:

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import pytest
 from psycopg import sql
 
-from bluegreen.model.side import Side
-from bluegreen.postgres.database import Database
 from bluegreen.postgres.schema.copy import copy_rest, copy_tables
 from tests.kit import databases
 from tests.kit.databases import DatabasePair
+from tests.kit.steps import handles
 
 MADE = (
     r"""CREATE TABLE notes (id int PRIMARY KEY, path text DEFAULT 'C:\tmp',
@@ -49,14 +48,9 @@ def test_backslashes_and_letters_of_another_encoding_come_over(
                 sql.Identifier(theirs.name)
             )
         )
-    blue = Database(Side.BLUE, pair.blue.conninfo())
-    green = Database(Side.GREEN, pair.green.conninfo())
-    try:
+    with handles(pair) as (blue, green):
         copy_tables(blue, green)
         copy_rest(blue, green, workers=1, done=lambda done, total: None)
-    finally:
-        blue.close()
-        green.close()
     assert told(pair.green) == told(pair.blue)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from bluegreen.postgres.schema.throw_away import (
 from tests.kit import databases
 from tests.kit.databases import DatabasePair
 from tests.kit.findings import blocking, seen
-from tests.kit.steps import open_world
+from tests.kit.steps import handles, open_world
 from tests.kit.wait import wait_until
 
 Pairs = Callable[[int, int], DatabasePair]
@@ -47,17 +46,6 @@ REFUSED_BY_17 = """
     CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE CAST')
         EXECUTE FUNCTION mon.watch();
 """
-
-
-@contextmanager
-def handles(pair: DatabasePair) -> Iterator[tuple[Database, Database]]:
-    blue = Database(Side.BLUE, pair.blue.conninfo())
-    green = Database(Side.GREEN, pair.green.conninfo())
-    try:
-        yield blue, green
-    finally:
-        blue.close()
-        green.close()
 
 
 def rehearse_schema(blue: Database, green: Database) -> Rehearsal:

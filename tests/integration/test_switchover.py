@@ -20,7 +20,7 @@ from bluegreen.postgres.replication.stream import read_slot, read_subscription
 from bluegreen.steps.action import Action
 from bluegreen.steps.switchover.order import actions_of_switchover
 from bluegreen.steps.switchover.switchover import Switchover
-from tests.kit.arena import Arena, bring_about, move, replicate
+from tests.kit.arena import Arena, bring_about, move, replicate, replicated
 from tests.kit.wait import wait_until
 
 SEQUENCES = (
@@ -70,10 +70,7 @@ def test_nothing_is_lost_or_doubled_there_back_and_there_again(
 def test_after_a_move_the_left_side_refuses_and_follows(
     arena: Callable[..., Arena],
 ) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     move(world, Side.GREEN)
     assert read_fence(world.blue).is_closed
     assert read_fence(world.green).is_open
@@ -85,10 +82,7 @@ def test_after_a_move_the_left_side_refuses_and_follows(
 
 
 def test_no_slot_is_left_for_a_stream_that_is_over(arena: Callable[..., Arena]) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     move(world, Side.GREEN)
     forward = f"bluegreen_{here.name}_from_blue"
     assert read_slot(world.blue, forward) is None
@@ -185,10 +179,7 @@ def test_a_table_that_stays_locked_is_named_with_who_holds_it(
     arena: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bluegreen.postgres.fence.fence.MAKING_TRIES", 2)
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     with here.pair.blue.connect() as writer:
         writer.execute("BEGIN")
         writer.execute("INSERT INTO t VALUES (1)")
@@ -224,10 +215,7 @@ def test_a_change_that_blue_cannot_take_back_refuses_the_move(
 def test_a_stale_session_that_was_open_before_is_refused_too(
     arena: Callable[..., Arena],
 ) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     with here.pair.blue.connect() as stale:
         stale.execute("PREPARE w AS INSERT INTO t VALUES ($1)")
         stale.execute("EXECUTE w (1)")
@@ -242,10 +230,7 @@ def laws(here: Arena) -> list[Action[object]]:
 
 
 def test_arming_keeps_the_laws_of_an_action(arena: Callable[..., Arena]) -> None:
-    here = arena(16, 18)
-    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
-    world = here.world()
-    replicate(world)
+    here, world = replicated(arena)
     actions = laws(here)
     bring_about(world, *actions)
     for action in actions:

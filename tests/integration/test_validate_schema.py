@@ -18,17 +18,12 @@ from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.validate import Validate
 from tests.kit.databases import DatabasePair, create_database, drop_databases
 from tests.kit.rich_schema import copy_schema, fill
-from tests.kit.steps import carry_out, look, open_world
+from tests.kit.steps import carry_out, handles, look, open_world
 
 
 def compare(pair: DatabasePair, *differs: str) -> SchemaComparison:
-    blue = Database(Side.BLUE, pair.blue.conninfo())
-    green = Database(Side.GREEN, pair.green.conninfo())
-    try:
+    with handles(pair) as (blue, green):
         return compare_schemas(blue, green, differs)
-    finally:
-        blue.close()
-        green.close()
 
 
 @pytest.mark.parametrize("majors", [(13, 18), (14, 16), (15, 17), (16, 18), (18, 18)])
@@ -201,6 +196,7 @@ def copied(servers: Callable[..., object]) -> Iterator[DatabasePair]:
     drop_databases(pair.blue, pair.green)
 
 
+@pytest.mark.together
 @pytest.mark.parametrize("name", CHANGES)
 def test_each_hole_is_found(name: str, copied: DatabasePair) -> None:
     change, expected = CHANGES[name]

@@ -76,7 +76,7 @@ def test_an_edit_is_named_with_side_and_record(here: Arena, tmp_path: Path) -> N
     playbook = write_playbook(here, tmp_path, [{"step": "replicate"}])
     told = call("journal", "--check", playbook).require().out
     assert re.fullmatch(
-        "4 records on green, 4 on blue: one story, and each record follows the one "
+        "4 records on green, 4 on blue: the same, and each record follows the one "
         "before it\nhead: [0-9a-f]{64}\n",
         told,
     )

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bluegreen.engine.guard import guarded
-from bluegreen.engine.journal import TwinJournal, new_run_id, open_journal
+from bluegreen.engine.journal import TwinJournal, open_journal
 from bluegreen.engine.runner import Runner
+from bluegreen.engine.writer import new_run_id
 from bluegreen.lab.pooler import Pooler
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.side import Side
@@ -20,6 +21,7 @@ from bluegreen.pointers.pgbouncer.pointer import PgBouncer
 from bluegreen.postgres.database import Database as Side_
 from bluegreen.steps.action import Action
 from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.switchover.limits import SwitchoverLimits
 from bluegreen.steps.switchover.order import actions_of_switchover
 from bluegreen.steps.switchover.recover import RecoverSwitchover
 from bluegreen.steps.switchover.switchover import Switchover
@@ -117,12 +119,22 @@ def replicate(world: World, **words: Any) -> None:
     bring_about(world, *Replicate(**words).actions())
 
 
+def replicated(arena: Callable[..., Arena]) -> tuple[Arena, World]:
+    """Green of 18 follows blue of 16, with a table `t` that has a key alone."""
+    here = arena(16, 18)
+    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+    world = here.world()
+    replicate(world)
+    return here, world
+
+
 def move(world: World, to: Side, **words: Any) -> None:
     """Move traffic, everything before and after it included.
 
-    Words are those of `Switchover`, whose defaults hold where one is a `max_pause`.
+    Words are those of the limits, whose defaults hold where one is a `max_pause`.
     """
-    switchover = Switchover(to, **(words if "max_pause" in words else PATIENT | words))
+    given = words if "max_pause" in words else PATIENT | words
+    switchover = Switchover(to, SwitchoverLimits(**given))
     bring_about(
         world, RecoverSwitchover("run"), *actions_of_switchover("move", switchover)
     )

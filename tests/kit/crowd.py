@@ -7,18 +7,15 @@ database's and not those of a busy interpreter.
 
 from __future__ import annotations
 
-import json
 import secrets
-import select
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import TracebackType
 from typing import Any, Self
 
 from bluegreen.lab.ledger_judge import LedgerResult, Told
+from bluegreen.lab.worker import Worker
 
 ANSWER_S = 90.0
 Span = tuple[float, float]
@@ -86,13 +83,7 @@ class Crowd:
             "think_s": 0.012,
         }
         self._run = ""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kit.crowd_worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        self._worker = Worker([sys.executable, "-m", "tests.kit.crowd_worker"])
 
     def begin(self) -> None:
         """Start a scene; returns when each writer has had a commit acknowledged."""
@@ -136,27 +127,13 @@ class Crowd:
 
     def close(self) -> None:
         """End the process, whatever it does."""
-        self._process.kill()
-        self._process.communicate()
+        self._worker.kill()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _ask(self, **words: object) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(words) + "\n")
-        self._process.stdin.flush()
-        ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_S)
-        line = self._process.stdout.readline() if ready else ""
-        assert line, "the crowd's process did not answer"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return self._worker.ask(ANSWER_S, **words)

@@ -7,7 +7,7 @@ code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -34,7 +34,7 @@ from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.every import look_round
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats
-from bluegreen.steps.monitors.monitor import Round
+from bluegreen.steps.monitors.monitor import Monitor, Round
 from bluegreen.steps.monitors.servers import MonitorServers
 from bluegreen.steps.monitors.stream import MonitorStream
 from bluegreen.steps.partitions.take_up import NewPartitions
@@ -240,8 +240,11 @@ def nullcontext_of(*_: object) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _look_round(world: Round) -> tuple[Finding, ...]:
-    return look_round(world, MONITORS)
+def _look_round(
+    world: Round, monitors: Iterable[Monitor[Any]] = MONITORS
+) -> tuple[Finding, ...]:
+    asked = {one.id for one in monitors}
+    return look_round(world, [one for one in MONITORS if one.id in asked])
 
 
 def _compare(

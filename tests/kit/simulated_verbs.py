@@ -31,7 +31,6 @@ from bluegreen.model.verdict import NotYet, Refused
 from bluegreen.postgres.catalog.identity import identity_of
 from bluegreen.postgres.fence.fence import read_fence
 from bluegreen.postgres.journal.table import read_records
-from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.hold import Hold
 from bluegreen.steps.monitors.gate import PassMonitors
@@ -43,7 +42,9 @@ from bluegreen.steps.release.end import (
     TakeFinalBackup,
 )
 from bluegreen.steps.rollback import actions_of_rollback
+from bluegreen.steps.switchover.limits import SwitchoverLimits
 from bluegreen.steps.switchover.order import actions_of_switchover
+from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.validation.rows import CompareRows
 from bluegreen.steps.world import World as Handles
 from tests.kit.simulated import World
@@ -52,7 +53,7 @@ from tests.kit.simulated_data import PLAYBOOK
 from tests.kit.simulated_sql import SimulatedDatabase
 from tests.kit.simulated_stands import NoTableIsNew, SimulatedPointer
 
-LIMITS = Cutover(probe=False)
+LIMITS = SwitchoverLimits(probe=False)
 END = Decommission(command=("take-blue-down",))
 HOME = Path("/nonexistent/home")
 """No file is written: a certificate then stays in the journal."""
@@ -62,7 +63,8 @@ class Steps:
     """What a playbook says between the check and the window."""
 
     def actions(self) -> tuple[Any, ...]:
-        switchover, to = LIMITS.switchover(Side.GREEN), Side.GREEN
+        to = Side.GREEN
+        switchover = Switchover(to, LIMITS)
         gates = (PassMonitors("cutover", to), NoTableIsNew("cutover", to))
         return (
             CompareRows("validate", "checksum", 1, timedelta(hours=6)),

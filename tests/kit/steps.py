@@ -25,17 +25,24 @@ from tests.kit.wait import wait_until
 
 
 @contextmanager
-def open_world(pair: DatabasePair, home: Path, name: str = "shop") -> Iterator[World]:
-    """A world over two real databases with our schema on both."""
+def handles(pair: DatabasePair) -> Iterator[tuple[Database, Database]]:
+    """Blue and green as our code reaches them."""
     blue = Database(Side.BLUE, pair.blue.conninfo())
     green = Database(Side.GREEN, pair.green.conninfo())
     try:
-        journal = open_journal(blue, green, name, "r-test")
-        told: list[Progress] = []
-        yield World(name, blue, green, (), journal, home=home, tell=told.append)
+        yield blue, green
     finally:
         blue.close()
         green.close()
+
+
+@contextmanager
+def open_world(pair: DatabasePair, home: Path, name: str = "shop") -> Iterator[World]:
+    """A world over two real databases with our schema on both."""
+    with handles(pair) as (blue, green):
+        journal = open_journal(blue, green, name, "r-test")
+        told: list[Progress] = []
+        yield World(name, blue, green, (), journal, home=home, tell=told.append)
 
 
 def look(action: Action[Any], world: World) -> Any:

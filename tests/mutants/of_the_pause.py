@@ -64,7 +64,7 @@ SLOT_ADVANCE = """\
 UNFENCE = """\
     with ready.to_side.connect(synchronous_commit="off") as own:
         own.execute("CALL bluegreen.set_fence(false)")
-    budget.mark("commit")
+    ready.budget.mark("commit")
 """
 
 OPEN_BLUE = """\
@@ -145,7 +145,7 @@ OF_THE_PAUSE = (
                 "    CALL bluegreen.set_fence(false);\n",
                 "",
             ),
-            Edit(PAUSE, '    budget.mark("commit")\n', UNFENCE),
+            Edit(PAUSE, '    ready.budget.mark("commit")\n', UNFENCE),
         ),
     ),
     Bug(
@@ -155,9 +155,9 @@ OF_THE_PAUSE = (
             Edit(PAUSE, "    left = read_sequences(ready.from_side)\n", ""),
             Edit(
                 PAUSE,
-                "    pause_all(world.pointers",
+                "    _hold_clients(world, switchover.limits",
                 "    left = read_sequences(ready.from_side)\n"
-                "    pause_all(world.pointers",
+                "    _hold_clients(world, switchover.limits",
             ),
         ),
     ),

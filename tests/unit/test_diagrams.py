@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from inspect import getsource
 from pathlib import Path
 from textwrap import dedent
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -33,17 +34,16 @@ def diagram(page: str, kind: str) -> str:
     return found
 
 
-def passed(function: Callable[..., Any]) -> Iterator[str]:
-    """Parts of the budget and crash points, in the order of the source."""
-    calls = [
-        node
-        for node in ast.walk(ast.parse(dedent(getsource(function))))
-        if isinstance(node, ast.Call) and len(node.args) == 1
-    ]
+def passed(function: Any) -> Iterator[str]:
+    """Parts of the budget and crash points, in the order in which they are passed."""
+    tree = ast.parse(dedent(getsource(function)))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
-        name, given = ast.unparse(call.func).split(".")[-1], call.args[0]
-        if name in {"mark", "done", "point"} and isinstance(given, ast.Constant):
-            yield str(given.value)
+        name = ast.unparse(call.func).split(".")[-1]
+        if name in {"mark", "done", "point"} and isinstance(call.args[0], ast.Constant):
+            yield str(call.args[0].value)
+        elif isinstance(part := function.__globals__.get(name), FunctionType):
+            yield from passed(part) if part.__module__ == function.__module__ else ()
 
 
 def drawn(text: str) -> Iterator[str]:

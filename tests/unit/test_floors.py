@@ -100,6 +100,26 @@ def test_a_list_of_names_stands_once(word: str, owner: str) -> None:
     assert [str(path.relative_to(ROOT)) for path in having] == [owner]
 
 
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 60
+LONG_FILES = {"postgres/schema/items.py"}
+"""May be longer still."""
+
+
+def test_no_file_and_no_function_is_long() -> None:
+    long = {
+        str(path.relative_to(ROOT))
+        for path in FILES
+        if len(path.read_text().splitlines()) > LONGEST_FILE
+    }
+    assert long <= LONG_FILES
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                lines = node.end_lineno - node.lineno + 1
+                assert lines <= LONGEST_FUNCTION, f"{path}: {node.name} has {lines}"
+
+
 def test_every_room_has_a_floor() -> None:
     rooms = {p.name for p in ROOT.iterdir() if p.is_dir() and p.name[0] != "_"}
     assert rooms == {*FLOORS, "lab"}

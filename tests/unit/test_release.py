@@ -194,7 +194,7 @@ REFUSED: dict[str, tuple[ReleaseFacts, str]] = {
         good(leftovers=("bluegreen_shop_2_from_green on green",)),
         "another playbook's stream is still there",
     ),
-    "a client is on blue": (good(clients=(PSQL,)), "1 clients are connected to blue"),
+    "a client is on blue": (good(clients=(PSQL,)), "1 client is connected to blue"),
     "many clients are on blue": (
         good(clients=(PSQL,) * 30),
         "30 clients are connected to blue",
@@ -345,7 +345,7 @@ def test_the_refusal_names_what_the_on_call_looks_for() -> None:
     verdict = JUDGE(good(clients=(PSQL,)))
     assert verdict == Refused(
         7002,
-        "1 clients are connected to blue",
+        "1 client is connected to blue",
         seen="pid 77: ann, psql from 10.0.0.9",
         wanted="no client but bluegreen",
         hint="send them to green, or end their sessions; then try again",
@@ -389,9 +389,7 @@ COMMANDS = {
         replace(PROVED, known="", says=""), Refused, "not proved"
     ),
     "never set up": Command(replace(PROVED, says=""), Refused, "is not proved to be"),
-    "a client came": Command(
-        replace(PROVED, clients=(PSQL,)), Refused, "1 clients are"
-    ),
+    "a client came": Command(replace(PROVED, clients=(PSQL,)), Refused, "1 client is"),
     "not released": Command(replace(PROVED, released=False), NotYet, "is not released"),
     "not released, done": Command(CommandFacts(False, True), NotYet, "is not released"),
     "done": Command(replace(PROVED, done=True), Satisfied, "ended well before"),

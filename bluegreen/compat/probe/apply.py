@@ -2,7 +2,7 @@
 
 Owns the imitation: values go through the type's input with its modifier, triggers and
 rules fire as in `session_replication_role = replica`, names resolve on an empty
-search_path, rows are looked up as the judge says. No publication, slot or subscription
+search_path, rows are looked up as `compat` says. No publication, slot or subscription
 is used. The caller's transaction is rolled back.
 """
 
@@ -43,7 +43,7 @@ class Applier:
 
     Attributes:
         missed: changes that found no row.
-        changed: values that nobody changed and that are others since they came again.
+        changed: values that no write changed and that sending again made different.
         stopped: the first error, after which nothing more is applied.
     """
 

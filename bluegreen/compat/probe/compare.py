@@ -212,7 +212,7 @@ class _Rest:
         return None
 
     def left(self) -> list[Image]:
-        """What nobody took."""
+        """What was not taken."""
         return list(self._rows.values())
 
     def _texts(self, row: Image) -> tuple[str | None, ...]:

@@ -1,4 +1,4 @@
-"""Reads both sides of a pair into the judge's channels, as we replicate them.
+"""Reads both sides of a pair into the streams of `compat`, as we replicate them.
 
 Owns which publication, subscription and settings decide for a pair of databases of a
 playbook: the ones that are there, or those that a run would make. What follows from
@@ -130,11 +130,7 @@ def _forward(
             read_relations(blue), read_relations(blue), exclude=excluded
         )
         publication = _planned(ours, here, tables)
-    subscribed = _subscription(green, ours)
-    owner = subscribed["owner"] if subscribed else _me(green)
-    known = there.subscribed if subscribed is not None else None
-    options = subscribed or {}
-    return _way(Direction.FORWARD, here, there, publication, known, options, owner)
+    return _way(Direction.FORWARD, here, there, publication, green)
 
 
 def _reverse(
@@ -151,11 +147,7 @@ def _reverse(
         if not planned:
             planned = choose_tables(read_relations(green), read_relations(blue))
         publication = _planned(ours, there, planned)
-    subscribed = _subscription(blue, ours)
-    owner = subscribed["owner"] if subscribed else _me(blue)
-    known = here.subscribed if subscribed is not None else None
-    options = subscribed or {}
-    return _way(Direction.REVERSE, there, here, publication, known, options, owner)
+    return _way(Direction.REVERSE, there, here, publication, blue)
 
 
 def _way(
@@ -163,10 +155,9 @@ def _way(
     sender: Catalog,
     receiver: Catalog,
     publication: Publication,
-    known: frozenset[int] | None,
-    options: Mapping[str, str],
-    owner: str,
+    subscriber: Database,
 ) -> Way:
+    subscribed = _subscription(subscriber, publication.name)
     migrated = receiver if direction is Direction.FORWARD else sender
     return Way(
         direction,
@@ -175,9 +166,11 @@ def _way(
         publication,
         sender_zone=sender.zone,
         receiver_zone=receiver.zone,
-        known=known,
-        options=options,
-        owner=owner,
+        known=receiver.subscribed if subscribed is not None else None,
+        options=subscribed or {},
+        owner=subscribed["owner"]
+        if subscribed
+        else str(subscriber.value(sql.SQL("SELECT current_user"))),
         zone=migrated.zone,
     )
 
@@ -220,10 +213,6 @@ def _subscription(database: Database, name: str) -> dict[str, str] | None:
     owner, _, *values = rows[0]
     given = zip(options, values, strict=True)
     return {"owner": str(owner), **{_NAMES[o]: str(v).lower() for o, v in given}}
-
-
-def _me(database: Database) -> str:
-    return str(database.value(sql.SQL("SELECT current_user")))
 
 
 _OPTIONS = {"subbinary": 14, "subrunasowner": 16}

@@ -30,10 +30,10 @@ LOOKED_AT = 1_000
 def left_behind(
     receiver: psycopg.Connection, stream: Stream, spared: Collection[str] = ()
 ) -> Iterator[Harm]:
-    """Columns of the receiver alone that hold differing values, which nobody sends.
+    """Columns of the receiver alone that hold differing values, which no stream sends.
 
     Only a migration can have written them while no client writes there. A table with a
-    row trigger that fires on apply may fill them, and is left to the canaries.
+    row trigger that fires on apply may fill them, and is left to the trial writes.
 
     Args:
         receiver: only read, some rows of each such table.

@@ -12,7 +12,7 @@ class Limits:
 
     Attributes:
         each: the longest that one question may take.
-        canaries: whether rows are tried on the receiver, rolled back.
+        trial_writes: whether rows are tried on the receiver, rolled back.
         samples: whether rows are compared; only where both sides are in step.
         alike: of how many tables that are made alike rows are compared too: a
             migration may have changed rows and no table.
@@ -22,12 +22,12 @@ class Limits:
     """
 
     each: timedelta = timedelta(seconds=30)
-    canaries: bool = True
+    trial_writes: bool = True
     samples: bool = True
     alike: int = 0
     fills: bool = False
     spared: frozenset[str] = frozenset()
 
     def questions_only(self) -> Limits:
-        """The same without samples and canaries."""
-        return replace(self, samples=False, canaries=False)
+        """The same without samples and trial writes."""
+        return replace(self, samples=False, trial_writes=False)

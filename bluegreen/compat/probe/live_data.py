@@ -1,7 +1,7 @@
-"""Looks at live data for the judge: questions, samples and canaries.
+"""Looks at live data for `compat`: questions, samples and trial writes.
 
 Owns the order of the looks, their limits, and what each says of a verdict. It changes
-nothing; a canary's transaction is rolled back. What there is to ask is for
+nothing; the transaction of a trial write is rolled back. What there is to ask is for
 `compat`.
 """
 
@@ -33,7 +33,7 @@ from bluegreen.postgres.catalog.scope import Name
 from bluegreen.postgres.database import Database
 
 LOCK_TIMEOUT_MS = 500
-"""A canary that waits for a lock stays at home rather than hold up apply."""
+"""A trial write that waits for a lock is given up rather than hold up apply."""
 
 _OPENED = frozenset(
     {"trigger", "expression-fails", "unqualified", "partition-missing", "domain"}
@@ -49,8 +49,8 @@ class Looked:
         asked: each question and its answer.
         compared: how many rows of each table were held against the other side's.
         differing: rows that are not the same on both sides.
-        flown: what came of the canaries.
-        left: columns that a migration filled and that nobody sends.
+        flown: what came of the trial writes.
+        left: columns that a migration filled and no stream sends.
     """
 
     asked: tuple[tuple[Predicate, Asked], ...] = ()
@@ -92,7 +92,7 @@ def check_data(
         apart = [d for s in filled for d in differences(one, two, way, s, catch_up)]
         tried = [s for s in samples if s.name in apart_made and s.whole]
         alike = _alike(tried, apart)
-        flown = fly(one, two, way, alike) if limits.canaries else Flown()
+        flown = fly(one, two, way, alike) if limits.trial_writes else Flown()
         left = tuple(left_behind(two, way, limits.spared)) if limits.fills else ()
     compared = {s.name: len(s.rows) for s in samples if s.rows}
     return Looked(tuple(asked), compared, tuple(apart), flown, left)
@@ -127,7 +127,7 @@ def weigh(way: Way, verdicts: Iterable[Verdict], looked: Looked) -> list[Verdict
 
 
 def _opened(verdict: Verdict, looked: Looked) -> Verdict:
-    """Add what canaries and samples say to a condition that is still open."""
+    """Add what trial writes and samples say to a condition that is still open."""
     if verdict.answer is not Answer.OK_IF or verdict.found:
         return verdict
     if verdict.rule in _OPENED:

@@ -1,4 +1,4 @@
-"""What an UPDATE of other columns does to a value that nobody changed.
+"""What an UPDATE of other columns does to a value that no write changed.
 
 All of a row's columns are sent again (law 7). Where the types differ, what the
 migration or an earlier session stored may not be what the text reads as. Owns finding

@@ -142,7 +142,9 @@ def differences(
     target = stream.receiver.relations[sample.name]
     there, _ = read_again(receiver, target, sample, sample.rows)
     apart = [
-        k for k, row in sample.rows.items() if _apart(stream, sample, row, there.get(k))
+        k
+        for k, row in sample.rows.items()
+        if _of_row(stream, sample, row, there.get(k))
     ]
     if not apart:
         return []
@@ -182,7 +184,7 @@ def read_again(
 def rows_at_rest(
     sender: psycopg.Connection, sample: Sampled, keys: Iterable[Key]
 ) -> Versions:
-    """Rows of these keys that nobody is writing; asked after the receiver was read.
+    """Rows of these keys that no session is writing; asked after the receiver was read.
 
     A walsender sends a commit once its WAL is flushed. Only then is it made visible at
     home, and not before a standby has answered where commits are synchronous
@@ -266,10 +268,6 @@ def _pairs(stream: Stream, sample: Sampled) -> Mapping[str, Pair]:
         for name in sample.columns
         if sample.table.column(name) and target.column(name)
     }
-
-
-def _apart(stream: Stream, sample: Sampled, row: Image, other: Image | None) -> bool:
-    return bool(_of_row(stream, sample, row, other))
 
 
 def _of_row(

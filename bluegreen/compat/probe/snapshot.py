@@ -1,4 +1,4 @@
-"""Reads a database's catalog into the judge's picture of it.
+"""Reads a database's catalog into the picture of it that `compat` has.
 
 Owns the queries, which run on 13 to 18; what the picture means is for
 `compat`. Schemas of the system and of this tool are left out, and so are tables

@@ -1,4 +1,4 @@
-"""Writes a row as it is, so that it travels and nobody sees a change.
+"""Writes a row as it is, so that it travels and shows no change.
 
 Owns the statement, and which tables must be left alone. The UPDATE runs with
 `session_replication_role = replica`: no trigger or rule of the application fires, and
@@ -77,7 +77,7 @@ def touch(publisher: Database, table: Relation) -> Tried:
 def _write(
     publisher: Database, table: Relation, key: tuple[str, ...], written: str
 ) -> list[tuple[object, ...]]:
-    """The first row by its key that nobody has locked."""
+    """The first row by its key that no session has locked."""
     columns = sql.SQL(", ").join(map(sql.Identifier, key))
     here, there = (
         sql.SQL(", ").join(sql.Identifier(alias, name) for name in key)

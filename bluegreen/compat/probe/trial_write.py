@@ -1,9 +1,10 @@
 """Writes rows of one side into the other as an apply worker would, and rolls back.
 
-Owns the canary of each table: rows that stand on both sides go through update, delete
-and insert on the receiver inside one transaction that never commits, so that triggers,
-checks, keys, types and partitions give evidence and no row changes. It takes row locks
-for milliseconds; tables whose triggers may reach beyond the transaction are left out.
+Owns the trial write of each table: rows that stand on both sides go through update,
+delete and insert on the receiver inside one transaction that never commits, so that
+triggers, checks, keys, types and partitions give evidence and no row changes. It takes
+row locks for milliseconds; tables whose triggers may reach beyond the transaction are
+left out.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ from psycopg import sql
 from bluegreen.compat.probe.apply import Applier
 from bluegreen.compat.probe.sample import Sampled, differences, rows_at_rest
 from bluegreen.compat.rules import apply as laws
-from bluegreen.compat.seen import Change, Difference, Image, Stopped
+from bluegreen.compat.seen import Change, Difference, Stopped
 from bluegreen.compat.stream import Stream
-from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.catalog.scope import Name
 
 ROWS = 3
@@ -36,7 +36,7 @@ _REACHES_OUT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Flown:
-    """What came of the canaries.
+    """What came of the trial writes.
 
     Attributes:
         rows: how many rows of a table went in and out.
@@ -101,7 +101,7 @@ def fly(
 
 
 def hindrance(stream: Stream, sample: Sampled) -> str:
-    """Why a table's canary stays at home; empty when it may fly. Pure."""
+    """Why a table has no trial write; empty where it may have one. Pure."""
     target = stream.receiver.relations[sample.name]
     if not sample.key:
         return "it has no key to find a row again"
@@ -133,7 +133,7 @@ def _one(
         _enter(receiver, stream)
         applier = Applier(receiver, stream)
         for row in chosen.values():
-            full = _whole(sample.table, row)
+            full = {c.name: row.get(c.name) for c in sample.table.columns}
             applier.stream([Change("update", (sample.name,), old=full, new=full)])
             applier.stream([Change("delete", (sample.name,), old=full)])
             applier.stream([Change("insert", (sample.name,), new=full)])
@@ -146,10 +146,6 @@ def _one(
             return applier, []
         tried = replace(sample, rows=chosen)
         return applier, differences(sender, receiver, stream, tried)
-
-
-def _whole(table: Relation, row: Image) -> Image:
-    return {c.name: row.get(c.name) for c in table.columns}
 
 
 def _enter(receiver: psycopg.Connection, stream: Stream) -> None:

@@ -1,4 +1,4 @@
-"""The judge: two catalogs, and what probes saw, to verdicts. Pure.
+"""The analysis: two catalogs, and what probes saw, to verdicts. Pure.
 
 Owns which verdicts there are and how catalogs and probes weigh against each other: a
 catalog decides names, keys, relation sets and rights; where it says that the data

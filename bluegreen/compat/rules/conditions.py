@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from bluegreen.compat.catalog import shown
 from bluegreen.compat.rules import apply as laws
 from bluegreen.compat.rules.conversions import cast_example
-from bluegreen.compat.rules.rule import RULES
-from bluegreen.compat.rules.suspicions import suspicions
+from bluegreen.compat.rules.suspicions import say, suspicions
 from bluegreen.compat.rules.types import FITS, carry
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Verdict
@@ -40,13 +39,6 @@ def conditions(stream: Stream) -> Iterator[Verdict]:
     yield from _truncates(stream)
 
 
-def _say(
-    stream: Stream, answer: Answer, rule: str, where: str, why: str, needs: str = ""
-) -> Verdict:
-    fix = needs or RULES[rule].fix
-    return Verdict(answer, stream.direction, rule, where, why, fix)
-
-
 def _columns(
     stream: Stream, source: Relation, decided: laws.Writes
 ) -> Iterator[Verdict]:
@@ -60,7 +52,7 @@ def _columns(
             stream.sender, sent, stream.receiver, column, binary=stream.binary
         )
         if carried is not FITS:
-            yield _say(
+            yield say(
                 stream,
                 carried.answer,
                 carried.rule,
@@ -71,7 +63,7 @@ def _columns(
         yield from _cast(stream, sent, column, where)
         if column.not_null and not sent.not_null:
             text = f"{where} is NOT NULL on the receiving side only"
-            yield _say(
+            yield say(
                 stream, Answer.OK_IF, "constraint", where, text, "no NULL is sent"
             )
 
@@ -88,16 +80,16 @@ def _cast(
             f"of {value!r}, and its text reads as {reads!r}"
         )
         needs = "no value is one that a cast makes otherwise than its text reads"
-        yield _say(stream, Answer.OK_IF, "type-changes-value", where, text, needs)
+        yield say(stream, Answer.OK_IF, "type-changes-value", where, text, needs)
 
 
 def _own_column(stream: Stream, column: Column, where: str) -> Iterator[Verdict]:
     if column.not_null and not column.fills_itself:
         text = f"{where} is NOT NULL, is not sent, and has no default"
-        yield _say(stream, Answer.BREAK, "no-default", where, text)
+        yield say(stream, Answer.BREAK, "no-default", where, text)
     if column.generated:
         text = f"{where} is computed from what is sent"
-        yield _say(
+        yield say(
             stream,
             Answer.OK_IF,
             "expression-fails",
@@ -118,11 +110,11 @@ def _constraints(
         if constraint.kind == "f" and not constraint.of_partition:
             text = f"apply does not look at foreign key {constraint.name}"
             needs = "no row that is sent lacks its parent"
-            yield _say(stream, Answer.OK_IF, "foreign-key", where, text, needs)
+            yield say(stream, Answer.OK_IF, "foreign-key", where, text, needs)
         elif constraint.kind == "c":
             text = f"check {constraint.name} is on the receiving side only"
             needs = f"every row fits {constraint.definition}"
-            yield _say(stream, Answer.OK_IF, "constraint", where, text, needs)
+            yield say(stream, Answer.OK_IF, "constraint", where, text, needs)
 
 
 def _indexes(
@@ -139,11 +131,11 @@ def _indexes(
         ):
             text = f"{index.name} allows no two rows alike, on the receiving side only"
             needs = "no two rows are alike in it, nor in the middle of a statement"
-            yield _say(stream, Answer.OK_IF, "constraint", where, text, needs)
+            yield say(stream, Answer.OK_IF, "constraint", where, text, needs)
         elif "" in index.columns and _shape(index) not in theirs:
             text = f"{index.name} computes an expression of each row"
             needs = "no row makes it fail"
-            yield _say(stream, Answer.OK_IF, "expression-fails", where, text, needs)
+            yield say(stream, Answer.OK_IF, "expression-fails", where, text, needs)
 
 
 _METHOD = re.compile(r" USING .*", re.DOTALL)
@@ -169,10 +161,10 @@ def _triggers(
             needs = (
                 "a probe shows that it neither raises, drops nor changes what is sent"
             )
-            yield _say(stream, Answer.OK_IF, "trigger", where, text, needs)
+            yield say(stream, Answer.OK_IF, "trigger", where, text, needs)
         elif trigger.enabled == "O" and _assigns(trigger.body, own):
             text = f"trigger {trigger.name} fills a column and does not fire on apply"
-            yield _say(stream, Answer.SILENT, "derived-stale", where, text)
+            yield say(stream, Answer.SILENT, "derived-stale", where, text)
 
 
 def _assigns(body: str, columns: set[str]) -> bool:
@@ -190,10 +182,10 @@ def _whole_row(stream: Stream, decided: laws.Writes) -> Iterator[Verdict]:
             answer = Answer.SILENT if column.fills_itself else Answer.OK_IF
             text = f"rows of {where} are found whole, and {column.name} is not sent"
             needs = f"{column.name} is NULL in every row"
-            yield _say(stream, answer, "whole-row-lost", where, text, needs)
+            yield say(stream, answer, "whole-row-lost", where, text, needs)
         elif column.plain_type in {"json", "xml", "point"}:
             text = f"{column.name} of {where} cannot be compared"
-            yield _say(stream, Answer.BREAK, "no-equality", where, text)
+            yield say(stream, Answer.BREAK, "no-equality", where, text)
 
 
 def _truncates(stream: Stream) -> Iterator[Verdict]:
@@ -210,7 +202,7 @@ def _truncates(stream: Stream) -> Iterator[Verdict]:
                     f"TRUNCATE of {shown(key.other)} fails while {where} refers to it"
                 )
                 needs = f"{shown(key.other)} is never truncated"
-                yield _say(stream, Answer.OK_IF, "truncate", where, text, needs)
+                yield say(stream, Answer.OK_IF, "truncate", where, text, needs)
 
 
 def _shared(stream: Stream, relation: Relation, key: Constraint) -> bool:

@@ -1,7 +1,7 @@
 """What servers made of edge values, by reading their text and by casting them.
 
 Owns looking up `conversions.json`, which `tests/value_table.py` writes from real
-servers of each major and which nobody edits by hand.
+servers of each major and which is not edited by hand.
 """
 
 from __future__ import annotations

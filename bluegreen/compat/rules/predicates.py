@@ -15,6 +15,7 @@ from bluegreen.compat.rules.conversions import cast_example
 from bluegreen.compat.rules.types import carry, modifier
 from bluegreen.compat.stream import Stream
 from bluegreen.compat.verdict import Answer, Direction, Verdict
+from bluegreen.model.counted import counted
 from bluegreen.model.zones import same_zone
 from bluegreen.postgres.catalog.columns import Column
 from bluegreen.postgres.catalog.relations import Relation
@@ -92,8 +93,8 @@ def settle(
 ) -> list[Verdict]:
     """Put answers in the place of conditions: none broken is OK, any is a BREAK.
 
-    None stands for a question that could not be answered. A condition that nobody
-    asked about, or only in part, stays open. So does uniqueness, whatever the
+    None stands for a question that could not be answered. A condition that was
+    not asked about, or only in part, stays open. So does uniqueness, whatever the
     rows of now say: an UPDATE of many rows can pass through duplicates (law 4).
     """
     counts: dict[tuple[str, str], int] = {}
@@ -150,7 +151,7 @@ def _settled(
     if verdict.answer is not Answer.OK_IF or count is None:
         return verdict
     if count:
-        rows = "1 row breaks it" if count == 1 else f"{count} rows break it"
+        rows = counted(count, "row breaks it", "rows break it")
         answer = Answer.SILENT if verdict.rule in _SILENT else Answer.BREAK
         return replace(verdict, answer=answer, found=rows)
     if key in unknown:

@@ -1,4 +1,4 @@
-"""The judge's rules: law, row of the table, the case that proves it, and the fix.
+"""The rules of `compat`: law, row of the table, the case that proves it, and the fix.
 
 Owns the records only; where a rule holds is decided by the neighbouring files. A
 proof names a case of `tests/cases/replication.json` that real servers ran. Nothing is
@@ -157,10 +157,13 @@ RULES: dict[str, Rule] = {
         4,
         "31, 34",
         "add_fk_orphan_always",
-        "an anti-join before the flip; or add the key after it",
+        "an anti-join before the cutover; or add the key after it",
     ),
     "truncate": Rule(
-        11, "32, 34", "rev_truncate_dropped_child", "add the foreign key after the flip"
+        11,
+        "32, 34",
+        "rev_truncate_dropped_child",
+        "add the foreign key after the cutover",
     ),
     "trigger": Rule(
         5,
@@ -190,7 +193,7 @@ RULES: dict[str, Rule] = {
         7,
         "10, 61-65",
         "drop_and_readd_same_name",
-        "make the same change on the other side, or after the flip",
+        "make the same change on the other side, or after the cutover",
     ),
     "name-reused": Rule(
         1, "10", "drop_and_readd_same_name", "give the new column a name of its own"
@@ -207,5 +210,5 @@ RULES: dict[str, Rule] = {
     "does-not-fit": Rule(
         4, "15-30", "text_to_varchar10_over", "fix what the server names"
     ),
-    "cannot-tell": Rule(2, "-", "", "give the judge both catalogs and probes"),
+    "cannot-tell": Rule(2, "-", "", "give `compat` both catalogs and probes"),
 }

@@ -35,9 +35,10 @@ def suspicions(
         yield from _replica_only(stream, source)
 
 
-def _say(
+def say(
     stream: Stream, answer: Answer, rule: str, where: str, why: str, needs: str = ""
 ) -> Verdict:
+    """A verdict on one direction; what it needs is the rule's own fix if left out."""
     fix = needs or RULES[rule].fix
     return Verdict(answer, stream.direction, rule, where, why, fix)
 
@@ -52,7 +53,7 @@ def _reused(
         where = source.full_name
         text = f"the columns of {where} stand in another order on each side"
         needs = "each name means the same column on both sides"
-        yield _say(stream, Answer.OK_IF, "name-reused", where, text, needs)
+        yield say(stream, Answer.OK_IF, "name-reused", where, text, needs)
 
 
 def _computed(
@@ -65,7 +66,7 @@ def _computed(
         if column.generated and not sent and other and not other.generated:
             where = f"{source.full_name}.{column.name}"
             text = f"{where} is computed by the side that sends, and so never sent"
-            yield _say(stream, Answer.SILENT, "column-generated", where, text)
+            yield say(stream, Answer.SILENT, "column-generated", where, text)
 
 
 def _leaves(catalog: Catalog, root: Name) -> set[Name]:
@@ -83,7 +84,7 @@ def _partitions(
         where = target.full_name
         text = f"{where} has other partitions on each side"
         needs = "every row that is sent has a partition"
-        yield _say(stream, Answer.OK_IF, "partition-missing", where, text, needs)
+        yield say(stream, Answer.OK_IF, "partition-missing", where, text, needs)
 
 
 def _calls(stream: Stream, decided: laws.Writes) -> Iterator[Verdict]:
@@ -94,7 +95,7 @@ def _calls(stream: Stream, decided: laws.Writes) -> Iterator[Verdict]:
             where = f"{decided.target.full_name}.{column.name}"
             text = f"the default of {where} calls a function of yours"
             needs = "the function finds all it names on an empty search_path"
-            yield _say(stream, Answer.OK_IF, "unqualified", where, text, needs)
+            yield say(stream, Answer.OK_IF, "unqualified", where, text, needs)
 
 
 def _rounded(
@@ -110,7 +111,7 @@ def _rounded(
             where = f"{source.full_name}.{name}"
             text = f"the migration may have changed values of {where}"
             needs = "the migration changed no value"
-            yield _say(stream, Answer.OK_IF, "rows-differ", where, text, needs)
+            yield say(stream, Answer.OK_IF, "rows-differ", where, text, needs)
 
 
 def _replica_only(stream: Stream, source: Relation) -> Iterator[Verdict]:
@@ -120,4 +121,4 @@ def _replica_only(stream: Stream, source: Relation) -> Iterator[Verdict]:
             where = f"{source.full_name}.{trigger.name}"
             text = f"trigger {trigger.name} does not fire for the application"
             needs = "the application writes every column that is sent"
-            yield _say(stream, Answer.OK_IF, "derived-stale", where, text, needs)
+            yield say(stream, Answer.OK_IF, "derived-stale", where, text, needs)

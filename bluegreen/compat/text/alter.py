@@ -1,7 +1,7 @@
 """The first tier's reading of ALTER TABLE, one subcommand at a time.
 
-Owns tables that stood before the migration; what a migration makes itself nobody
-publishes yet.
+Owns tables that stood before the migration; what a migration makes itself is not
+published yet.
 """
 
 from __future__ import annotations

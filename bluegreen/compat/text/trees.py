@@ -26,7 +26,7 @@ from bluegreen.sql.source import statements_of
 
 
 def judge_trees(
-    texts: Sequence[str],
+    texts: Iterable[str | Piece],
     *,
     forward: str = "",
     reverse: str = "",
@@ -37,34 +37,14 @@ def judge_trees(
     """Judge each statement of a migration by its text.
 
     Args:
-        texts: the migration, in order; statements of one text may be many.
+        texts: the migration, in order, or statements of it that are read already;
+            statements of one text may be many.
         forward: blue's CREATE PUBLICATION, if it is known.
         reverse: green's.
         on_blue: statements that change blue's schema while it streams.
         lists: green's publication leaves out columns that blue lacks.
         carried: columns, `schema.table.column`, that triggers keep in step.
     """
-    pieces = (piece for n, text in enumerate(texts) for piece in _pieces(n, text))
-    return judge_pieces(
-        pieces,
-        forward=forward,
-        reverse=reverse,
-        on_blue=on_blue,
-        lists=lists,
-        carried=carried,
-    )
-
-
-def judge_pieces(
-    pieces: Iterable[Piece],
-    *,
-    forward: str = "",
-    reverse: str = "",
-    on_blue: Sequence[str] = (),
-    lists: bool = False,
-    carried: Collection[str] = (),
-) -> list[Verdict]:
-    """The same of statements that are read already, or of parts of them."""
     generated = "publish_generated_columns" in reverse.lower()
     read = Read(_all_tables(forward), _all_tables(reverse), generated, lists)
     parts = [name.split(".") for name in carried]
@@ -77,7 +57,7 @@ def judge_pieces(
         why = leaves_behind(reverse if way is Direction.REVERSE else forward)
         if why:
             found.append(Verdict(Answer.UNKNOWN, way, "not-sent", "", why))
-    for piece in pieces:
+    for piece in _pieces(texts):
         where, number = _subject_of(piece), piece.number
         for ways, answer, rule, why in meaning(piece, read):
             found += [
@@ -98,12 +78,16 @@ def _order(one: Verdict) -> tuple[object, ...]:
     return (number, rank, one.rule, one.direction, one.why, one.where)
 
 
-def _pieces(number: int, text: str) -> Iterator[Piece]:
-    statements = statements_of(text)
-    if statements is None:
-        yield Piece(number)
-    for statement in statements or ():
-        yield from pieces_of(number, statement)
+def _pieces(texts: Iterable[str | Piece]) -> Iterator[Piece]:
+    for number, text in enumerate(texts):
+        if isinstance(text, Piece):
+            yield text
+            continue
+        statements = statements_of(text)
+        if statements is None:
+            yield Piece(number)
+        for statement in statements or ():
+            yield from pieces_of(number, statement)
 
 
 def _subject_of(piece: Piece) -> str:

@@ -1,4 +1,4 @@
-"""Which statements of a migration wait until blue is released, by the judge's word.
+"""Which statements of a migration wait until blue is released, by what `compat` says.
 
 Owns that choice, and what else waits because it builds on such a statement. What a
 statement means is for `meaning.py`; running the two halves is for `migrators/`. Pure.
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from bluegreen.compat.text.meaning import Piece, pieces_of
-from bluegreen.compat.text.trees import judge_pieces
+from bluegreen.compat.text.trees import judge_trees
 from bluegreen.compat.text.words import dotted
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.sql.expressions import columns
@@ -119,7 +119,7 @@ def _reasons(
     parts: Sequence[Piece], known: Known, recreated: frozenset[str]
 ) -> dict[int, list[str]]:
     """Of each statement with several parts, why each must wait; empty where not."""
-    verdicts = judge_pieces(
+    verdicts = judge_trees(
         [part._replace(number=index) for index, part in enumerate(parts)],
         forward=_FORWARD,
         reverse=_REVERSE,

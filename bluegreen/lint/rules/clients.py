@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bluegreen.lint.effects.effect import Rewrite
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Rule, on
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import Kind, Op
 
 
@@ -158,7 +159,7 @@ RULES = (
     Rule(
         id="drop-column",
         name="A column is dropped",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.DROP_COLUMN),
         condition=_drop_column,
         effect="ACCESS EXCLUSIVE, short; indexes and constraints on it go too.",
@@ -171,7 +172,7 @@ RULES = (
     Rule(
         id="drop-table",
         name="A table is dropped",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.DROP),
         condition=_drop_table,
         effect="ACCESS EXCLUSIVE, and on every table that it references.",
@@ -184,7 +185,7 @@ RULES = (
     Rule(
         id="drop-schema",
         name="A schema, a database or all of a role's objects are dropped",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.DROP),
         condition=_drop_all,
         effect="ACCESS EXCLUSIVE on every table in it.",
@@ -196,7 +197,7 @@ RULES = (
     Rule(
         id="drop-cascade",
         name="DROP … CASCADE",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.DROP, Kind.DROP_COLUMN, Kind.DROP_CONSTRAINT),
         condition=_cascade,
         effect="ACCESS EXCLUSIVE on tables that the file does not name.",
@@ -209,7 +210,7 @@ RULES = (
     Rule(
         id="rename-column",
         name="A column is renamed",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.RENAME),
         condition=_rename_column,
         effect="ACCESS EXCLUSIVE, short.",
@@ -222,7 +223,7 @@ RULES = (
     Rule(
         id="rename-table",
         name="A table or view is renamed",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.RENAME),
         condition=_rename_table,
         effect="ACCESS EXCLUSIVE, short.",
@@ -235,7 +236,7 @@ RULES = (
     Rule(
         id="rename-object",
         name="A schema, type, function or sequence is renamed",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.RENAME),
         condition=_rename_other,
         effect="None on tables.",
@@ -247,7 +248,7 @@ RULES = (
     Rule(
         id="set-schema",
         name="An object moves to another schema",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.SET_SCHEMA),
         condition=_set_schema,
         effect="ACCESS EXCLUSIVE, short.",
@@ -259,7 +260,7 @@ RULES = (
     Rule(
         id="default-changes",
         name="A default is changed or dropped",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.SET_DEFAULT, Kind.DROP_DEFAULT),
         condition=_default_changes,
         effect="ACCESS EXCLUSIVE, short.",
@@ -271,7 +272,7 @@ RULES = (
     Rule(
         id="drop-not-null",
         name="DROP NOT NULL",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.DROP_NOT_NULL),
         condition=_drop_not_null,
         effect="ACCESS EXCLUSIVE, short.",
@@ -283,7 +284,7 @@ RULES = (
     Rule(
         id="column-made-again",
         name="A column is dropped and made again under the same name",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.ADD_COLUMN),
         condition=_swapped,
         effect="ACCESS EXCLUSIVE.",
@@ -297,7 +298,7 @@ RULES = (
     Rule(
         id="enum-value-renamed",
         name="An enum value is renamed",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.RENAME_ENUM_VALUE),
         condition=_enum_rename,
         effect="None on tables.",
@@ -310,7 +311,7 @@ RULES = (
     Rule(
         id="enum-value-placed",
         name="An enum value is not appended",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.ADD_ENUM_VALUE),
         condition=_enum_placed,
         effect="None on tables.",
@@ -322,7 +323,7 @@ RULES = (
     Rule(
         id="enum-value-used-early",
         name="An enum value is used in the transaction that adds it",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=frozenset(Kind) - on(Kind.ADD_ENUM_VALUE, Kind.END_OF_FILE),
         condition=_enum_used,
         effect="None: PostgreSQL refuses it with SQLSTATE 55P04.",
@@ -337,7 +338,7 @@ RULES = (
     Rule(
         id="skipped-dual-write",
         name="A new column is filled, and nothing writes both",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.UPDATE),
         condition=_no_dual_write,
         effect="None.",
@@ -355,7 +356,7 @@ RULES = (
     Rule(
         id="used-before-made",
         name="A table is changed by a file before the one that makes it",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.CREATE_TABLE),
         condition=_used_before,
         effect="None: the earlier file fails, or this statement does.",
@@ -369,7 +370,7 @@ RULES = (
     Rule(
         id="index-built-then-rewritten",
         name="An index is built, then built again by a rewrite",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.ALTER_TYPE, Kind.ADD_COLUMN, Kind.SET_LOGGED),
         condition=_rebuilt,
         effect="The rewrite builds every index again, under ACCESS EXCLUSIVE.",

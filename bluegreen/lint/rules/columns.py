@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Rule, on
 from bluegreen.lint.safe_forms import default_after
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.expressions import is_null
 from bluegreen.sql.ops import Column, Kind, Op
 
@@ -102,7 +103,7 @@ RULES = (
     Rule(
         id="volatile-default",
         name="A new column with a volatile default",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_volatile,
         effect=f"{_REWRITE} (11 and later; before, any default did). now() does not.",
@@ -117,7 +118,7 @@ RULES = (
     Rule(
         id="add-serial-column",
         name="A new serial or identity column",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_serial,
         effect=f"{_REWRITE}, all versions.",
@@ -133,7 +134,7 @@ RULES = (
     Rule(
         id="add-stored-generated-column",
         name="A new stored generated column",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_stored,
         effect=f"{_REWRITE}, 12 and later. VIRTUAL (18) rewrites nothing.",
@@ -147,7 +148,7 @@ RULES = (
     Rule(
         id="set-expression",
         name="The expression of a stored generated column changes",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.SET_EXPRESSION),
         condition=_new_expression,
         effect=f"{_REWRITE}, 17 and later.",
@@ -160,7 +161,7 @@ RULES = (
     Rule(
         id="add-constrained-domain",
         name="A new column of a domain with constraints",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_domain,
         effect=f"{_REWRITE}, with or without a default, all versions.",
@@ -174,7 +175,7 @@ RULES = (
     Rule(
         id="inline-check",
         name="ADD COLUMN with an inline CHECK",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_inline_check,
         effect="ACCESS EXCLUSIVE and a scan, even where every value is NULL.",
@@ -188,7 +189,7 @@ RULES = (
     Rule(
         id="inline-reference",
         name="ADD COLUMN with REFERENCES",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=_ADD,
         condition=_inline_reference,
         effect="SHARE ROW EXCLUSIVE on the referenced table, ACCESS EXCLUSIVE on this "
@@ -203,7 +204,7 @@ RULES = (
     Rule(
         id="inline-unique",
         name="ADD COLUMN with UNIQUE or PRIMARY KEY",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_inline_key,
         effect="ACCESS EXCLUSIVE while the index is built, all versions.",
@@ -218,7 +219,7 @@ RULES = (
     Rule(
         id="required-column",
         name="A new NOT NULL column without a default",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_required,
         effect="ACCESS EXCLUSIVE; fails with SQLSTATE 23502 on a table with rows.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Rule, on
 from bluegreen.lint.safe_forms import index_first, not_valid, prove_not_null
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.constraint_names import default_name
 from bluegreen.sql.ops import Constraint, Kind, Op
 
@@ -113,7 +114,9 @@ def _drop_foreign(op: Op, state: State) -> str | None:
     if found is None or not found.references or not state.filled(op.table):
         return None
     both = dict.fromkeys((op.table, found.references))
-    return f"dropping {op.name} locks {' and '.join(map(str, both))} against everybody"
+    return (
+        f"dropping {op.name} locks {' and '.join(map(str, both))} against all sessions"
+    )
 
 
 def _drop_constraint(op: Op, state: State) -> str | None:
@@ -154,7 +157,7 @@ RULES = (
     Rule(
         id="foreign-key-validated",
         name="A foreign key is checked as it is added",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_foreign,
         effect="SHARE ROW EXCLUSIVE on both tables and a scan of both, all versions.",
@@ -171,7 +174,7 @@ RULES = (
     Rule(
         id="check-validated",
         name="A CHECK is tested as it is added",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_check,
         effect="ACCESS EXCLUSIVE on the table and a scan of it, all versions.",
@@ -186,7 +189,7 @@ RULES = (
     Rule(
         id="validate-in-same-transaction",
         name="VALIDATE shares a transaction with NOT VALID, or an ALTER with others",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.VALIDATE_CONSTRAINT),
         condition=_early_validate,
         effect="The lock of the ADD is held during the scan, all versions; one ALTER "
@@ -202,7 +205,7 @@ RULES = (
     Rule(
         id="set-not-null",
         name="SET NOT NULL without a proof",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.SET_NOT_NULL, Kind.ADD_CONSTRAINT),
         condition=_not_null,
         effect="ACCESS EXCLUSIVE and a scan. None where a valid CHECK (c IS NOT NULL) "
@@ -222,7 +225,7 @@ RULES = (
     Rule(
         id="not-null-proof-dropped",
         name="The CHECK that proves NOT NULL is dropped in the same ALTER",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.SET_NOT_NULL),
         condition=_proof_dropped,
         effect="ACCESS EXCLUSIVE, and the scan comes back, 12 and later.",
@@ -242,7 +245,7 @@ RULES = (
     Rule(
         id="unique-built-inline",
         name="A UNIQUE constraint builds its index under the lock",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_unique,
         effect="ACCESS EXCLUSIVE while the index is built, all versions.",
@@ -257,7 +260,7 @@ RULES = (
     Rule(
         id="primary-key-built-inline",
         name="A PRIMARY KEY builds its index under the lock",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_primary,
         effect="ACCESS EXCLUSIVE, the build, and one more scan for nullable columns.",
@@ -273,7 +276,7 @@ RULES = (
     Rule(
         id="primary-key-nullable",
         name="A PRIMARY KEY takes columns that may be NULL",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=_ADD,
         condition=_primary_nullable,
         effect="ACCESS EXCLUSIVE and a scan to show that no NULL is there.",
@@ -288,7 +291,7 @@ RULES = (
     Rule(
         id="exclude-constraint",
         name="EXCLUDE on a table in use",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ADD,
         condition=_exclude,
         effect="ACCESS EXCLUSIVE and two scans, all versions.",
@@ -303,7 +306,7 @@ RULES = (
     Rule(
         id="drop-foreign-key",
         name="Dropping a foreign key locks both tables",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.DROP_CONSTRAINT),
         condition=_drop_foreign,
         effect="ACCESS EXCLUSIVE on both tables, all versions.",
@@ -317,7 +320,7 @@ RULES = (
     Rule(
         id="drop-constraint",
         name="A constraint is dropped",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.DROP_CONSTRAINT),
         condition=_drop_constraint,
         effect="ACCESS EXCLUSIVE, short; a foreign key locks the other table too.",
@@ -329,7 +332,7 @@ RULES = (
     Rule(
         id="new-restriction",
         name="A new constraint can refuse what clients write today",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.ADD_CONSTRAINT, Kind.SET_NOT_NULL),
         condition=_restriction,
         effect="None beyond the lock: NOT VALID too is enforced for new rows.",

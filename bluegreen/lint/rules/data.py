@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Rule, on
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.expressions import always_true
 from bluegreen.sql.ops import DATA, SCHEMA, Kind, Op
 
@@ -64,7 +65,7 @@ RULES = (
     Rule(
         id="schema-and-data",
         name="Schema and data change in one file",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=DATA | SCHEMA,
         condition=_mixed,
         effect="In a transaction, the schema's locks are held while the rows change.",
@@ -79,7 +80,7 @@ RULES = (
     Rule(
         id="unbatched-change",
         name="UPDATE or DELETE of every row at once",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.UPDATE, Kind.DELETE),
         condition=_unbatched,
         effect="A row lock on every row to the end of the transaction, and a dead "
@@ -94,7 +95,7 @@ RULES = (
     Rule(
         id="truncate",
         name="TRUNCATE",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.TRUNCATE),
         condition=_truncate,
         effect="ACCESS EXCLUSIVE; the rows are gone.",
@@ -106,7 +107,7 @@ RULES = (
     Rule(
         id="no-analyze",
         name="Many rows change without ANALYZE",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.END_OF_FILE),
         condition=_no_analyze,
         effect="None; plans go by the old statistics until autovacuum comes.",
@@ -119,7 +120,7 @@ RULES = (
     Rule(
         id="ids-without-setval",
         name="Ids are written by hand",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.INSERT),
         condition=_ids_by_hand,
         effect="None.",

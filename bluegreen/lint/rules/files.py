@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bluegreen.lint.rule import Level, Rule, never, on
+from bluegreen.lint.rule import Rule, never, on
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import Kind, Op
 
 _NO_EFFECT = "None: nothing of it reaches the server."
@@ -65,7 +66,7 @@ RULES = (
     Rule(
         id="no-way-down",
         name="A file for both ways has no way down",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.END_OF_FILE),
         condition=_no_way_down,
         effect="None.",
@@ -79,7 +80,7 @@ RULES = (
     Rule(
         id="irreversible",
         name="The file cannot be taken back",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.END_OF_FILE),
         condition=_irreversible,
         effect="None.",
@@ -93,7 +94,7 @@ RULES = (
     Rule(
         id="syntax-error",
         name="The SQL does not parse",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(),
         condition=never,
         effect=_NO_EFFECT,
@@ -105,7 +106,7 @@ RULES = (
     Rule(
         id="psql-meta-command",
         name="A command of psql stands in the file",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(),
         condition=never,
         effect="Unknown: what \\i includes or where \\connect leads is not read.",
@@ -117,7 +118,7 @@ RULES = (
     Rule(
         id="copy-data",
         name="Rows stand in the file after COPY FROM stdin",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(),
         condition=never,
         effect="ROW EXCLUSIVE while the rows come in.",
@@ -130,7 +131,7 @@ RULES = (
     Rule(
         id="not-utf8",
         name="The file is not UTF-8",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(),
         condition=never,
         effect=_NO_EFFECT,
@@ -142,7 +143,7 @@ RULES = (
     Rule(
         id="syntax-too-new",
         name="The target version does not have the syntax",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(
             *(Kind.ADD_COLUMN, Kind.ADD_CONSTRAINT, Kind.SET_EXPRESSION, Kind.MERGE),
             *(Kind.SET_ACCESS_METHOD, Kind.CREATE_INDEX, Kind.DETACH_PARTITION),
@@ -158,7 +159,7 @@ RULES = (
     Rule(
         id="unknown-ignore",
         name="An ignore names a rule that does not exist",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(),
         condition=never,
         effect="None.",
@@ -171,7 +172,7 @@ RULES = (
     Rule(
         id="ignore-without-reason",
         name="An ignore gives no reason",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(),
         condition=never,
         effect="None.",
@@ -185,7 +186,7 @@ RULES = (
     Rule(
         id="unused-ignore",
         name="An ignore hides nothing",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(),
         condition=never,
         effect="None.",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Rule, on
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import Column, Kind, Op
 from bluegreen.sql.search_path import TEMPORARY, same_name
 
@@ -54,7 +55,7 @@ def _prefer(
     return Rule(
         id=rule_id,
         name=better[0].upper() + better[1:],
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=_NEW,
         condition=_typed(names, better, long=long),
         effect=_NONE,
@@ -262,7 +263,7 @@ RULES = (
     Rule(
         id="name-too-long",
         name="A name is longer than PostgreSQL keeps",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=_ALL_NAMES | _MORE_NAMES,
         condition=_long_name,
         effect=_NONE,
@@ -274,7 +275,7 @@ RULES = (
     Rule(
         id="unqualified-name",
         name="A table is named without its schema",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(
             *(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS, Kind.CREATE_INDEX),
             *(Kind.ADD_COLUMN, Kind.DROP),
@@ -290,7 +291,7 @@ RULES = (
     Rule(
         id="table-without-key",
         name="A table without a primary key",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS),
         condition=_keyless,
         effect="None; a publisher refuses UPDATE and DELETE on it.",
@@ -303,7 +304,7 @@ RULES = (
     Rule(
         id="not-rerunnable",
         name="The statement fails when it is run again",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(
             *(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS, Kind.ADD_COLUMN),
             *(Kind.DROP_COLUMN, Kind.DROP),
@@ -319,7 +320,7 @@ RULES = (
     Rule(
         id="name-pattern",
         name="A new name does not match the project's pattern",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=_ALL_NAMES | on(*_NAMING),
         condition=_pattern,
         effect=_NONE,
@@ -332,7 +333,7 @@ RULES = (
     Rule(
         id="column-padding",
         name="The order of the columns wastes space in every row",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.CREATE_TABLE),
         condition=_padded,
         effect="Larger rows: 8-byte values begin at multiples of 8.",
@@ -345,7 +346,7 @@ RULES = (
     Rule(
         id="foreign-key-without-index",
         name="A foreign key without an index",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.END_OF_FILE),
         condition=_unindexed,
         effect="Each DELETE on the referenced table scans the referencing one.",

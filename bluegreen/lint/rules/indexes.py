@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.rule import Level, Rule, SafeForm, on
+from bluegreen.lint.rule import Rule, SafeForm, on
 from bluegreen.lint.safe_forms import with_word
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import Kind, Op
 
 _INDEX = r"create\s+(unique\s+)?index"
@@ -99,7 +100,7 @@ RULES = (
     Rule(
         id="index-not-concurrent",
         name="An index is built without CONCURRENTLY",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.CREATE_INDEX),
         condition=_plain_build,
         effect="SHARE on the table and a scan of it, all versions.",
@@ -113,7 +114,7 @@ RULES = (
     Rule(
         id="concurrently-on-partitioned",
         name="CONCURRENTLY on a partitioned table",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.CREATE_INDEX),
         condition=_refused_there,
         effect="None: PostgreSQL refuses it with SQLSTATE 0A000, all versions.",
@@ -127,7 +128,7 @@ RULES = (
     Rule(
         id="drop-index-not-concurrent",
         name="An index is dropped without CONCURRENTLY",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.DROP),
         condition=_plain_drop,
         effect="ACCESS EXCLUSIVE on the table of the index, all versions.",
@@ -140,7 +141,7 @@ RULES = (
     Rule(
         id="concurrently-in-transaction",
         name="CONCURRENTLY stands in a transaction",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.CREATE_INDEX, Kind.DROP, Kind.REINDEX, Kind.DETACH_PARTITION),
         condition=_in_transaction,
         effect="None: PostgreSQL refuses it with SQLSTATE 25001.",
@@ -152,7 +153,7 @@ RULES = (
     Rule(
         id="reindex-not-concurrent",
         name="REINDEX without CONCURRENTLY",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.REINDEX),
         condition=_plain_reindex,
         effect="SHARE on the table, ACCESS EXCLUSIVE on each index, a scan per index.",
@@ -168,7 +169,7 @@ RULES = (
     Rule(
         id="index-retry-adopts-invalid",
         name="A retry takes an INVALID index for a good one",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.CREATE_INDEX),
         condition=_adopts_invalid,
         effect="None: IF NOT EXISTS compares names only, all versions.",
@@ -182,7 +183,7 @@ RULES = (
     Rule(
         id="concurrent-index-corrupts",
         name="A concurrent build on 14.0 to 14.3 corrupts the index",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.CREATE_INDEX, Kind.REINDEX),
         condition=_corrupts,
         effect="SHARE UPDATE EXCLUSIVE; on 14.0 to 14.3 rows may be missing from it.",
@@ -197,7 +198,7 @@ RULES = (
     Rule(
         id="unique-index-refuses-rows",
         name="A unique index refuses rows that clients write today",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.CREATE_INDEX),
         condition=_many_columns,
         effect="None beyond the build.",

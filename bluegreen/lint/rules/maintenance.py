@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.rule import Level, Rule, SafeForm, on
+from bluegreen.lint.rule import Rule, SafeForm, on
 from bluegreen.lint.safe_forms import with_word
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import Kind, Op
 
 
@@ -65,7 +66,7 @@ RULES = (
     Rule(
         id="set-logged",
         name="SET LOGGED or UNLOGGED",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.SET_LOGGED, Kind.SET_UNLOGGED),
         condition=_logged,
         effect="ACCESS EXCLUSIVE; the table and its indexes are rewritten.",
@@ -79,7 +80,7 @@ RULES = (
     Rule(
         id="set-storage-place",
         name="SET ACCESS METHOD or TABLESPACE",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.SET_ACCESS_METHOD, Kind.SET_TABLESPACE),
         condition=_moved,
         effect="ACCESS EXCLUSIVE and a full copy (access method: 15 and later).",
@@ -92,7 +93,7 @@ RULES = (
     Rule(
         id="vacuum-full",
         name="VACUUM FULL or CLUSTER",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.VACUUM, Kind.CLUSTER),
         condition=_full,
         effect="ACCESS EXCLUSIVE; the table and its indexes are rewritten.",
@@ -105,7 +106,7 @@ RULES = (
     Rule(
         id="vacuum-in-transaction",
         name="VACUUM in a transaction",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.VACUUM),
         condition=_vacuum_in_transaction,
         effect="None: PostgreSQL refuses it with SQLSTATE 25001.",
@@ -118,7 +119,7 @@ RULES = (
     Rule(
         id="refresh-not-concurrent",
         name="REFRESH MATERIALIZED VIEW without CONCURRENTLY",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.REFRESH),
         condition=_refresh,
         effect="ACCESS EXCLUSIVE on the view (EXCLUSIVE with CONCURRENTLY).",

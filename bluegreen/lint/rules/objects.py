@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Rule, on
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.builtin_functions import STABLE, VOLATILE
 from bluegreen.sql.expressions import columns
 from bluegreen.sql.ops import Kind, Name, Op
@@ -191,7 +192,7 @@ RULES = (
     Rule(
         id="drop-object",
         name="A view, function, type, sequence, domain or trigger is dropped",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.DROP),
         condition=_drop_object,
         effect="ACCESS EXCLUSIVE on the table of a trigger, policy or rule.",
@@ -203,7 +204,7 @@ RULES = (
     Rule(
         id="create-trigger",
         name="CREATE TRIGGER on a table in use",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.CREATE_TRIGGER),
         condition=_create_trigger,
         effect="SHARE ROW EXCLUSIVE on the table, short, all versions.",
@@ -218,7 +219,7 @@ RULES = (
     Rule(
         id="drop-trigger",
         name="DROP TRIGGER on a table in use",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.DROP),
         condition=_drop_trigger,
         effect="ACCESS EXCLUSIVE on the table, all versions.",
@@ -233,7 +234,7 @@ RULES = (
     Rule(
         id="disable-trigger",
         name="Triggers are disabled",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.TRIGGER_STATE),
         condition=_disable_trigger,
         effect="SHARE ROW EXCLUSIVE on the table, for all sessions until "
@@ -247,7 +248,7 @@ RULES = (
     Rule(
         id="domain-constraint",
         name="A constraint is added to a domain in use",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.DOMAIN_ADD_CONSTRAINT),
         condition=_domain,
         effect="SHARE on every table with the domain, and a scan of each.",
@@ -260,7 +261,7 @@ RULES = (
     Rule(
         id="domain-not-null",
         name="A domain in use becomes NOT NULL",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.DOMAIN_OTHER),
         condition=_domain_not_null,
         effect="SHARE on every table with the domain, and a scan of each.",
@@ -272,7 +273,7 @@ RULES = (
     Rule(
         id="replaced-in-place",
         name="A view, function or trigger is replaced",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.CREATE_VIEW, Kind.CREATE_FUNCTION, Kind.CREATE_TRIGGER),
         condition=_replaced,
         effect="ACCESS EXCLUSIVE on a view; none on tables for a function.",
@@ -285,7 +286,7 @@ RULES = (
     Rule(
         id="held-by-view",
         name="A view or generated column holds what is changed or dropped",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.ALTER_TYPE, Kind.DROP_COLUMN, Kind.DROP),
         condition=_held_by_view,
         effect="None: PostgreSQL refuses it with SQLSTATE 0A000 or 2BP01.",
@@ -300,7 +301,7 @@ RULES = (
     Rule(
         id="table-made-again",
         name="A table is dropped and made again under the same name",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS),
         condition=_made_again,
         effect="ACCESS EXCLUSIVE; the rows are gone.",
@@ -313,7 +314,7 @@ RULES = (
     Rule(
         id="opaque-call",
         name="A function or procedure of your own is called",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.CALL, Kind.SELECT),
         condition=_calls,
         effect="Unknown.",
@@ -326,7 +327,7 @@ RULES = (
     Rule(
         id="rights-change",
         name="Rights, roles, policies or ownership change",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=on(Kind.ACCESS, Kind.ROW_SECURITY, Kind.CREATE_POLICY, Kind.OWNER),
         condition=_rights,
         effect="ACCESS EXCLUSIVE for policies, row security and ownership.",
@@ -339,7 +340,7 @@ RULES = (
     Rule(
         id="replica-identity",
         name="The replica identity changes",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.REPLICA_IDENTITY),
         condition=_identity,
         effect="ACCESS EXCLUSIVE, short.",
@@ -352,7 +353,7 @@ RULES = (
     Rule(
         id="primary-key-dropped",
         name="A primary key is dropped",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.DROP_CONSTRAINT),
         condition=_drop_key,
         effect="ACCESS EXCLUSIVE, short.",
@@ -366,7 +367,7 @@ RULES = (
     Rule(
         id="dynamic-sql",
         name="A DO block builds its SQL at run time",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.DYNAMIC_SQL),
         condition=_execute,
         effect="Unknown.",

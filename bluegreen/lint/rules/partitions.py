@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bluegreen.lint.rule import Level, Rule, SafeForm, on
+from bluegreen.lint.rule import Rule, SafeForm, on
 from bluegreen.lint.safe_forms import at_end
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import Kind, Op
 
 
@@ -50,7 +51,7 @@ RULES = (
     Rule(
         id="attach-partition-unproven",
         name="ATTACH PARTITION without a CHECK that proves the bounds",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.ATTACH_PARTITION),
         condition=_attach,
         effect="SHARE UPDATE EXCLUSIVE on the parent, ACCESS EXCLUSIVE on the new and "
@@ -69,7 +70,7 @@ RULES = (
     Rule(
         id="detach-partition-not-concurrent",
         name="DETACH PARTITION without CONCURRENTLY",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.DETACH_PARTITION),
         condition=_detach,
         effect="ACCESS EXCLUSIVE on the parent, the partition and the default.",
@@ -83,7 +84,7 @@ RULES = (
     Rule(
         id="detach-concurrently-default",
         name="DETACH … CONCURRENTLY beside a default partition",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.DETACH_PARTITION),
         condition=_with_default,
         effect="None: PostgreSQL refuses it, 14 and later.",
@@ -97,7 +98,7 @@ RULES = (
     Rule(
         id="create-partition-of",
         name="CREATE TABLE … PARTITION OF a table in use",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.CREATE_TABLE),
         condition=_partition_of,
         effect="ACCESS EXCLUSIVE on the parent and the default, which is scanned.",

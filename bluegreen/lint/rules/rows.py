@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bluegreen.lint.questions import Answer, Question, questions
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Rule, on
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import Kind, Op
 
 
@@ -110,7 +111,7 @@ RULES = (
     Rule(
         id="nothing-of-that-name",
         name="A table or column is named that is not there",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_NAMED,
         condition=_missing,
         effect="None: PostgreSQL refuses it with SQLSTATE 42P01 or 42703.",
@@ -124,7 +125,7 @@ RULES = (
     Rule(
         id="rows-refuse",
         name="The rows that are there refuse the statement",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ASKED,
         condition=_refuses,
         effect="The statement fails after it has read the rows under its lock.",
@@ -138,7 +139,7 @@ RULES = (
     Rule(
         id="rows-may-refuse",
         name="The rows that are there refuse the statement, unless they are fixed",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=_ASKED,
         condition=_may_refuse,
         effect="The statement fails after it has read the rows under its lock.",
@@ -152,7 +153,7 @@ RULES = (
     Rule(
         id="rows-not-seen",
         name="Whether rows are in the way could not be seen",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=_ASKED,
         condition=_unseen,
         effect="The statement may fail after it has read the rows under its lock.",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from bluegreen.lint.effects.effect import Lock
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Rule, on
 from bluegreen.lint.safe_forms import timeout_first
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import DATA, SCHEMA, Kind, Op
 
 # Longer than this, and every query behind the waiting lock has noticed.
@@ -177,7 +178,7 @@ RULES = (
     Rule(
         id="missing-lock-timeout",
         name="No lock_timeout before a blocking lock",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=_LOCKING,
         condition=_no_lock_timeout,
         effect="The lock waits behind the longest query; all later ones "
@@ -195,7 +196,7 @@ RULES = (
     Rule(
         id="missing-statement-timeout",
         name="No statement_timeout before a long statement under a lock",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=_LOCKING,
         condition=_no_statement_timeout,
         effect="The lock is held for as long as the scan takes.",
@@ -213,7 +214,7 @@ RULES = (
     Rule(
         id="bad-timeout",
         name="A timeout of zero, or a lock_timeout that is too long",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.SET),
         condition=_bad_timeout,
         effect="The lock is waited for without a limit, or too long.",
@@ -225,7 +226,7 @@ RULES = (
     Rule(
         id="late-timeout",
         name="lock_timeout is set after the statement it should guard",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.SET),
         condition=_late_timeout,
         effect="The locks above it were waited for without a limit.",
@@ -237,7 +238,7 @@ RULES = (
     Rule(
         id="set-local-outside-transaction",
         name="SET LOCAL outside a transaction",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.SET),
         condition=_local_outside,
         effect="None: PostgreSQL warns and forgets it.",
@@ -249,7 +250,7 @@ RULES = (
     Rule(
         id="statement-under-lock",
         name="A long statement runs while ACCESS EXCLUSIVE is held",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_LOCKING | DATA | on(Kind.VALIDATE_CONSTRAINT),
         condition=_under_lock,
         effect="ACCESS EXCLUSIVE for the length of this statement too.",
@@ -265,7 +266,7 @@ RULES = (
     Rule(
         id="many-tables-locked",
         name="One transaction locks many tables",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=_LOCKING,
         condition=_many_tables,
         effect="All the locks are held to the end of the transaction.",
@@ -281,7 +282,7 @@ RULES = (
     Rule(
         id="scans-could-be-one",
         name="A table is read from end to end twice in one file",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=_LOCKING,
         condition=_mergeable,
         effect="A scan each, where one ALTER TABLE with several parts needs one.",
@@ -297,7 +298,7 @@ RULES = (
     Rule(
         id="nested-transaction",
         name="BEGIN within a transaction",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.BEGIN),
         condition=_nested,
         effect="None: PostgreSQL does not nest transactions.",
@@ -309,7 +310,7 @@ RULES = (
     Rule(
         id="stray-commit",
         name="COMMIT or ROLLBACK of a transaction that the file did not open",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.COMMIT, Kind.ROLLBACK),
         condition=_unopened,
         effect="None, or the tool's transaction ends half way.",
@@ -321,7 +322,7 @@ RULES = (
     Rule(
         id="unfinished-transaction",
         name="The file ends within a transaction",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.END_OF_FILE),
         condition=_unclosed,
         effect="All locks are kept, or everything is rolled back as the session ends.",
@@ -333,7 +334,7 @@ RULES = (
     Rule(
         id="explicit-lock",
         name="LOCK TABLE",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=on(Kind.LOCK_TABLE),
         condition=_explicit_lock,
         effect="The lock named, ACCESS EXCLUSIVE by default, to the end of the "
@@ -346,7 +347,7 @@ RULES = (
     Rule(
         id="constraints-switched-off",
         name="Foreign keys and triggers are switched off",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.SET, Kind.ACCESS),
         condition=_checks_off,
         effect="None: rows go in unchecked.",
@@ -359,7 +360,7 @@ RULES = (
     Rule(
         id="hot-table",
         name="Many files of one set change the same table",
-        level=Level.INFO,
+        severity=Severity.INFO,
         kinds=SCHEMA,
         condition=_hot_table,
         effect="One blocking lock for each of them.",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Rule, on
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import DATA, Constraint, Kind, Op
 from bluegreen.sql.reading.targets import again
 
@@ -65,7 +66,7 @@ RULES = (
     Rule(
         id="column-twice",
         name="A column stands twice",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(
             *(Kind.CREATE_TABLE, Kind.CREATE_TABLE_AS, Kind.CREATE_VIEW),
             *(Kind.ADD_COLUMN, Kind.INSERT, Kind.UPDATE, Kind.MERGE, Kind.OTHER),
@@ -80,7 +81,7 @@ RULES = (
     Rule(
         id="constraint-twice",
         name="A constraint's name stands twice",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=on(Kind.CREATE_TABLE, Kind.ADD_CONSTRAINT),
         condition=_constraint_twice,
         effect="None: PostgreSQL refuses it with SQLSTATE 42710.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bluegreen.lint.effects.effect import Rewrite
-from bluegreen.lint.rule import Level, Rule, on
+from bluegreen.lint.rule import Rule, on
 from bluegreen.lint.tracking.state import State
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import Kind, Op, Type
 from bluegreen.sql.reading.parts import casts
 
@@ -102,7 +103,7 @@ RULES = (
     Rule(
         id="type-change-rewrites",
         name="A change of type rewrites the table",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ALTER,
         condition=_rewrites,
         effect="ACCESS EXCLUSIVE; the table and its indexes are rewritten.",
@@ -116,7 +117,7 @@ RULES = (
     Rule(
         id="type-change-unknown",
         name="A change of type may rewrite the table",
-        level=Level.WARNING,
+        severity=Severity.WARNING,
         kinds=_ALTER,
         condition=_may_rewrite,
         effect="ACCESS EXCLUSIVE; at worst a rewrite, at best the catalog only.",
@@ -130,7 +131,7 @@ RULES = (
     Rule(
         id="type-change-rescans",
         name="A change of type tests rows or rebuilds indexes under the lock",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ALTER,
         condition=_rescans,
         effect="ACCESS EXCLUSIVE while a CHECK is tested or an index built again; the "
@@ -147,7 +148,7 @@ RULES = (
     Rule(
         id="type-change-time-zone",
         name="Whether the table is rewritten hangs on the session's TimeZone",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ALTER,
         condition=_time_zone,
         effect="ACCESS EXCLUSIVE; a rewrite unless TimeZone is UTC.",
@@ -162,7 +163,7 @@ RULES = (
     Rule(
         id="type-narrows",
         name="A change of type refuses or rounds values",
-        level=Level.ERROR,
+        severity=Severity.CRITICAL,
         kinds=_ALTER,
         condition=_narrows,
         effect="ACCESS EXCLUSIVE and a rewrite; fails on the first value "

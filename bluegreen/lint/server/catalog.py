@@ -22,7 +22,8 @@ from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.model.secret import Secret
 from bluegreen.postgres import tls
-from bluegreen.postgres.database import CONNECT_TIMEOUT_S, Row, SqlError
+from bluegreen.postgres.database import Row, SqlError
+from bluegreen.postgres.session import CONNECT_TIMEOUT_S
 
 Key = tuple[str, str]
 _WHO = "the database of --dsn"

@@ -86,7 +86,10 @@ class ConfiguredFile:
         Raises:
             ServerRefused: 3007.
         """
-        return {path: _digest(text) for path, text in self._read()[1].items()}
+        return {
+            path: sha256(text.encode(errors="surrogateescape")).digest()
+            for path, text in self._read()[1].items()
+        }
 
     def edited_since(self, digests: Mapping[Path, bytes]) -> list[Path]:
         """The files that are not what `digests` said.
@@ -281,10 +284,6 @@ def _copied(line: ini.Setting, name: str, address: Address) -> str:
     return (
         f"{name} = {ini.change_pairs(line.value, {**changes, 'min_pool_size': None})}"
     )
-
-
-def _digest(text: str) -> bytes:
-    return sha256(text.encode(errors="surrogateescape")).digest()
 
 
 def _edited(digests: Mapping[Path, bytes]) -> list[Path]:

@@ -23,8 +23,8 @@ _LOOK_EVERY_S = 0.002  # a server that was just released is gone in the next loo
 
 LONGEST_LOGIN_S = 0.25
 """How long PAUSE is held off while the pool logs in: a login that it interrupts stalls
-the pool for `server_login_retry`. Flips 0.2 s apart with that at 1 s made a client wait
-5.4 s; a pool of nine had logged in after some 0.2 s."""
+the pool for `server_login_retry`. Switchovers 0.2 s apart with that at 1 s made a
+client wait 5.4 s; a pool of nine had logged in after some 0.2 s."""
 
 
 class Holding:

@@ -11,7 +11,7 @@ from bluegreen.postgres.database import Database
 
 @dataclass(frozen=True, slots=True)
 class ClientSession:
-    """A session of somebody else."""
+    """A session that is not ours."""
 
     pid: int
     user: str
@@ -27,7 +27,7 @@ def read_clients(database: Database) -> tuple[ClientSession, ...]:
     """Client sessions of this database that are not ours.
 
     Ours are those with our label as the first word of application_name, under our own
-    role, so that nobody passes for us by a name alone. Without pg_monitor the server
+    role, so that a name alone makes no session ours. Without pg_monitor the server
     keeps the kind of a stranger's session to itself; it counts as a client then.
     """
     rows = database.rows(

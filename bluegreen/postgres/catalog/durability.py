@@ -166,7 +166,7 @@ class Unsafe:
 
 
 def read_unsafe(database: Database) -> tuple[Unsafe, ...]:
-    """Which settings are unsafe now, for the server or for somebody's sessions.
+    """Which settings are unsafe now, for the server or for the sessions of a role.
 
     What this very session has by database or role is told by the catalog, as it may
     have been set or reset since the session began.

@@ -18,7 +18,7 @@ MOST = 100_000
 """Rows that are counted; a table of more is a log, and its sum is not asked for."""
 
 _PATIENCE = "500ms"
-"""For a table that somebody has locked; its rows are unseen then."""
+"""For a table that another session has locked; its rows are unseen then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Locks that a transaction of ours holds on tables which others can see.
 
-Owns reading them from pg_locks and which of them stop somebody. What a statement would
+Owns reading them from pg_locks and which of them stop others. What a statement would
 lock is for `lint/`.
 """
 
@@ -13,7 +13,7 @@ from psycopg import Connection, sql
 from bluegreen.postgres.database import Database, Row
 
 # Weakest first. ACCESS SHARE, ROW SHARE and ROW EXCLUSIVE are what any reader or
-# writer takes, so they stop nobody but DDL.
+# writer takes, so they stop nothing but DDL.
 TELLING = (
     "ShareUpdateExclusiveLock",
     "ShareLock",
@@ -40,7 +40,7 @@ def held_locks(session: Connection[Row], database: Database) -> dict[str, str]:
     """The strongest telling lock on each relation that this session holds now.
 
     Names are read by another session: what only this transaction sees, such as a
-    table that it made, stops nobody.
+    table that it made, stops no one.
 
     Args:
         session: inside a transaction; locks end with it.

@@ -148,8 +148,9 @@ def read_relations(
     Args:
         database: the side.
         expressions: read default expressions, for which PostgreSQL takes an ACCESS
-            SHARE lock on each table (pg_get_expr): a table that somebody has locked
-            in full holds it up. Without them nothing waits, and `default` is empty.
+            SHARE lock on each table (pg_get_expr): a table that another session has
+            locked in full holds it up. Without them nothing waits, and `default` is
+            empty.
     """
     columns = read_columns(database.rows, expressions=expressions)
     indexes = read_indexes(database.rows, columns)

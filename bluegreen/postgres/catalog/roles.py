@@ -216,7 +216,7 @@ _ROLE_SETTINGS = sql.SQL(
     """
 )
 
-# On Amazon RDS nobody is a superuser: rds_superuser and rds_replication stand for it.
+# On Amazon RDS no user is a superuser: rds_superuser and rds_replication stand for it.
 _RIGHTS = sql.SQL(
     """
     WITH held AS (

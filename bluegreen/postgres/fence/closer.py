@@ -16,8 +16,9 @@ from psycopg import sql
 from bluegreen.model.clock import Clock
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
-from bluegreen.postgres.database import Database, SqlError, wait_briefly_for_locks
+from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.fence.fence import LOCKED, Blocker, be_the_switch, limit_locks
+from bluegreen.postgres.session import wait_briefly_for_locks
 
 BLOCKER_LOOK_S = 0.02
 """How often the drain looks at who holds the fence up."""

@@ -17,7 +17,8 @@ from bluegreen.model.codes import Code
 from bluegreen.model.errors import BudgetError
 from bluegreen.model.lsn import Lsn
 from bluegreen.model.record import Record
-from bluegreen.postgres.database import Database, wait_briefly_for_locks
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.session import wait_briefly_for_locks
 
 
 def make_ready_to_commit(database: Database) -> None:

@@ -29,8 +29,8 @@ from bluegreen.postgres.database import (
     LOCK_NOT_FREE,
     Database,
     SqlError,
-    wait_briefly_for_locks,
 )
+from bluegreen.postgres.session import wait_briefly_for_locks
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

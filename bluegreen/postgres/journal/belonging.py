@@ -20,9 +20,10 @@ from bluegreen.model.errors import (
     ServerRefused,
 )
 from bluegreen.model.side import Side
-from bluegreen.postgres.database import Database, PoolerRefused, ServerGoneError
+from bluegreen.postgres.database import Database, ServerGoneError
 from bluegreen.postgres.journal import own_schema
 from bluegreen.postgres.journal.table import has_moved
+from bluegreen.postgres.session import PoolerRefused
 
 _STREAM = re.compile(r"bluegreen_([a-z][a-z0-9_]*)_from_(?:blue|green)")
 

@@ -188,7 +188,7 @@ def read_holder(database: Database, but: int = 0) -> Holder | None:
 
 
 def read_holders(database: Database) -> list[Holder]:
-    """Everybody who holds one of its locks, strangers last."""
+    """All who hold one of its locks, strangers last."""
     return [Holder(*found) for found in database.rows(_HOLDERS, LOCK)]
 
 

@@ -34,7 +34,7 @@ LOOK_S = 1.0
 
 IN_A_ROW = 2
 """One marker may slip through a stream that stalls: an apply worker that had yet to be
-started again held up one flip of ten behind a gate of less."""
+started again held up one switchover of ten behind a gate of less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ was taken; its queries are its own for that, and not those of `postgres/catalog`
 a difference means for a move is for `steps/switchover/table_set.py`.
 
 Neither DDL nor the catalog stands still while a move is made ready: a partition that
-a nightly job makes in that second is published nowhere and has no fence trigger.
+a nightly task makes in that second is published nowhere and has no fence trigger.
 
 Unlogged and temporary tables are left out: no stream carries them, and applications
 make and drop them all day.

@@ -136,7 +136,9 @@ def column(statement: Statement, tree: Tree) -> Column:
                 constraints.append(read)
                 not_null = not_null or read.kind == "primary"
             case "CONSTR_ATTR_NOT_ENFORCED":
-                constraints[-1:] = [_not_enforced(found) for found in constraints[-1:]]
+                constraints[-1:] = [
+                    found._replace(enforced=False) for found in constraints[-1:]
+                ]
     type_ = type_of(tree.get("typeName", {}))
     serial = type_.name in SERIALS and not type_.schema
     return Column(
@@ -156,10 +158,6 @@ def collation(tree: Tree) -> str:
     """The collation named in a `ColumnDef`; empty where none is."""
     clause = tree.get("collClause")
     return ".".join(strings(clause.get("collname"))) if clause else ""
-
-
-def _not_enforced(found: Constraint) -> Constraint:
-    return found._replace(enforced=False)
 
 
 def words(tree: Tree, **names: str) -> frozenset[str]:

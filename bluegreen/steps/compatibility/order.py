@@ -1,4 +1,4 @@
-"""Where in a run the judge is asked. Pure.
+"""Where in a run `compat` is asked. Pure.
 
 Owns putting the looks before and after the migrations and right before the cutover, so
 that no playbook goes without them.
@@ -42,7 +42,7 @@ def judge_of(steps: Sequence[Step]) -> Compat:
 
 
 def with_judge(steps: Sequence[Step]) -> list[Step]:
-    """The steps with the judge where a run asks it.
+    """The steps with `compat` where a run asks it.
 
     Before the first cutover only: what comes later moves no traffic.
     """

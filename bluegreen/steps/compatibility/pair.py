@@ -1,4 +1,4 @@
-"""Both sides of a pair before the judge: catalogs, what flows, and live data.
+"""Both sides of a pair before `compat`: catalogs, what flows, and live data.
 
 Owns the order of the three tiers for a pair of databases. What each says is for
 `compat`; reading is for `postgres/compat_*.py`.
@@ -37,7 +37,7 @@ CATCH_UP = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the judge says of a pair.
+    """What `compat` says of a pair.
 
     Attributes:
         verdicts: worst first.

@@ -23,7 +23,7 @@ from bluegreen.model.history import State, fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Refused, Satisfied, Verdict
-from bluegreen.steps.action import Action, Result
+from bluegreen.steps.action import Waiting
 from bluegreen.steps.world import World
 
 if TYPE_CHECKING:
@@ -33,14 +33,13 @@ SEEN = "fit_seen"
 """The progress that carries a look."""
 
 
-class CheckFit(Action["Fitting | None"]):
+class CheckFit(Waiting["Fitting | None"]):
     """No row on green is known that blue would not take.
 
     Crash: nothing is changed.
     """
 
     title = "green's rows fit blue"
-    no_undo = "it only looks"
 
     def observe(self, world: World) -> Fitting | None:
         """Both catalogs, the stream, and where it stands still green's rows."""
@@ -78,10 +77,6 @@ class CheckFit(Action["Fitting | None"]):
             said = f"{said}; {reasons(facts)[0]}"
         told = [said, say_losses(facts), *warnings(facts)]
         return Satisfied("; ".join(filter(None, told)))
-
-    def act(self, world: World, facts: Fitting | None) -> Result:
-        """Nothing to do but wait."""
-        return {}
 
 
 def _wanted(facts: Fitting) -> str:

@@ -41,7 +41,7 @@ class Row:
         name: what a playbook accepts it by.
         answer: OK, LOSSY, OK_IF, NEEDS, UNKNOWN, APP, SILENT or BREAK.
         direction: forward, copy or reverse.
-        rule: the judge's rule.
+        rule: the rule of `compat`.
         where: table, column or constraint; empty for all.
         place: file and line of the statement that brought it, where one is known.
         why: one sentence.

@@ -1,4 +1,4 @@
-"""What a ruling of the judge says to a run. Pure.
+"""What a ruling of `compat` says to a run. Pure.
 
 Owns the words of the refusal and the names to write into the playbook.
 """
@@ -13,6 +13,7 @@ from bluegreen.compat.verdict import Direction, Verdict
 from bluegreen.model import verdict as model
 from bluegreen.model.accept import entries
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 
 _MOST_TOLD = 12
 
@@ -34,7 +35,7 @@ def judged(ruling: Ruling, *, whole: bool) -> model.Verdict:
         names = "\n".join(ruling.unused)
         return model.Refused(
             Code.ROWS_DO_NOT_FLOW,
-            "the playbook accepts what the judge does not find",
+            "the playbook accepts what `compat` does not find",
             seen=names,
             wanted="every entry in the playbook's `accept` fits a verdict",
             hint="take these entries out, or copy them again from `bluegreen compat`",
@@ -52,9 +53,7 @@ def _refused(stopping: Sequence[Verdict]) -> model.Refused:
     told = stopping[:_MOST_TOLD]
     rest = len(stopping) - len(told)
     more = [f"… and {rest} more, see `bluegreen compat`"] if rest else []
-    count = (
-        "1 verdict stops" if len(stopping) == 1 else f"{len(stopping)} verdicts stop"
-    )
+    count = counted(len(stopping), "verdict stops", "verdicts stop")
     return model.Refused(
         Code.ROWS_DO_NOT_FLOW,
         f"blue and green would not stay alike: {count} the run",

@@ -1,4 +1,4 @@
-"""The migration files as the judge reads them.
+"""The migration files as `compat` reads them.
 
 Owns turning files into statements with their places, and names without a schema into
 the tables that blue has. What a statement means is for `compat`.

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from bluegreen.compat.probe.travel import touch, travelling_tables
 from bluegreen.model.body import Body
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.errors import StepError
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
@@ -96,8 +97,10 @@ class WriteTrialRows(Action[TravelFacts]):
     def judge(self, facts: TravelFacts) -> Verdict:
         """Needed once in every epoch."""
         if facts.done:
-            return Satisfied(f"{len(facts.tables)} tables were tried")
-        return Needed(f"{len(facts.tables)} tables from {facts.publisher}")
+            return Satisfied(
+                counted(len(facts.tables), "table was tried", "tables were tried")
+            )
+        return Needed(f"{counted(len(facts.tables), 'table')} from {facts.publisher}")
 
     def act(self, world: World, facts: TravelFacts) -> Result:
         """Touch a row of each table, and see all of them arrive."""

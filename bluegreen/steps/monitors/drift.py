@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bluegreen.model.bodies import Monitored, remembered_by
+from bluegreen.model.counted import counted
 from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
@@ -97,7 +98,7 @@ def _weigh(facts: DriftFacts) -> Finding:
 
 
 def _changed(count: int) -> str:
-    return "1 thing was changed" if count == 1 else f"{count} things were changed"
+    return counted(count, "thing was changed", "things were changed")
 
 
 def remembered(

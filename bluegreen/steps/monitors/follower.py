@@ -19,7 +19,12 @@ from bluegreen.model.witness import FOUND_OPEN, Witness
 from bluegreen.postgres.replication.stream import read_subscription
 from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh
+from bluegreen.steps.monitors.monitor import (
+    Round,
+    StreamMonitor,
+    direction,
+    weigh,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class FollowerFacts:
     now: Witness
 
 
-class MonitorFollower(Monitor[FollowerFacts]):
+class MonitorFollower(StreamMonitor[FollowerFacts]):
     """The follower was not restarted, and skipped nothing, since its last proof."""
 
     id: ClassVar[str] = "follower"
@@ -39,10 +44,6 @@ class MonitorFollower(Monitor[FollowerFacts]):
     def places(self, world: Round) -> tuple[Side, ...]:
         """The side that serves, once the other is meant to follow it."""
         return (world.state.serving,) if world.is_way_back_expected else ()
-
-    def where(self, side: Side) -> str:
-        """The direction."""
-        return direction(side)
 
     def observe(self, world: Round, side: Side) -> FollowerFacts | None:
         """Now, and as the journal tells; None before anything was proved."""

@@ -20,9 +20,10 @@ from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.application import MonitorApplication
 from bluegreen.steps.monitors.drift import RememberSchema
-from bluegreen.steps.monitors.every import look_round, round_of
+from bluegreen.steps.monitors.every import MONITORS, look_round, round_of
 from bluegreen.steps.monitors.follower import MonitorFollower
 from bluegreen.steps.monitors.heartbeats import MonitorHeartbeats, is_fresh
+from bluegreen.steps.monitors.monitor import Monitor
 from bluegreen.steps.monitors.sequences import MonitorSequences
 from bluegreen.steps.monitors.servers import MonitorServers
 from bluegreen.steps.monitors.settings import MonitorSettings
@@ -50,7 +51,8 @@ AGAINST_A_ROLLBACK = frozenset(
 """Monitors that stop the way back: a rollback over these would leave writes behind,
 lead to another server, to one that does not keep what it commits or refuses its
 clients, or back out in its pause. It is asked for on a bad night, so what a cutover
-would wait for, DDL or much WAL, is told and no more."""
+would wait for, DDL or much WAL, is not even asked: to come in as a client where the
+pool is exhausted takes seconds, in which writes fail."""
 
 _POLL_S = 0.05
 
@@ -77,6 +79,12 @@ class GateFacts:
         )
 
 
+def _asked_before(to_side: Side) -> tuple[Monitor[Any], ...]:
+    if to_side is Side.GREEN:
+        return MONITORS
+    return tuple(one for one in MONITORS if one.id in AGAINST_A_ROLLBACK)
+
+
 def _stops(one: Finding, to_side: Side) -> bool:
     if one.blocks is Blocks.NOTHING:
         return False
@@ -101,13 +109,14 @@ class PassMonitors(Action[GateFacts]):
         self.title = f"no monitor blocks a move to {to_side}"
 
     def observe(self, world: World) -> GateFacts:
-        """A whole round of the monitors."""
+        """A round of the monitors that could stop this move."""
         seen = round_of(world, world.journal.records())
         if seen.state.serving is self.to_side:
             return GateFacts(moved=True)
         beats = MonitorHeartbeats().observe(seen, self.to_side.other)
         fresh = beats is not None and is_fresh(beats, FRESH_S)
-        return GateFacts(False, look_round(seen), fresh)
+        found = look_round(seen, _asked_before(self.to_side))
+        return GateFacts(False, found, fresh)
 
     def judge(self, facts: GateFacts) -> Verdict:
         """What is unknown stops as well; a missing heartbeat can be sent."""

@@ -14,7 +14,12 @@ from bluegreen.model.side import Side
 from bluegreen.postgres.replication.heartbeat import Beats, read_beats
 from bluegreen.postgres.replication.stream import read_slot, read_subscription
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh
+from bluegreen.steps.monitors.monitor import (
+    Round,
+    StreamMonitor,
+    direction,
+    weigh,
+)
 
 RECREATE = (
     "green lacks rows that nothing will bring: make green again (the runbook's "
@@ -22,7 +27,7 @@ RECREATE = (
 )
 WAY_BACK_LOST = (
     "the way back is lost: a rollback would lose writes that green has taken. Tell "
-    "everybody, take a backup of green; blue can only be made again"
+    "your team, take a backup of green; blue can only be made again"
 )
 
 
@@ -32,7 +37,7 @@ def is_fresh(beats: Beats, within_s: float) -> bool:
     return age is not None and age <= within_s and not beats.lost
 
 
-class MonitorHeartbeats(Monitor[Beats]):
+class MonitorHeartbeats(StreamMonitor[Beats]):
     """Numbers arrive without a hole, and the slot is the one that it was."""
 
     id: ClassVar[str] = "heartbeats"
@@ -41,10 +46,6 @@ class MonitorHeartbeats(Monitor[Beats]):
     def places(self, world: Round) -> tuple[Side, ...]:
         """The side that serves, once the other is meant to follow it."""
         return (world.state.serving,) if world.is_way_back_expected else ()
-
-    def where(self, side: Side) -> str:
-        """The direction."""
-        return direction(side)
 
     def observe(self, world: Round, side: Side) -> Beats | None:
         """Both ends; None where nothing is meant to stream yet."""

@@ -69,6 +69,11 @@ class Round(World):
         return not self.state.released and (last is None or last.way_back_open)
 
 
+def direction(publisher: Side) -> str:
+    """`blue → green`."""
+    return f"{publisher} → {publisher.other}"
+
+
 class Monitor(ABC, Generic[F]):
     """One thing that may go wrong unseen.
 
@@ -105,9 +110,12 @@ class Monitor(ABC, Generic[F]):
         return replace(found, id=self.id, where=where, figures=figures)
 
 
-def direction(publisher: Side) -> str:
-    """`blue → green`."""
-    return f"{publisher} → {publisher.other}"
+class StreamMonitor(Monitor[F]):
+    """A monitor whose places are streams, each named by its publisher."""
+
+    def where(self, side: Side) -> str:
+        """`blue → green`."""
+        return direction(side)
 
 
 def look_through(monitor: Monitor[Any], world: Round) -> tuple[Finding, ...]:

@@ -19,7 +19,12 @@ from bluegreen.postgres.replication.sequence_ranges import (
     compare_ranges,
 )
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh
+from bluegreen.steps.monitors.monitor import (
+    Round,
+    StreamMonitor,
+    direction,
+    weigh,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class SequenceFacts:
     way_back: tuple[SequenceMisfit, ...] = ()
 
 
-class MonitorSequences(Monitor[SequenceFacts]):
+class MonitorSequences(StreamMonitor[SequenceFacts]):
     """Every sequence's value fits the side that traffic would go to."""
 
     id: ClassVar[str] = "sequences"
@@ -46,10 +51,6 @@ class MonitorSequences(Monitor[SequenceFacts]):
     def places(self, world: Round) -> tuple[Side, ...]:
         """The side that serves, as long as there is another one."""
         return () if world.state.released else (world.state.serving,)
-
-    def where(self, side: Side) -> str:
-        """The direction."""
-        return direction(side)
 
     def observe(self, world: Round, side: Side) -> SequenceFacts:
         """All sequences of both sides, one query each."""

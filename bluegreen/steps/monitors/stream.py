@@ -19,7 +19,12 @@ from bluegreen.postgres.replication.lag import Lag, read_lag
 from bluegreen.postgres.replication.stream import SlotFacts, read_slot
 from bluegreen.steps.monitors.heartbeats import RECREATE, WAY_BACK_LOST
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh
+from bluegreen.steps.monitors.monitor import (
+    Round,
+    StreamMonitor,
+    direction,
+    weigh,
+)
 from bluegreen.steps.preflight.intent import listed
 
 SLOW_S = 2.0
@@ -49,7 +54,7 @@ class StreamFacts:
     pending_s: float = 0.0
 
 
-class MonitorStream(Monitor[StreamFacts]):
+class MonitorStream(StreamMonitor[StreamFacts]):
     """The subscription runs, nothing fails, and the slot has all that is needed."""
 
     id: ClassVar[str] = "stream"
@@ -58,10 +63,6 @@ class MonitorStream(Monitor[StreamFacts]):
     def places(self, world: Round) -> tuple[Side, ...]:
         """The side that serves; none once the other was released."""
         return () if world.state.released else (world.state.serving,)
-
-    def where(self, side: Side) -> str:
-        """The direction."""
-        return direction(side)
 
     def observe(self, world: Round, side: Side) -> StreamFacts | None:
         """Both ends; None before there is a subscription."""

@@ -15,7 +15,12 @@ from bluegreen.model.finding import Figure, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.steps.compatibility.rollback_fit import is_open
 from bluegreen.steps.monitors.limits import Limits
-from bluegreen.steps.monitors.monitor import Monitor, Round, direction, weigh
+from bluegreen.steps.monitors.monitor import (
+    Round,
+    StreamMonitor,
+    direction,
+    weigh,
+)
 
 if TYPE_CHECKING:
     from bluegreen.compat.rollback_fit import Fitting
@@ -27,7 +32,7 @@ _SEVERITIES = {
 }
 
 
-class MonitorWayBackFits(Monitor["Fitting"]):
+class MonitorWayBackFits(StreamMonitor["Fitting"]):
     """Every row that green took fits blue, as long as the way back is open.
 
     A no stops no run: the move that it is about, the rollback, looks for itself.
@@ -39,10 +44,6 @@ class MonitorWayBackFits(Monitor["Fitting"]):
     def places(self, world: Round) -> tuple[Side, ...]:
         """Green, once the way back to blue is open."""
         return (Side.GREEN,) if is_open(world.state) else ()
-
-    def where(self, side: Side) -> str:
-        """The direction."""
-        return direction(side)
 
     def observe(self, world: Round, side: Side) -> Fitting:
         """Both catalogs and some counts; green's rows only where the stream rests."""

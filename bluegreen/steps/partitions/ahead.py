@@ -2,7 +2,7 @@
 
 Owns which partitions a side is to have. The pattern is in
 `postgres/schema/partition_pattern.py`, the statements in
-`postgres/schema/partitions.py`, what puts them into the stream in `take_up.py`.
+`postgres/schema/make_partition.py`, what puts them into the stream in `take_up.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bluegreen.model.codes import Code
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
+from bluegreen.postgres.schema.make_partition import make_partition
 from bluegreen.postgres.schema.partition_pattern import NoPattern, ranges_of
 from bluegreen.postgres.schema.partitions import (
     Name,
@@ -22,7 +23,6 @@ from bluegreen.postgres.schema.partitions import (
     Partition,
     bound_of,
     lying_ahead,
-    make_partition,
     pattern_of,
     read_parents,
     zone_of,

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from bluegreen.model.counted import counted
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Satisfied, Verdict
@@ -30,7 +31,7 @@ from bluegreen.postgres.replication.stream import (
     read_subscription,
 )
 from bluegreen.postgres.schema.partitions import Name, Parent, read_parents
-from bluegreen.steps.action import Action, Result
+from bluegreen.steps.action import Action, Result, Waiting
 from bluegreen.steps.monitors.drift import remember_also
 from bluegreen.steps.world import World
 
@@ -176,14 +177,13 @@ def _with(
     return tuple(named[name] for name in sorted(named))
 
 
-class AwaitPartitions(Action["SubscriptionFacts | None"]):
+class AwaitPartitions(Waiting["SubscriptionFacts | None"]):
     """Every row of the new partitions is on the other side.
 
     Crash: nothing of ours runs; the server's workers go on.
     """
 
     title = "new partitions are copied"
-    no_undo = "it only waits"
     patience = COPIED_WITHIN
 
     def observe(self, world: World) -> SubscriptionFacts | None:
@@ -197,12 +197,10 @@ class AwaitPartitions(Action["SubscriptionFacts | None"]):
         if facts is None or not facts.enabled:
             return Satisfied("no stream runs")
         if facts.is_ready:
-            return Satisfied(f"{facts.tables} tables are copied")
+            return Satisfied(
+                counted(facts.tables, "table is copied", "tables are copied")
+            )
         return NotYet(f"{facts.ready} of {facts.tables} tables are copied")
-
-    def act(self, world: World, facts: SubscriptionFacts | None) -> Result:
-        """Nothing to do but wait."""
-        return {}
 
 
 def new_partitions(

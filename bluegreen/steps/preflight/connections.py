@@ -63,7 +63,7 @@ def check_connections(
         f"green takes {room} connections of ordinary roles, blue {_room(blue)}; the "
         f"poolers may open {sum(pools.values())} ({each}), and we need {_OURS}",
         "clients are refused once green is full, and so are we: no rollback while "
-        "nobody leaves",
+        "no client leaves",
         f"ALTER SYSTEM SET max_connections = {int(wanted + reserved)}; -- then restart "
         "the server; or lower pool_size or max_db_connections of the poolers",
         blocks=True,

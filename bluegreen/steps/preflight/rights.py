@@ -94,7 +94,7 @@ def _check_making(facts: ServerFacts, intent: Intent) -> Iterator[Finding]:
             facts,
             "right-public",
             "CREATE in schema public",
-            "blue's tables are made there; since 15 not everybody may",
+            "blue's tables are made there; since 15 not every role may",
             f"GRANT CREATE ON SCHEMA public TO {role};",
         )
 
@@ -132,7 +132,7 @@ def _check_watching(facts: ServerFacts) -> Iterator[Finding]:
             facts,
             "right-replica-role",
             "SET on session_replication_role",
-            "the judge tries rows as the apply worker would, and a `mapping` of the "
+            "`compat` tries rows as the apply worker would, and a `mapping` of the "
             "step `migrate` fills its columns so",
             _grant_set("session_replication_role", facts, None),
             blocks=False,

@@ -14,6 +14,7 @@ from bluegreen.backups.proof import BackupProof, read_source
 from bluegreen.model.bodies import Committing
 from bluegreen.model.clock import host_time
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.duration import format_duration
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.history import State, fold
@@ -32,7 +33,7 @@ from bluegreen.postgres.replication.stream import (
     SubscriptionFacts,
     read_subscription,
 )
-from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.action import Waiting
 from bluegreen.steps.release.clocks import Clocks
 from bluegreen.steps.world import World
 
@@ -143,14 +144,13 @@ def known_identities(records: Sequence[Record]) -> Mapping[Side, str]:
     return Committing.from_body(commits[-1].body).identities if commits else {}
 
 
-class AwaitWindowEnd(Action[ReleaseFacts]):
+class AwaitWindowEnd(Waiting[ReleaseFacts]):
     """The window is over, and nothing blocks letting blue go.
 
     Crash: nothing is changed.
     """
 
     title = "blue may go"
-    no_undo = "it only looks"
     waits_for_timer = True
 
     def observe(self, world: World) -> ReleaseFacts:
@@ -172,10 +172,6 @@ class AwaitWindowEnd(Action[ReleaseFacts]):
             or _no_backup(facts)
             or Satisfied("the window is over, blue is not needed, a backup is proved")
         )
-
-    def act(self, world: World, facts: ReleaseFacts) -> Result:
-        """Nothing to do but wait."""
-        return {}
 
 
 def _no(why: str, seen: str, wanted: str, hint: str) -> Refused:
@@ -268,7 +264,8 @@ def _not_due(facts: ReleaseFacts) -> Verdict | None:
 def _still_needed(facts: ReleaseFacts) -> Verdict | None:
     if facts.clients:
         return _no(
-            f"{len(facts.clients)} clients are connected to blue",
+            counted(len(facts.clients), "client is", "clients are")
+            + " connected to blue",
             "\n".join(map(str, facts.clients[:10])),
             "no client but bluegreen",
             "send them to green, or end their sessions; then try again",

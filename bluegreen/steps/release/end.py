@@ -13,6 +13,7 @@ from typing import ClassVar
 from bluegreen.backups.pg_dump import find_fault, take_backup
 from bluegreen.backups.proof import BackupProof
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.errors import ServerRefused, StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import State, fold
@@ -238,7 +239,8 @@ class TakeBlueDown(Action[CommandFacts]):
         if facts.clients:
             return Refused(
                 Code.SIDE_NOT_PROVED,
-                f"{len(facts.clients)} clients are connected to blue",
+                counted(len(facts.clients), "client is", "clients are")
+                + " connected to blue",
                 seen="\n".join(map(str, facts.clients[:10])),
                 wanted="no client but bluegreen",
                 hint="end their sessions, then run `bluegreen decommission` again",

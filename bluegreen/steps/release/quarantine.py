@@ -20,7 +20,7 @@ from bluegreen.pointers.pointer import PointerFacts
 from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.fence.fence import FenceFacts, read_fence
 from bluegreen.postgres.journal.table import server_time
-from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.action import Waiting
 from bluegreen.steps.release.clocks import Clocks
 from bluegreen.steps.world import World
 
@@ -48,14 +48,13 @@ class QuarantineFacts:
     host_now: datetime | None = None
 
 
-class AwaitQuarantine(Action[QuarantineFacts]):
+class AwaitQuarantine(Waiting[QuarantineFacts]):
     """The quarantine is over, and blue was not taken back into service meanwhile.
 
     Crash: nothing is changed.
     """
 
     title = "blue's quarantine is over"
-    no_undo = "it only looks"
     waits_for_timer = True
 
     def __init__(self, step_id: str, quarantine: timedelta, command: str) -> None:
@@ -104,10 +103,6 @@ class AwaitQuarantine(Action[QuarantineFacts]):
             or _taken_back(facts)
             or Satisfied(f"it ended at {until:%Y-%m-%d %H:%M} UTC")
         )
-
-    def act(self, world: World, facts: QuarantineFacts) -> Result:
-        """Nothing to do but wait."""
-        return {}
 
 
 def _clock_off(facts: QuarantineFacts) -> Refused | None:

@@ -21,6 +21,7 @@ from bluegreen.postgres.replication.stream import (
     SubscriptionFacts,
     read_subscription,
 )
+from bluegreen.steps.action import Waiting
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.replication.failing_apply import (
     ApplyLooks,
@@ -58,14 +59,13 @@ class CopyFacts:
     failing: tuple[FailingCopy, ...] = ()
 
 
-class AwaitInitialCopy(Action[CopyFacts]):
+class AwaitInitialCopy(Waiting[CopyFacts]):
     """Every row that blue had is on green.
 
     Crash: nothing of ours runs; the server's workers go on.
     """
 
     title = "every table is copied"
-    no_undo = "it only waits"
 
     def __init__(self, step_id: str, deadline: timedelta) -> None:
         super().__init__(step_id)
@@ -96,10 +96,6 @@ class AwaitInitialCopy(Action[CopyFacts]):
         if now.errors:
             words += f"; {now.errors} copies failed"
         return NotYet(words, now.ready / now.tables if now.tables else None)
-
-    def act(self, world: World, facts: CopyFacts) -> Result:
-        """Nothing to do but wait."""
-        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from bluegreen.migrators.migrator import History, LockNotFreeError
 from bluegreen.migrators.sql_files import SqlFiles
 from bluegreen.model.body import Body
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
@@ -58,7 +59,7 @@ class Deferred:
     Attributes:
         files: their second halves wait.
         contract: these wait whole.
-        waiting: statements that wait by the judge's word, and why.
+        waiting: statements that `compat` lets wait, and why.
     """
 
     files: tuple[str, ...] = ()
@@ -99,7 +100,7 @@ class DeferFacts:
     Attributes:
         files: those that have something to wait for.
         told: the journal knows all of it.
-        judged: what waits by the judge's word.
+        judged: what `compat` lets wait.
     """
 
     files: tuple[str, ...]
@@ -121,7 +122,7 @@ class DeferContract(Action[DeferFacts]):
         self.asking = asking
 
     def observe(self, world: World) -> DeferFacts:
-        """Read the files and the journal; ask the judge where the playbook says so."""
+        """Read the files and the journal; ask `compat` where the playbook says so."""
         judged = waiting_in(world, self.asking)
         wanted = Deferred(self.asking.files, self.asking.contract, judged.reasons)
         scripts = wanted.migrator(world).scripts()
@@ -141,7 +142,7 @@ class DeferContract(Action[DeferFacts]):
                 hint="write one ALTER TABLE for each part that waits, then run again",
             )
         if facts.told:
-            return Satisfied(f"{len(facts.files)} files wait")
+            return Satisfied(counted(len(facts.files), "file waits", "files wait"))
         if not facts.files:
             return Satisfied("nothing waits")
         first = f"{', '.join(facts.files)} wait for `decommission`"
@@ -263,7 +264,9 @@ class RunContract(Action[ContractFacts]):
         """Never before the release."""
         fault = facts.history.fault
         if not facts.history.pending and not fault:
-            return Satisfied(f"{len(facts.history.applied)} files have run")
+            return Satisfied(
+                counted(len(facts.history.applied), "file has run", "files have run")
+            )
         if not facts.released:
             return NotYet("blue is not released yet")
         if fault:

@@ -1,6 +1,6 @@
-"""What the judge lets wait until blue is released, statement by statement.
+"""What `compat` lets wait until blue is released, statement by statement.
 
-Owns asking the judge once for each file and keeping to what it said: the journal knows
+Owns asking `compat` once for each file and keeping to what it said: the journal knows
 it from then on, so neither a release of ours nor a blue that is gone can part the two
 halves of a file otherwise. The choice itself is in `compat/text/waits.py`.
 """
@@ -36,7 +36,7 @@ class Asking:
         carried: columns that a mapping keeps in step.
         needed: columns that it reads or writes, and that therefore must stay.
         renamed: tables that keep their old name for the stream.
-        ask: whether the judge is asked at all.
+        ask: whether `compat` is asked at all.
     """
 
     files: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class FileWaits:
     """What waits of a file.
 
     Attributes:
-        sha256: of its first half as the judge read it.
+        sha256: of its first half as `compat` read it.
         statements: why, by number of the statement.
     """
 
@@ -67,7 +67,7 @@ class DeferredNote:
     Attributes:
         files: patterns of the migrations.
         contract: patterns of what waits anyway.
-        waiting: by the judge's word, by file.
+        waiting: what `compat` lets wait, by file.
     """
 
     files: tuple[str, ...] = ()
@@ -84,12 +84,12 @@ class Deferral(Body):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits by the judge's word.
+    """What `compat` lets wait.
 
     Attributes:
         reasons: why, by file and number of the statement.
         places: `file:line` and the reason, for people.
-        digests: of each file's first half as the judge read it.
+        digests: of each file's first half as `compat` read it.
         mixed: statements of which only a part could wait, for people.
     """
 
@@ -107,7 +107,7 @@ class Waiting:
 
 
 def waiting_in(world: World, asking: Asking) -> Waiting:
-    """What waits; asks the judge about files that the journal does not know."""
+    """What waits; asks `compat` about files that the journal does not know."""
     if not asking.ask:
         return Waiting()
     halves = Halves(world.home, asking.files, asking.contract)

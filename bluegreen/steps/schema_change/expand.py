@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
+from bluegreen.model.finding import Severity
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.record import Kind
@@ -131,7 +133,9 @@ class ExpandBlue(Action[ExpandFacts]):
             return Needed("; ".join(one.statement for one in facts.lacking))
         if not facts.ended:
             return Needed("blue's schema is to be remembered as it is now")
-        return Satisfied(f"{len(self.names)} names are wide enough")
+        return Satisfied(
+            counted(len(self.names), "name is wide enough", "names are wide enough")
+        )
 
     def act(self, world: World, facts: ExpandFacts) -> Result:
         """Tell the journal, then make one change after the other."""
@@ -178,7 +182,6 @@ def _objections(world: World, blue: Catalog, one: Expansion) -> Sequence[str]:
     # The parser is heavy, and a rollback never needs it.
     from bluegreen.lint.config import Config
     from bluegreen.lint.engine import check
-    from bluegreen.lint.rule import Level
     from bluegreen.lint.tracking.track import know
     from bluegreen.sql.knowledge import NOTHING
     from bluegreen.sql.source import read
@@ -196,7 +199,7 @@ def _objections(world: World, blue: Catalog, one: Expansion) -> Sequence[str]:
     )
     report = check([read(one.name, one.statement + ";")], config, knowledge)
     return [
-        f"{one.statement}: {found.message} ({found.rule})"
+        f"{one.statement}: {found.seen} ({found.id})"
         for found in report.findings
-        if found.level >= Level.ERROR
+        if found.severity is Severity.CRITICAL
     ]

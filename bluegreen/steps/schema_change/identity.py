@@ -66,7 +66,7 @@ class PinGreenIdentity(Action[tuple[Pin, ...]]):
         return pins(read_relations(world.blue), green)
 
     def judge(self, facts: tuple[Pin, ...]) -> Verdict:
-        """What cannot be pinned is for the judge of compatibility to refuse."""
+        """What cannot be pinned is for `compat` to refuse."""
         if facts:
             return Needed("; ".join(map(str, facts)))
         return Satisfied("the keys of both sides fit")

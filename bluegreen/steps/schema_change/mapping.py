@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bluegreen.model.body import Body
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.errors import StepError
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
@@ -81,7 +82,11 @@ class CreateMapping(Action[MappingFacts]):
         if facts.lacking:
             names = ", ".join(f"{t.schema}.{t.table}" for t in facts.lacking)
             return Needed(f"{names} lack their trigger")
-        return Satisfied(f"{len(self.tables)} tables have their trigger")
+        return Satisfied(
+            counted(
+                len(self.tables), "table has its trigger", "tables have their trigger"
+            )
+        )
 
     def act(self, world: World, facts: MappingFacts) -> Result:
         """Make columns, functions and triggers."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from bluegreen.model.codes import Code
+from bluegreen.model.counted import counted
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
@@ -80,8 +81,16 @@ class CreateFence(Action[FenceFacts]):
         if facts.off:
             return Needed(f"the trigger of {facts.off} tables is disabled")
         if self.state == "closed" and not facts.is_closed:
-            return Needed(f"{facts.tables - facts.closed} tables take writes")
-        return Satisfied(f"{facts.tables} tables have their trigger")
+            return Needed(
+                counted(
+                    facts.tables - facts.closed,
+                    "table takes writes",
+                    "tables take writes",
+                )
+            )
+        return Satisfied(
+            counted(facts.tables, "table has its trigger", "tables have their trigger")
+        )
 
     def act(self, world: World, facts: FenceFacts) -> Result:
         """Close what must be closed; make and enable what is missing."""
@@ -163,8 +172,16 @@ class CreateReversePublication(Action[PublicationFacts]):
         if not facts.wanted:
             return NotYet("the initial copy has not begun")
         if facts.present == facts.wanted:
-            return Satisfied(f"{len(facts.wanted)} tables are published")
-        return Needed(f"{len(facts.wanted)} tables are to be published")
+            return Satisfied(
+                counted(len(facts.wanted), "table is published", "tables are published")
+            )
+        return Needed(
+            counted(
+                len(facts.wanted),
+                "table is to be published",
+                "tables are to be published",
+            )
+        )
 
     def act(self, world: World, facts: PublicationFacts) -> Result:
         """Make the publication or bring it to the wanted list.
@@ -256,7 +273,9 @@ class CreateReverseSubscription(Action[SubscriptionFacts | None]):
         """Enabled is fine as well: then the move is over already."""
         if facts is None:
             return Needed("there is no subscription")
-        return Satisfied(f"{facts.tables} tables are subscribed")
+        return Satisfied(
+            counted(facts.tables, "table is subscribed", "tables are subscribed")
+        )
 
     def act(self, world: World, facts: SubscriptionFacts | None) -> Result:
         """Make it disabled: nothing may flow back before the commit point."""

@@ -55,6 +55,7 @@ from bluegreen.postgres.replication.sequences import (
 )
 from bluegreen.postgres.replication.stream import stop_stream
 from bluegreen.postgres.sync_wait import require_commits_return
+from bluegreen.steps.switchover.limits import SwitchoverLimits
 from bluegreen.steps.switchover.switchover import Budget, Switchover
 from bluegreen.steps.switchover.table_set import LastLook
 from bluegreen.steps.world import World
@@ -136,18 +137,18 @@ def made_ready(
         await_low_lag(
             from_side,
             to_side,
-            max_lag=switchover.max_lag,
-            deadline=switchover.wait_for_lag,
+            max_lag=switchover.limits.max_lag,
+            deadline=switchover.limits.wait_for_lag,
             clock=world.clock,
             late=lambda: world.tell(_late(switchover)),
         )
         for database in (from_side, to_side):
-            stack.enter_context(database.limited(switchover.max_pause))
+            stack.enter_context(database.limited(switchover.limits.max_pause))
         # Before the guard's time runs: it may open the fence after the budget, and
         # nothing may commit from then on.
-        commit_before = server_time(to_side) + switchover.max_pause
+        commit_before = server_time(to_side) + switchover.limits.max_pause
         usual = _usual_pause(world.journal.records())
-        budget = Budget(world.clock, switchover.max_pause, usual)
+        budget = Budget(world.clock, switchover.limits.max_pause, usual)
         yield Ready(
             from_side, to_side, fence, look, targets, ahead, budget, commit_before
         )
@@ -216,7 +217,8 @@ def _left_by(
 
 
 def _late(switchover: Switchover) -> Progress:
-    lag, wait = map(format_duration, (switchover.max_lag, switchover.wait_for_lag))
+    limits = switchover.limits
+    lag, wait = map(format_duration, (limits.max_lag, limits.wait_for_lag))
     text = (
         f"{switchover.to_side} is more than {lag} behind; {switchover.from_side} "
         f"serves while this is waited for, {wait} at most"
@@ -265,15 +267,7 @@ def go_through(
     _require_guard(ready)
     require_monitored()
     point("move/guarded")
-    ready.asked_to_pause = True
-    pause_all(world.pointers, switchover.max_pause)
-    budget.done("pause")
-    point("move/paused")
-    budget.require_left()
-    drain = Drain(switchover.drain, switchover.after_drain, budget.remaining)
-    ready.fence.close_fence(drain, clock)
-    budget.done("fence")
-    point("move/fenced")
+    _hold_clients(world, switchover.limits, ready)
     marker = write_marker(ready.from_side)
     budget.mark("marker")
     # While the marker travels.
@@ -292,13 +286,34 @@ def go_through(
     behind = tuple(one for one in values if one not in ready.ahead)
     set_sequences(ready.to_side, behind, while_free=draft.seq)
     budget.done("sequences")
-    stream = switchover.stream(world.name).name
-    free = draft.seq
+    stream, free = switchover.stream(world.name).name, draft.seq
     stop_stream(
         ready.to_side, stream, clock=clock, deadline=budget.remaining, while_free=free
     )
     budget.done("stop_stream")
     point("move/stream_stopped")
+    origin = _commit(world, ready, draft, marker)
+    given = set(values)
+    stays = tuple(one for one in left if one not in given)
+    return Committed(origin, marker, values, stays)
+
+
+def _hold_clients(world: World, limits: SwitchoverLimits, ready: Ready) -> None:
+    """All poolers or none, then the fence for clients that bypass them."""
+    budget = ready.budget
+    ready.asked_to_pause = True
+    pause_all(world.pointers, limits.max_pause)
+    budget.done("pause")
+    world.point("move/paused")
+    budget.require_left()
+    drain = Drain(limits.drain, limits.after_drain, budget.remaining)
+    ready.fence.close_fence(drain, world.clock)
+    budget.done("fence")
+    world.point("move/fenced")
+
+
+def _commit(world: World, ready: Ready, draft: Record, marker: Marker) -> Lsn:
+    """Pass the commit point; returns where the reverse stream starts."""
     proof = bodies.Barrier(fence_position=marker.position, marker=marker.id)
     record = replace(draft, body={**draft.body, **proof.as_body()})
     # Behind the fence once more: a commit that waits for a standby cannot be undone.
@@ -307,11 +322,9 @@ def go_through(
     ready.to_side.require_alive()
     ready.asked_to_commit = True
     origin = commit_move(ready.to_side, record, before=ready.commit_before)
-    budget.mark("commit")
-    point("move/committed")
-    given = set(values)
-    stays = tuple(one for one in left if one not in given)
-    return Committed(origin, marker, values, stays)
+    ready.budget.mark("commit")
+    world.point("move/committed")
+    return origin
 
 
 def _require_guard(ready: Ready) -> None:

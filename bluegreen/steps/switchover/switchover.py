@@ -1,10 +1,9 @@
-"""One movement of traffic: where to, and within which limits. Values only."""
+"""One switchover: where traffic goes, and within which limits. Values only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
 
 from bluegreen.model.clock import Clock
 from bluegreen.model.codes import Code
@@ -13,6 +12,7 @@ from bluegreen.model.errors import BluegreenError, BudgetError
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.replication.stream import ReplicationStream
+from bluegreen.steps.switchover.limits import SwitchoverLimits
 
 PARTS = (
     "pause",
@@ -30,18 +30,10 @@ PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class Switchover:
-    """Traffic goes to `to_side`; the other side is left and becomes the way back.
-
-    Attributes are those of the step `cutover`.
-    """
+    """Traffic goes to `to_side`; the other side is left and becomes the way back."""
 
     to_side: Side
-    max_pause: timedelta = timedelta(seconds=2)
-    drain: timedelta = timedelta(milliseconds=500)
-    after_drain: Literal["abort", "terminate"] = "abort"
-    max_lag: timedelta = timedelta(seconds=1)
-    wait_for_lag: timedelta = timedelta(seconds=15)
-    probe: bool = True
+    limits: SwitchoverLimits = field(default_factory=SwitchoverLimits)
 
     @property
     def from_side(self) -> Side:

@@ -300,7 +300,7 @@ class LastLook:
             f"the tables of {from_side} changed while the move was made ready",
             seen=_listed(found) or f"a table's part in the publication {self.stream}",
             wanted="the tables, columns and publication that were judged",
-            hint="was it a deploy, or a job that makes partitions? When it is over, "
+            hint="was it a deploy, or a task that makes partitions? When it is over, "
             "run again: the new set is judged then",
         )
 

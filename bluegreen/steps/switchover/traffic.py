@@ -127,7 +127,7 @@ class SwitchTraffic(Action[TrafficFacts]):
             return self._confirm(world, bodies.Pause(), recover(world))
         world.require_lease()
         with (
-            world.guard(self.switchover.max_pause + GUARD_GRACE) as begin_guard,
+            world.guard(self.switchover.limits.max_pause + GUARD_GRACE) as begin_guard,
             made_ready(world, self.switchover, self._noted(facts)) as ready,
             self._probe(world) as probe,
         ):
@@ -162,7 +162,7 @@ class SwitchTraffic(Action[TrafficFacts]):
         pause = 0
         try:
             with hung_up_after(
-                self.switchover.max_pause, ready.from_side, ready.to_side
+                self.switchover.limits.max_pause, ready.from_side, ready.to_side
             ):
                 body = self._commit_body(world)
                 require_commits_return(
@@ -270,7 +270,7 @@ class SwitchTraffic(Action[TrafficFacts]):
 
     def _probe(self, world: World) -> AbstractContextManager[ClientProbe | None]:
         clients = [pointer.client for pointer in world.pointers if pointer.client]
-        if not self.switchover.probe or not clients:
+        if not self.switchover.limits.probe or not clients:
             return nullcontext()
         return ClientProbe.running(clients[0])
 

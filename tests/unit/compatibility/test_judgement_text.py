@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bluegreen.report.compat_result import CompatResult
-from bluegreen.report.compat_text import judgement_text
+from bluegreen.report.compat_text import compat_page
 from bluegreen.report.json_result import as_json
+from bluegreen.report.page import text_of
 from bluegreen.steps.compat import Compat, rule_by_text
 from bluegreen.steps.compatibility.rows import rows_of
 from bluegreen.steps.compatibility.texts import (
@@ -21,6 +22,10 @@ FILE = """ALTER TABLE orders ALTER qty TYPE bigint;
 UPDATE orders SET qty = 1;
 ALTER TABLE orders DROP note;
 """
+
+
+def judgement_text(result: CompatResult) -> str:
+    return text_of(compat_page(result))
 
 
 @pytest.fixture
@@ -36,8 +41,8 @@ def result(tmp_path: Path) -> CompatResult:
 def test_a_verdict_has_its_place_its_law_and_what_to_do(result: CompatResult) -> None:
     text = judgement_text(result)
     assert "  SILENT  shop.orders  1.sql:2  [stops]\n" in text
-    assert "    fix:   make the same change on the other side" in text
-    assert "    id:    forward/SILENT/rows-differ\n" in text
+    assert "    fix:  make the same change on the other side" in text
+    assert "    id:   forward/SILENT/rows-differ\n" in text
     assert "  SILENT: no error anywhere, and the data differ\n" in text
     assert text.endswith(
         "accept:\n"

@@ -58,7 +58,7 @@ def test_every_verdict_that_stops_is_named_with_what_mends_it() -> None:
         "  wanted:  rows that flow both ways until blue is released\n"
         "  hint:    shop.orders.note: widen the other side first\n"
         "           shop.orders: make the same change on the other side, or after the "
-        "flip\n"
+        "cutover\n"
         "           or accept each, with a reason, in the playbook:\n"
         "           accept:\n"
         "             - {id: forward/BREAK/type-may-not-fit, object: "
@@ -90,7 +90,7 @@ def test_a_name_for_nothing_is_refused_once_everything_was_seen() -> None:
     verdict = judged(ruling, whole=True)
     assert isinstance(verdict, Refused)
     assert str(refusal_error(verdict)) == (
-        "error BG-3009: the playbook accepts what the judge does not find\n"
+        "error BG-3009: the playbook accepts what `compat` does not find\n"
         "  seen:    reverse/LOSSY/x/y\n"
         "  wanted:  every entry in the playbook's `accept` fits a verdict\n"
         "  hint:    take these entries out, or copy them again from "

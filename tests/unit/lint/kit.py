@@ -45,7 +45,7 @@ def lint_whole(sql: str, schema: str, **config: object) -> Report:
 
 
 def fired(sql: str, schema: str = "", **config: object) -> list[str]:
-    return [finding.rule for finding in lint(sql, schema, **config).findings]
+    return [finding.id for finding in lint(sql, schema, **config).findings]
 
 
 def answered(rule: Rule, sql: str) -> list[str]:
@@ -55,7 +55,7 @@ def answered(rule: Rule, sql: str) -> list[str]:
     rows = None if rule.rows == -1 else rule.rows
     answers = {question: Answer(rows, why="it took too long") for question in asked}
     report = check(files(sql), Config(settings=QUIET), whole._replace(answers=answers))
-    return [finding.rule for finding in report.findings]
+    return [finding.id for finding in report.findings]
 
 
 def example(rule: Rule, sql: str) -> list[str]:

@@ -78,7 +78,7 @@ def look(content: str | bytes) -> None:
         assert finding.length >= 1
     unread = any(p.fault != "copy-data" for p in source.problems)
     assert unread == any(
-        f.rule in ("syntax-error", "not-utf8", "psql-meta-command")
+        f.id in ("syntax-error", "not-utf8", "psql-meta-command")
         for f in [*report.findings, *report.files[0].ignored]
     )
     for renderer in (lint_github, lint_json, lint_junit, lint_sarif, lint_text):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bluegreen.lint.config import Config, find, load, parse
-from bluegreen.lint.rule import Level
 from bluegreen.model.errors import PlaybookRefused
+from bluegreen.model.finding import Severity
 from tests.unit.lint.kit import fired, lint
 
 DROP = "DROP TABLE note;"
@@ -28,7 +28,7 @@ def test_an_ignore_with_a_reason_hides(sql: str) -> None:
     report = lint(sql)
     assert report.findings == ()
     (hidden,) = report.files[0].ignored
-    assert (hidden.rule, hidden.reason) == ("drop-table", "unused since May")
+    assert (hidden.id, hidden.reason) == ("drop-table", "unused since May")
 
 
 def test_an_ignore_counts_for_one_statement_only() -> None:
@@ -105,7 +105,7 @@ def test_the_nearest_configuration_is_found(tmp_path: Path) -> None:
     project = tmp_path / "pyproject.toml"
     project.write_text('[tool.bluegreen.lint]\nfail-level = "error"\n')
     assert find(below) == project
-    assert load(project).fail_level is Level.ERROR
+    assert load(project).fail_level is Severity.CRITICAL
     own = tmp_path / "a" / ".bluegreen-lint.toml"
     own.write_text("target-version = 16\nsettings = { LOCK_TIMEOUT = '1s' }\n")
     assert find(below) == own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -75,7 +76,7 @@ def test_a_long_line_is_cut_around_the_mark() -> None:
 
 def test_sarif_names_the_file_by_a_uri() -> None:
     (file,) = lint("DROP TABLE note;").files
-    odd = file.findings[0]._replace(file="a b/100%:é.sql")
+    odd = replace(file.findings[0], file="a b/100%:é.sql")
     report = Report((file._replace(findings=(odd,)),))
     (found,) = json.loads(lint_sarif.render(report))["runs"][0]["results"]
     place = found["locations"][0]["physicalLocation"]["artifactLocation"]
@@ -157,7 +158,7 @@ def test_fixing_twice_is_fixing_once() -> None:
     )
     again = lint(new, settings={})
     assert fixed(new, again.findings) == (new, 0)
-    assert [f.rule for f in again.findings] == []
+    assert [f.id for f in again.findings] == []
 
 
 def test_nothing_is_written_behind_a_comment() -> None:
@@ -236,7 +237,7 @@ def test_a_folder_without_sql_is_no_success(tmp_path: Path) -> None:
         run(str(tmp_path))
     assert str(refusal.value) == (
         f"error BG-2001: there are no SQL files to judge in {tmp_path}\n"
-        "  seen:    1 files of the way down\n"
+        "  seen:    1 file of the way down\n"
         "  wanted:  SQL files or folders of them\n"
         "  hint:    is this the folder? Other layouts are read with --migrator"
     )
@@ -244,7 +245,7 @@ def test_a_folder_without_sql_is_no_success(tmp_path: Path) -> None:
 
 def test_a_misspelt_rule_is_told_its_name() -> None:
     (finding,) = lint("-- bluegreen: ignore drop-colunm x\nSELECT 1;").findings
-    assert finding.message == "there is no rule 'drop-colunm'; is it drop-column?"
+    assert finding.seen == "there is no rule 'drop-colunm'; is it drop-column?"
 
 
 def test_the_list_of_rules() -> None:

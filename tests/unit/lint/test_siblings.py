@@ -148,8 +148,8 @@ def test_a_dropped_table_is_called_as_clients_know_it(sql: str, said: str) -> No
     from tests.unit.lint.kit import lint
 
     for text in (sql, f"DO $$ BEGIN {sql} END $$;"):
-        (found,) = [f for f in lint(text, TABLE).findings if f.rule == "drop-table"]
-        assert said in found.message
+        (found,) = [f for f in lint(text, TABLE).findings if f.id == "drop-table"]
+        assert said in found.seen
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 
 from bluegreen.lint.config import Config
 from bluegreen.lint.engine import check
-from bluegreen.lint.rule import Level
 from bluegreen.lint.strategy import Strategy
 from bluegreen.model.bookkeeping import BOOKKEEPING
+from bluegreen.model.finding import Severity
 from bluegreen.sql.ops import Name
 from bluegreen.sql.source import read
 from tests.unit.lint.kit import QUIET, fired, known, lint, lint_whole
@@ -68,7 +68,7 @@ def test_a_local_timeout_ends_with_its_transaction() -> None:
         "COMMIT;\n-- file: 2.sql\nALTER TABLE n ADD COLUMN b int;"
     )
     report = lint(sql, settings={})
-    assert [(f.file, f.rule) for f in report.findings] == [
+    assert [(f.file, f.id) for f in report.findings] == [
         ("2.sql", "missing-lock-timeout")
     ]
 
@@ -107,24 +107,28 @@ def test_a_proof_that_is_not_valid_does_not_count() -> None:
 
 def test_a_known_size_decides_the_level() -> None:
     sources = [read("1.sql", "ALTER TABLE n ALTER COLUMN a SET NOT NULL;")]
-    for rows, level in [(10, Level.INFO), (10**5, Level.ERROR), (10**9, Level.ERROR)]:
+    for rows, level in [
+        (10, Severity.INFO),
+        (10**5, Severity.CRITICAL),
+        (10**9, Severity.CRITICAL),
+    ]:
         knowledge = known("CREATE TABLE n (a int);", rows={Name("", "n").key: rows})
         report = check(sources, Config(settings=QUIET), knowledge)
-        assert [f.level for f in report.findings] == [level]
+        assert [f.severity for f in report.findings] == [level]
 
 
 def test_a_large_table_makes_a_warning_an_error() -> None:
     sources = [read("1.sql", "ALTER TABLE n ALTER COLUMN a TYPE citext;")]
-    for rows, level in [(10**5, Level.WARNING), (10**9, Level.ERROR)]:
+    for rows, level in [(10**5, Severity.WARNING), (10**9, Severity.CRITICAL)]:
         knowledge = known("CREATE TABLE n (a text);", rows={("public", "n"): rows})
         report = check(sources, Config(settings=QUIET), knowledge)
-        assert [f.level for f in report.findings] == [level]
+        assert [f.severity for f in report.findings] == [level]
 
 
 def test_static_sql_of_a_do_block_is_judged_where_it_stands() -> None:
     sql = "DO $$\nBEGIN\n  DROP TABLE note;\nEND $$;"
     (finding,) = lint(sql).findings
-    assert (finding.rule, finding.line, finding.column) == ("drop-table", 3, 3)
+    assert (finding.id, finding.line, finding.column) == ("drop-table", 3, 3)
 
 
 WIDE = [
@@ -268,7 +272,7 @@ PARTED = "CREATE TABLE p (id int, at date, a text) PARTITION BY RANGE (at)"
 def test_partitions_that_no_file_shows_hold_rows_too(sql: str, rule: str) -> None:
     assert rule in fired(sql, PARTED)
     told = lint_whole(sql, PARTED).findings
-    assert rule not in [finding.rule for finding in told]
+    assert rule not in [finding.id for finding in told]
 
 
 def test_statements_of_a_do_block_count_in_their_order() -> None:
@@ -335,6 +339,6 @@ def test_a_foreign_key_to_its_own_table_names_it_once() -> None:
     schema = "CREATE TABLE n (id int PRIMARY KEY, up int)"
     add = "ALTER TABLE n ADD CONSTRAINT f FOREIGN KEY (up) REFERENCES n;"
     (told,) = lint(add, schema).findings
-    assert told.message == "the foreign key reads n while it refuses writes"
+    assert told.seen == "the foreign key reads n while it refuses writes"
     (told,) = lint("ALTER TABLE n DROP CONSTRAINT f;", f"{schema};{add}").findings
-    assert told.message == "dropping f locks n against everybody"
+    assert told.seen == "dropping f locks n against all sessions"

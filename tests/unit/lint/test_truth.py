@@ -50,7 +50,7 @@ def test_the_alarm_is_raised_where_the_server_works_and_nowhere_else(
             target_version=version,
             timezone=case.get("timezone", ""),
         )
-        found = {finding.rule for finding in report.findings} & ABOUT_WORK
+        found = {finding.id for finding in report.findings} & ABOUT_WORK
         if blocks(case):
             assert found, version
         else:

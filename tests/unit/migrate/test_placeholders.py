@@ -46,7 +46,7 @@ def test_a_word_that_nobody_filled_is_refused(
     with pytest.raises(PlaybookRefused) as refused:
         read_script(write(tmp_path, name, text), name)
     assert refused.value.seen == (
-        f"{name}:{line}: {word} is a placeholder that nobody filled"
+        f"{name}:{line}: {word} is a placeholder without a value"
     )
 
 

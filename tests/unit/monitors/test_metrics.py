@@ -12,8 +12,9 @@ from bluegreen.model.finding import Blocks, Figure, Finding, Severity
 from bluegreen.model.history import State
 from bluegreen.model.side import Side
 from bluegreen.report.lines import line_of
+from bluegreen.report.page import text_of
 from bluegreen.report.prometheus import exposition
-from bluegreen.report.text import text_of
+from bluegreen.report.status_text import status_page
 from tests.kit.exposition import read
 
 ODD_NAME = 'a "quoted" \\back\\ slash\nand a line'
@@ -106,11 +107,11 @@ def test_status_as_text_says_what_is_wrong_and_what_to_do() -> None:
         blocks=Blocks.RUN,
     )
     good = Finding("servers", "blue", Severity.OK, "the server that it was")
-    lines = text_of(status(bad, good)).splitlines()
+    lines = text_of(status_page(status(bad, good))).splitlines()
     at = lines.index("monitors")
     assert lines[at + 1 : at + 4] == [
         "  CRITICAL  heartbeats  blue → green  gone [blocks run and switchover]",
-        "      fix: make again",
+        " " * 38 + "fix: make again",
         "  ok        servers     blue          the server that it was",
     ]
 

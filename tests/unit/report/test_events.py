@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -24,7 +25,7 @@ from bluegreen.engine.events import (
 from bluegreen.model.progress import Progress
 from bluegreen.model.secret import Secret
 from bluegreen.report.events import EventLog
-from bluegreen.report.lines import Lines, line_of, say_figures
+from bluegreen.report.lines import line_of, say_figures
 from bluegreen.report.pace import Pace
 from bluegreen.report.teller import make_teller
 from bluegreen.report.terminal import Terminal
@@ -56,7 +57,7 @@ def test_every_event_has_its_line(event: Event, line: str) -> None:
 
 def test_a_secret_in_the_words_of_others_is_blotted_out() -> None:
     held, stream = Secret("it's/secret"), io.StringIO()
-    log = EventLog(stream)
+    log = EventLog(stream, as_json=True)
     log(RunStarted("r-1", "shop"))
     said = f"FATAL: {held.reveal()!r} is wrong"
     log(ActionSatisfied("a/b", "t", said))
@@ -66,6 +67,10 @@ def test_a_secret_in_the_words_of_others_is_blotted_out() -> None:
     assert others[0]["why"] == 'FATAL: "***" is wrong'
     assert others[1]["list"] == ['FATAL: "***" is wrong']
     assert others[1]["number"] == 1
+    log = EventLog(stream)
+    log(RunStarted("r-1", "shop"))
+    log(ActionSatisfied("a/b", "t", said))
+    assert stream.getvalue().endswith('✓ a/b: FATAL: "***" is wrong\n')
     assert "secret" not in stream.getvalue()
 
 
@@ -105,7 +110,7 @@ def test_a_wait_of_days_is_told_every_ten_minutes() -> None:
     assert told[-1] - told[-2] == 10
 
 
-def tell(teller: Lines | EventLog, *events: Event) -> None:
+def tell(teller: EventLog, *events: Event) -> None:
     with teller as open_:
         for event in events:
             open_(event)
@@ -116,7 +121,7 @@ def test_lines_leave_out_what_was_said_just_now() -> None:
     wait = ActionWaits("a/b", "t", "3 of 4", None, 0.0, None)
     copy = Progress("rows_copied", "copying", 1, 2, "rows")
     note = Progress("note", "one")
-    tell(Lines(stream), wait, wait, copy, copy, note, note, RunEnded("r-1", 1.0, ()))
+    tell(EventLog(stream), wait, wait, copy, copy, note, note, RunEnded("r-1", 1.0, ()))
     assert stream.getvalue() == (
         "… a/b: 3 of 4\n  copying: 1 of 2 rows\n  one\n  one\n"
     )
@@ -128,7 +133,7 @@ def test_json_lines_bind_the_run_once() -> None:
     progress = Progress("rows_copied", "copying", 1, 2, "rows", {"table": "public.t"})
     done = ActionDone("a/b", "t", "holds", 1.25)
     tell(
-        EventLog(stream),
+        EventLog(stream, as_json=True),
         RunStarted("r-1", "shop"),
         wait,
         wait,
@@ -154,12 +159,19 @@ def test_the_choice_of_form(monkeypatch: pytest.MonkeyPatch) -> None:
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert isinstance(make_teller("auto"), EventLog)
-    assert isinstance(make_teller("text"), Lines)
-    monkeypatch.setattr(sys, "stderr", Screen())
-    assert isinstance(make_teller("auto"), Terminal)
-    assert isinstance(make_teller("json"), EventLog)
+    for stream, form, kind in (
+        (io.StringIO(), "text", EventLog),
+        (io.StringIO(), "json", EventLog),
+        (Screen(), "text", Terminal),
+        (Screen(), "json", EventLog),
+    ):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with make_teller(form) as teller:
+            teller(ActionSatisfied("a/b", "t", "holds"))
+        assert isinstance(teller, kind)
+        line = stream.getvalue()
+        assert ("✓ a/b: holds" in line) is (form == "text"), line
+        assert line.startswith("{") is (form == "json"), line
 
 
 ON_A_TERMINAL = """
@@ -167,7 +179,7 @@ import time
 from bluegreen.engine.events import *
 from bluegreen.model.progress import Progress
 from bluegreen.report.teller import make_teller
-with make_teller("auto") as tell:
+with make_teller("text") as tell:
     tell(ActionStarted("copy/rows", "t", "it lacks [bold]"))
     for done in range(0, 90, 10):
         tell(Progress("rows_copied", "copying public.item", done, 100, "rows"))
@@ -180,16 +192,21 @@ with make_teller("auto") as tell:
 """
 
 
-def test_a_terminal_shows_figures_rate_and_the_time_left() -> None:
+def shown_on(columns: int, script: str) -> str:
+    """What a script writes to a terminal that is so wide."""
     master, slave = pty.openpty()
+    environ = {"TERM": "xterm", "COLUMNS": str(columns), "NO_COLOR": "1"}
     with subprocess.Popen(
-        [sys.executable, "-c", ON_A_TERMINAL],
-        stderr=slave,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1"},
+        [sys.executable, "-c", script], stderr=slave, env={**os.environ, **environ}
     ) as process:
         os.close(slave)
         shown = _read_all(master)
     assert process.returncode == 0
+    return shown
+
+
+def test_a_terminal_shows_figures_rate_and_the_time_left() -> None:
+    shown = shown_on(100, ON_A_TERMINAL)
     for words in (
         "→ copy/rows: it lacks [bold]",
         "of 100 rows",
@@ -200,6 +217,15 @@ def test_a_terminal_shows_figures_rate_and_the_time_left() -> None:
         "approve/yes: a person says yes",
     ):
         assert words in shown, shown
+
+
+def test_a_narrow_terminal_keeps_the_figures_and_the_time_left() -> None:
+    long = "public.a_table_with_a_name_that_is_as_long_as_the_server_takes_it_00"
+    shown = shown_on(80, ON_A_TERMINAL.replace("public.item", long))
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", shown).splitlines()
+    [last, *_] = [line for line in reversed(lines) if "of 100 rows" in line]
+    assert len(last) <= 80
+    assert re.search(r"copying public\.a\w*… .* left  80 of 100 rows", last), lines
 
 
 def _read_all(master: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -27,10 +28,12 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, NotYet, Refused, Satisfied
+from bluegreen.report import page
 from bluegreen.report.answer import show
 from bluegreen.report.json_result import as_json, dump
+from bluegreen.report.page import columns
 from bluegreen.report.results import Approved, Listing, Looked, PlanResult
-from bluegreen.report.text import columns, text_of
+from bluegreen.report.results_text import page_of
 
 T = datetime(2026, 5, 4, 1, 2, 3, tzinfo=UTC)
 
@@ -38,6 +41,10 @@ T = datetime(2026, 5, 4, 1, 2, 3, tzinfo=UTC)
 def record(seq: int, kind: Kind, action: str = "", **body: Any) -> Record:
     epoch = int(kind is Kind.COMMITTED)
     return Record(seq, T, kind, epoch, "r-1", action, body, "ann@db1 8")
+
+
+def text_of(result: object) -> str:
+    return page.text_of(page_of(result))
 
 
 def plan_of(*actions: PlannedAction, missing: tuple[Hazard, ...] = ()) -> PlanResult:
@@ -147,7 +154,7 @@ def test_findings_say_what_blocks_and_what_mends() -> None:
         "  seen:  x\n"
         "  why:   y\n"
         "\n"
-        "2 findings, 1 of them block a run"
+        "2 findings, 1 of them blocks a run"
     )
     accepted = replace(looked, accept=(Accepted("no-key", "meant"),))
     assert text_of(accepted).startswith("accepted  no-key on blue")
@@ -331,4 +338,65 @@ def test_show_prints_to_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_lines_of_a_cell_stand_under_each_other() -> None:
     rows = [("a", "one", "first\nsecond"), ("bb", "2", "x")]
-    assert columns(rows) == ["  a   one  first\n           second", "  bb  2    x"]
+    assert page.text_of(columns(rows)) == (
+        "  a   one  first\n           second\n  bb  2    x"
+    )
+
+
+ROWS = [
+    ("CRITICAL", "prepared-transactions", "a stream is off; " * 8),
+    ("ok", "servers", "x"),
+]
+
+
+class Screen(StringIO):
+    """A terminal of 80 columns that keeps what is written."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    for name, value in {"COLUMNS": "80", "LINES": "24", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    return Screen()
+
+
+def test_a_terminal_cuts_nothing(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    command = f"bluegreen run {'x' * 90}"
+    page.write([command, *columns(ROWS)], screen)
+    first, *lines = screen.getvalue().splitlines()
+    assert first == command  # in one piece, for a clipboard
+    assert max(map(len, lines)) <= 80
+    assert " ".join(screen.getvalue().split()).count("a stream is off;") == 8
+    assert "\x1b" not in screen.getvalue()
+
+
+def test_a_terminal_has_colours_and_a_pipe_has_none(screen: Screen) -> None:
+    pipe = StringIO()
+    for stream in (screen, pipe):
+        page.write(columns(ROWS), stream)
+    assert "\x1b[1;31mCRITICAL" in screen.getvalue()
+    assert pipe.getvalue() == (
+        f"  CRITICAL  prepared-transactions  {ROWS[0][2].rstrip()}\n"
+        "  ok        servers                x\n"
+    )
+
+
+def test_a_page_that_is_drawn_again_stays_in_its_place(screen: Screen) -> None:
+    with page.redrawn(screen, lambda seen: [seen, ""]) as draw:
+        for seen in ("first", "second"):
+            draw(seen)
+    assert "\x1b[1A" in screen.getvalue()
+    assert screen.getvalue().index("first") < screen.getvalue().index("second")
+    pipe = StringIO()
+    with page.redrawn(pipe, lambda seen: [seen]) as draw:
+        draw("first")
+        draw("second")
+    assert pipe.getvalue() == "first\nsecond\n"
