@@ -34,7 +34,7 @@ SHOWN = 3
 
 _SESSION = {
     "search_path": "",
-    # A planner that believes a rule asks nobody.
+    # A planner that believes a rule reads no row.
     "constraint_exclusion": "off",
     "enable_indexscan": "off",
     "enable_indexonlyscan": "off",

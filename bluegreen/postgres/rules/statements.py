@@ -147,7 +147,7 @@ def _twice(rule: Rule, *, counted: bool = False) -> sql.Composed:
     where = [sql.SQL("({})").format(_raw(rule.only))] if rule.only else []
     if not rule.nulls_equal:
         where += [sql.SQL("{} IS NOT NULL").format(one) for one in values]
-    names = [sql.SQL(f"v{number}") for number in range(1, len(values) + 1)]
+    names = [sql.Identifier(f"v{number}") for number in range(1, len(values) + 1)]
     listed = sql.SQL(", ").join(names)
     texts = sql.SQL(", ").join(sql.SQL("{}::text").format(one) for one in names)
     wanted = sql.SQL("ARRAY[{}]").format(texts)
