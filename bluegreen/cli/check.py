@@ -6,18 +6,32 @@ Owns the words of the call and the exit status. What is looked at is for
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from bluegreen.cli.options import AsJson, PlaybookFile
+
+Deep = Annotated[
+    bool,
+    typer.Option(
+        "--deep",
+        help="Ask every row of blue whether it fits its constraints and keys.",
+    ),
+]
 
 EXAMPLE = "Example: bluegreen check shop.yml"
 
 
-def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
+def check(playbook: PlaybookFile, json_: AsJson = False, deep: Deep = False) -> int:
     """Find what would stop a run, on both sides and the pointers.
 
     Each finding says what was seen, why it matters and the statement that fixes it.
     Changes nothing in either database; a throw-away entry comes and goes in each
     pooler's file, to prove that the pooler reads it, and a throw-away database on
-    green's server, to prove that green takes blue's schema. The exit status is 3 when
+    green's server, to prove that green takes blue's schema. With --deep every table of
+    blue is read some times, to find rows that break a constraint, an index or a foreign
+    key which holds. The exit status is 3 when
     something blocks that the playbook does not accept.
 
     Raises:
@@ -40,6 +54,8 @@ def check(playbook: PlaybookFile, json_: AsJson = False) -> int:
             workers=step.workers,
             max_transaction_age=step.max_transaction_age,
             migrations=step.migrations,
+            compares=step.compares,
+            deep=deep,
         )
         result = Looked(tuple(findings), open_.world.limits.accept)
     show(result, as_json=json_)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import dropwhile
 from typing import Any
 
 from bluegreen.model.history import State
@@ -17,6 +18,7 @@ from bluegreen.steps.partitions.take_up import TakeUpPartitions, TakeUpWaiting
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.switchover.order import actions_that_finish
 from bluegreen.steps.switchover.recover import RecoverSwitchover
+from bluegreen.steps.validate import Validate
 
 
 def before_steps(state: State) -> Sequence[Action[Any]]:
@@ -37,8 +39,10 @@ def steps_of_run(loaded: Loaded) -> Sequence[Step]:
     steps = [s for s in loaded.playbook.steps if not isinstance(s, Decommission)]
     copying = next((s for s in steps if isinstance(s, Replicate)), None)
     migrating = [s for s in steps if isinstance(s, Migrate)]
+    compares = _compares(steps)
     checked = [
-        s.beside(copying, migrating) if isinstance(s, Check) else s for s in steps
+        s.beside(copying, migrating, compares=compares) if isinstance(s, Check) else s
+        for s in steps
     ]
     return with_judge(checked)
 
@@ -61,7 +65,14 @@ def check_of(loaded: Loaded) -> Check:
     """The playbook's first check as a run does it, or one with the defaults."""
     found = (step for step in steps_of_run(loaded) if isinstance(step, Check))
     migrating = [s for s in loaded.playbook.steps if isinstance(s, Migrate)]
-    return next(found, Check().beside(None, migrating))
+    compares = _compares(loaded.playbook.steps)
+    return next(found, Check().beside(None, migrating, compares=compares))
+
+
+def _compares(steps: Iterable[Step]) -> bool:
+    """Whether a step behind a migration stops at a difference of the schemas."""
+    left = dropwhile(lambda step: not isinstance(step, Migrate), steps)
+    return any(isinstance(s, Validate) and s.compare_schema for s in left)
 
 
 def judge_of_run(loaded: Loaded) -> Compat:

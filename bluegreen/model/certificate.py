@@ -172,6 +172,10 @@ class Certificate(_Part):
     a table whose count took too long has none. None where they were not counted, as
     before this was asked."""
 
+    broken_keys: dict[str, int] | None = None
+    """Foreign keys that stay NOT VALID as accepted, each with green's rows that name no
+    parent. None where there are none."""
+
     pause: Pause
     times: Times
     way_back_marker_s: float

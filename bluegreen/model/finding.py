@@ -71,6 +71,8 @@ class Finding:
         fix: the command or edit that fixes it; empty when nothing needs fixing.
         blocks: what must not go on.
         figures: the same in numbers, and exact.
+        object: the one thing that an entry of `accept` names for it; empty where that
+            is `where`.
     """
 
     id: str
@@ -81,6 +83,12 @@ class Finding:
     fix: str = ""
     blocks: Blocks = Blocks.NOTHING
     figures: tuple[Figure, ...] = ()
+    object: str = ""
+
+    @property
+    def found_on(self) -> str:
+        """What an entry of `accept` has as its object."""
+        return self.object or str(self.where)
 
     @property
     def is_blocking(self) -> bool:
@@ -97,11 +105,13 @@ def checked(
     *,
     blocks: bool = False,
     severity: Severity = Severity.INFO,
+    object: str = "",  # noqa: A002 (the word of `accept`)
 ) -> Finding:
     """What a preflight check found: it blocks the run, or it is good to know.
 
     `severity` is that of one which does not block.
     """
     if blocks:
-        return Finding(id, where, Severity.CRITICAL, seen, why, fix, Blocks.RUN)
-    return Finding(id, where, severity, seen, why, fix)
+        severity = Severity.CRITICAL
+    stops = Blocks.RUN if blocks else Blocks.NOTHING
+    return Finding(id, where, severity, seen, why, fix, stops, object=object)

@@ -113,7 +113,7 @@ class Looked:
 
     def accepts(self, finding: Finding) -> bool:
         """Whether the playbook accepts it."""
-        return is_accepted(self.accept, finding.id, finding.where)
+        return is_accepted(self.accept, finding.id, finding.found_on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.verdict import Refused, Satisfied, Verdict
 from bluegreen.postgres.catalog.identity import require_pair
+from bluegreen.postgres.catalog.relations import is_named
 from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.steps.action import Waiting
 from bluegreen.steps.contract import Action, Step
@@ -36,6 +37,7 @@ from bluegreen.steps.preflight.accept import check_accept
 from bluegreen.steps.preflight.connections import check_connections
 from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
+from bluegreen.steps.preflight.rules import look_at_rules
 from bluegreen.steps.preflight.session_settings import READ_ONLY_ID
 from bluegreen.steps.rehearse import Rehearser
 from bluegreen.steps.replicate import Replicate
@@ -71,14 +73,24 @@ class Check(Step):
     one."""
 
     _migrations: tuple[Migrate, ...] = PrivateAttr(())
+    _compares: bool = PrivateAttr(False)
 
     @property
     def migrations(self) -> tuple[Migrate, ...]:
         """The playbook's migrations, which are tried beforehand."""
         return self._migrations
 
+    @property
+    def compares(self) -> bool:
+        """Whether a later step compares both schemas."""
+        return self._compares
+
     def beside(
-        self, replicate: Replicate | None, migrations: Sequence[Migrate] = ()
+        self,
+        replicate: Replicate | None,
+        migrations: Sequence[Migrate] = (),
+        *,
+        compares: bool = False,
     ) -> Check:
         """This check, knowing what other steps of the playbook mean to do."""
         told = {}
@@ -91,6 +103,7 @@ class Check(Step):
             }
         made = self.model_copy(update=told)
         made._migrations = tuple(migrations)  # noqa: SLF001 (one of our own kind)
+        made._compares = compares  # noqa: SLF001 (the same)
         return made
 
     def actions(self) -> tuple[Action[Any], ...]:
@@ -116,7 +129,7 @@ class Findings:
 
     def accepts(self, finding: Finding) -> bool:
         """Whether the playbook accepts it."""
-        return is_accepted(self.accept, finding.id, finding.where)
+        return is_accepted(self.accept, finding.id, finding.found_on)
 
 
 class LookAtServers(Waiting[Findings]):
@@ -143,6 +156,7 @@ class LookAtServers(Waiting[Findings]):
             workers=check.workers,
             max_transaction_age=check.max_transaction_age,
             migrations=check.migrations,
+            compares=check.compares,
             rehearser=self._rehearser,
         )
         found = Findings(tuple(findings), world.limits.accept)
@@ -168,13 +182,16 @@ def find(
     workers: int = 4,
     max_transaction_age: timedelta = timedelta(minutes=5),
     migrations: Sequence[Migrate] = (),
+    compares: bool = False,
     rehearser: Rehearser | None = None,
+    deep: bool = False,
 ) -> list[Finding]:
     """Look at both sides and every pointer. Changes nothing.
 
     Works at any time in the life of a pair: our own schema, triggers, slots,
     publications and subscriptions are no findings, and green may hold blue's rows once
-    the journal says that we brought it blue's tables.
+    the journal says that we brought it blue's tables. `deep` asks every row of blue
+    whether it fits what holds for it, which reads each table some times.
 
     Raises:
         ServerRefused: 3001, 3002; a side cannot be reached, or both are one.
@@ -198,8 +215,10 @@ def find(
     findings = check_servers(blue, green, intent)
     if not intent.copied and all(relation.extension for relation in green.relations):
         findings += (rehearser or Rehearser()).rehearse(
-            world, green.rights.role, migrations
+            world, green.rights.role, migrations, compares=compares
         )
+    left_out = {r.qualified for r in blue.relations if is_named(r, tuple(exclude))}
+    findings += look_at_rules(world.blue, left_out, deep=deep)
     pointed = []
     for pointer in world.pointers:
         others = [one for one in world.pointers if one is not pointer]
@@ -241,7 +260,7 @@ def refuse(findings: Sequence[Finding]) -> Refused:
     more = [f"… and {rest} more, told above"] if rest else []
     total = len(findings)
     count = "1 finding blocks" if total == 1 else f"{total} findings block"
-    wanted = entries((finding.id, str(finding.where)) for finding in told)
+    wanted = entries((finding.id, finding.found_on) for finding in findings)
     return Refused(
         Code.CHECK_BLOCKS,
         f"the check found something that blocks: {count}",

@@ -7,16 +7,21 @@ running migrations for `migrators/rehearsal.py`, what a refusal means for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from bluegreen.migrators.rehearsal import Tried, try_scripts
 from bluegreen.model.errors import StepError
 from bluegreen.model.finding import Finding
 from bluegreen.model.progress import Progress
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.schema.compare import Difference, as_green_prints, compare_items
+from bluegreen.postgres.schema.items import Item, read_items
 from bluegreen.postgres.schema.rehearsal import Rehearsal, prepare, rehearsed
 from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.preflight.rehearsal import (
+    check_differences,
     check_migrations,
     check_rehearsal,
     not_read,
@@ -25,14 +30,37 @@ from bluegreen.steps.preflight.rehearsal import (
 from bluegreen.steps.world import World
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What came of all of it.
+
+    Attributes:
+        made: blue's schema.
+        migrated: the files.
+        differences: what blue has and green would not have alike behind the files, and
+            had before them.
+        whole: every statement that changes the schema was made.
+    """
+
+    made: Rehearsal
+    migrated: Tried
+    differences: tuple[Difference, ...]
+    whole: bool
+
+
 class Rehearser:
     """What was tried is not tried again: a first run looks twice."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Rehearsal, Tried]] = {}
+        self._known: dict[str, Rehearsed] = {}
 
     def rehearse(
-        self, world: World, role: str, migrations: Sequence[Migrate]
+        self,
+        world: World,
+        role: str,
+        migrations: Sequence[Migrate],
+        *,
+        compares: bool = False,
     ) -> list[Finding]:
         """Make blue's schema in a throw-away database beside green, and migrate it.
 
@@ -40,6 +68,7 @@ class Rehearser:
             world: the handles.
             role: ours on green, for the statement that would allow it.
             migrations: the playbook's, in order.
+            compares: whether the playbook validates green's schema.
 
         What keeps pg_dump from reading it now, as a lock or a right that is missing,
         is told, and holds nothing up.
@@ -53,12 +82,63 @@ class Rehearser:
         if key not in self._known:
             try:
                 with rehearsed(prepared) as (database, made):
-                    self._known[key] = made, try_scripts(database, scripts)
+                    blue = read_items(world.blue) if scripts else {}
+                    before = _differences(blue, database)
+                    migrated = try_scripts(database, scripts)
+                    after = _differences(blue, database)
+                    self._known[key] = Rehearsed(
+                        made,
+                        migrated,
+                        tuple(one for one in after if one not in before),
+                        not (made.refused or prepared.absent or _is_unsure(migrated)),
+                    )
             except NotPermitted as error:
                 return [not_rehearsed(error, role)]
-        made, migrated = self._known[key]
-        world.tell(_told(made, migrated))
-        return [*check_rehearsal(made), *check_migrations(migrated)]
+        found = self._known[key]
+        world.tell(_told(found.made, found.migrated))
+        differences = found.differences if compares else ()
+        return [
+            *check_rehearsal(found.made),
+            *check_migrations(found.migrated),
+            *check_differences(
+                differences,
+                whole=found.whole and not any(map(_is_rewritten, migrations)),
+                changed=tuple(_given_to_blue(migrations)),
+            ),
+        ]
+
+
+def _is_rewritten(step: Migrate) -> bool:
+    """Whether more happens on green than the files say, or less."""
+    return bool(step.contract_by_judge or step.renamed or step.mapping)
+
+
+def _given_to_blue(migrations: Sequence[Migrate]) -> Iterator[str]:
+    """Tables, types and names that blue is changed by before schemas are compared."""
+    for step in migrations:
+        for name in step.expand_blue:
+            schema, _, rest = name.partition(".")
+            yield f"{schema}.{rest.partition('.')[0]}"
+            yield f"{schema}.{rest.rpartition('.')[2]}"
+
+
+def _differences(blue: Mapping[str, Item], database: Database) -> list[Difference]:
+    """As `validate` finds them, before anything is accepted.
+
+    What the throw-away database alone lacks, such as its event triggers, is there with
+    the files and without them.
+    """
+    if not blue:
+        return []
+
+    def same(here: Item, there: Item) -> bool:
+        return as_green_prints(database, here, there) == there.definition
+
+    return list(compare_items(blue, read_items(database), (), same).blocking)
+
+
+def _is_unsure(migrated: Tried) -> bool:
+    return bool(migrated.refused or migrated.unsure or migrated.left_out)
 
 
 def _told(made: Rehearsal, migrated: Tried) -> Progress:

@@ -165,6 +165,28 @@ PLANTED = [
         (*NOTE, "ALTER TABLE orders ENABLE ALWAYS TRIGGER note"),
     ),
     Planted(
+        "function-unqualified",
+        "blue",
+        True,
+        True,
+        (
+            (
+                "CREATE FUNCTION plain(t text) RETURNS text IMMUTABLE LANGUAGE sql"
+                " AS 'SELECT lower(t)'"
+            ),
+            (
+                "CREATE FUNCTION slug(t text) RETURNS text IMMUTABLE LANGUAGE plpgsql"
+                " AS 'BEGIN RETURN plain(t); END'"
+            ),
+            (
+                "CREATE TABLE t (id int PRIMARY KEY, t text CHECK (slug(t) <> ''),"
+                " g text GENERATED ALWAYS AS (slug(t)) STORED)"
+            ),
+            "CREATE INDEX i ON t (slug(t))",
+            "INSERT INTO t VALUES (1, 'a')",
+        ),
+    ),
+    Planted(
         "trigger-always",
         "blue",
         False,

@@ -156,3 +156,44 @@ def assert_untouched(pair: DatabasePair) -> None:
         "SELECT datacl, shobj_description(oid, 'pg_database') FROM pg_database"
         " WHERE datname = current_database()"
     ) == [(None, None)]
+
+
+CHANGED = """
+ALTER TABLE shop.orders ALTER COLUMN note TYPE varchar(9);
+ALTER TABLE shop.orders ADD COLUMN more int;
+CREATE INDEX more ON shop.orders (more);
+DROP SEQUENCE shop.numbers;
+"""
+
+
+@pytest.mark.parametrize("block", ["", "DO $$ BEGIN END $$;"])
+def test_what_validate_would_stop_at_is_told_before_the_copy(
+    database_pair: Callable[[int, int], DatabasePair], tmp_path: Path, block: str
+) -> None:
+    pair = database_pair(15, 17)
+    # One that both sides print in their own way is no difference of the migration.
+    pair.blue.run(
+        BASE.replace("CREATE VIEW shop.notes AS SELECT note FROM shop.orders;", ""),
+        "ALTER TABLE shop.orders ADD CHECK (note IN ('a', 'b'))",
+    )
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "1.sql").write_text(CHANGED + block)
+    step = Migrate(files=("m/*.sql",))
+    with open_world(pair, tmp_path) as world:
+
+        def differences(**words: bool) -> dict[str, bool]:
+            found = find(world, migrations=(step,), **words)
+            return {
+                one.object: one.is_blocking
+                for one in found
+                if one.id == "schema-difference"
+            }
+
+        assert differences() == {}
+        told = differences(compares=True)
+    assert {
+        "column shop.orders.note",
+        "sequence shop.numbers",
+    } <= set(told)
+    assert not [key for key in told if "more" in key]
+    assert set(told.values()) == {not block}

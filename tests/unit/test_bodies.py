@@ -31,6 +31,7 @@ from bluegreen.steps.switchover.certify import Filed
 from bluegreen.steps.switchover.left_behind import LeftBehind
 from bluegreen.steps.switchover.table_set import Noted
 from bluegreen.steps.validation.age import Bound, Proved
+from bluegreen.steps.validation.foreign_keys import KeysLookedAt
 from bluegreen.steps.validation.rows import RowsCompared, TableCompared
 
 MARKER = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
@@ -181,6 +182,7 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
         {"left_behind": [["s", "t", None], ["s", "u", 3]]},
     ),
     (Noted("ab"), {"print": "ab"}),
+    (KeysLookedAt({"a": 1}), {"accepted_orphans": {"a": 1}}),
     (
         Proved("r", 60.0, "ab", {Side.BLUE: AT}, "7 rows"),
         {

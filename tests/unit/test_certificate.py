@@ -175,6 +175,7 @@ def test_it_says_what_the_journal_tells() -> None:
             "public.a": {"last": 7, "called": True},
             '"Odd"."b.c"': {"last": -9, "called": False},
         },
+        "broken_keys": None,
         "left_behind": None,
         "rows": {
             "action": "validate/compare_rows",

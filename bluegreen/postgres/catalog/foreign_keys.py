@@ -49,11 +49,15 @@ def orphans_of(one: Constraint) -> sql.Composed:
 
     A row with a NULL in the key refers to nothing (MATCH SIMPLE).
     """
+    return sql.SQL("SELECT pg_catalog.count(*) {}").format(orphans(one))
+
+
+def orphans(one: Constraint) -> sql.Composed:
+    """FROM and WHERE of those rows; the child is `c` in it."""
     assert one.other is not None
     pairs = list(zip(one.columns, one.other_columns, strict=True))
     return sql.SQL(
-        "SELECT pg_catalog.count(*) FROM {} AS c WHERE {}"
-        " AND NOT EXISTS (SELECT FROM {} AS p WHERE {})"
+        "FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})"
     ).format(
         sql.Identifier(*one.table),
         _all([sql.SQL("{} IS NOT NULL").format(_of("c", c)) for c in one.columns]),

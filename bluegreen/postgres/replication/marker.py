@@ -29,6 +29,9 @@ POLL_S = 0.0005
 PATIENT_POLL_S = 0.02
 """Outside a pause no client waits for the millisecond."""
 
+LOOK_S = 1.0
+"""How often a long wait looks whether it can still end well."""
+
 IN_A_ROW = 2
 """One marker may slip through a stream that stalls: an apply worker that had yet to be
 started again held up one switchover of ten behind a gate of less."""
@@ -104,12 +107,17 @@ def _time_to_arrive(
     *,
     clock: Clock,
     poll_s: float = PATIENT_POLL_S,
+    look: Callable[[], None] | None = None,
 ) -> float | None:
     """Seconds, or None once the deadline is over."""
-    started = clock.monotonic()
+    started = looked = clock.monotonic()
     while not has_marker(database, marker):
-        if clock.monotonic() - started > deadline.total_seconds():
+        now = clock.monotonic()
+        if now - started > deadline.total_seconds():
             return None
+        if look is not None and now - looked >= LOOK_S:
+            looked = now
+            look()
         clock.sleep(poll_s)
     return clock.monotonic() - started
 
@@ -131,11 +139,13 @@ def await_low_lag(
     deadline: timedelta,
     clock: Clock,
     late: Callable[[], None],
+    look: Callable[[], None] | None = None,
 ) -> float:
     """Send markers until `IN_A_ROW` of them have each arrived within `max_lag`.
 
     Where one is late, `late` is called once `max_lag` is over, and it goes on until
-    the deadline. Returns the seconds that the last one took.
+    the deadline; then `look` is called each second, and what it raises ends the wait.
+    Returns the seconds that the last one took.
 
     Raises:
         BudgetError: 5002.
@@ -153,7 +163,7 @@ def await_low_lag(
         in_a_row = 0
         late()
         left = deadline - timedelta(seconds=clock.monotonic() - started)
-        _time_to_arrive(subscriber, marker, left, clock=clock)
+        _time_to_arrive(subscriber, marker, left, clock=clock, look=look)
         waited = clock.monotonic() - started
         if waited > deadline.total_seconds():
             raise _always_late(subscriber, max_lag, waited)

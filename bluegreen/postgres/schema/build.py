@@ -111,11 +111,28 @@ class Builder:
             return False
         return True
 
-    def each(self, parts: Iterable[Part]) -> None:
-        """Make one after another, each in its own transaction."""
+    def each(
+        self,
+        parts: Iterable[Part],
+        refused: Callable[[Part, SqlError], None] | None = None,
+    ) -> None:
+        """Make one after another, each in its own transaction.
+
+        Args:
+            parts: what is made.
+            refused: takes what green refuses, and the others are made all the same.
+
+        Raises:
+            SqlError: of the first refusal, where nothing takes it.
+        """
         with self.session(self._subscriber) as own:
             for part in parts:
-                self._outlast(own, part)
+                try:
+                    self._outlast(own, part)
+                except SqlError as error:
+                    if refused is None:
+                        raise
+                    refused(part, error)
 
     def alone(self, part: Part) -> None:
         """Make one in a session of its own, for several threads."""

@@ -12,14 +12,16 @@ the whole of it leaves nothing half made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from psycopg import sql
 
-from bluegreen.postgres.database import Database
+from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.schema.build import Builder
-from bluegreen.postgres.schema.dump import Entry, Part, schema_dump
+from bluegreen.postgres.schema.dump import Dump, Entry, Part, schema_dump
 from bluegreen.postgres.schema.missing import missing_of
 
 _IDENTITY_KEYS = """
@@ -30,6 +32,22 @@ _IDENTITY_KEYS = """
         ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u')
     WHERE i.indisprimary OR i.indisreplident
 """
+
+
+class PartsRefused(SqlError):
+    """Green refused parts of blue's schema, all of them told at once.
+
+    Attributes:
+        errors: of each part, in order.
+    """
+
+    def __init__(self, errors: Sequence[SqlError]) -> None:
+        first = errors[0]
+        super().__init__(first.refusal, first.side)
+        self.errors = tuple(errors)
+        self.seen = "\n".join(error.seen for error in errors)
+        if len(errors) > 1:
+            self.problem = f"{first.side} refused {len(errors)} statements"
 
 
 def copy_tables(publisher: Database, subscriber: Database) -> None:
@@ -62,6 +80,7 @@ def copy_rest(
     *,
     workers: int,
     done: Callable[[int, int], None],
+    may_stay_open: Callable[[str], bool] = lambda _: False,
 ) -> int:
     """Build all that comes after the rows and is missing; returns how many.
 
@@ -74,6 +93,11 @@ def copy_rest(
         subscriber: the side that lacks it.
         workers: how many indexes are built at once.
         done: called with how many entries are done, and of how many.
+        may_stay_open: whether a foreign key that rows break, `constraint
+            schema.table.name`, is made NOT VALID.
+
+    Raises:
+        PartsRefused: with all that were refused; what needs none of them is made.
     """
     with schema_dump(publisher, "post-data") as dump:
         wanted = _wanted(publisher, subscriber, dump.entries())
@@ -83,14 +107,75 @@ def copy_rest(
         indexes = [entry for entry in wanted if entry.is_index]
         others = [entry for entry in wanted if entry not in {*first, *indexes}]
         builder.each(dump.parts(first))
+        refused = _Refused(dump)
         parts = dump.parts(indexes)
         with ThreadPoolExecutor(workers) as pool:
-            built = pool.map(builder.alone, parts)
-            for number, _ in enumerate(built, len(first) + 1):
+            tried = pool.map(lambda part: _refusal(builder, part), parts)
+            for number, (part, error) in enumerate(
+                zip(parts, tried, strict=False), len(first) + 1
+            ):
+                if error is not None:
+                    refused.note(part, error)
                 done(number, total)
-        builder.each(sorted(dump.parts(others), key=_is_default_acl))
+        last = sorted(dump.parts(others), key=_is_default_acl)
+        broken: list[Part] = []
+
+        def refuse(part: Part, error: SqlError) -> None:
+            if may_stay_open(_foreign_key(error)):
+                broken.append(_not_valid(part))
+            else:
+                refused.note(part, error)
+
+        builder.each(refused.without_what_needs_one(last), refuse)
+        builder.each(broken, refused.note)
+    if refused.errors:
+        raise PartsRefused(list(refused.errors.values()))
     done(total, total)
     return total
+
+
+_ORPHAN = "23503"
+
+
+def _foreign_key(error: SqlError) -> str:
+    """The key that rows break, as an entry of `accept` names it; else empty."""
+    diag = error.refusal.diag
+    if error.sqlstate != _ORPHAN:
+        return ""
+    names = (diag.schema_name, diag.table_name, diag.constraint_name)
+    return f"constraint {quote_name(*(name or '' for name in names))}"
+
+
+def _not_valid(part: Part) -> Part:
+    before, _, after = part.text.rpartition(";")
+    return replace(part, text=f"{before} NOT VALID;{after}")
+
+
+class _Refused:
+    def __init__(self, dump: Dump) -> None:
+        self.errors: dict[int, SqlError] = {}
+        self._dump = dump
+        self._needs: dict[int, set[int]] | None = None
+
+    def note(self, part: Part, error: SqlError) -> None:
+        self.errors[part.entry.dump_id] = error
+
+    def without_what_needs_one(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """What rests on a refused part would be refused for that alone."""
+        for part in parts:
+            if self.errors and self._needs is None:
+                self._needs = self._dump.needs()
+            needed = (self._needs or {}).get(part.entry.dump_id, set())
+            if needed.isdisjoint(self.errors):
+                yield part
+
+
+def _refusal(builder: Builder, part: Part) -> SqlError | None:
+    try:
+        builder.alone(part)
+    except SqlError as error:
+        return error
+    return None
 
 
 def missing_after_rows(publisher: Database, subscriber: Database) -> int:

@@ -51,6 +51,11 @@ class SearchPaths:
         self._publisher = publisher
 
     def around(self, schema: str) -> Iterator[str]:
+        """The paths of `schemas_around`, written for SQL."""
+        for path in self.schemas_around(schema):
+            yield sql.SQL(", ").join(map(sql.Identifier, path)).as_string()
+
+    def schemas_around(self, schema: str) -> Iterator[tuple[str, ...]]:
         """Paths for an object of a schema.
 
         Its own and those of extensions, the path of a session on blue, every schema.
@@ -67,7 +72,7 @@ class SearchPaths:
             )
         ):
             if path:
-                yield sql.SQL(", ").join(map(sql.Identifier, path)).as_string()
+                yield path
 
     @cached_property
     def _schemas(self) -> list[tuple[str, bool]]:

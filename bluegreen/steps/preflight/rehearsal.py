@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from bluegreen.migrators.rehearsal import Tried
 from bluegreen.model.errors import StepError
@@ -10,6 +10,7 @@ from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.materialized_views import PINNED
 from bluegreen.postgres.quoting import quote_name
+from bluegreen.postgres.schema.compare import Difference
 from bluegreen.postgres.schema.rehearsal import Refusal, Rehearsal
 from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.preflight.intent import listed
@@ -95,6 +96,33 @@ def check_migrations(tried: Tried) -> Iterator[Finding]:
             "it was refused in a throw-away database, and may need a statement that "
             "was not tried there: one that runs a block or a function, or concerns the "
             "whole server, or was refused itself",
+        )
+
+
+def check_differences(
+    differences: Iterable[Difference], *, whole: bool, changed: Collection[str] = ()
+) -> Iterator[Finding]:
+    """What the migrations change of blue's schema, and `validate` would stop at. Pure.
+
+    Args:
+        differences: behind the files, not before them.
+        whole: all that is done to green's schema was tried. A statement that was not
+            may change it back, so nothing blocks then.
+        changed: names of what blue is changed by as well, `expand_blue`.
+    """
+    for one in differences:
+        certain = whole and not any(name in one.key for name in changed)
+        yield checked(
+            "schema-difference",
+            Side.GREEN,
+            f"{one}, behind the migrations",
+            "`validate` would stop there, behind the copy, as it does at all that blue "
+            "has and green has not alike; it was tried in a throw-away database"
+            + ("" if certain else ", where not all of it was"),
+            "accept it where the migration means it; correct the file where it does "
+            "not",
+            blocks=certain,
+            object=one.key,
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bluegreen.model.accept import ORPHANS, is_accepted
 from bluegreen.model.codes import Code
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
@@ -17,12 +18,14 @@ from bluegreen.postgres.catalog.relations import Relation, read_relations
 from bluegreen.postgres.catalog.statistics import analyze, tables_never_analyzed
 from bluegreen.postgres.replication.stream import ReplicationStream, read_subscription
 from bluegreen.postgres.schema.copy import (
+    PartsRefused,
     copy_keys,
     copy_rest,
     copy_tables,
     missing_after_rows,
 )
 from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.replication.failing_copy import explain_refusals
 from bluegreen.steps.replication.following import FollowBlue
 from bluegreen.steps.world import World
 
@@ -195,7 +198,19 @@ class CreateIndexes(Action[RestFacts]):
             text = f"{number} of {total} indexes and constraints are built"
             world.tell(Progress("index_built", text, number, total, "indexes"))
 
-        built = copy_rest(world.blue, world.green, workers=self.workers, done=done)
+        try:
+            built = copy_rest(
+                world.blue,
+                world.green,
+                workers=self.workers,
+                done=done,
+                may_stay_open=lambda key: is_accepted(
+                    world.limits.accept, ORPHANS, key
+                ),
+            )
+        except PartsRefused as error:
+            explain_refusals(world, error)
+            raise
         return {"built": built}
 
 

@@ -27,6 +27,7 @@ from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.steps.switchover.left_behind import told_left_behind
+from bluegreen.steps.validation.foreign_keys import CheckForeignKeys, KeysLookedAt
 from bluegreen.steps.validation.rows import CompareRows, RowsCompared
 
 
@@ -85,6 +86,7 @@ def draw_up(
         origin_position=committed.origin_position,
         sequences=_sequences(served),
         left_behind=_left_behind(records, epoch),
+        broken_keys=_broken_keys(state.results.values(), epoch - 1),
         rows=_rows(state.results.values(), epoch - 1),
         pause=_pause(served),
         times=Times(
@@ -130,6 +132,16 @@ def _sequences(moved: bodies.Moved) -> dict[str, SequenceSet] | None:
 def _left_behind(records: Sequence[Record], epoch: int) -> dict[str, int | None] | None:
     told = told_left_behind(records, epoch)
     return None if told is None else dict(told)
+
+
+def _broken_keys(results: Iterable[Record], epoch: int) -> dict[str, int] | None:
+    """Of the newest look before the move."""
+    name = "/" + CheckForeignKeys.name()
+    looks = [r for r in results if r.epoch == epoch and r.action.endswith(name)]
+    if not looks:
+        return None
+    newest = max(looks, key=lambda record: record.seq)
+    return KeysLookedAt.from_body(newest.body).accepted_orphans or None
 
 
 def _rows(results: Iterable[Record], epoch: int) -> RowsProved | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bluegreen.model.accept import SCHEMA_DIFFERENCE, entries
+from bluegreen.model.accept import ORPHANS, SCHEMA_DIFFERENCE, entries
 from bluegreen.model.record import Record
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.schema.compare import compare_schemas
@@ -30,8 +30,9 @@ def given_to_blue(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _accepted(world: World) -> tuple[str, ...]:
-    accept = world.limits.accept
-    return tuple(one.object for one in accept if one.id == SCHEMA_DIFFERENCE)
+    """Differences by name, and foreign keys that stay NOT VALID on green."""
+    ids = {SCHEMA_DIFFERENCE, ORPHANS}
+    return tuple(one.object for one in world.limits.accept if one.id in ids)
 
 
 class CompareSchema(Proof):

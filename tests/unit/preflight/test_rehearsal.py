@@ -9,9 +9,11 @@ import pytest
 from bluegreen.migrators.rehearsal import Refused, Tried
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused, StepError
+from bluegreen.postgres.schema.compare import Difference
 from bluegreen.postgres.schema.rehearsal import Refusal, Rehearsal
 from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.preflight.rehearsal import (
+    check_differences,
     check_migrations,
     check_rehearsal,
     not_read,
@@ -107,3 +109,14 @@ def test_a_schema_that_cannot_be_read_now_is_told_and_stops_nothing() -> None:
     found = not_read(StepError(Code.STREAM_STOPPED, "pg_dump failed", seen="a lock"))
     assert (found.id, found.is_blocking) == ("schema-not-rehearsed", False)
     assert found.seen == "blue's schema was not tried on green: pg_dump failed: a lock"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_difference_blocks_where_every_statement_was_tried(whole: bool) -> None:
+    gone = Difference("index public.i", "CREATE INDEX i", None)
+    [one] = check_differences([gone], whole=whole)
+    assert (one.id, one.found_on) == ("schema-difference", "index public.i")
+    assert one.is_blocking is whole
+    assert "index public.i is missing on green" in one.seen
+    [one] = check_differences([gone], whole=whole, changed=("public.t", "public.i"))
+    assert not one.is_blocking

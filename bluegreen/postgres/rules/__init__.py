@@ -1,0 +1,1 @@
+"""What rows have to fit, and rows of a database that do not, although they should."""
