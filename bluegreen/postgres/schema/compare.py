@@ -1,7 +1,7 @@
 """Whether green has everything that blue has, alike.
 
-Owns what counts as missing, different and extra, and seeing past the words in which
-two versions print the same view or function. Reading is for `items.py`.
+Owns what counts as missing, different and extra. Reading is for `items.py`, seeing past
+the words in which servers print the same thing for `meaning.py`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import psycopg
-from psycopg import sql
-
 from bluegreen.model.accept import fits
-from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.quoting import fewer_quotes
 from bluegreen.postgres.schema.items import Item, read_items
-from bluegreen.postgres.user_session import verbatim
+from bluegreen.postgres.schema.meaning import alike_in_meaning
 
-_VIEWS = {"view", "materialized view"}
-_ROUTINES = {"function", "procedure"}
 _SHOWN_CHARACTERS = 200
 
 Same = Callable[[Item, Item], bool]
@@ -36,9 +32,12 @@ class Difference:
     def __str__(self) -> str:
         if self.green is None:
             return f"{self.key} is missing on green"
-        if "\n" in self.blue or len(self.blue + self.green) > _SHOWN_CHARACTERS:
-            return f"{self.key} differs: {_first_change(self.blue, self.green)}"
-        return f"{self.key} differs: blue {self.blue!r}, green {self.green!r}"
+        blue, green = fewer_quotes(self.blue), fewer_quotes(self.green)
+        if blue == green:
+            blue, green = self.blue, self.green
+        if "\n" in blue or len(blue + green) > _SHOWN_CHARACTERS:
+            return f"{self.key} differs: {_first_change(blue, green)}"
+        return f"{self.key} differs: blue {blue!r}, green {green!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +64,17 @@ def compare_schemas(
 ) -> SchemaComparison:
     """Read both schemas and compare them.
 
-    Definitions that read differently are printed once more by green: a view or
-    function of blue is made there in a transaction that is rolled back.
+    Definitions that read differently are printed once more by green: what they say is
+    made there in a transaction that is rolled back.
     """
-
-    def same(here: Item, there: Item) -> bool:
-        return as_green_prints(green, here, there) == there.definition
-
-    return compare_items(read_items(blue), read_items(green), tuple(differs), same)
+    here, there = read_items(blue), read_items(green)
+    unlike = [
+        (item, there[key])
+        for key, item in here.items()
+        if key in there and item.definition != there[key].definition
+    ]
+    alike = alike_in_meaning(green, unlike)
+    return compare_items(here, there, tuple(differs), lambda one, _: one.key in alike)
 
 
 def compare_items(
@@ -111,38 +113,6 @@ def fingerprint(items: Mapping[str, Item]) -> str:
     for key, item in items.items():
         whole.update(f"{key}\0{item.definition}\0".encode())
     return whole.hexdigest()
-
-
-def as_green_prints(green: Database, blue: Item, there: Item) -> str | None:
-    """Blue's view or routine in green's words; None where green cannot make it.
-
-    16 stopped to qualify the columns of a view over one table, for example.
-    """
-    if blue.kind not in _VIEWS | _ROUTINES:
-        return None
-    printed = ""
-    try:
-        with green.transaction() as session:
-            session.execute(sql.SQL("SET LOCAL check_function_bodies = off"))
-            if blue.kind in _VIEWS:
-                session.execute(
-                    sql.SQL("CREATE TEMPORARY VIEW bluegreen_compared AS {}").format(
-                        verbatim(blue.definition)
-                    )
-                )
-                rows = session.execute(_VIEW).fetchall()
-            else:
-                session.execute(verbatim(blue.definition))
-                rows = session.execute(_ROUTINE, (there.name,)).fetchall()
-            printed = str(rows[0][0])
-            raise psycopg.Rollback
-    except SqlError:
-        return None
-    return printed
-
-
-_VIEW = sql.SQL("SELECT pg_get_viewdef('pg_temp.bluegreen_compared'::regclass)")
-_ROUTINE = sql.SQL("SELECT pg_get_functiondef(%s::regprocedure)")
 
 
 def _alike(blue: Item, green: Item, same: Same) -> bool:

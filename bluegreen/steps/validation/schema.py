@@ -12,7 +12,11 @@ from bluegreen.model.accept import SCHEMA_DIFFERENCE, entries
 from bluegreen.model.record import Record
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.schema.compare import compare_schemas
-from bluegreen.steps.schema_change.journal_queries import kept_back, shells
+from bluegreen.steps.schema_change.journal_queries import (
+    kept_back,
+    shells,
+    was_migrated,
+)
 from bluegreen.steps.validation.proof import MOST_SHOWN, Proof, differs
 from bluegreen.steps.world import World
 
@@ -29,6 +33,15 @@ def given_to_blue(records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(sorted(columns | tables))
 
 
+def _way_on(migrated: bool) -> str:
+    if migrated:
+        return "fix green and run again; or where the migration means it:"
+    return (
+        "no migration changed green: make both sides alike and run again; or where"
+        " green is to have it so:"
+    )
+
+
 def _accepted(world: World) -> tuple[str, ...]:
     accept = world.limits.accept
     return tuple(one.object for one in accept if one.id == SCHEMA_DIFFERENCE)
@@ -37,8 +50,8 @@ def _accepted(world: World) -> tuple[str, ...]:
 class CompareSchema(Proof):
     """Everything that blue's schema has is on green, alike, or accepted.
 
-    Views and routines that print differently are made on green in a transaction that
-    is rolled back.
+    What is printed differently is made on green, among the temporary objects, in a
+    transaction that is rolled back, and printed there once more.
 
     Crash: the transaction ends with the session; the proof is made again.
     """
@@ -51,7 +64,8 @@ class CompareSchema(Proof):
 
     def prove(self, world: World) -> dict[str, Any]:
         """Compare both catalogs."""
-        ours = given_to_blue(world.journal.records())
+        records = world.journal.records()
+        ours = given_to_blue(records)
         patterns = (*_accepted(world), *ours)
         found = compare_schemas(world.blue, world.green, patterns)
         if found.blocking:
@@ -64,7 +78,7 @@ class CompareSchema(Proof):
                 wanted="everything that blue has on green, alike",
                 hint="\n".join(
                     [
-                        "fix green and run again; or where the migration means it:",
+                        _way_on(was_migrated(records)),
                         *entries(
                             (SCHEMA_DIFFERENCE, one.key)
                             for one in found.blocking[:MOST_SHOWN]
