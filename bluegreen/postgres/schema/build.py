@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.postgres.database import Database, Row, SqlError
+from bluegreen.postgres.quoting import fewer_quotes
 from bluegreen.postgres.retry import outlast_deadlocks
 from bluegreen.postgres.schema.dump import Part
 from bluegreen.postgres.schema.references import (
@@ -41,6 +42,7 @@ _SETTINGS = {
     "search_path": "",
     "check_function_bodies": "off",
     "standard_conforming_strings": "on",
+    "quote_all_identifiers": "on",
 }
 """What pg_dump's SQL is written for."""
 
@@ -159,7 +161,7 @@ class Builder:
 
     def _meant(self, part: Part) -> Referred:
         entry = part.entry
-        return referred(self._publisher.rows, entry.catalog, entry.oid)
+        return referred(self._publisher.quoted_rows, entry.catalog, entry.oid)
 
     def _found_on_a_path(self, own: Session, part: Part) -> bool:
         for path in self._paths.around(part.schema):
@@ -187,7 +189,9 @@ class Builder:
                     with self._subscriber.translated():
                         own.execute(statement.encode(), prepare=False)
                 except SqlError as error:
-                    raise error.about(part.thing, statement) from error.refusal
+                    raise error.about(
+                        part.thing, fewer_quotes(statement)
+                    ) from error.refusal
             if checked and not self._means_the_same(own, part):
                 means_it = False
                 raise psycopg.Rollback
@@ -201,7 +205,7 @@ class Builder:
             return own.execute(query, given).fetchall()
 
         entry = part.entry
-        address = address_of(self._publisher.rows, entry.catalog, entry.oid)
+        address = address_of(self._publisher.quoted_rows, entry.catalog, entry.oid)
         if address is None:
             return True
         with self._subscriber.translated():
