@@ -172,6 +172,10 @@ class Certificate(_Part):
     a table whose count took too long has none. None where they were not counted, as
     before this was asked."""
 
+    left_out: tuple[str, ...] | None = None
+    """Objects of blue's schema that the playbook leaves out of green, and materialized
+    views of green that may stay empty. None where there are none."""
+
     pause: Pause
     times: Times
     way_back_marker_s: float

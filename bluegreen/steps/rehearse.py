@@ -16,6 +16,7 @@ from bluegreen.model.progress import Progress
 from bluegreen.postgres.schema.rehearsal import Rehearsal, prepare, rehearsed
 from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.migrate import Migrate
+from bluegreen.steps.preflight.exclude import check_left_out
 from bluegreen.steps.preflight.rehearsal import (
     check_migrations,
     check_rehearsal,
@@ -46,19 +47,20 @@ class Rehearser:
         """
         scripts = [one for step in migrations for one in step.scripts(world.home)]
         try:
-            prepared = prepare(world.blue, world.green)
+            prepared = prepare(world.blue, world.green, world.limits.left_out)
         except StepError as error:
             return [not_read(error)]
+        excluded = list(check_left_out(prepared.left_out, world.limits.excluded))
         key = " ".join([prepared.digest, *(script.digest for script in scripts)])
         if key not in self._known:
             try:
                 with rehearsed(prepared) as (database, made):
                     self._known[key] = made, try_scripts(database, scripts)
             except NotPermitted as error:
-                return [not_rehearsed(error, role)]
+                return [*excluded, not_rehearsed(error, role)]
         made, migrated = self._known[key]
         world.tell(_told(made, migrated))
-        return [*check_rehearsal(made), *check_migrations(migrated)]
+        return [*excluded, *check_rehearsal(made), *check_migrations(migrated)]
 
 
 def _told(made: Rehearsal, migrated: Tried) -> Progress:

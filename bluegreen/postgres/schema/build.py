@@ -20,6 +20,7 @@ from bluegreen.postgres.database import Database, Row, SqlError
 from bluegreen.postgres.quoting import fewer_quotes
 from bluegreen.postgres.retry import outlast_deadlocks
 from bluegreen.postgres.schema.dump import Part
+from bluegreen.postgres.schema.object_names import names_of
 from bluegreen.postgres.schema.references import (
     Referred,
     address_of,
@@ -142,6 +143,11 @@ class Builder:
         if not made and not self._found_on_a_path(own, part):
             self._run(own, part, checked=False)
 
+    def name_of(self, part: Part) -> str:
+        """What messages call it; a grant or a comment has no name of its own."""
+        place = (part.entry.catalog, part.entry.oid)
+        return names_of(self._publisher, [place]).get(place, part.thing)
+
     def asks_for_missing_method(self, statement: str) -> bool:
         """Whether it sets a compression that green's build lacks.
 
@@ -190,7 +196,7 @@ class Builder:
                         own.execute(statement.encode(), prepare=False)
                 except SqlError as error:
                     raise error.about(
-                        part.thing, fewer_quotes(statement)
+                        self.name_of(part), fewer_quotes(statement)
                     ) from error.refusal
             if checked and not self._means_the_same(own, part):
                 means_it = False

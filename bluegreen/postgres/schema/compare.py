@@ -7,7 +7,7 @@ the words in which servers print the same thing for `meaning.py`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bluegreen.model.accept import fits
@@ -48,6 +48,7 @@ class SchemaComparison:
         compared: how many things blue has.
         blocking: differences that were not meant.
         accepted: differences that a pattern of the playbook names.
+        left_out: keys of what the playbook leaves out of green.
         extra: keys of what only green has.
         unused: patterns that named nothing.
     """
@@ -57,12 +58,22 @@ class SchemaComparison:
     accepted: tuple[Difference, ...]
     extra: tuple[str, ...]
     unused: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def compare_schemas(
-    blue: Database, green: Database, differs: Iterable[str] = ()
+    blue: Database,
+    green: Database,
+    differs: Iterable[str] = (),
+    left_out: Collection[str] = (),
 ) -> SchemaComparison:
     """Read both schemas and compare them.
+
+    Args:
+        blue: the side that green is held against.
+        green: the side that must have all of it.
+        differs: patterns of keys that may differ.
+        left_out: keys of what green need not have.
 
     Definitions that read differently are printed once more by green: what they say is
     made there in a transaction that is rolled back.
@@ -74,7 +85,9 @@ def compare_schemas(
         if key in there and item.definition != there[key].definition
     ]
     alike = alike_in_meaning(green, unlike)
-    return compare_items(here, there, tuple(differs), lambda one, _: one.key in alike)
+    return compare_items(
+        here, there, tuple(differs), lambda one, _: one.key in alike, left_out
+    )
 
 
 def compare_items(
@@ -82,6 +95,7 @@ def compare_items(
     green: Mapping[str, Item],
     differs: tuple[str, ...] = (),
     same: Same = lambda here, there: False,
+    left_out: Collection[str] = (),
 ) -> SchemaComparison:
     """Compare two schemas. Pure where `same` is.
 
@@ -95,7 +109,10 @@ def compare_items(
         and ((there := green.get(key)) is None or not _alike(item, there, same))
     ]
     accepted = [one for one in found if _named(one.key, differs)]
-    blocking = [one for one in found if not _named(one.key, differs)]
+    left = [one.key for one in found if _is_left_out(one, left_out)]
+    blocking = [
+        one for one in found if one.key not in left and not _named(one.key, differs)
+    ]
     extra = [
         key
         for key, item in green.items()
@@ -103,7 +120,12 @@ def compare_items(
     ]
     unused = [p for p in differs if not any(fits(p, d.key) for d in found)]
     return SchemaComparison(
-        len(blue), tuple(blocking), tuple(accepted), tuple(extra), tuple(unused)
+        len(blue),
+        tuple(blocking),
+        tuple(accepted),
+        tuple(extra),
+        tuple(unused),
+        tuple(left),
     )
 
 
@@ -113,6 +135,14 @@ def fingerprint(items: Mapping[str, Item]) -> str:
     for key, item in items.items():
         whole.update(f"{key}\0{item.definition}\0".encode())
     return whole.hexdigest()
+
+
+def _is_left_out(one: Difference, left_out: Collection[str]) -> bool:
+    """Whether it is missing on purpose; a default that is goes with its column."""
+    if one.green is None:
+        return one.key in left_out
+    default = one.key.replace("column ", "default value ", 1)
+    return default in left_out
 
 
 def _alike(blue: Item, green: Item, same: Same) -> bool:

@@ -38,6 +38,9 @@ _HEADER = re.compile(
 # psql's guard against injected meta-commands, the first and last line of a script.
 _RESTRICT = re.compile(r"(?m)^\\(?:un)?restrict \w+$")
 
+SECTIONS = ("pre-data", "post-data")
+"""The parts of a schema, in the order in which they are made."""
+
 _REPEATABLE = (
     "INDEX ATTACH ",
     "COMMENT ",
@@ -111,7 +114,7 @@ class Part:
 
     @property
     def thing(self) -> str:
-        """`TRIGGER shop page moved`, as pg_restore lists it, without the owner."""
+        """`ACL shop TABLE page`, as pg_restore lists it, without the owner."""
         name = fewer_quotes(self.name)
         return " ".join(word for word in (self.kind, self.schema, name) if word)
 

@@ -14,9 +14,7 @@ from psycopg import sql
 
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.schema.dump import Entry
-
-Place = tuple[int, int]
-"""An object's catalog and oid on the server that was dumped."""
+from bluegreen.postgres.schema.object_names import Place
 
 _Named = tuple[str, tuple[str, ...], tuple[str, ...]]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bluegreen.migrators.rehearsal import Tried
+from bluegreen.model.accept import as_yaml
 from bluegreen.model.errors import StepError
+from bluegreen.model.exclude import is_object
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.materialized_views import PINNED
@@ -42,7 +44,7 @@ def check_rehearsal(done: Rehearsal) -> Iterator[Finding]:
                 f"{one.thing} of blue's schema is refused{_rest(one)}: {one.said}",
                 "the run would stop when it makes blue's schema on green; it was tried "
                 "without rows in a throw-away database",
-                "change or drop it on blue, or give green's server what it lacks",
+                _way_on(one.thing),
                 blocks=True,
             )
 
@@ -65,6 +67,14 @@ def check_rehearsal(done: Rehearsal) -> Iterator[Finding]:
             "they are made without it, and their values read the same; they take more "
             "or less room than on blue",
         )
+
+
+def _way_on(thing: str) -> str:
+    fix = "change or drop it on blue, or give green's server what it lacks"
+    if not is_object(thing):
+        return fix
+    name = as_yaml(thing)
+    return f"{fix}; or leave it out of green, in the step replicate:\nexclude: [{name}]"
 
 
 def _rest(one: Refusal) -> str:

@@ -12,6 +12,7 @@ from bluegreen.model.accept import SCHEMA_DIFFERENCE, entries
 from bluegreen.model.record import Record
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.schema.compare import compare_schemas
+from bluegreen.postgres.schema.left_out import read_left_out
 from bluegreen.steps.schema_change.journal_queries import (
     kept_back,
     shells,
@@ -42,6 +43,10 @@ def _way_on(migrated: bool) -> str:
     )
 
 
+def _told_left_out(names: Sequence[str]) -> str:
+    return f"; left out of green: {', '.join(names)}" if names else ""
+
+
 def _accepted(world: World) -> tuple[str, ...]:
     accept = world.limits.accept
     return tuple(one.object for one in accept if one.id == SCHEMA_DIFFERENCE)
@@ -59,15 +64,19 @@ class CompareSchema(Proof):
     title = "green's schema holds all of blue's"
 
     def asked(self, world: World) -> Mapping[str, Any]:
-        """The accepted differences."""
-        return {"differs": list(_accepted(world))}
+        """The accepted differences, and what is left out."""
+        asked: dict[str, Any] = {"differs": list(_accepted(world))}
+        if world.limits.left_out:
+            asked["left_out"] = list(world.limits.left_out)
+        return asked
 
     def prove(self, world: World) -> dict[str, Any]:
         """Compare both catalogs."""
         records = world.journal.records()
         ours = given_to_blue(records)
         patterns = (*_accepted(world), *ours)
-        found = compare_schemas(world.blue, world.green, patterns)
+        left = read_left_out(world.blue, world.limits.left_out)
+        found = compare_schemas(world.blue, world.green, patterns, left.names)
         if found.blocking:
             count = len(found.blocking)
             what = "1 thing" if count == 1 else f"{count} things"
@@ -89,9 +98,10 @@ class CompareSchema(Proof):
         return {
             "summary": f"{found.compared} things of blue's schema are on green, "
             f"{len(found.accepted)} accepted differences, {len(found.extra)} things on "
-            "green only",
+            f"green only{_told_left_out(found.left_out)}",
             "compared": found.compared,
             "accepted": [one.key for one in found.accepted][:_MOST_LISTED],
+            "left_out": list(left.names),
             "green_only": list(found.extra)[:_MOST_LISTED],
             "unused_patterns": [one for one in found.unused if one not in ours],
         }

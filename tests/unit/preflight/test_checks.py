@@ -1236,6 +1236,9 @@ POOLERS_ARE_ASKED = {"connections-few"}
 
 REHEARSED = {
     "schema-refused": True,
+    "left-out": False,
+    "exclude-unknown": True,
+    "exclude-takes-table": True,
     "schema-not-rehearsed": False,
     "extension-not-rehearsed": False,
     "compression-missing": False,
@@ -1243,7 +1246,7 @@ REHEARSED = {
     "migration-refused": True,
     "migration-not-rehearsed": False,
 }
-"""Whether each blocks. Their cases are in `test_rehearsal.py`."""
+"""Whether each blocks. Cases in `test_rehearsal.py` and `unit/test_left_out.py`."""
 
 
 def test_every_finding_has_a_case_here() -> None:
