@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bluegreen.migrators.rehearsal import Tried
 from bluegreen.model.accept import as_yaml
@@ -12,6 +12,7 @@ from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.materialized_views import PINNED
 from bluegreen.postgres.quoting import quote_name
+from bluegreen.postgres.schema.ownership import CURE, Handover
 from bluegreen.postgres.schema.rehearsal import Refusal, Rehearsal
 from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.preflight.intent import listed
@@ -106,6 +107,25 @@ def check_migrations(tried: Tried) -> Iterator[Finding]:
             "was not tried there: one that runs a block or a function, or concerns the "
             "whole server, or was refused itself",
         )
+
+
+def check_owners_of_new(ours: Sequence[Handover]) -> Iterator[Finding]:
+    """What migrations make and our role could not hand over to the application."""
+    if ours:
+        names = [f"{one.owned.key}: {one.why_not}" for one in ours]
+        yield checked(
+            "migration-owner",
+            Side.GREEN,
+            "what the migrations make would belong to our role: "
+            + listed(names, _MOST_OWNED),
+            "the application could not use it once green serves: the rights of its own "
+            "role, and its default privileges, do not count for it",
+            CURE,
+            blocks=True,
+        )
+
+
+_MOST_OWNED = 20
 
 
 def not_read(error: StepError) -> Finding:

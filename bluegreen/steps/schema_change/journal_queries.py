@@ -61,6 +61,15 @@ def shells(records: Sequence[Record]) -> frozenset[TableName]:
     )
 
 
+def given_to_blue_whole(records: Iterable[Record]) -> frozenset[str]:
+    """Tables and enums that blue got for green's rows, as messages name them."""
+    return frozenset(
+        f"{one.kind} {quote_name(*one.parts)}"
+        for one in expansions_told(records)
+        if one.kind in ("table", "enum")
+    )
+
+
 def was_migrated(records: Iterable[Record]) -> bool:
     """Whether a file of a migration was applied to green."""
     return any(

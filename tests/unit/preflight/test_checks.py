@@ -1245,8 +1245,10 @@ REHEARSED = {
     "view-cannot-be-filled": True,
     "migration-refused": True,
     "migration-not-rehearsed": False,
+    "migration-owner": True,
 }
-"""Whether each blocks. Cases in `test_rehearsal.py` and `unit/test_left_out.py`."""
+"""Whether each blocks. Cases in `test_rehearsal.py`, `unit/test_left_out.py`,
+`e2e/test_owners_cli.py`."""
 
 
 def test_every_finding_has_a_case_here() -> None:
