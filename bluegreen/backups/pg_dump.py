@@ -125,6 +125,8 @@ def dump_words(
         f"--lock-wait-timeout={LOCK_WAIT}",
         "--exclude-schema=bluegreen",
         "--no-subscriptions",
+        # It may be restored into a version with other key words.
+        "--quote-all-identifiers",
         "--no-password",
     ]
     if workers > 1:

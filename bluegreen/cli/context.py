@@ -23,6 +23,7 @@ from bluegreen.engine.writer import new_run_id
 from bluegreen.model import bodies
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
+from bluegreen.model.exclude import Excluded, tables_in
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.playbook.load import Loaded, load, loaded_from
@@ -32,6 +33,7 @@ from bluegreen.playbook.resolve import (
     open_pointers,
 )
 from bluegreen.playbook.rules import unverified_connections
+from bluegreen.playbook.tree import mark_of
 from bluegreen.postgres.catalog.identity import identity_of
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.journal.belonging import refuse_newer, require_ours
@@ -168,8 +170,16 @@ def _limits(loaded: Loaded) -> Limits:
         limits,
         window=max(holds, default=limits.window),
         accept=tuple(one.accepted() for one in loaded.playbook.accept),
-        exclude=tuple(name for step in excluding for name in step.exclude),
+        exclude=tables_in(name for step in excluding for name in step.exclude),
+        excluded=tuple(_excluded(loaded)),
     )
+
+
+def _excluded(loaded: Loaded) -> Iterator[Excluded]:
+    for number, step in enumerate(loaded.playbook.steps):
+        for place, name in enumerate(getattr(step, "exclude", ())):
+            mark = mark_of(loaded.tree, ("steps", number, "exclude", place))
+            yield Excluded(name, mark.line)
 
 
 def no_journal(blue: Database, green: Database) -> ServerRefused:

@@ -19,6 +19,9 @@ ORPHANS = "rows-without-parent"
 """Rows of blue that break a foreign key; its object is the key's constraint. Accepted,
 the key stays NOT VALID on green."""
 
+VIEW_CANNOT_BE_FILLED = "view-cannot-be-filled"
+"""A materialized view that stays empty on green where this is accepted."""
+
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./ -]*[A-Za-z0-9]")
 """What YAML reads as the same text without quotes."""
 
@@ -90,9 +93,10 @@ def unused(accept: Sequence[Accepted], seen: Iterable[tuple[str, str]]) -> list[
 
 
 def _entry(finding: str, found_on: str) -> str:
-    where = f", object: {_written(found_on)}" if found_on else ""
-    return f"  - {{id: {_written(finding)}{where}, reason: why}}"
+    where = f", object: {as_yaml(found_on)}" if found_on else ""
+    return f"  - {{id: {as_yaml(finding)}{where}, reason: why}}"
 
 
-def _written(text: str) -> str:
+def as_yaml(text: str) -> str:
+    """A text as it stands in a playbook, quoted where it must be."""
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

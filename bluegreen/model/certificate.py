@@ -176,6 +176,10 @@ class Certificate(_Part):
     """Foreign keys that stay NOT VALID as accepted, each with green's rows that name no
     parent. None where there are none."""
 
+    left_out: tuple[str, ...] | None = None
+    """Objects of blue's schema that the playbook leaves out of green, and materialized
+    views of green that may stay empty. None where there are none."""
+
     pause: Pause
     times: Times
     way_back_marker_s: float

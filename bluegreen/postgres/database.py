@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Timer
@@ -25,6 +25,7 @@ from bluegreen.model.errors import StepError
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
 from bluegreen.postgres import tls
+from bluegreen.postgres.quoting import QUOTE_ALL
 from bluegreen.postgres.session import open_session
 from bluegreen.postgres.statement_text import shown, statement_of
 
@@ -256,15 +257,39 @@ class Database:
             SqlError: the server refused it.
             ServerGoneError: the connection broke.
         """
+        return self._outlast_drops(
+            lambda: self.session.execute(query, params).fetchall()
+        )
+
+    def quoted_rows(
+        self, query: Query, params: Sequence[Any] | None = None
+    ) -> list[Row]:
+        """The same with every name quoted that the server prints, as all versions do.
+
+        Not inside of a transaction.
+
+        Raises:
+            SqlError: the server refused it.
+            ServerGoneError: the connection broke.
+        """
+
+        def asked() -> list[Row]:
+            with self.session.transaction():
+                self.session.execute(QUOTE_ALL)
+                return self.session.execute(query, params).fetchall()
+
+        return self._outlast_drops(asked)
+
+    def _outlast_drops(self, ask: Callable[[], list[Row]]) -> list[Row]:
         for _ in range(DROPPED_TRIES - 1):
             try:
                 with self.translated():
-                    return self.session.execute(query, params).fetchall()
+                    return ask()
             except SqlError as error:
                 if error.sqlstate != DROPPED_MEANWHILE or not self._is_idle():
                     raise
         with self.translated():
-            return self.session.execute(query, params).fetchall()
+            return ask()
 
     def _is_idle(self) -> bool:
         status = self.session.info.transaction_status

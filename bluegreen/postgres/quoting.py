@@ -1,7 +1,7 @@
 """Names and values as a person would paste them into psql.
 
-Owns text for messages only. Statements that we run ourselves are built with
-`psycopg.sql`.
+Owns text for messages, and names as keys. Statements that we run ourselves are built
+with `psycopg.sql`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,28 @@ def quote_value(text: str) -> str:
     return sql.Literal(text).as_string(None)
 
 
+QUOTE_ALL = sql.SQL("SET LOCAL quote_all_identifiers = on")
+"""Have the server quote every name that it prints.
+
+By itself it quotes what is a key word of its version: two versions write one name
+differently, and what one writes bare means something else to the other.
+"""
+
+_LITERAL_OR_NAME = re.compile(r"'(?:[^']|'')*'|\"((?:[^\"]|\"\")*)\"")
+
+
+def fewer_quotes(text: str) -> str:
+    """What a server printed with every name quoted, as `quote_name` quotes."""
+    return _LITERAL_OR_NAME.sub(_lighter, text)
+
+
+def _lighter(match: re.Match[str]) -> str:
+    name = match[1]
+    return match[0] if name is None else _quote_part(name.replace('""', '"'))
+
+
 def _quote_part(part: str) -> str:
-    if _PLAIN.fullmatch(part) and part not in _RESERVED:
+    # As a type "char" is another one than char.
+    if _PLAIN.fullmatch(part) and part not in _RESERVED and part != "char":
         return part
     return sql.Identifier(part).as_string(None)

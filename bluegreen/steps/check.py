@@ -21,6 +21,7 @@ from bluegreen.model.accept import (
 )
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError
+from bluegreen.model.exclude import tables_in
 from bluegreen.model.finding import Blocks, Finding
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
@@ -35,6 +36,7 @@ from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.accept import check_accept
 from bluegreen.steps.preflight.connections import check_connections
+from bluegreen.steps.preflight.exclude import check_excluded_tables
 from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
 from bluegreen.steps.preflight.rules import look_at_rules
@@ -57,8 +59,8 @@ class Check(Step):
     """A transaction on blue that is open longer than this blocks."""
 
     exclude: tuple[str, ...] = ()
-    """Tables that need no look, `schema.table`; those that the step replicate leaves
-    out are added."""
+    """Tables that need no look, `schema.table`, and objects that are not made on green;
+    those that the step replicate leaves out are added."""
 
     identity_full: tuple[str, ...] = ()
     """Tables that need no key, `schema.table`; those of the step replicate are
@@ -201,7 +203,8 @@ def find(
     require_pair(world.blue, world.green)
     intent = Intent(
         world.name,
-        exclude=tuple(exclude),
+        exclude=tables_in(exclude),
+        left_out=world.limits.left_out,
         identity_full=tuple(identity_full),
         identity_index=tuple(identity_index),
         workers=workers,
@@ -214,6 +217,7 @@ def find(
     green = read_server_facts(world.green, filled=not intent.copied)
     findings = check_servers(blue, green, intent)
     if not intent.copied and all(relation.extension for relation in green.relations):
+        findings += check_excluded_tables(blue, world.limits.excluded)
         findings += (rehearser or Rehearser()).rehearse(
             world, green.rights.role, migrations, compares=compares
         )

@@ -23,6 +23,7 @@ from bluegreen.model.accept import verdicts_accepted
 from bluegreen.model.bookkeeping import BOOKKEEPING
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
+from bluegreen.model.exclude import tables_in
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.relations import read_relations
@@ -235,7 +236,7 @@ def look(world: World, step: Compat, texts: Texts) -> Judged:
     found = judge_pair(
         world,
         texts,
-        exclude=step.exclude,
+        exclude=tables_in(step.exclude),
         carried=step.carried,
         limits=step.limits,
     )

@@ -32,6 +32,7 @@ from bluegreen.steps.schema_change.expand import ExpandBlue
 from bluegreen.steps.schema_change.identity import PinGreenIdentity
 from bluegreen.steps.schema_change.mapping import BackfillMapping, CreateMapping
 from bluegreen.steps.schema_change.old_names import KeepOldNames
+from bluegreen.steps.schema_change.ownership import HandOver
 from bluegreen.steps.schema_change.rules import (
     ColumnRule,
     require_columns,
@@ -157,6 +158,10 @@ class Migrate(Step):
     the way back: `forward` gives the column, `reverse` the columns that it comes from.
     A trigger on green keeps them in step until blue is released."""
 
+    role: str = ""
+    """Whom new objects belong to; where it is left out, the one role that the tables of
+    their schema belong to on blue. Its default privileges count for them."""
+
     lock_timeout: Duration = timedelta(seconds=5)
     """A statement that waits longer for a lock fails and the file is rolled back."""
 
@@ -215,7 +220,7 @@ class Migrate(Step):
         return forecast([migrator.preview(one) for one in left])
 
     def actions(self) -> tuple[Action[Any], ...]:
-        """Leave out, stop the stream, migrate, make fit, start, fill, expand blue."""
+        """Leave out, stop, migrate, make fit, start, fill, hand over, expand blue."""
         key, pending = self.key, self.pending
         renamed = (KeepOldNames(key, self.renamed, pending),) if self.renamed else ()
         mapping = (CreateMapping(key, self.mapping, pending),) if self.mapping else ()
@@ -232,5 +237,6 @@ class Migrate(Step):
             *mapping,
             StartStream(key, pending),
             *filling,
+            HandOver(key, self.role, pending),
             *expanding,
         )

@@ -8,21 +8,32 @@ running migrations for `migrators/rehearsal.py`, what a refusal means for
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bluegreen.migrators.rehearsal import Tried, try_scripts
+from bluegreen.migrators.script import Script
 from bluegreen.model.errors import StepError
 from bluegreen.model.finding import Finding
 from bluegreen.model.progress import Progress
-from bluegreen.postgres.database import Database
-from bluegreen.postgres.schema.compare import Difference, as_green_prints, compare_items
+from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.schema.compare import Difference, compare_with
 from bluegreen.postgres.schema.items import Item, read_items
-from bluegreen.postgres.schema.rehearsal import Rehearsal, prepare, rehearsed
+from bluegreen.postgres.schema.ownership import (
+    Handover,
+    hand_over,
+    handovers,
+    our_role,
+    permitted,
+    read_owned,
+)
+from bluegreen.postgres.schema.rehearsal import Prepared, Rehearsal, prepare, rehearsed
 from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.migrate import Migrate
+from bluegreen.steps.preflight.exclude import check_left_out
 from bluegreen.steps.preflight.rehearsal import (
     check_differences,
     check_migrations,
+    check_owners_of_new,
     check_rehearsal,
     not_read,
     not_rehearsed,
@@ -40,12 +51,14 @@ class Rehearsed:
         differences: what blue has and green would not have alike behind the files, and
             had before them.
         whole: every statement that changes the schema was made.
+        ours: what the files made and could not be handed over to the application.
     """
 
     made: Rehearsal
     migrated: Tried
     differences: tuple[Difference, ...]
     whole: bool
+    ours: tuple[Handover, ...]
 
 
 class Rehearser:
@@ -75,37 +88,70 @@ class Rehearser:
         """
         scripts = [one for step in migrations for one in step.scripts(world.home)]
         try:
-            prepared = prepare(world.blue, world.green)
+            prepared = prepare(world.blue, world.green, world.limits.left_out)
         except StepError as error:
             return [not_read(error)]
-        key = " ".join([prepared.digest, *(script.digest for script in scripts)])
+        excluded = list(check_left_out(prepared.left_out, world.limits.excluded))
+        owner = next((step.role for step in migrations if step.role), "")
+        key = " ".join([prepared.digest, owner, *(script.digest for script in scripts)])
         if key not in self._known:
             try:
-                with rehearsed(prepared) as (database, made):
-                    blue = read_items(world.blue) if scripts else {}
-                    before = _differences(blue, database)
-                    migrated = try_scripts(database, scripts)
-                    after = _differences(blue, database)
-                    self._known[key] = Rehearsed(
-                        made,
-                        migrated,
-                        tuple(one for one in after if one not in before),
-                        not (made.refused or prepared.absent or _is_unsure(migrated)),
-                    )
+                self._known[key] = _rehearsed(world, prepared, scripts, owner)
             except NotPermitted as error:
-                return [not_rehearsed(error, role)]
+                return [*excluded, not_rehearsed(error, role)]
         found = self._known[key]
         world.tell(_told(found.made, found.migrated))
-        differences = found.differences if compares else ()
         return [
+            *excluded,
             *check_rehearsal(found.made),
             *check_migrations(found.migrated),
+            # That a role is missing is told by itself.
+            *check_owners_of_new(
+                [h for h in found.ours if h.to not in prepared.absent]
+            ),
             *check_differences(
-                differences,
+                found.differences if compares else (),
                 whole=found.whole and not any(map(_is_rewritten, migrations)),
                 changed=tuple(_given_to_blue(migrations)),
             ),
         ]
+
+
+def _rehearsed(
+    world: World, prepared: Prepared, scripts: Sequence[Script], owner: str
+) -> Rehearsed:
+    """All of it in one throw-away database."""
+    with rehearsed(prepared) as (database, made):
+        blue = read_items(world.blue) if scripts else {}
+        before = _differences(blue, database)
+        migrated = try_scripts(database, scripts)
+        ours = _handed_over(world, database, owner) if scripts else ()
+        after = _differences(blue, database)
+    return Rehearsed(
+        made,
+        migrated,
+        tuple(one for one in after if one not in before),
+        not (made.refused or prepared.absent or _is_unsure(migrated)),
+        ours,
+    )
+
+
+def _handed_over(world: World, database: Database, role: str) -> tuple[Handover, ...]:
+    """Hand over what migrations made there, as a run does; what cannot be."""
+    found = handovers(
+        read_owned(world.blue), read_owned(database), ours=our_role(database), role=role
+    )
+    hindered = []
+    for one in list(permitted(database, found)):
+        why_not = one.why_not
+        if not why_not:
+            try:
+                hand_over(database, [one])
+            except SqlError as error:
+                why_not = error.seen
+        if why_not:
+            hindered.append(replace(one, why_not=why_not))
+    return tuple(hindered)
 
 
 def _is_rewritten(step: Migrate) -> bool:
@@ -131,10 +177,7 @@ def _differences(blue: Mapping[str, Item], database: Database) -> list[Differenc
     if not blue:
         return []
 
-    def same(here: Item, there: Item) -> bool:
-        return as_green_prints(database, here, there) == there.definition
-
-    return list(compare_items(blue, read_items(database), (), same).blocking)
+    return list(compare_with(blue, database).blocking)
 
 
 def _is_unsure(migrated: Tried) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bluegreen.model.exclude import tables_in
 from bluegreen.model.side import Side
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
@@ -44,9 +45,12 @@ class Replicate(Step):
     `max_sync_workers_per_subscription` is the other limit."""
 
     exclude: tuple[str, ...] = ()
-    """Tables whose rows stay behind, `schema.table`. The tables in which migration
-    tools remember what they ran are left out of the stream without being named; their
-    rows come to green once."""
+    """Tables whose rows stay behind, `schema.table`; and objects that are not made on
+    green, in the form in which messages name them: `view mon.bg`, `function
+    public.plain(text)`, `extension pg_cron`. What needs such an object is left out with
+    it, but a table only where it is named itself, `table shop.old`. The tables in which
+    migration tools remember what they ran are left out of the stream without being
+    named; their rows come to green once."""
 
     identity_full: tuple[str, ...] = ()
     """Tables that may get `REPLICA IDENTITY FULL` on blue: those without a key, and
@@ -69,17 +73,16 @@ class Replicate(Step):
     def actions(self) -> tuple[Action[Any], ...]:
         """What the engine runs, in order."""
         key = self.key
+        exclude = tables_in(self.exclude)
         return (
-            PinReplicaIdentity(
-                key, self.identity_full, self.exclude, self.identity_index
-            ),
+            PinReplicaIdentity(key, self.identity_full, exclude, self.identity_index),
             RememberServers(key),
             RememberSchema(key, Side.BLUE),
             CopySchema(key),
             CreateKeys(key),
             CreateFence(key, Side.GREEN, "closed"),
-            CopyBookkeeping(key, self.exclude),
-            CreatePublication(key, self.exclude, self.through_root),
+            CopyBookkeeping(key, exclude),
+            CreatePublication(key, exclude, self.through_root),
             CreateSlot(key),
             CreateSubscription(key),
             AwaitInitialCopy(key, self.deadline),

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from bluegreen.model.accept import VIEW_CANNOT_BE_FILLED, Accepted
 from bluegreen.model.errors import StepError
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.materialized_views import refresh_views
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.schema.copy import copy_rest, copy_tables
+from bluegreen.steps.monitors.limits import Limits
+from bluegreen.steps.replication.told import told_empty
+from bluegreen.steps.replication.views import RefreshViews
 from tests.kit.databases import DatabasePair
+from tests.kit.steps import carry_out, open_world
 
 
 class Case(NamedTuple):
@@ -178,7 +185,7 @@ def test_materialized_views_are_filled_under_the_path_they_need(
     green = Database(Side.GREEN, pair.green.conninfo())
     try:
         if green_major < 17:
-            filled = refresh_views(green)
+            filled, _ = refresh_views(green)
             assert set(filled) == {
                 "app.named",
                 "app.plain_one",
@@ -195,3 +202,31 @@ def test_materialized_views_are_filled_under_the_path_they_need(
     )
     assert 'relation "text_of" does not exist' in caught.value.seen
     assert pair.green.value("SELECT count(*) FROM app.zebra") == 1
+
+
+@pytest.mark.parametrize("green_major", [15, 17])
+def test_a_view_that_cannot_be_filled_stays_empty_where_that_is_accepted(
+    database_pair: Callable[[int, int], DatabasePair], green_major: int, tmp_path: Path
+) -> None:
+    pair = database_pair(15, green_major)
+    prepared(pair, "CREATE TABLE app.text_of (t text)")
+    pair.blue.run(*MATERIALIZED, "CREATE MATERIALIZED VIEW app.on AS TABLE app.words")
+    copied(pair)
+    action = RefreshViews("cutover")
+    empty = [] if green_major < 17 else ["app.named", "app.words", "app.on"]
+    with open_world(pair, tmp_path) as world:
+        if empty:
+            with pytest.raises(StepError):
+                action.act(world, action.observe(world))
+        accept = (Accepted(VIEW_CANNOT_BE_FILLED, "nobody reads it"),)
+        accepting = replace(world, limits=Limits(accept=accept))
+        result = carry_out(action, accepting)
+        assert sorted(result["empty"]) == sorted(empty)
+        assert sorted(told_empty(world.journal.records())) == sorted(empty)
+        # A row that breaks the query is another matter.
+        pair.green.run(
+            "CREATE MATERIALIZED VIEW app.broken AS SELECT 1 / count(*) - 1 AS n"
+            " FROM app.text_of WITH NO DATA"
+        )
+        with pytest.raises(StepError, match=r"app\.broken"):
+            action.act(accepting, action.observe(accepting))

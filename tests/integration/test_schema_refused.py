@@ -34,33 +34,33 @@ class Refused(NamedTuple):
 
 BEFORE_ROWS = (
     Refused(
-        "VIEW public.v AS SELECT 1 AS a", "", "VIEW public v", "CREATE VIEW public.v"
+        "VIEW public.v AS SELECT 1 AS a", "", "view public.v", "CREATE VIEW public.v"
     ),
     Refused(
         "FUNCTION public.f(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "",
-        "FUNCTION public f(integer)",
+        "function public.f(integer)",
         "CREATE FUNCTION public.f(a integer)",
     ),
-    Refused("TYPE public.y AS (a int)", "", "TYPE public y", "CREATE TYPE public.y"),
-    Refused("DOMAIN public.d AS int", "", "DOMAIN public d", "CREATE DOMAIN public.d"),
-    Refused("SEQUENCE public.s", "", "SEQUENCE public s", "CREATE SEQUENCE public.s"),
+    Refused("TYPE public.y AS (a int)", "", "type public.y", "CREATE TYPE public.y"),
+    Refused("DOMAIN public.d AS int", "", "domain public.d", "CREATE DOMAIN public.d"),
+    Refused("SEQUENCE public.s", "", "sequence public.s", "CREATE SEQUENCE public.s"),
     Refused(
         "AGGREGATE public.g (int) (SFUNC = int4pl, STYPE = int)",
         "",
-        "AGGREGATE public g(integer)",
+        "aggregate public.g(integer)",
         "CREATE AGGREGATE public.g(integer)",
     ),
     Refused(
         "OPERATOR public.=# (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)",
         "",
-        "OPERATOR public =#",
+        "operator public.=#(integer, integer)",
         "CREATE OPERATOR public.=#",
     ),
     Refused(
         "COLLATION public.c (provider = libc, locale = 'C')",
         "",
-        "COLLATION public c",
+        "collation public.c",
         "CREATE COLLATION public.c",
     ),
 )
@@ -69,57 +69,57 @@ AFTER_ROWS = (
     Refused(
         "CREATE INDEX i ON shop.t (a)",
         "ALTER TABLE shop.t DROP COLUMN a",
-        "INDEX shop i",
+        "index shop.i",
         "CREATE INDEX i ON shop.t",
     ),
     Refused(
         "CREATE UNIQUE INDEX u ON shop.t (b)",
         "INSERT INTO shop.t VALUES (1, 1, 'x'), (2, 2, 'x')",
-        "INDEX shop u",
+        "index shop.u",
         "CREATE UNIQUE INDEX u ON shop.t",
     ),
     Refused(
         "ALTER TABLE shop.t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES shop.p",
         "INSERT INTO shop.t VALUES (1, 77)",
-        "FK CONSTRAINT shop t k",
+        "constraint shop.t.k",
         "ADD CONSTRAINT k FOREIGN KEY (a)",
     ),
     Refused(
         "ALTER TABLE shop.t ADD CONSTRAINT n CHECK (a > 0) NOT VALID",
         "ALTER TABLE shop.t DROP COLUMN a",
-        "CHECK CONSTRAINT shop t n",
+        "constraint shop.t.n",
         "CHECK ((a > 0)) NOT VALID",
     ),
     Refused(
         "CREATE TRIGGER r BEFORE UPDATE ON shop.t FOR EACH ROW"
         " EXECUTE FUNCTION shop.noted()",
         "DROP FUNCTION shop.noted()",
-        "TRIGGER shop t r",
+        "trigger shop.t.r",
         "CREATE TRIGGER r BEFORE UPDATE ON shop.t",
     ),
     Refused(
         "CREATE POLICY mine ON shop.t USING (a > 0 AND b <> 'secret')",
         "ALTER TABLE shop.t DROP COLUMN a",
-        "POLICY shop t mine",
+        "policy shop.t.mine",
         "USING (((a > 0) AND (b <> '…'::text)))",
     ),
     Refused(
         "CREATE RULE quiet AS ON DELETE TO shop.t WHERE old.a < 0 DO INSTEAD NOTHING",
         "ALTER TABLE shop.t DROP COLUMN a",
-        "RULE shop t quiet",
+        "rule shop.t.quiet",
         "CREATE RULE quiet",
     ),
     Refused(
         "CREATE STATISTICS shop.st ON a, id FROM shop.t",
         "ALTER TABLE shop.t DROP COLUMN a",
-        "STATISTICS shop st",
+        "statistics shop.st",
         "CREATE STATISTICS shop.st",
     ),
     Refused(
         "CREATE EVENT TRIGGER e ON ddl_command_end WHEN TAG IN ('CREATE CAST')"
         " EXECUTE FUNCTION shop.watch()",
         "DROP FUNCTION shop.watch()",
-        "EVENT TRIGGER e",
+        "event trigger e",
         "CREATE EVENT TRIGGER e",
     ),
     Refused(
@@ -128,7 +128,7 @@ AFTER_ROWS = (
         "CREATE FUNCTION public.no() RETURNS event_trigger LANGUAGE plpgsql AS"
         " 'BEGIN RAISE ''no''; END'; CREATE EVENT TRIGGER no ON ddl_command_start"
         " WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION public.no()",
-        "TRIGGER shop t z",
+        "trigger shop.t.z",
         "statement: ALTER TABLE shop.t ENABLE ALWAYS TRIGGER z",
     ),
 )

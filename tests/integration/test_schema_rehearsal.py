@@ -68,11 +68,11 @@ def test_all_that_green_refuses_is_told_at_once(
         found = {f.seen.partition(":")[0]: f for f in seen(world)["schema-refused"]}
     told = "of blue's schema is refused"
     assert set(found) == {
-        f"VIEW mon bg {told}, and with it 2 objects that need it",
-        f"AGGREGATE mon every(anyelement) {told}",
-        f"VIEW mon factorial {told}",
-        f"TRIGGER mon t g {told}",
-        f"INDEX mon i {told}",
+        f"view mon.bg {told}, and with it 2 objects that need it",
+        f"aggregate mon.every(anyelement) {told}",
+        f"view mon.factorial {told}",
+        f"trigger mon.t.g {told}",
+        f"index mon.i {told}",
     }
     assert all(f.is_blocking and "statement: CREATE " in f.seen for f in found.values())
     assert pair.green.value("SELECT to_regclass('mon.t')") is None

@@ -10,6 +10,7 @@ import pytest
 
 from bluegreen.model.accept import SCHEMA_DIFFERENCE, Accepted
 from bluegreen.model.errors import StepError
+from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed
 from bluegreen.postgres.database import Database
@@ -261,11 +262,15 @@ def test_the_step_names_the_pattern_that_would_accept_it(
             "  seen:    column public.t.note is missing on green\n"
             "  wanted:  everything that blue has on green, alike\n"
             "  traffic: blue serves and nothing has moved\n"
-            "  hint:    fix green and run again; or where the migration means it:\n"
+            "  hint:    no migration changed green: make both sides alike and run "
+            "again; or where green is to have it so:\n"
             "           accept:\n"
             "             - {id: schema-difference, object: column public.t.note, "
             "reason: why}"
         )
+        world.journal.append(Kind.NOTE, action="migrate/apply_migrations", body={})
+        with pytest.raises(StepError, match="again; or where the migration means it:"):
+            action.act(world, action.observe(world))
         accept = tuple(
             Accepted(SCHEMA_DIFFERENCE, "meant", one)
             for one in ("column public.t.*", "view x")

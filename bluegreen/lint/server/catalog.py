@@ -128,6 +128,8 @@ def read_served(session: psycopg.Connection[Row]) -> Served:
     with reading(session, timedelta(seconds=_CATALOG_S)):
         zone, schema = session.execute(_SESSION).fetchall()[0]
         _set(session, "search_path", "")
+        # The parser's key words are not those of the server.
+        _set(session, "quote_all_identifiers", "on")
         major = session.info.server_version // 10_000
         ddl = [line for query in _ddl(major) for (line,) in session.execute(query)]
         sizes = session.execute(_SIZES).fetchall()

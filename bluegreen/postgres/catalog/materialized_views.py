@@ -50,16 +50,25 @@ def unfilled_views(database: Database) -> tuple[str, ...]:
     return tuple(f"{s}.{n}" for s, n in database.rows(sql.SQL(_BY_DEPTH)))
 
 
-def refresh_views(database: Database) -> tuple[str, ...]:
-    """Fill them, each in its own transaction; returns their names.
+def refresh_views(
+    database: Database, *, may_stay_empty: bool = False
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Fill them, each in its own transaction; the filled, and those that stay empty.
+
+    Args:
+        database: the side.
+        may_stay_empty: one that finds no relation, function or type, or reads such a
+            view, is no error.
 
     Raises:
         StepError: 4010, naming each that could not be filled; all others are.
     """
     filled, refused = fill_each(database)
-    if refused:
-        raise _not_filled(refused, database.major)
-    return tuple(filled)
+    lost = NOT_FOUND | {NOT_POPULATED} if may_stay_empty else frozenset()
+    unmeant = {n: e for n, e in refused.items() if e.sqlstate not in lost}
+    if unmeant:
+        raise _not_filled(unmeant, database.major)
+    return tuple(filled), tuple(refused)
 
 
 def fill_each(database: Database) -> tuple[list[str], dict[str, SqlError]]:

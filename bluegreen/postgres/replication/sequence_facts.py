@@ -78,13 +78,12 @@ def read_ranges(database: Database) -> tuple[SequenceRange, ...]:
 def _read_columns(database: Database) -> dict[int, frozenset[str]]:
     """By the sequence's OID."""
     rows = database.rows(_COLUMNS)
-    own = {(table, column) for _, table, column, _ in rows}
-    found = defaultdict(set)
+    own = {(*table, column) for _, table, column, _ in rows}
+    found: dict[int, set[str]] = defaultdict(set)
     for oid, table, column, parents in rows:
-        found[oid].add(f"{table}.{column}")
         # What is written through a parent draws from the parent's own.
-        free = (one for one in parents if (one, column) not in own)
-        found[oid].update(f"{one}.{column}" for one in free)
+        free = [(*one, column) for one in parents if (*one, column) not in own]
+        found[oid].update(quote_name(*one) for one in [(*table, column), *free])
     return {oid: frozenset(columns) for oid, columns in found.items()}
 
 
@@ -128,9 +127,9 @@ _RANGES = sql.SQL(
 # An identity's sequence belongs to its column; a default depends on what it draws from.
 _COLUMNS = sql.SQL(
     """
-    SELECT o.seq::bigint, pg_catalog.format('%I.%I', n.nspname, t.relname),
+    SELECT o.seq::bigint, ARRAY[n.nspname, t.relname]::text[],
         a.attname::text,
-        ARRAY(SELECT pg_catalog.format('%I.%I', m.nspname, p.relname)
+        ARRAY(SELECT ARRAY[m.nspname, p.relname]::text[]
             FROM pg_catalog.pg_partition_ancestors(t.oid) u(relid)
             JOIN pg_catalog.pg_class p ON p.oid = u.relid AND p.oid <> t.oid
             JOIN pg_catalog.pg_namespace m ON m.oid = p.relnamespace)

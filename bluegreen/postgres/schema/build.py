@@ -17,8 +17,10 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.postgres.database import Database, Row, SqlError
+from bluegreen.postgres.quoting import fewer_quotes
 from bluegreen.postgres.retry import outlast_deadlocks
 from bluegreen.postgres.schema.dump import Part
+from bluegreen.postgres.schema.object_names import names_of
 from bluegreen.postgres.schema.references import (
     Referred,
     address_of,
@@ -41,6 +43,7 @@ _SETTINGS = {
     "search_path": "",
     "check_function_bodies": "off",
     "standard_conforming_strings": "on",
+    "quote_all_identifiers": "on",
 }
 """What pg_dump's SQL is written for."""
 
@@ -157,6 +160,11 @@ class Builder:
         if not made and not self._found_on_a_path(own, part):
             self._run(own, part, checked=False)
 
+    def name_of(self, part: Part) -> str:
+        """What messages call it; a grant or a comment has no name of its own."""
+        place = (part.entry.catalog, part.entry.oid)
+        return names_of(self._publisher, [place]).get(place, part.thing)
+
     def asks_for_missing_method(self, statement: str) -> bool:
         """Whether it sets a compression that green's build lacks.
 
@@ -176,7 +184,7 @@ class Builder:
 
     def _meant(self, part: Part) -> Referred:
         entry = part.entry
-        return referred(self._publisher.rows, entry.catalog, entry.oid)
+        return referred(self._publisher.quoted_rows, entry.catalog, entry.oid)
 
     def _found_on_a_path(self, own: Session, part: Part) -> bool:
         for path in self._paths.around(part.schema):
@@ -204,7 +212,9 @@ class Builder:
                     with self._subscriber.translated():
                         own.execute(statement.encode(), prepare=False)
                 except SqlError as error:
-                    raise error.about(part.thing, statement) from error.refusal
+                    raise error.about(
+                        self.name_of(part), fewer_quotes(statement)
+                    ) from error.refusal
             if checked and not self._means_the_same(own, part):
                 means_it = False
                 raise psycopg.Rollback
@@ -218,7 +228,7 @@ class Builder:
             return own.execute(query, given).fetchall()
 
         entry = part.entry
-        address = address_of(self._publisher.rows, entry.catalog, entry.oid)
+        address = address_of(self._publisher.quoted_rows, entry.catalog, entry.oid)
         if address is None:
             return True
         with self._subscriber.translated():

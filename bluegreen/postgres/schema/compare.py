@@ -1,25 +1,21 @@
 """Whether green has everything that blue has, alike.
 
-Owns what counts as missing, different and extra, and seeing past the words in which
-two versions print the same view or function. Reading is for `items.py`.
+Owns what counts as missing, different and extra. Reading is for `items.py`, seeing past
+the words in which servers print the same thing for `meaning.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-import psycopg
-from psycopg import sql
-
 from bluegreen.model.accept import fits
-from bluegreen.postgres.database import Database, SqlError
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.quoting import fewer_quotes
 from bluegreen.postgres.schema.items import Item, read_items
-from bluegreen.postgres.user_session import verbatim
+from bluegreen.postgres.schema.meaning import alike_in_meaning
 
-_VIEWS = {"view", "materialized view"}
-_ROUTINES = {"function", "procedure"}
 _SHOWN_CHARACTERS = 200
 
 Same = Callable[[Item, Item], bool]
@@ -36,9 +32,12 @@ class Difference:
     def __str__(self) -> str:
         if self.green is None:
             return f"{self.key} is missing on green"
-        if "\n" in self.blue or len(self.blue + self.green) > _SHOWN_CHARACTERS:
-            return f"{self.key} differs: {_first_change(self.blue, self.green)}"
-        return f"{self.key} differs: blue {self.blue!r}, green {self.green!r}"
+        blue, green = fewer_quotes(self.blue), fewer_quotes(self.green)
+        if blue == green:
+            blue, green = self.blue, self.green
+        if "\n" in blue or len(blue + green) > _SHOWN_CHARACTERS:
+            return f"{self.key} differs: {_first_change(blue, green)}"
+        return f"{self.key} differs: blue {blue!r}, green {green!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ class SchemaComparison:
         compared: how many things blue has.
         blocking: differences that were not meant.
         accepted: differences that a pattern of the playbook names.
+        left_out: keys of what the playbook leaves out of green.
         extra: keys of what only green has.
         unused: patterns that named nothing.
     """
@@ -58,21 +58,47 @@ class SchemaComparison:
     accepted: tuple[Difference, ...]
     extra: tuple[str, ...]
     unused: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def compare_schemas(
-    blue: Database, green: Database, differs: Iterable[str] = ()
+    blue: Database,
+    green: Database,
+    differs: Iterable[str] = (),
+    left_out: Collection[str] = (),
 ) -> SchemaComparison:
     """Read both schemas and compare them.
 
-    Definitions that read differently are printed once more by green: a view or
-    function of blue is made there in a transaction that is rolled back.
+    Args:
+        blue: the side that green is held against.
+        green: the side that must have all of it.
+        differs: patterns of keys that may differ.
+        left_out: keys of what green need not have.
     """
+    return compare_with(read_items(blue), green, differs, left_out)
 
-    def same(here: Item, there: Item) -> bool:
-        return as_green_prints(green, here, there) == there.definition
 
-    return compare_items(read_items(blue), read_items(green), tuple(differs), same)
+def compare_with(
+    here: Mapping[str, Item],
+    green: Database,
+    differs: Iterable[str] = (),
+    left_out: Collection[str] = (),
+) -> SchemaComparison:
+    """The same where blue's things were read already.
+
+    Definitions that read differently are printed once more by green: what they say is
+    made there in a transaction that is rolled back.
+    """
+    there = read_items(green)
+    unlike = [
+        (item, there[key])
+        for key, item in here.items()
+        if key in there and item.definition != there[key].definition
+    ]
+    alike = alike_in_meaning(green, unlike)
+    return compare_items(
+        here, there, tuple(differs), lambda one, _: one.key in alike, left_out
+    )
 
 
 def compare_items(
@@ -80,6 +106,7 @@ def compare_items(
     green: Mapping[str, Item],
     differs: tuple[str, ...] = (),
     same: Same = lambda here, there: False,
+    left_out: Collection[str] = (),
 ) -> SchemaComparison:
     """Compare two schemas. Pure where `same` is.
 
@@ -93,7 +120,10 @@ def compare_items(
         and ((there := green.get(key)) is None or not _alike(item, there, same))
     ]
     accepted = [one for one in found if _named(one.key, differs)]
-    blocking = [one for one in found if not _named(one.key, differs)]
+    left = [one.key for one in found if _is_left_out(one, left_out)]
+    blocking = [
+        one for one in found if one.key not in left and not _named(one.key, differs)
+    ]
     extra = [
         key
         for key, item in green.items()
@@ -101,7 +131,12 @@ def compare_items(
     ]
     unused = [p for p in differs if not any(fits(p, d.key) for d in found)]
     return SchemaComparison(
-        len(blue), tuple(blocking), tuple(accepted), tuple(extra), tuple(unused)
+        len(blue),
+        tuple(blocking),
+        tuple(accepted),
+        tuple(extra),
+        tuple(unused),
+        tuple(left),
     )
 
 
@@ -113,36 +148,12 @@ def fingerprint(items: Mapping[str, Item]) -> str:
     return whole.hexdigest()
 
 
-def as_green_prints(green: Database, blue: Item, there: Item) -> str | None:
-    """Blue's view or routine in green's words; None where green cannot make it.
-
-    16 stopped to qualify the columns of a view over one table, for example.
-    """
-    if blue.kind not in _VIEWS | _ROUTINES:
-        return None
-    printed = ""
-    try:
-        with green.transaction() as session:
-            session.execute(sql.SQL("SET LOCAL check_function_bodies = off"))
-            if blue.kind in _VIEWS:
-                session.execute(
-                    sql.SQL("CREATE TEMPORARY VIEW bluegreen_compared AS {}").format(
-                        verbatim(blue.definition)
-                    )
-                )
-                rows = session.execute(_VIEW).fetchall()
-            else:
-                session.execute(verbatim(blue.definition))
-                rows = session.execute(_ROUTINE, (there.name,)).fetchall()
-            printed = str(rows[0][0])
-            raise psycopg.Rollback
-    except SqlError:
-        return None
-    return printed
-
-
-_VIEW = sql.SQL("SELECT pg_get_viewdef('pg_temp.bluegreen_compared'::regclass)")
-_ROUTINE = sql.SQL("SELECT pg_get_functiondef(%s::regprocedure)")
+def _is_left_out(one: Difference, left_out: Collection[str]) -> bool:
+    """Whether it is missing on purpose; a default that is goes with its column."""
+    if one.green is None:
+        return one.key in left_out
+    default = one.key.replace("column ", "default value ", 1)
+    return default in left_out
 
 
 def _alike(blue: Item, green: Item, same: Same) -> bool:

@@ -22,6 +22,7 @@ from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.schema.build import Builder
 from bluegreen.postgres.schema.dump import Dump, Entry, Part, schema_dump
+from bluegreen.postgres.schema.left_out import LeftOut, left_out_of
 from bluegreen.postgres.schema.missing import missing_of
 
 _IDENTITY_KEYS = """
@@ -50,24 +51,40 @@ class PartsRefused(SqlError):
             self.problem = f"{first.side} refused {len(errors)} statements"
 
 
-def copy_tables(publisher: Database, subscriber: Database) -> None:
+def copy_tables(
+    publisher: Database, subscriber: Database, exclude: Sequence[str] = ()
+) -> LeftOut:
     """Make everything that comes before the rows, in one transaction.
+
+    Args:
+        publisher: the side that has everything.
+        subscriber: the side that lacks it.
+        exclude: objects that are not made, nor what needs them; here and below.
+
+    Returns:
+        What was left out.
 
     Raises:
         SqlError: with the first object that failed.
     """
     with schema_dump(publisher, "pre-data") as dump:
-        Builder(publisher, subscriber).together(dump.parts(dump.entries()))
+        left = left_out_of(publisher, dump, exclude)
+        entries = left.keep(dump.entries())
+        Builder(publisher, subscriber).together(dump.parts(entries))
+    return left
 
 
-def copy_keys(publisher: Database, subscriber: Database) -> int:
+def copy_keys(
+    publisher: Database, subscriber: Database, exclude: Sequence[str] = ()
+) -> int:
     """Make primary keys and replica identities that are missing; how many.
 
     Without them apply cannot find the rows of an UPDATE, while the copy still runs.
     """
     keys = {(int(c), int(o)) for c, o in publisher.rows(sql.SQL(_IDENTITY_KEYS))}
     with schema_dump(publisher, "post-data") as dump:
-        found = [e for e in dump.entries() if (e.catalog, e.oid) in keys]
+        entries = left_out_of(publisher, dump, exclude).keep(dump.entries())
+        found = [e for e in entries if (e.catalog, e.oid) in keys]
         missing = missing_of(publisher, subscriber, found)
         chosen = [e for e in found if (e.catalog, e.oid) in missing]
         Builder(publisher, subscriber).each(dump.parts(chosen))
@@ -81,6 +98,7 @@ def copy_rest(
     workers: int,
     done: Callable[[int, int], None],
     may_stay_open: Callable[[str], bool] = lambda _: False,
+    exclude: Sequence[str] = (),
 ) -> int:
     """Build all that comes after the rows and is missing; returns how many.
 
@@ -95,12 +113,14 @@ def copy_rest(
         done: called with how many entries are done, and of how many.
         may_stay_open: whether a foreign key that rows break, `constraint
             schema.table.name`, is made NOT VALID.
+        exclude: objects that are not made.
 
     Raises:
         PartsRefused: with all that were refused; what needs none of them is made.
     """
     with schema_dump(publisher, "post-data") as dump:
-        wanted = _wanted(publisher, subscriber, dump.entries())
+        entries = left_out_of(publisher, dump, exclude).keep(dump.entries())
+        wanted = _wanted(publisher, subscriber, entries)
         total = len(wanted)
         builder = Builder(publisher, subscriber)
         first = [entry for entry in wanted if entry.has_indexes]
@@ -178,14 +198,17 @@ def _refusal(builder: Builder, part: Part) -> SqlError | None:
     return None
 
 
-def missing_after_rows(publisher: Database, subscriber: Database) -> int:
+def missing_after_rows(
+    publisher: Database, subscriber: Database, exclude: Sequence[str] = ()
+) -> int:
     """How much of what comes after the rows is to be made.
 
     Grants and comments count, as their objects' catalogs do not say whether they are
     there.
     """
     with schema_dump(publisher, "post-data") as dump:
-        return len(_wanted(publisher, subscriber, dump.entries()))
+        entries = left_out_of(publisher, dump, exclude).keep(dump.entries())
+        return len(_wanted(publisher, subscriber, entries))
 
 
 def _wanted(

@@ -19,6 +19,7 @@ from pathlib import Path
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.quoting import fewer_quotes
 from bluegreen.postgres.replication.publication import server_version
 from bluegreen.postgres.tools import Ended, Tool, environment_for, find_tool, read_tool
 
@@ -36,6 +37,9 @@ _HEADER = re.compile(
 
 # psql's guard against injected meta-commands, the first and last line of a script.
 _RESTRICT = re.compile(r"(?m)^\\(?:un)?restrict \w+$")
+
+SECTIONS = ("pre-data", "post-data")
+"""The parts of a schema, in the order in which they are made."""
 
 _REPEATABLE = (
     "INDEX ATTACH ",
@@ -110,8 +114,9 @@ class Part:
 
     @property
     def thing(self) -> str:
-        """`TRIGGER shop page moved`, as pg_restore lists it, without the owner."""
-        return " ".join(word for word in (self.kind, self.schema, self.name) if word)
+        """`ACL shop TABLE page`, as pg_restore lists it, without the owner."""
+        name = fewer_quotes(self.name)
+        return " ".join(word for word in (self.kind, self.schema, name) if word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +237,9 @@ def schema_dump(
                 "--schema-only",
                 "--format=custom",
                 "--encoding=UTF8",
+                # Bare, a name that became a key word means something else to green:
+                # a column system_user became the function SYSTEM_USER.
+                "--quote-all-identifiers",
                 "--exclude-schema=bluegreen",
                 "--no-publications",
                 "--no-subscriptions",

@@ -1,8 +1,8 @@
 """Which objects of a dump one side has and the other lacks.
 
 Owns matching objects across two servers. What pg_dump lists decides, whatever catalogs
-its objects stand in; names are those that `pg_identify_object_as_address` gives, as
-what it quotes depends on no version's key words.
+its objects stand in; names are those that `pg_identify_object_as_address` gives with
+every type's name quoted, so that they depend on no version's key words.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from psycopg import sql
 
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.schema.dump import Entry
-
-Place = tuple[int, int]
-"""An object's catalog and oid on the server that was dumped."""
+from bluegreen.postgres.schema.object_names import Place
 
 _Named = tuple[str, tuple[str, ...], tuple[str, ...]]
 
@@ -57,13 +55,8 @@ def _named(
 ) -> Iterator[tuple[int, _Named]]:
     query = _ALL.format(sql.Identifier(catalog))
     rows = (
-        database.rows(query)
+        database.quoted_rows(query)
         if oids is None
-        else database.rows(query + _SOME, (list(oids),))
+        else database.quoted_rows(query + _SOME, (list(oids),))
     )
-    return ((oid, (kind, _bare(names), _bare(args))) for oid, kind, names, args in rows)
-
-
-def _bare(names: list[str]) -> tuple[str, ...]:
-    """Names without quotes: types among the arguments have them by key words."""
-    return tuple(name.replace('"', "") for name in names)
+    return ((oid, (kind, tuple(names), tuple(args))) for oid, kind, names, args in rows)

@@ -15,7 +15,7 @@ from psycopg import sql
 from bluegreen.postgres.database import Row
 
 Ask = Callable[[sql.SQL, Sequence[Any]], list[Row]]
-"""Runs a query with parameters and fetches everything."""
+"""Runs a query with parameters and fetches everything; the server quotes every name."""
 
 Address = tuple[str, list[str], list[str]]
 """Type, names and arguments, as `pg_get_object_address` takes them."""

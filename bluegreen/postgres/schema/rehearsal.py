@@ -22,7 +22,8 @@ from bluegreen.model.errors import StepError
 from bluegreen.postgres.catalog.materialized_views import fill_each
 from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.schema.build import Builder, Session, statements_in
-from bluegreen.postgres.schema.dump import Dump, Part, schema_dump
+from bluegreen.postgres.schema.dump import SECTIONS, Dump, Part, schema_dump
+from bluegreen.postgres.schema.left_out import LeftOut, left_out_of
 from bluegreen.postgres.schema.search_paths import NOT_FOUND
 from bluegreen.postgres.schema.throw_away import throw_away_database
 
@@ -34,8 +35,6 @@ _NO_SUCH_OBJECT = "42704"
 _ROLES = sql.SQL("SELECT rolname FROM pg_roles")
 
 
-SECTIONS = ("pre-data", "post-data")
-
 LOCKED_FOR = timedelta(seconds=2)
 """A look holds nothing up, and waits for no lock any longer than this."""
 
@@ -46,7 +45,7 @@ class Refusal:
 
     Attributes:
         kind: as pg_dump calls it.
-        thing: kind, schema and name.
+        thing: as messages and `exclude` call it.
         sqlstate: five letters.
         said: the server's words, with the statement that we ran.
         untried: how many others depend on it and were left out.
@@ -85,6 +84,7 @@ class Prepared:
 
     Attributes:
         digest: another one where blue's schema, or what green is, has changed.
+        left_out: what is not made.
     """
 
     blue: Database
@@ -93,26 +93,28 @@ class Prepared:
     needs: Mapping[int, set[int]]
     absent: frozenset[str]
     digest: str
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
-def prepare(blue: Database, green: Database) -> Prepared:
-    """Read blue's schema.
+def prepare(blue: Database, green: Database, exclude: Sequence[str] = ()) -> Prepared:
+    """Read blue's schema, but for what is left out.
 
     Raises:
         StepError: it could not be read.
     """
     _require_unlocked(blue)
     with schema_dump(blue, "pre-data", lock_wait=LOCKED_FOR) as dump:
+        left = left_out_of(blue, dump, exclude)
         parts = [
             part
             for section in SECTIONS
-            for part in _last_default_acls(_parts(replace(dump, section=section)))
+            for part in _last_default_acls(_parts(replace(dump, section=section), left))
         ]
         needs = dump.needs()
     absent = {name for (name,) in blue.rows(_ROLES)}
     absent -= {name for (name,) in green.rows(_ROLES)}
     digest = _digest(green, parts, absent)
-    return Prepared(blue, green, tuple(parts), needs, frozenset(absent), digest)
+    return Prepared(blue, green, tuple(parts), needs, frozenset(absent), digest, left)
 
 
 def _require_unlocked(blue: Database) -> None:
@@ -210,8 +212,8 @@ _REACHES_OUT = sql.SQL(
 )
 
 
-def _parts(dump: Dump) -> list[Part]:
-    return dump.parts(dump.entries())
+def _parts(dump: Dump, left: LeftOut) -> list[Part]:
+    return dump.parts(left.keep(dump.entries()))
 
 
 def _digest(green: Database, parts: list[Part], absent: set[str]) -> str:
@@ -269,7 +271,7 @@ class _Attempt:
                 return
             self.causes[number] = number
             self.refused[number] = Refusal(
-                part.kind, part.thing, error.sqlstate, error.seen
+                part.kind, self.builder.name_of(part), error.sqlstate, error.seen
             )
 
     def is_left_uncompressed(self, part: Part) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bluegreen.model.accept import Accepted
+from bluegreen.model.exclude import Excluded, is_object
 
 WAL_LIMIT = 10 * 1024**3
 """Bytes. Free disk cannot be seen by SQL; ten times the default max_wal_size leaves
@@ -25,6 +26,7 @@ class Limits:
         long_transaction: how long a transaction may be open before it is said.
         accept: findings that the playbook accepts.
         exclude: tables that the playbook leaves out of the stream, `schema.table`.
+        excluded: every entry of `exclude`, of either kind.
         window: how long rollback is to be promised after the cutover.
     """
 
@@ -33,4 +35,10 @@ class Limits:
     long_transaction: timedelta = timedelta(minutes=5)
     accept: tuple[Accepted, ...] = ()
     exclude: tuple[str, ...] = ()
+    excluded: tuple[Excluded, ...] = ()
     window: timedelta = timedelta(hours=24)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Names of objects that are not made on green."""
+        return tuple(one.name for one in self.excluded if is_object(one.name))

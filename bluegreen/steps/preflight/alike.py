@@ -9,15 +9,18 @@ from itertools import zip_longest
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.server_facts import ServerFacts
-from bluegreen.postgres.quoting import quote_name, quote_value
+from bluegreen.postgres.quoting import fewer_quotes, quote_name, quote_value
 from bluegreen.steps.preflight.intent import Intent, listed
 
 
 def check_extensions(
-    blue: ServerFacts, green: ServerFacts, _: Intent
+    blue: ServerFacts, green: ServerFacts, intent: Intent
 ) -> Iterator[Finding]:
     """Each of blue's extensions, in a version that is not older."""
+    left_out = set(map(fewer_quotes, intent.left_out))
     for name, version in sorted(blue.extensions.installed.items()):
+        if f"extension {quote_name(name)}" in left_out:
+            continue
         offer = green.extensions.offered.get(name)
         there = green.extensions.installed.get(name)
         if there is None and offer is None:

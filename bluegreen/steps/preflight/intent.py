@@ -23,6 +23,7 @@ class Intent:
     Attributes:
         name: the playbook's; our slots, publications and subscriptions carry it.
         exclude: tables that stay behind, `schema.table`.
+        left_out: objects that are not made on green, as messages name them.
         identity_full: tables that may get REPLICA IDENTITY FULL.
         identity_index: indexes that become their table's, `schema.index`.
         workers: how many tables the initial copy takes at once.
@@ -34,6 +35,7 @@ class Intent:
 
     name: str
     exclude: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     identity_full: tuple[str, ...] = ()
     identity_index: tuple[str, ...] = ()
     workers: int = 4

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from bluegreen.migrators.rehearsal import Tried
+from bluegreen.model.accept import as_yaml
 from bluegreen.model.errors import StepError
+from bluegreen.model.exclude import is_object
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.materialized_views import PINNED
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.schema.compare import Difference
+from bluegreen.postgres.schema.ownership import CURE, Handover
 from bluegreen.postgres.schema.rehearsal import Refusal, Rehearsal
 from bluegreen.postgres.schema.throw_away import NotPermitted
 from bluegreen.steps.preflight.intent import listed
@@ -43,7 +46,7 @@ def check_rehearsal(done: Rehearsal) -> Iterator[Finding]:
                 f"{one.thing} of blue's schema is refused{_rest(one)}: {one.said}",
                 "the run would stop when it makes blue's schema on green; it was tried "
                 "without rows in a throw-away database",
-                "change or drop it on blue, or give green's server what it lacks",
+                _way_on(one.thing),
                 blocks=True,
             )
 
@@ -66,6 +69,14 @@ def check_rehearsal(done: Rehearsal) -> Iterator[Finding]:
             "they are made without it, and their values read the same; they take more "
             "or less room than on blue",
         )
+
+
+def _way_on(thing: str) -> str:
+    fix = "change or drop it on blue, or give green's server what it lacks"
+    if not is_object(thing):
+        return fix
+    name = as_yaml(thing)
+    return f"{fix}; or leave it out of green, in the step replicate:\nexclude: [{name}]"
 
 
 def _rest(one: Refusal) -> str:
@@ -124,6 +135,25 @@ def check_differences(
             blocks=certain,
             object=one.key,
         )
+
+
+def check_owners_of_new(ours: Sequence[Handover]) -> Iterator[Finding]:
+    """What migrations make and our role could not hand over to the application."""
+    if ours:
+        names = [f"{one.owned.key}: {one.why_not}" for one in ours]
+        yield checked(
+            "migration-owner",
+            Side.GREEN,
+            "what the migrations make would belong to our role: "
+            + listed(names, _MOST_OWNED),
+            "the application could not use it once green serves: the rights of its own "
+            "role, and its default privileges, do not count for it",
+            CURE,
+            blocks=True,
+        )
+
+
+_MOST_OWNED = 20
 
 
 def not_read(error: StepError) -> Finding:

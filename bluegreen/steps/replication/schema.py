@@ -6,10 +6,12 @@ Owns these actions and their statistics at the end. The dump is in
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from bluegreen.model.accept import ORPHANS, is_accepted
 from bluegreen.model.codes import Code
+from bluegreen.model.exclude import tables_in
 from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
@@ -24,9 +26,11 @@ from bluegreen.postgres.schema.copy import (
     copy_tables,
     missing_after_rows,
 )
+from bluegreen.postgres.schema.left_out import read_left_out
 from bluegreen.steps.contract import Action, Result
 from bluegreen.steps.replication.failing_copy import explain_refusals
 from bluegreen.steps.replication.following import FollowBlue
+from bluegreen.steps.replication.told import SchemaCopied
 from bluegreen.steps.world import World
 
 
@@ -36,11 +40,15 @@ class SchemaFacts:
 
     Attributes:
         copied: the journal says that the schema was copied.
+        left_out: objects that are not to be made; not looked up once it was copied.
+        spoilt: what cannot be left out as it was asked for.
     """
 
     blue: frozenset[tuple[str, str]]
     green: frozenset[tuple[str, str]]
     copied: bool
+    left_out: tuple[str, ...] = ()
+    spoilt: tuple[str, ...] = ()
 
 
 class CopySchema(Action[SchemaFacts]):
@@ -55,10 +63,16 @@ class CopySchema(Action[SchemaFacts]):
     def observe(self, world: World) -> SchemaFacts:
         """The tables of both sides, and whether we copied them."""
         copied = self.id in fold(world.journal.records()).results
+        left = read_left_out(world.blue, () if copied else world.limits.left_out)
         return SchemaFacts(
-            _tables(read_relations(world.blue)),
+            _tables(read_relations(world.blue)) - _not_made(world),
             _tables(read_relations(world.green)),
             copied,
+            left.names,
+            (
+                *(f"{name}: blue's schema has no such object" for name in left.unknown),
+                *(f"{name} needs {left.needing[name]}" for name in left.tables),
+            ),
         )
 
     def judge(self, facts: SchemaFacts) -> Verdict:
@@ -75,12 +89,30 @@ class CopySchema(Action[SchemaFacts]):
                 hint="make a new database for green; was this one meant for something "
                 "else?",
             )
-        return Needed(f"{len(facts.blue)} tables are to be made")
+        if facts.spoilt:
+            return Refused(
+                Code.CHECK_BLOCKS,
+                "`exclude` leaves out what it cannot",
+                seen="\n".join(facts.spoilt),
+                wanted="objects that blue has, and no table that is not named itself",
+                hint="correct `exclude` of the step replicate; `bluegreen check` tells "
+                "the lines",
+            )
+        without = f", without {', '.join(facts.left_out)}" if facts.left_out else ""
+        return Needed(f"{len(facts.blue)} tables are to be made{without}")
 
     def act(self, world: World, facts: SchemaFacts) -> Result:
         """Run pg_dump's first section on green."""
-        copy_tables(world.blue, world.green)
-        return {"tables": len(facts.blue)}
+        left = copy_tables(world.blue, world.green, world.limits.left_out)
+        return SchemaCopied(len(facts.blue), left.names).as_body()
+
+
+def _not_made(world: World) -> frozenset[tuple[str, str]]:
+    """Tables that are left out whole."""
+    objects = [n for n in world.limits.left_out if n.startswith("table ")]
+    names = set(tables_in(objects))
+    relations = read_relations(world.blue) if names else ()
+    return frozenset((r.schema, r.name) for r in relations if r.full_name in names)
 
 
 def _tables(relations: tuple[Relation, ...]) -> frozenset[tuple[str, str]]:
@@ -123,7 +155,8 @@ class CreateKeys(Action[KeyFacts]):
 
     def observe(self, world: World) -> KeyFacts:
         """Count tables with a key that serves as replica identity."""
-        blue, green = (_with_identity(read_relations(world.on(s))) for s in Side)
+        left = _not_made(world)
+        blue, green = (_with_identity(read_relations(world.on(s)), left) for s in Side)
         return KeyFacts(blue, green, _was_complete(world, self.id))
 
     def judge(self, facts: KeyFacts) -> Verdict:
@@ -134,11 +167,18 @@ class CreateKeys(Action[KeyFacts]):
 
     def act(self, world: World, facts: KeyFacts) -> Result:
         """Make primary keys and replica identities."""
-        return {"keys": copy_keys(world.blue, world.green)}
+        keys = copy_keys(world.blue, world.green, world.limits.left_out)
+        return {"keys": keys}
 
 
-def _with_identity(relations: tuple[Relation, ...]) -> int:
-    return sum(1 for r in relations if r.holds_rows and r.identity_columns)
+def _with_identity(
+    relations: tuple[Relation, ...], left: Collection[tuple[str, str]]
+) -> int:
+    return sum(
+        1
+        for r in relations
+        if r.holds_rows and r.identity_columns and (r.schema, r.name) not in left
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +218,8 @@ class CreateIndexes(Action[RestFacts]):
         ready = stream is not None and stream.is_ready
         done = _was_complete(world, self.id)
         known = ready and not done
-        missing = missing_after_rows(world.blue, world.green) if known else 0
+        left = world.limits.left_out
+        missing = missing_after_rows(world.blue, world.green, left) if known else 0
         return RestFacts(missing, ready, done)
 
     def judge(self, facts: RestFacts) -> Verdict:
@@ -207,6 +248,7 @@ class CreateIndexes(Action[RestFacts]):
                 may_stay_open=lambda key: is_accepted(
                     world.limits.accept, ORPHANS, key
                 ),
+                exclude=world.limits.left_out,
             )
         except PartsRefused as error:
             explain_refusals(world, error)

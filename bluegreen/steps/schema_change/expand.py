@@ -33,6 +33,7 @@ from bluegreen.postgres.schema.expansion_catalog import (
     read_catalog,
 )
 from bluegreen.postgres.schema.fingerprint import read_prints
+from bluegreen.postgres.schema.ownership import Handover, hand_over
 from bluegreen.steps.action import Action, Result
 from bluegreen.steps.monitors.drift import remember_prints, remembered
 from bluegreen.steps.schema_change.journal_queries import (
@@ -41,6 +42,7 @@ from bluegreen.steps.schema_change.journal_queries import (
     expansions_told,
     heads_of,
 )
+from bluegreen.steps.schema_change.ownership import refusal, to_hand_over_on_blue
 from bluegreen.steps.world import World
 
 
@@ -55,6 +57,7 @@ class ExpandFacts:
         objections: what the linter says against it, in words.
         ended: the last act came to its end, or there was none.
         serving: the side that serves.
+        ours: what we gave to blue and is to be the application's.
     """
 
     pending: int
@@ -63,6 +66,7 @@ class ExpandFacts:
     objections: tuple[str, ...]
     ended: bool
     serving: Side
+    ours: tuple[Handover, ...] = ()
 
 
 class ExpandBlue(Action[ExpandFacts]):
@@ -102,6 +106,7 @@ class ExpandBlue(Action[ExpandFacts]):
             tuple(why for e in lacking for why in _objections(world, blue, e)),
             ended_well(self.id, records),
             fold(records).serving,
+            to_hand_over_on_blue(world),
         )
 
     def judge(self, facts: ExpandFacts) -> Verdict:
@@ -129,8 +134,12 @@ class ExpandBlue(Action[ExpandFacts]):
                 hint="take it out of `expand_blue`; a new column beside the old one "
                 "and a `mapping` keep both in step",
             )
+        if refused := refusal(facts.ours, Side.BLUE):
+            return refused
         if facts.lacking:
             return Needed("; ".join(one.statement for one in facts.lacking))
+        if facts.ours:
+            return Needed(", ".join(f"{h.owned.key} to {h.to}" for h in facts.ours))
         if not facts.ended:
             return Needed("blue's schema is to be remembered as it is now")
         return Satisfied(
@@ -146,6 +155,8 @@ class ExpandBlue(Action[ExpandFacts]):
             world.point(f"{self.id}/before_statement")
             tries = max(tries, run_on_blue(world.blue, one.statement, world.clock))
             world.point(f"{self.id}/after_statement")
+        made = [one for one in to_hand_over_on_blue(world) if not one.why_not]
+        hand_over(world.blue, made)
         _remember(world, self.id)
         return {"statements": [one.statement for one in facts.lacking], "tries": tries}
 

@@ -17,6 +17,9 @@ from bluegreen.postgres.schema.expansion import Expansion
 EXPAND_BLUE = "/expand_blue"
 """How the id of the action ends."""
 
+APPLY_MIGRATIONS = "/apply_migrations"
+"""How the id of the action ends that notes each file of a migration."""
+
 ColumnName = tuple[str, str, str]
 TableName = tuple[str, str]
 
@@ -55,6 +58,23 @@ def shells(records: Sequence[Record]) -> frozenset[TableName]:
         for one in expansions_told(records)
         if one.kind == "table"
         for s, t in [one.parts]
+    )
+
+
+def given_to_blue_whole(records: Iterable[Record]) -> frozenset[str]:
+    """Tables and enums that blue got for green's rows, as messages name them."""
+    return frozenset(
+        f"{one.kind} {quote_name(*one.parts)}"
+        for one in expansions_told(records)
+        if one.kind in ("table", "enum")
+    )
+
+
+def was_migrated(records: Iterable[Record]) -> bool:
+    """Whether a file of a migration was applied to green."""
+    return any(
+        record.kind is Kind.NOTE and record.action.endswith(APPLY_MIGRATIONS)
+        for record in records
     )
 
 

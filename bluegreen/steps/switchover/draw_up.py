@@ -26,6 +26,7 @@ from bluegreen.model.history import fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.postgres.quoting import quote_name
+from bluegreen.steps.replication.told import told_empty, told_left_out
 from bluegreen.steps.switchover.left_behind import told_left_behind
 from bluegreen.steps.validation.foreign_keys import CheckForeignKeys, KeysLookedAt
 from bluegreen.steps.validation.rows import CompareRows, RowsCompared
@@ -87,6 +88,7 @@ def draw_up(
         sequences=_sequences(served),
         left_behind=_left_behind(records, epoch),
         broken_keys=_broken_keys(state.results.values(), epoch - 1),
+        left_out=_left_out(records) or None,
         rows=_rows(state.results.values(), epoch - 1),
         pause=_pause(served),
         times=Times(
@@ -127,6 +129,11 @@ def _sequences(moved: bodies.Moved) -> dict[str, SequenceSet] | None:
         quote_name(schema, name): SequenceSet(last=last, called=called)
         for schema, name, last, called in moved.sequence_values
     }
+
+
+def _left_out(records: Sequence[Record]) -> tuple[str, ...]:
+    empty = (f"materialized view {name} (empty)" for name in told_empty(records))
+    return (*told_left_out(records), *empty)
 
 
 def _left_behind(records: Sequence[Record], epoch: int) -> dict[str, int | None] | None:

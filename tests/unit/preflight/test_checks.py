@@ -1236,6 +1236,9 @@ POOLERS_ARE_ASKED = {"connections-few"}
 
 REHEARSED = {
     "schema-refused": True,
+    "left-out": False,
+    "exclude-unknown": True,
+    "exclude-takes-table": True,
     "schema-not-rehearsed": False,
     "extension-not-rehearsed": False,
     "compression-missing": False,
@@ -1243,8 +1246,10 @@ REHEARSED = {
     "migration-refused": True,
     "schema-difference": True,
     "migration-not-rehearsed": False,
+    "migration-owner": True,
 }
-"""Whether each blocks. Their cases are in `test_rehearsal.py`."""
+"""Whether each blocks. Cases in `test_rehearsal.py`, `unit/test_left_out.py`,
+`e2e/test_owners_cli.py`."""
 
 
 ROWS_ARE_ASKED = {

@@ -33,23 +33,23 @@ class Case:
 
 CASES = (
     Case(
-        Refusal("VIEW", "VIEW mon bg", "42703", "no such column"),
+        Refusal("VIEW", "view mon.bg", "42703", "no such column"),
         "schema-refused",
         True,
-        "VIEW mon bg of blue's schema is refused: no such column",
+        "view mon.bg of blue's schema is refused: no such column",
     ),
     Case(
-        Refusal("TYPE", "TYPE mon t", "42601", "syntax error", untried=1),
+        Refusal("TYPE", "type mon.t", "42601", "syntax error", untried=1),
         "schema-refused",
         True,
-        "TYPE mon t of blue's schema is refused, and with it 1 object that needs it: "
+        "type mon.t of blue's schema is refused, and with it 1 object that needs it: "
         "syntax error",
     ),
     Case(
-        Refusal("EXTENSION", "EXTENSION pg_cron", "XX000", "not here", untried=2),
+        Refusal("EXTENSION", "extension pg_cron", "XX000", "not here", untried=2),
         "extension-not-rehearsed",
         False,
-        "EXTENSION pg_cron could not be made in a throw-away database, and with it "
+        "extension pg_cron could not be made in a throw-away database, and with it "
         "2 objects that need it: not here",
     ),
 )
