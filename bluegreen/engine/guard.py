@@ -37,7 +37,8 @@ from bluegreen.model.errors import BluegreenError, StepError
 from bluegreen.model.record import Kind
 from bluegreen.pointers.handover import of_spec, spec_of
 from bluegreen.pointers.pointer import move_name
-from bluegreen.postgres.database import Database, hung_up_after
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.hang_up import hung_up_after
 from bluegreen.steps.switchover.newest import read_state
 from bluegreen.steps.switchover.recover import claim_back_out, recover
 from bluegreen.steps.world import World

@@ -24,7 +24,8 @@ from bluegreen.model.errors import BluegreenError
 from bluegreen.model.record import Record
 from bluegreen.pointers.handover import of_spec
 from bluegreen.pointers.pointer import Pointer, move_name
-from bluegreen.postgres.database import Database, hung_up_after
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.hang_up import hung_up_after
 from bluegreen.postgres.journal.table import newest_pause
 
 LOOK_S = 0.2

@@ -33,7 +33,7 @@ from bluegreen.model.errors import BluegreenError
 from bluegreen.model.progress import Progress
 from bluegreen.model.record import Record
 from bluegreen.model.side import Side
-from bluegreen.postgres.database import hung_up_after
+from bluegreen.postgres.hang_up import hung_up_after
 from bluegreen.postgres.journal.table import open_pause
 from bluegreen.steps.switchover.inconsistencies import (
     find_inconsistencies,

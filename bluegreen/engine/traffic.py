@@ -13,8 +13,9 @@ from datetime import timedelta
 from bluegreen.model.errors import BluegreenError, ServerRefused
 from bluegreen.model.history import State, fold
 from bluegreen.model.side import Side
-from bluegreen.postgres.database import Database, hung_up_after
+from bluegreen.postgres.database import Database
 from bluegreen.postgres.fence.fence import read_fence
+from bluegreen.postgres.hang_up import hung_up_after
 from bluegreen.postgres.journal.table import read_records
 from bluegreen.steps.world import World
 

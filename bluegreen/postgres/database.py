@@ -12,7 +12,6 @@ import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from threading import Timer
 from typing import Any
 from weakref import WeakSet
 
@@ -379,27 +378,6 @@ class Database:
                 if session.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
                     with socket.socket(fileno=os.dup(session.fileno())) as line:
                         line.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def hung_up_after(span: timedelta, *databases: Database) -> Iterator[None]:
-    """Let nothing in the block wait for a server any longer than until `span` is over.
-
-    psycopg has no deadline of its own, a statement_timeout is the server's, and the
-    kernel at the other end may acknowledge what no server reads.
-    """
-
-    def hang_up_all() -> None:
-        for database in databases:
-            database.hang_up()
-
-    timer = Timer(span.total_seconds(), hang_up_all)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _address(params: Mapping[str, Any]) -> str:

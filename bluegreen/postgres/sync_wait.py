@@ -20,7 +20,8 @@ from psycopg import sql
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError, error_for
 from bluegreen.model.side import Side
-from bluegreen.postgres.database import Database, hung_up_after
+from bluegreen.postgres.database import Database
+from bluegreen.postgres.hang_up import hung_up_after
 
 REPAIR = (
     "connect the standby, or ALTER SYSTEM SET synchronous_standby_names = ''; "

@@ -21,6 +21,7 @@ from bluegreen.postgres.schema.expansion import Expansion
 from bluegreen.steps.compatibility.travel import Travelled
 from bluegreen.steps.monitors.drift import SchemaRemembered
 from bluegreen.steps.monitors.servers import LifeTold, ServersRemembered
+from bluegreen.steps.replication.told import SchemaCopied, ViewsFilled
 from bluegreen.steps.restore_backup import Restored
 from bluegreen.steps.schema_change.contract import FileRun
 from bluegreen.steps.schema_change.deferral import Deferral, DeferredNote, FileWaits
@@ -182,6 +183,8 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
         {"left_behind": [["s", "t", None], ["s", "u", 3]]},
     ),
     (Noted("ab"), {"print": "ab"}),
+    (SchemaCopied(3, ("view s.v",)), {"tables": 3, "left_out": ["view s.v"]}),
+    (ViewsFilled(("s.a",), ("s.b",)), {"views": ["s.a"], "empty": ["s.b"]}),
     (KeysLookedAt({"a": 1}), {"accepted_orphans": {"a": 1}}),
     (
         Proved("r", 60.0, "ab", {Side.BLUE: AT}, "7 rows"),

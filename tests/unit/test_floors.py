@@ -102,8 +102,8 @@ def test_a_list_of_names_stands_once(word: str, owner: str) -> None:
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
-LONG_FILES = {"postgres/schema/items.py"}
-"""May be longer still."""
+LONG_FILES = {"postgres/schema/item_queries.py"}
+"""May be longer still: a query for each kind of object, and nothing else."""
 
 
 def test_no_file_and_no_function_is_long() -> None:

@@ -20,8 +20,8 @@ from bluegreen.postgres.database import (
     Database,
     ServerGoneError,
     SqlError,
-    hung_up_after,
 )
+from bluegreen.postgres.hang_up import hung_up_after
 from bluegreen.postgres.journal.lease import HOLDS
 from bluegreen.postgres.sync_wait import name_standby
 

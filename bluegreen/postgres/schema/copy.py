@@ -128,15 +128,9 @@ def copy_rest(
         others = [entry for entry in wanted if entry not in {*first, *indexes}]
         builder.each(dump.parts(first))
         refused = _Refused(dump)
-        parts = dump.parts(indexes)
-        with ThreadPoolExecutor(workers) as pool:
-            tried = pool.map(lambda part: _refusal(builder, part), parts)
-            for number, (part, error) in enumerate(
-                zip(parts, tried, strict=False), len(first) + 1
-            ):
-                if error is not None:
-                    refused.note(part, error)
-                done(number, total)
+        built = _build_at_once(builder, dump.parts(indexes), workers, refused)
+        for number, _ in enumerate(built, len(first) + 1):
+            done(number, total)
         last = sorted(dump.parts(others), key=_is_default_acl)
         broken: list[Part] = []
 
@@ -188,6 +182,18 @@ class _Refused:
             needed = (self._needs or {}).get(part.entry.dump_id, set())
             if needed.isdisjoint(self.errors):
                 yield part
+
+
+def _build_at_once(
+    builder: Builder, parts: Sequence[Part], workers: int, refused: _Refused
+) -> Iterator[Part]:
+    """Each in a session of its own; yields those that are over, in order."""
+    with ThreadPoolExecutor(workers) as pool:
+        tried = pool.map(lambda part: _refusal(builder, part), parts)
+        for part, error in zip(parts, tried, strict=True):
+            if error is not None:
+                refused.note(part, error)
+            yield part
 
 
 def _refusal(builder: Builder, part: Part) -> SqlError | None:

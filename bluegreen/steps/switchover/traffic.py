@@ -26,7 +26,7 @@ from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
 from bluegreen.pointers.all_poolers import move_all, resume_all
 from bluegreen.pointers.client_probe import ClientProbe
 from bluegreen.postgres.catalog.identity import read_identity
-from bluegreen.postgres.database import hung_up_after
+from bluegreen.postgres.hang_up import hung_up_after
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.replication.witness import read_witness
 from bluegreen.postgres.sync_wait import name_standby, require_commits_return
