@@ -11,7 +11,7 @@ server that has the rows never looks again; one that copies them does.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -25,7 +25,14 @@ from bluegreen.postgres.catalog.scope import (
     frozen,
     not_of_extension,
 )
-from bluegreen.postgres.database import Database
+from bluegreen.postgres.database import (
+    DROPPED_MEANWHILE,
+    DROPPED_TRIES,
+    LOCK_NOT_FREE,
+    Database,
+    Row,
+    SqlError,
+)
 from bluegreen.postgres.quoting import quote_name
 
 
@@ -109,44 +116,74 @@ class Rule:
 def read_rules(
     database: Database, *, table: Name | None = None, exclude: Collection[Name] = ()
 ) -> list[Rule]:
-    """The rules of one table, or of all but those that are excluded."""
+    """The rules of one table, or of all but those that are excluded.
+
+    Raises:
+        SqlError: 55P03, a table is locked; what prints a rule waits for it.
+    """
     only: sql.Composable = ALL
     if table is not None:
         only = sql.SQL("n.nspname = {} AND c.relname = {}").format(*table)
-    keys = {(s, t): frozen(key) for s, t, key in database.rows(_of(_KEYS, only))}
-    calls = _calls(database)
+    return [one for one in _read_at_once(database, only) if one.table not in exclude]
+
+
+def rules_if_free(database: Database, table: Name) -> list[Rule]:
+    """Those of one table; none while it is locked."""
+    try:
+        return read_rules(database, table=table)
+    except SqlError as error:
+        if error.sqlstate not in LOCK_NOT_FREE:
+            raise
+        return []
+
+
+def _read_at_once(database: Database, only: sql.Composable) -> list[Rule]:
+    for left in reversed(range(DROPPED_TRIES)):
+        try:
+            with database.transaction() as own:
+                own.execute(_LOCK_WAIT)
+                return _read_all(lambda query: own.execute(query).fetchall(), only)
+        except SqlError as error:
+            if error.sqlstate != DROPPED_MEANWHILE or not left:
+                raise
+    return []
+
+
+_LOCK_WAIT = sql.SQL("SET LOCAL lock_timeout = '2s'")
+_Rows = Callable[[sql.Composed | sql.SQL], list[Row]]
+
+
+def _read_all(rows: _Rows, only: sql.Composable) -> list[Rule]:
+    keys = {(s, t): frozen(key) for s, t, key in rows(_of(_KEYS, only))}
+    calls = _calls(rows)
     found = [
-        *_read(database, _of(_CHECKS, only), calls),
-        *_read(database, _of(_DOMAINS, only), calls),
-        *_read(database, _of(_GENERATED, only), calls),
-        *_read(database, _of(_NOT_NULL, only), calls),
-        *_read(database, _of(_INDEXES, only), calls),
-        *_foreign_keys(database, only),
+        *_read(rows, _of(_CHECKS, only), calls),
+        *_read(rows, _of(_DOMAINS, only), calls),
+        *_read(rows, _of(_GENERATED, only), calls),
+        *_read(rows, _of(_NOT_NULL, only), calls),
+        *_read(rows, _of(_INDEXES, only), calls),
+        *_foreign_keys(rows, only),
     ]
-    return [
-        replace(rule, key=keys.get(rule.table, ()))
-        for rule in found
-        if rule.table not in exclude
-    ]
+    return [replace(rule, key=keys.get(rule.table, ())) for rule in found]
 
 
 _Calls = Mapping[tuple[int, int, int], set[str]]
 
 
-def _read(database: Database, query: sql.Composed, calls: _Calls) -> Iterator[Rule]:
+def _read(rows: _Rows, query: sql.Composed, calls: _Calls) -> Iterator[Rule]:
     """Rows are words for `Rule` and the addresses of what calls functions."""
-    for words, addresses in database.rows(query):
+    for words, addresses in rows(query):
         called = {name for one in addresses for name in calls[tuple(one)]}
         given = {word: frozen(value) for word, value in words.items()}
         given["table"], kind = tuple(given["table"]), Kind(given.pop("kind"))
         yield Rule(kind, functions=tuple(sorted(called)), **given)
 
 
-def _foreign_keys(database: Database, only: sql.Composable) -> Iterator[Rule]:
+def _foreign_keys(rows: _Rows, only: sql.Composable) -> Iterator[Rule]:
     own = sql.SQL(
         "k.contype = 'f' AND k.conparentid = 0 AND k.convalidated AND {}"
     ).format(only)
-    for _, one in read_constraints(database.rows, own):
+    for _, one in read_constraints(rows, own):
         if one.enforced:
             yield Rule(
                 Kind.FOREIGN_KEY,
@@ -159,10 +196,10 @@ def _foreign_keys(database: Database, only: sql.Composable) -> Iterator[Rule]:
             )
 
 
-def _calls(database: Database) -> _Calls:
+def _calls(rows: _Rows) -> _Calls:
     """Functions without a search_path of their own, by what calls them."""
     found: dict[tuple[int, int, int], set[str]] = defaultdict(set)
-    for catalog, oid, part, name in database.rows(_FUNCTIONS):
+    for catalog, oid, part, name in rows(_FUNCTIONS):
         found[catalog, oid, part].add(name)
     return found
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.scope import Name
-from bluegreen.postgres.database import Database
+from bluegreen.postgres.database import LOCK_NOT_FREE, Database, SqlError
 from bluegreen.postgres.rules.breaches import Asker, Breach, Unasked
 from bluegreen.postgres.rules.read import Kind, Rule, read_rules
 from bluegreen.steps.preflight.intent import listed
@@ -31,11 +31,28 @@ def look_at_rules(
         blue: the side whose rows are copied.
         exclude: tables whose rows stay behind.
         deep: ask everything.
+
+    What a lock keeps from being read is told, and holds nothing up.
     """
-    rules = read_rules(blue, exclude=exclude)
+    try:
+        rules = read_rules(blue, exclude=exclude)
+    except SqlError as error:
+        if error.sqlstate not in LOCK_NOT_FREE:
+            raise
+        return [_not_read(error)]
     if not deep:
         return list(check_breaches(Asker(blue, TRIED_FOR).try_functions(rules)))
     return list(check_breaches(Asker(blue).ask(_at_once(rules))))
+
+
+def _not_read(error: SqlError) -> Finding:
+    return checked(
+        "rule-not-asked",
+        Side.BLUE,
+        f"no rule was read, as a table is locked: {error.seen}",
+        "a row that breaks one would stop the copy or what is built behind it",
+        "call `bluegreen check` again when the lock is gone",
+    )
 
 
 def _at_once(rules: Iterable[Rule]) -> list[Rule]:

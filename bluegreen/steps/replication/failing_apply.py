@@ -28,7 +28,7 @@ from bluegreen.postgres.replication.row_in_the_way import (
 )
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.postgres.rules.breaches import Asker
-from bluegreen.postgres.rules.read import read_rules
+from bluegreen.postgres.rules.read import rules_if_free
 from bluegreen.steps.world import World
 
 STEADY_S = 6.0
@@ -157,7 +157,7 @@ def _in_the_way(
 
 
 def _of_functions(world: World, table: tuple[str, str]) -> Iterator[tuple[str, str]]:
-    rules = read_rules(world.green, table=table)
+    rules = rules_if_free(world.green, table)
     for breach in Asker(world.green).try_functions(rules):
         yield breach.seen, "on green: " + " ".join(breach.fix)
 

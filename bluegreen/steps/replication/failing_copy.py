@@ -18,7 +18,7 @@ from bluegreen.postgres.catalog.scope import Name
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.replication.copy_tries import CopyTries, read_copying
 from bluegreen.postgres.rules.breaches import Asker, Breach
-from bluegreen.postgres.rules.read import Kind, read_rules
+from bluegreen.postgres.rules.read import Kind, rules_if_free
 from bluegreen.postgres.rules.statements import corrections_on_copy
 from bluegreen.postgres.schema.copy import PartsRefused
 from bluegreen.steps.preflight.intent import listed
@@ -91,7 +91,7 @@ class FailingCopies:
 
 
 def _reasons(world: World, table: Name) -> tuple[Breach, ...]:
-    rules = [r for r in read_rules(world.blue, table=table) if r.meets_copies]
+    rules = [r for r in rules_if_free(world.blue, table) if r.meets_copies]
     until = world.clock.monotonic() + 2 * ASKED_FOR.total_seconds()
     in_time = takewhile(lambda _: world.clock.monotonic() < until, rules)
     answers = Asker(world.blue, ASKED_FOR).ask(in_time)
@@ -125,9 +125,7 @@ def explain_refusals(world: World, error: PartsRefused) -> None:
             continue
         rules = [
             rule
-            for rule in read_rules(
-                world.blue, table=(diag.schema_name, diag.table_name)
-            )
+            for rule in rules_if_free(world.blue, (diag.schema_name, diag.table_name))
             if rule.name
             in (
                 diag.constraint_name,
