@@ -15,7 +15,7 @@ import pytest
 from bluegreen.lab.processes import free_port
 from bluegreen.lab.server import Server
 from tests.kit.arena import ENTRY, Arena
-from tests.kit.cli import Ended, call, write_playbook
+from tests.kit.cli import call, write_playbook
 from tests.kit.databases import Database
 from tests.kit.fingerprint import fingerprint
 from tests.kit.shared_arena import shared_arena
@@ -294,12 +294,6 @@ def write(folder: Path, told: dict[str, Any]) -> Path:
     return path
 
 
-def said(ended: Ended) -> str:
-    """What a person reads; the log's lines are JSON off a terminal."""
-    lines = ended.err.splitlines()
-    return "\n".join(line for line in lines if not line.startswith("{"))
-
-
 def plain(text: str, here: Arena, folder: Path) -> str:
     """The text without what differs from run to run."""
     blue, green = here.pair.blue, here.pair.green
@@ -330,7 +324,7 @@ def test_run_says_what_is_wrong_and_touches_nothing(
     bad.change(here, told)
     before = fingerprint(here)
     ended = call("run", write(tmp_path, told), environ=bad.environ)
-    assert plain(said(ended), here, tmp_path) == bad.text
+    assert plain(ended.error, here, tmp_path) == bad.text
     assert (ended.status, ended.out) == (bad.status, "")
     assert fingerprint(here) == before
     assert "never-shown" not in ended.err
@@ -346,7 +340,7 @@ def test_a_green_with_rows_of_its_own_is_left_alone(
     after = fingerprint(here)
     rows = green.rows("SELECT id FROM other")
     green.run("DROP TABLE other")
-    assert plain(said(ended), here, tmp_path) == (
+    assert plain(ended.error, here, tmp_path) == (
         "error BG-3003: the check found something that blocks: 1 finding blocks\n"
         "  seen:    green: green-not-empty: database GREEN_NAME has tables that blue "
         "does not have: public.other\n"
@@ -368,7 +362,7 @@ def test_without_a_check_a_missing_right_is_seen_before_blue_is_touched(
     told["green"]["dsn"] = here.pair.green.conninfo(PLAIN)
     before = fingerprint(here)
     ended = call("run", write(tmp_path, told))
-    assert plain(said(ended), here, tmp_path) == (
+    assert plain(ended.error, here, tmp_path) == (
         "error BG-3008: our schema cannot be made on green\n"
         "  seen:    role PLAIN lacks CREATE on database GREEN_NAME of GREEN\n"
         "  wanted:  a schema `bluegreen` for the journal, the identity and the fence\n"
@@ -392,7 +386,7 @@ def test_rollback_before_any_run_builds_nothing(here: Arena, tmp_path: Path) -> 
     path, before = write(tmp_path, playbook_of(here, tmp_path)), fingerprint(here)
     for words in ((), ("--check",)):
         ended = call("rollback", path, *words)
-        assert plain(said(ended), here, tmp_path) == (
+        assert plain(ended.error, here, tmp_path) == (
             "error BG-3002: the journal tells of no run of a playbook\n"
             "  seen:    blue (BLUE) and green (GREEN)\n"
             "  wanted:  the two databases of a cutover\n"
@@ -417,7 +411,7 @@ def test_sides_exchanged_after_they_were_set_up_are_refused_by_every_verb(
     path, before = write(tmp_path, told), fingerprint(here)
     for verb, *words in VERBS:
         ended = call(verb, path, *words)
-        assert plain(said(ended), here, tmp_path).replace(
+        assert plain(ended.error, here, tmp_path).replace(
             "  traffic: not confirmed: the journal says blue, pointer 'main' names "
             "green\n",
             "",

@@ -28,12 +28,6 @@ STEPS = (
 Arenas = Callable[..., Arena]
 
 
-def said(ended: Ended) -> str:
-    """What a person reads; the log's lines are JSON off a terminal."""
-    lines = ended.err.splitlines()
-    return "\n".join(line for line in lines if not line.startswith("{"))
-
-
 def dsns(here: Arena) -> tuple[str, ...]:
     return ("--blue", here.conninfo(Side.BLUE), "--green", here.conninfo(Side.GREEN))
 
@@ -198,7 +192,7 @@ def plant(here: Arena, row: int | None) -> None:
 def refusal(ended: Ended) -> list[str]:
     """The error's lines, without times and counts."""
     assert ended.status == 6, ended
-    lines = said(ended).splitlines()
+    lines = ended.error.splitlines()
     return [line.split(" (since ")[0].split(": 7.")[0] for line in lines]
 
 
@@ -261,7 +255,7 @@ def test_exchanged_addresses_are_refused_and_blue_stays_fenced(
     for words in calls:
         ended = call(*words)
         assert ended.status == 3, ended
-        assert said(ended).startswith(
+        assert ended.error.startswith(
             "error BG-3002: the database given as blue says that it is green\n"
         )
     assert fingerprint(here) == before

@@ -113,12 +113,6 @@ def steps(window: str, made: Leaving) -> list[dict[str, object]]:
     ]
 
 
-def said(ended: Ended) -> str:
-    """What a person reads; the log's lines are JSON off a terminal."""
-    lines = ended.err.splitlines()
-    return "\n".join(line for line in lines if not line.startswith("{"))
-
-
 def assert_quiet(one: Leaving) -> None:
     before = fingerprint(one.arena)
     ended = call("decommission", "--if-due", one.playbook)
@@ -133,7 +127,7 @@ def test_it_is_quiet_until_it_is_due(leaving: Callable[..., Leaving]) -> None:
     assert_quiet(one)
     before = fingerprint(one.arena)
     ended = call("decommission", one.playbook)
-    text = re.sub(r"\d{4}-.* UTC, in .*", "TIME UTC, in SPAN", said(ended))
+    text = re.sub(r"\d{4}-.* UTC, in .*", "TIME UTC, in SPAN", ended.error)
     text = re.sub(r"since \d{4}-.* UTC", "since TIME UTC", text)
     assert text == (
         "error BG-8003: decommission is not due\n"
@@ -161,7 +155,7 @@ def test_what_speaks_against_it_is_named_and_nothing_is_destroyed(
     with blue.connect(application_name="monthly report") as session:
         pid = session.info.backend_pid
         ended = call("decommission", "--if-due", one.playbook)
-    assert re.sub(r"since .* UTC", "since TIME", said(ended)) == (
+    assert re.sub(r"since .* UTC", "since TIME", ended.error) == (
         "error BG-7002: 1 client is connected to blue\n"
         f"  seen:    pid {pid}: postgres, monthly report from 127.0.0.1/32\n"
         "  wanted:  no client but bluegreen\n"
@@ -186,7 +180,7 @@ def test_what_speaks_against_it_is_named_and_nothing_is_destroyed(
     wrong = one.folder / "wrong.yml"
     wrong.write_text(json.dumps(told))
     ended = call("decommission", "--if-due", wrong)
-    assert "given as blue is not the blue of the cutover" in said(ended)
+    assert "given as blue is not the blue of the cutover" in ended.error
     assert (ended.status, fingerprint(one.arena)) == (7, before)
     assert one.told == []
     assert blue.value("SELECT count(*) FROM t") == 100
@@ -195,7 +189,7 @@ def test_what_speaks_against_it_is_named_and_nothing_is_destroyed(
 def assert_refused(one: Leaving, problem: str, seen: str) -> None:
     before = fingerprint(one.arena)
     ended = call("decommission", "--if-due", one.playbook)
-    lines = said(ended).splitlines()
+    lines = ended.error.splitlines()
     assert lines[:2] == [f"error BG-7002: {problem}", f"  seen:    {seen}"]
     assert (ended.status, fingerprint(one.arena)) == (7, before)
 
@@ -208,7 +202,7 @@ def test_a_command_that_fails_is_told_of_and_run_again_as_asked(
     call("run", one.playbook).require()
     blue = identity_of(one.arena.database(Side.BLUE))
     ended = call("decommission", "--if-due", one.playbook)
-    assert re.sub(r" \(since .* UTC\)", "", said(ended)) == (
+    assert re.sub(r" \(since .* UTC\)", "", ended.error) == (
         f"error BG-4001: the command {sys.executable!r} ended with status 3\n"
         "  seen:    the cloud said no\n"
         "  wanted:  status 0\n"
@@ -306,7 +300,7 @@ def test_in_its_quarantine_blue_stands_and_the_timer_is_quiet(
     one.playbook.write_text(json.dumps(told))
     blue.run("ALTER TABLE t DISABLE TRIGGER bluegreen_fence")
     ended = call("decommission", "--if-due", one.playbook)
-    assert said(ended).splitlines()[0] == "error BG-7002: blue's fence is not closed"
+    assert ended.error.splitlines()[0] == "error BG-7002: blue's fence is not closed"
     blue.run("ALTER TABLE t ENABLE TRIGGER bluegreen_fence")
     assert one.told == []
     call("decommission", "--if-due", one.playbook).require()

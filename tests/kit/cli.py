@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -46,6 +47,12 @@ class Ended:
     def json(self) -> Any:
         """stdout's last line."""
         return json.loads(self.out.splitlines()[-1])
+
+    @property
+    def error(self) -> str:
+        """The error, without the log before it; all of stderr where there is none."""
+        found = re.search(r"(?ms)^error BG-.*", self.err)
+        return (found[0] if found else self.err).rstrip("\n")
 
     def require(self, status: int = 0) -> Ended:
         """Fail with all that was said unless it ended so."""
