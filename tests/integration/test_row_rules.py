@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -230,3 +232,29 @@ def test_rows_that_stay_behind_are_not_asked(
             assert "function-unqualified" in seen(world, deep=deep)
             found = seen(world, deep=deep, exclude=("app.p",))
             assert "function-unqualified" not in found
+
+
+def test_of_a_locked_table_nothing_more_is_asked(
+    database: Callable[[int], Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question would wait for the lock by itself."""
+    here = database(16)
+    checks = ", ".join(f"CHECK (app.slug(t) <> '{n}')" for n in range(5))
+    here.run(SCHEMA + f"CREATE TABLE app.t (t text, {checks})")
+    asked = []
+    ask = Asker._rows
+
+    def counted(self: Asker, *words: Any) -> Any:
+        asked.append(words)
+        return ask(self, *words)
+
+    monkeypatch.setattr(Asker, "_rows", counted)
+    handle = Handle(Side.BLUE, here.conninfo())
+    try:
+        rules = read_rules(handle)
+        with here.connect() as session, session.transaction():
+            session.execute("LOCK TABLE app.t")
+            assert list(Asker(handle, timedelta(seconds=1)).try_functions(rules)) == []
+    finally:
+        handle.close()
+    assert len(asked) == 1

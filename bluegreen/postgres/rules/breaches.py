@@ -8,14 +8,15 @@ as one may be what is broken. Nothing is changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 import psycopg
 from psycopg import sql
 
-from bluegreen.postgres.database import Database, Row, SqlError
+from bluegreen.postgres.catalog.scope import Name
+from bluegreen.postgres.database import LOCK_NOT_FREE, Database, Row, SqlError
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.rules.read import Kind, Rule
 from bluegreen.postgres.rules.statements import (
@@ -28,6 +29,7 @@ from bluegreen.postgres.rules.statements import (
 from bluegreen.postgres.schema.search_paths import NOT_FOUND, SearchPaths
 
 _OUT_OF_TIME = "57014"
+_NO_ANSWER = LOCK_NOT_FREE | {_OUT_OF_TIME}
 
 SHOWN = 3
 """Rows of one rule that are named; the statement shows the others."""
@@ -91,10 +93,21 @@ class Asker:
                     yield found
 
     def try_functions(self, rules: Iterable[Rule]) -> Iterator[Breach]:
-        """Rules whose functions find a name under a search_path only; some rows do."""
+        """Rules whose functions find a name under a search_path only; some rows do.
+
+        Of a table that is locked, or reads slowly, nothing more is asked.
+        """
+        passed_by: set[Name] = set()
         with self._session() as own:
             for rule in rules:
-                if rule.functions and (said := self._misses(own, rule)):
+                if not rule.functions or rule.table in passed_by:
+                    continue
+                try:
+                    said = self._misses(own, rule)
+                except SqlError:
+                    passed_by.add(rule.table)
+                    continue
+                if said:
                     yield self._by_path(own, rule, said)
 
     @contextmanager
@@ -116,9 +129,12 @@ class Asker:
         return _broken(rule, rows) if rows else None
 
     def _misses(self, own: psycopg.Connection[Row], rule: Rule) -> str:
+        """What its functions do not find. Raises where no answer came in time."""
         try:
             self._rows(own, sample(rule))
         except SqlError as error:
+            if error.sqlstate in _NO_ANSWER:
+                raise
             if error.sqlstate in NOT_FOUND:
                 return _words(error)
         return ""
@@ -142,7 +158,7 @@ class Asker:
         """The narrowest path under which the functions find what they name."""
         for schemas in self._paths.schemas_around(rule.table[0]):
             path = ", ".join(map(quote_name, schemas))
-            with own.transaction():
+            with suppress(SqlError), own.transaction():
                 own.execute(
                     sql.SQL("SELECT pg_catalog.set_config('search_path', %s, true)"),
                     (path,),
