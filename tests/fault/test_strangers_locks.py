@@ -23,11 +23,15 @@ STEPS = [{"step": "replicate"}, {"step": "cutover", "probe": False}]
 
 @contextmanager
 def stranger(here: Arena, side: Side, *keys: int) -> Iterator[int]:
-    """A session of a role that has no right on our schema; gives its process id."""
+    """A session of a role that has no right on our schema; gives its process id.
+
+    Both sides have it: one that is missing on the other would be a finding by itself.
+    """
+    role = f"app_{here.name}"
+    for one in (here.pair.blue, here.pair.green):
+        if not one.rows("SELECT FROM pg_roles WHERE rolname = %s", role):
+            one.run(f"CREATE ROLE {role} LOGIN")
     database = getattr(here.pair, str(side))
-    role = f"app_{database.name}"
-    if not database.rows("SELECT FROM pg_roles WHERE rolname = %s", role):
-        database.run(f"CREATE ROLE {role} LOGIN")
     with psycopg.connect(
         database.conninfo(role), autocommit=True, application_name="night batch"
     ) as session:
@@ -43,7 +47,7 @@ def here(arena: Callable[..., Arena]) -> Iterator[Arena]:
     yield made
     made.stack.close()
     for side in (made.pair.blue, made.pair.green):
-        side.run(f"DROP ROLE IF EXISTS app_{side.name}")
+        side.run(f"DROP ROLE IF EXISTS app_{made.name}")
 
 
 @pytest.mark.parametrize("side", list(Side), ids=str)
@@ -119,7 +123,7 @@ def test_before_our_schema_is_there_the_refusal_names_the_stranger(
     with stranger(here, Side.BLUE, 1) as pid:
         ended = call("run", playbook).require(8)
         assert "error BG-8001: another session holds the lease's lock" in ended.err
-        assert f"process {pid}, role app_{here.pair.blue.name}" in ended.err
+        assert f"process {pid}, role app_{here.name}" in ended.err
         assert f"SELECT pg_terminate_backend({pid})" in ended.err
     call("run", playbook).require()
 
@@ -132,5 +136,5 @@ def test_a_lock_under_which_nothing_is_built_is_not_waited_for_without_end(
         with pytest.raises(LeaseRefused) as caught:
             own_schema.build(here.database(Side.GREEN), here.name)
         assert caught.value.code == 8001
-        assert f"process {pid}, role app_{here.pair.green.name}" in caught.value.seen
+        assert f"process {pid}, role app_{here.name}" in caught.value.seen
     own_schema.build(here.database(Side.GREEN), here.name)
