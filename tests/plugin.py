@@ -15,10 +15,10 @@ import pytest
 from tests.kit import resuming
 from tests.kit.sampling import get_seed, is_whole, sample
 
-SHARES = {"tests/integration/": 0.16, "tests/e2e/": 0.2, "tests/fault/": 0.16}
+SHARES = {"tests/integration/": 0.12, "tests/e2e/": 0.12, "tests/fault/": 0.1}
 """Of the tests of each file with servers, how many a run of whole folders takes."""
 
-MOST_CASES = 5
+MOST_CASES = 4
 """Of each of these tests, unless it is marked `always` or `together`."""
 
 

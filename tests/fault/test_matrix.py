@@ -18,9 +18,9 @@ from tests.fault.trial import serving
 from tests.kit.sampling import size
 
 PARTS = size(sampled=2, whole=4)
-CASES_AT_LEAST = size(sampled=5, whole=10)
-DOUBLES = size(sampled=2, whole=3)
-SECONDS = float(os.environ.get("SAMPLE_SECONDS", size(sampled=30, whole=60)))
+CASES_AT_LEAST = size(sampled=4, whole=10)
+DOUBLES = size(sampled=1, whole=3)
+SECONDS = float(os.environ.get("SAMPLE_SECONDS", size(sampled=20, whole=60)))
 """What each part takes at least: on a quiet machine more cases fit in."""
 
 

@@ -89,6 +89,7 @@ class TestShares:
     def test_tiers_with_servers_give_a_share_of_each_file_with_some_cases(
         self, seeded: pytest.MonkeyPatch
     ) -> None:
+        seeded.setattr(plugin, "SHARES", {"tests/fault/": 0.2})
         kept = self.kept()
         assert len([one for one in kept if "test_a.py" in one]) == 9
         assert "tests/fault/test_c.py::test_0" in kept
