@@ -16,6 +16,7 @@ from bluegreen.postgres.catalog.contents import read_contents
 from bluegreen.postgres.catalog.foreign_keys import read_foreign_keys
 from bluegreen.postgres.catalog.relations import Relation, read_relations
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.quoting import fewer_quotes
 from bluegreen.postgres.schema.expansion_catalog import constraint_names
 from bluegreen.postgres.schema.items import read_items
 from tests.kit import databases
@@ -86,7 +87,7 @@ def test_columns(handle: Database) -> None:
     items = read_items(handle)
     whole, plain = whole_and_plain(handle)
     for column in whole["app.d"].columns:
-        text = items[f"column app.d.{column.name}"].definition
+        text = fewer_quotes(items[f"column app.d.{column.name}"].definition)
         assert text.startswith(column.full_type)
         assert ("DEFAULT" in text) == bool(column.default and not column.generated)
     types = [(c.type, c.plain_type) for c in whole["app.d"].columns[:3]]
