@@ -284,14 +284,16 @@ def with_traffic(
     pause = bodies.Moved.from_body(moves[-1].body) if moves else bodies.Moved()
     file = bodies.RunStarted.from_body(about).file
     is_open = state.last_move is not None and state.last_move.way_back_open
-    back = state.serving is Side.GREEN and is_open and not state.released
+    lost = state.released or state.abandoned
+    back = state.serving is Side.GREEN and is_open and not lost
+    until = state.window_end
     return replace(
         ended,
         serving=str(state.serving),
         pause_ms=pause.pause_ms,
         client_errors=pause.client_errors,
         rollback=f"bluegreen rollback {quote(file)}" if back and file else "",
-        rollback_until=state.window_end if back else None,
+        rollback_until=until if back and until and until > records[-1].at else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from bluegreen.model.side import Side
 from bluegreen.postgres.database import Database as Handle
-from bluegreen.postgres.rules.breaches import Asker, Breach
+from bluegreen.postgres.rules.breaches import Asker, Breach, Unasked
 from bluegreen.postgres.rules.read import read_rules
 from tests.kit.databases import Database, DatabasePair
 from tests.kit.findings import seen
@@ -258,3 +259,33 @@ def test_of_a_locked_table_nothing_more_is_asked(
     finally:
         handle.close()
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("why", ["locked", "no right"])
+def test_a_session_that_gets_no_answer_says_nothing_of_a_row(
+    database: Callable[[int], Database], why: str
+) -> None:
+    """A function stands in the rule, and it is not what fails."""
+    here = database(16)
+    role = f"asks_{here.name}"
+    here.run(
+        SCHEMA + "CREATE TABLE app.t (id int CHECK (app.fits(id)))",
+        "INSERT INTO app.t VALUES (1)",
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT USAGE ON SCHEMA app TO {role}",
+    )
+    user = role if why == "no right" else "postgres"
+    handle = Handle(Side.BLUE, here.conninfo(user))
+    try:
+        rules = read_rules(handle)
+        with ExitStack() as stack:
+            if why == "locked":
+                session = stack.enter_context(here.connect())
+                stack.enter_context(session.transaction())
+                session.execute("LOCK TABLE app.t")
+            asker = Asker(handle, timedelta(seconds=20))
+            found = list(asker.ask(rules))
+    finally:
+        handle.close()
+        here.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+    assert [type(one) for one in found] == [Unasked]

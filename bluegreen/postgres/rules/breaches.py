@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from bluegreen.postgres.catalog.scope import Name
-from bluegreen.postgres.database import LOCK_NOT_FREE, Database, Row, SqlError
+from bluegreen.postgres.database import Database, Row, SqlError
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.rules.read import Kind, Rule
 from bluegreen.postgres.rules.statements import (
@@ -28,8 +28,9 @@ from bluegreen.postgres.rules.statements import (
 )
 from bluegreen.postgres.schema.search_paths import NOT_FOUND, SearchPaths
 
-_OUT_OF_TIME = "57014"
-_NO_ANSWER = LOCK_NOT_FREE | {_OUT_OF_TIME}
+_NO_RIGHT = "42501"
+_NO_ANSWER = frozenset({"25", "40", "53", "54", "55", "57", "58"})
+"""Classes of SQLSTATE that tell of the session, a lock or the server, not of a row."""
 
 SHOWN = 3
 """Rows of one rule that are named; the statement shows the others."""
@@ -123,7 +124,7 @@ class Asker:
         except SqlError as error:
             if error.sqlstate in NOT_FOUND and rule.functions:
                 return self._by_path(own, rule, _words(error))
-            if error.sqlstate == _OUT_OF_TIME or not rule.functions:
+            if _is_no_answer(error) or not rule.functions:
                 return Unasked(rule, _words(error))
             return _failing(rule, _words(error))
         return _broken(rule, rows) if rows else None
@@ -133,7 +134,7 @@ class Asker:
         try:
             self._rows(own, sample(rule))
         except SqlError as error:
-            if error.sqlstate in _NO_ANSWER:
+            if _is_no_answer(error):
                 raise
             if error.sqlstate in NOT_FOUND:
                 return _words(error)
@@ -170,6 +171,10 @@ class Asker:
     def _rows(self, own: psycopg.Connection[Row], query: sql.Composed) -> list[Row]:
         with self._database.translated(), own.transaction():
             return own.execute(query, prepare=False).fetchall()
+
+
+def _is_no_answer(error: SqlError) -> bool:
+    return error.sqlstate == _NO_RIGHT or error.sqlstate[:2] in _NO_ANSWER
 
 
 def _broken(rule: Rule, rows: list[Row]) -> Breach:

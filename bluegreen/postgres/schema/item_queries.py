@@ -1,7 +1,8 @@
 """The queries by which a server tells its schema, one for each catalog.
 
-Owns what is read and in which form. The session has `quote_all_identifiers` on: which
-names it would quote by itself depends on the key words of its version.
+Owns what is read and in which form; owners and grants are in `owner_queries.py`. The
+session has `quote_all_identifiers` on: which names it would quote by itself depends on
+the key words of its version.
 
 A row is kind, name, parent and definition; where the definition holds expressions,
 these as well, in the order in which they stand in it, and what a query over them reads
@@ -13,17 +14,12 @@ from __future__ import annotations
 from psycopg import sql
 
 from bluegreen.postgres.catalog.scope import OURS_OR_SYSTEM, not_of_extension
+from bluegreen.postgres.schema.owner_queries import GRANTS, OWNERS, RELATION_WORD
 
 _OURS = {"ours": OURS_OR_SYSTEM}
 _CLASS = {**_OURS, "plain": not_of_extension("pg_class", "c.oid")}
 _PROC = {**_OURS, "plain": not_of_extension("pg_proc", "p.oid")}
 _TYPE = {**_OURS, "plain": not_of_extension("pg_type", "t.oid")}
-
-# What a relation is called in keys.
-_WORD = sql.SQL(
-    "CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'"
-    " WHEN 'S' THEN 'sequence' WHEN 'f' THEN 'foreign table' ELSE 'table' END"
-)
 
 # What a query over a definition's expressions reads from.
 _FROM_IT = sql.SQL("format('%I.%I', n.nspname, c.relname)")
@@ -34,7 +30,7 @@ _OF_INDEX = sql.SQL(
     " FROM generate_subscripts(i.indkey, 1) k WHERE i.indkey[k] = 0 ORDER BY k)"
     " || pg_get_expr(i.indpred, i.indrelid), NULL)"
 )
-_REL = {**_CLASS, "word": _WORD, "from_it": _FROM_IT, "of_index": _OF_INDEX}
+_REL = {**_CLASS, "word": RELATION_WORD, "from_it": _FROM_IT, "of_index": _OF_INDEX}
 
 _SCHEMAS = sql.SQL(
     "SELECT 'schema', quote_ident(n.nspname), '', '' FROM pg_namespace n WHERE NOT {}"
@@ -312,89 +308,6 @@ _OTHERS = sql.SQL(
     """
 ).format(**_OURS, event=not_of_extension("pg_event_trigger", "e.oid"))
 
-# Everything that has an owner and privileges, in one form.
-_OWNED = sql.SQL(
-    """
-    WITH owned (key, owner, acl, letter) AS (
-        SELECT format('%s %I.%I', {word}, n.nspname, c.relname), c.relowner, c.relacl,
-            CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
-          AND NOT {ours} AND {plain}
-        UNION ALL
-        SELECT format('%s %I.%I(%s)', CASE p.prokind WHEN 'p' THEN 'procedure'
-                WHEN 'a' THEN 'aggregate' ELSE 'function' END,
-            n.nspname, p.proname, oidvectortypes(p.proargtypes)),
-            p.proowner, p.proacl, 'f'
-        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        WHERE NOT {ours} AND {plain_proc}
-          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
-            AND d.objid = p.oid AND d.deptype = 'i')
-        UNION ALL
-        SELECT format('%s %I.%I', CASE t.typtype WHEN 'd' THEN 'domain'
-                WHEN 'r' THEN 'range' WHEN 'e' THEN 'enum' ELSE 'type' END,
-            n.nspname, t.typname), t.typowner, t.typacl, 'T'
-        FROM pg_type t
-        JOIN pg_namespace n ON n.oid = t.typnamespace
-        LEFT JOIN pg_class c ON c.oid = t.typrelid
-        WHERE (t.typtype IN ('d', 'r', 'e') OR t.typtype = 'c' AND c.relkind = 'c')
-          AND NOT {ours} AND {plain_type}
-        UNION ALL
-        SELECT format('schema %I', n.nspname), n.nspowner, n.nspacl, 'n'
-        FROM pg_namespace n WHERE NOT {ours}
-    )
-    """
-)
-_OWNED_PARTS = {
-    **_REL,
-    "plain_proc": _PROC["plain"],
-    "plain_type": _TYPE["plain"],
-}
-
-# 15 gave schema public to pg_database_owner and took CREATE from PUBLIC.
-_OWNERS = sql.SQL(
-    """
-    {owned} SELECT 'owner of', key, key, pg_get_userbyid(owner)::text FROM owned
-    WHERE key <> 'schema "public"'
-    """
-).format(owned=_OWNED.format(**_OWNED_PARTS))
-
-_GRANTS = sql.SQL(
-    """
-    {owned}
-    SELECT 'grant', format('%s on %s to %s', x.privilege_type, o.key,
-            CASE x.grantee WHEN 0 THEN 'PUBLIC'
-                ELSE quote_ident(pg_get_userbyid(x.grantee)) END),
-        o.key, CASE WHEN bool_or(x.is_grantable) THEN 'WITH GRANT OPTION' ELSE '' END
-    FROM owned o
-    CROSS JOIN aclexplode(coalesce(o.acl, acldefault(o.letter::"char", o.owner))) x
-    WHERE x.grantee <> o.owner AND x.privilege_type <> 'MAINTAIN'
-      AND NOT (o.key = 'schema "public"' AND x.grantee IN (0, 10))
-    GROUP BY x.privilege_type, o.key, x.grantee
-    UNION ALL
-    SELECT 'grant', format('%s on column %I.%I.%I to %s', x.privilege_type, n.nspname,
-            c.relname, a.attname, CASE x.grantee WHEN 0 THEN 'PUBLIC'
-                ELSE quote_ident(pg_get_userbyid(x.grantee)) END),
-        format('column %I.%I.%I', n.nspname, c.relname, a.attname), ''
-    FROM pg_attribute a
-    JOIN pg_class c ON c.oid = a.attrelid
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN aclexplode(a.attacl) x
-    WHERE x.grantee <> c.relowner AND c.relkind IN ('r', 'p', 'f')
-      AND NOT a.attisdropped AND NOT {ours} AND {plain}
-    UNION ALL
-    SELECT 'default grant', format('%s on %s%s by %s to %s', x.privilege_type,
-            d.defaclobjtype, ' in schema ' || quote_ident(n.nspname),
-            pg_get_userbyid(d.defaclrole), CASE x.grantee WHEN 0 THEN 'PUBLIC'
-                ELSE quote_ident(pg_get_userbyid(x.grantee)) END), '', ''
-    FROM pg_default_acl d
-    LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
-    CROSS JOIN aclexplode(d.defaclacl) x
-    WHERE x.privilege_type <> 'MAINTAIN' AND x.grantee <> d.defaclrole
-      AND n.nspname IS DISTINCT FROM 'bluegreen'
-    """
-).format(owned=_OWNED.format(**_OWNED_PARTS), **_CLASS)
-
 QUERIES: tuple[sql.Composed, ...] = (
     _SCHEMAS,
     _EXTENSIONS,
@@ -413,6 +326,6 @@ QUERIES: tuple[sql.Composed, ...] = (
     _ENUMS,
     _TYPES,
     _OTHERS,
-    _OWNERS,
-    _GRANTS,
+    OWNERS,
+    GRANTS,
 )

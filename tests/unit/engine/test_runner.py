@@ -454,5 +454,10 @@ def test_the_end_tells_this_runs_own_move_and_the_way_back() -> None:
     until = datetime(2026, 5, 5, tzinfo=UTC)
     journal.append(Kind.WINDOW_OPENED, body={"until": until.isoformat()})
     assert end().rollback_until == until
+    over = {"until": datetime(2026, 5, 4, tzinfo=UTC).isoformat()}
+    journal.append(Kind.WINDOW_OPENED, body=over)
+    assert (end().rollback != "", end().rollback_until) == (True, None)
+    journal.append(Kind.ABANDONED, body={"serving": "green", "kept_bytes": 0})
+    assert (end().rollback, end().rollback_until) == ("", None)
     journal.append(Kind.COMMITTED, body={"to": "blue"})
     assert (end().rollback, end().rollback_until) == ("", None)
