@@ -3,6 +3,7 @@
 `python -m tests.fault.matrix --case cutover:move/fenced:blue_killed --seed 7` repeats
 one case; without `--case` it goes through all of them until `--seconds` are over, and
 with `--past FILE` it leaves out those that earlier calls with that file have tried.
+Calls side by side with one file and one seed take a share each: `--share 1/3`.
 Ends with one line of JSON, over all that the file holds.
 """
 
@@ -136,17 +137,22 @@ class Deck:
         doubles: int,
         only: str = "",
         past: Past | None = None,
+        share: tuple[int, int] = (1, 1),
     ) -> None:
         past = past or Past()
+        which, of = share
         numbered = [
             (case, seed + number) for number, case in enumerate(shuffled(points, seed))
         ]
         self.whole = len(numbered)
         self._left = [
-            one for one in numbered if only in str(one[0]) and not past.has_tried(*one)
+            one
+            for one in numbered[which - 1 :: of]
+            if only in str(one[0]) and not past.has_tried(*one)
         ]
         pairs = [
-            (double(points, seed + number), seed + number) for number in range(doubles)
+            (double(points, seed + number), seed + number)
+            for number in range(which - 1, doubles, of)
         ]
         self._doubles = [one for one in pairs if not past.has_tried(*one)]
         self._dealt = 0
@@ -162,6 +168,12 @@ class Deck:
         return deck.pop(at)
 
 
+def share(text: str) -> tuple[int, int]:
+    """Read `1/3`: the first of three calls side by side."""
+    which, _, of = text.partition("/")
+    return int(which), int(of)
+
+
 def main() -> int:
     """Run cases; exit status 1 when one of them failed."""
     words = argparse.ArgumentParser(description=__doc__)
@@ -172,6 +184,7 @@ def main() -> int:
     words.add_argument("--times", type=int, default=1)
     words.add_argument("--only", default="", help="cases whose name holds this")
     words.add_argument("--past", type=Path, help="file of outcomes: go on from there")
+    words.add_argument("--share", type=share, default=(1, 1), help="1/3 of the cases")
     given = words.parse_args()
     tally = Tally(given.seed, Past(given.past))
     begun = time.monotonic()
@@ -182,7 +195,12 @@ def main() -> int:
                 tally.add(run_one(fields, Case.parse(given.case), given.seed + turn))
         else:
             deck = Deck(
-                fields.points, given.seed, given.doubles, given.only, tally.past
+                fields.points,
+                given.seed,
+                given.doubles,
+                given.only,
+                tally.past,
+                given.share,
             )
             tally.whole = deck.whole
             while not given.seconds or time.monotonic() - begun < given.seconds:
