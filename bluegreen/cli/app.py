@@ -35,6 +35,7 @@ VERBS: Mapping[str, str] = {
     "approve": "Approve a step that waits for a person.",
     "rollback": "Send traffic back to blue without losing a write.",
     "guard": "Stand by on another host while switchovers are made.",
+    "hold": "Promise rollback until a later time.",
     "status": "Show which side serves, and what could not be seen.",
     "partitions": "Give both sides the same partitions, ahead of time.",
     "drop-slot": "Drop the slot that keeps WAL for the side that does not serve.",

@@ -77,6 +77,13 @@ STATUSES_OF: Mapping[str, Mapping[int, str]] = {
         7: "**stop and look**: it is not confirmed where traffic goes",
         8: _LEASE,
     },
+    "hold": {
+        0: "rollback is promised until the new end",
+        2: f"{_CALL}; no later time, or there is no way back to promise",
+        3: _SERVERS,
+        4: "the clocks of the servers disagree",
+        8: _LEASE,
+    },
     "guard": {0: "ended by Ctrl-C or SIGTERM", 2: _CALL},
     "status": {
         0: "it is confirmed which side serves",
@@ -162,6 +169,7 @@ VARIABLES_OF: Mapping[str, tuple[str, ...]] = {
     "plan": _TOOLS,
     "run": (*_TOOLS, _LOG),
     "approve": _SIDES,
+    "hold": _SIDES,
     "rollback": (*_TOOLS, _LOG),
     "guard": (*_SIDES, _LOG),
     "status": _SIDES,
@@ -191,6 +199,7 @@ FURTHER: Mapping[str, Mapping[str, str]] = {
         "the runbook": "../runbook.md",
     },
     "approve": {"the step `approve`": "../steps/approve.md"},
+    "hold": {"the step `hold`": "../steps/hold.md"},
     "rollback": {"the bad night": "../runbook.md#the-bad-night-rollback"},
     "guard": {"the guard": "../concepts.md#guard"},
     "status": {

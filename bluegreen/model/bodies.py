@@ -199,9 +199,15 @@ class Certified(Body):
 
 @dataclass(frozen=True, slots=True)
 class WindowOpened(Body):
-    """Of WINDOW_OPENED: until when rollback is promised."""
+    """Of WINDOW_OPENED.
+
+    Attributes:
+        until: until when rollback is promised.
+        by: who moved the end; None where the step `hold` opened the window.
+    """
 
     until: datetime
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

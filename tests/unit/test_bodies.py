@@ -114,6 +114,10 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
     ),
     (bodies.WayBackOpen(0.045), {"marker_s": 0.045}),
     (
+        bodies.WindowOpened(AT + timedelta(days=1), "ann@here"),
+        {"until": "2026-05-05T01:02:03.000456+00:00", "by": "ann@here"},
+    ),
+    (
         bodies.WindowOpened(AT + timedelta(days=1)),
         {"until": "2026-05-05T01:02:03.000456+00:00"},
     ),
