@@ -17,9 +17,10 @@ from bluegreen.model.errors import PlaybookRefused
 
 if TYPE_CHECKING:
     from bluegreen.cli.context import Context
+    from bluegreen.cli.people import People
+    from bluegreen.engine.events import Tell
     from bluegreen.model.history import State
     from bluegreen.model.verdict import Verdict
-    from bluegreen.report.teller import Teller
     from bluegreen.steps.decommission import Decommission
 
 EXAMPLE = (
@@ -68,6 +69,8 @@ def decommission(
     if if_due and (now or confirm is not None):
         raise _contradiction("--confirm" if confirm is not None else "--now")
     from bluegreen.cli.context import open_context
+    from bluegreen.cli.people import people
+    from bluegreen.report.notices import notifying
     from bluegreen.report.teller import make_teller
 
     with (
@@ -75,7 +78,11 @@ def decommission(
         open_context(playbook, "decommission", teller) as open_,
     ):
         asked = _Asked(if_due=if_due, now=now, confirm=confirm, as_json=json_)
-        _decommission(open_, teller, asked)
+        with (
+            people(open_, "decommission", teller) as ours,
+            notifying(ours.teller, ours.outbox, teller, ours.tell_once) as tell,
+        ):
+            _decommission(open_, tell, asked, ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +95,55 @@ class _Asked:
     as_json: bool
 
 
-def _decommission(open_: Context, teller: Teller, asked: _Asked) -> None:
+def _decommission(open_: Context, tell: Tell, asked: _Asked, ours: People) -> None:
     step, as_json = _step(open_), asked.as_json
     if _is_over(open_, step):
         _tell_over(if_due=asked.if_due, as_json=as_json)
     elif _is_cut_short(open_, step):
-        _finish(open_, step, teller, as_json=as_json)
+        _finish(open_, step, tell, as_json=as_json)
     elif not (waiting := _not_due(open_, step)):
         if not asked.if_due:
             _ask(open_, asked.confirm, always=False)
-        _let_go(open_, step, teller, as_json=as_json)
+        _let_go(open_, step, tell, as_json=as_json)
     elif asked.now and _may_end(open_):
         _ask(open_, asked.confirm, always=True)
-        _let_go(open_, step, teller, as_json=as_json, end_window=True)
+        _let_go(open_, step, tell, as_json=as_json, end_window=True)
     elif not asked.if_due:
         raise _refusal(open_, waiting)
-    elif as_json:
-        _tell_waiting(waiting)
+    else:
+        _look_at_window(open_, ours)
+        if as_json:
+            _tell_waiting(waiting)
+
+
+def _look_at_window(open_: Context, ours: People) -> None:
+    """Tell people that it is about to end, and when a rollback stops being possible.
+
+    Asked only where the playbook names someone to tell.
+    """
+    from bluegreen.cli.rollback import look_back
+    from bluegreen.model.history import fold
+    from bluegreen.model.notice import Occasion
+    from bluegreen.model.side import Side
+    from bluegreen.model.verdict import Refused
+    from bluegreen.postgres.journal.table import server_time
+
+    if not ours.leads:
+        return
+    state, now = fold(open_.world.journal.records()), server_time(open_.world.green)
+    end = state.window_end
+    if end is None or end <= now or state.serving is not Side.GREEN:
+        return
+    for lead in ours.leads:
+        if end - now <= lead:
+            notice = ours.teller.window_ends(end, end - now, lead)
+            ours.tell_once(notice, f"{end.isoformat()} {lead}")
+    refused = look_back(open_).plan.refused
+    if refused is None or not isinstance(refused.verdict, Refused):
+        ours.forget(Occasion.ROLLBACK_UNAVAILABLE)
+        return
+    no = refused.verdict
+    ours.tell_once(ours.teller.no_rollback(no.why, no.seen, no.hint), no.why)
 
 
 def _step(open_: Context) -> Decommission:
@@ -258,7 +297,7 @@ def _refusal(open_: Context, why: str) -> Exception:
 def _let_go(
     open_: Context,
     step: Decommission,
-    teller: Teller,
+    tell: Tell,
     *,
     as_json: bool,
     end_window: bool = False,
@@ -275,7 +314,7 @@ def _let_go(
     require_allowed(expand((step,)), allow)
     with engaged(open_) as world, Interrupt() as interrupt:
         runner = Runner(
-            world, run=open_.run, allow=allow, interrupt=interrupt, tell=teller
+            world, run=open_.run, allow=allow, interrupt=interrupt, tell=tell
         )
         if end_window:
             end_now(world, this_user())
@@ -284,9 +323,7 @@ def _let_go(
     show(ended, as_json=as_json)
 
 
-def _finish(
-    open_: Context, step: Decommission, teller: Teller, *, as_json: bool
-) -> None:
+def _finish(open_: Context, step: Decommission, tell: Tell, *, as_json: bool) -> None:
     """Run the command again, as its end was not seen; blue itself is gone."""
     from bluegreen.cli.context import engaged_without_blue
     from bluegreen.engine.interrupt import Interrupt
@@ -296,7 +333,7 @@ def _finish(
     allow = open_.loaded.playbook.allow
     with engaged_without_blue(open_) as world, Interrupt() as interrupt:
         runner = Runner(
-            world, run=open_.run, allow=allow, interrupt=interrupt, tell=teller
+            world, run=open_.run, allow=allow, interrupt=interrupt, tell=tell
         )
         about = {"verb": "decommission", "playbook": open_.loaded.playbook.name}
         ended = runner.run((), before=(step.last_action,), about=about)

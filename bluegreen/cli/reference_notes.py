@@ -133,6 +133,11 @@ STATUSES_OF: Mapping[str, Mapping[int, str]] = {
         7: "the side could not be proved; nothing was touched",
         8: "the rollback window is open, or another operator acts",
     },
+    "notify": {
+        0: "all were told",
+        2: f"{_CALL}; or the playbook names no one",
+        4: "one of them could not be told",
+    },
     "demo": {
         0: "nothing was lost or doubled, and no client saw an error",
         1: "something was lost or doubled, or a client saw an error",
@@ -179,6 +184,7 @@ VARIABLES_OF: Mapping[str, tuple[str, ...]] = {
     "journal": _SIDES,
     "verify": _SIDES,
     "decommission": (*_TOOLS, _LOG),
+    "notify": ("${env:NAME}",),
     "demo": ("BLUEGREEN_PG_16", "XDG_STATE_HOME"),
 }
 
@@ -214,5 +220,6 @@ FURTHER: Mapping[str, Mapping[str, str]] = {
     "journal": {"the journal": "../concepts.md#journal"},
     "verify": {"the certificate": "../certificate.md"},
     "decommission": {"the step `decommission`": "../steps/decommission.md"},
+    "notify": {"what is told": "../notify.md"},
     "explain": {"every id": "../findings.md"},
 }

@@ -240,6 +240,14 @@ class GuardEnded(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class Notified(Body):
+    """A note: what people were told, and in which words; empty once it is over."""
+
+    notified: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
 class FindingTold:
     """A finding of a monitor: its id, the place and what was seen."""
 

@@ -127,6 +127,10 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
     ),
     (bodies.GuardEnded("it is late"), {"guard": "it is late"}),
     (
+        bodies.Notified("window_ends", "in an hour"),
+        {"notified": "window_ends", "about": "in an hour"},
+    ),
+    (
         bodies.Found((bodies.FindingTold("stream", "blue", "off"),)),
         {"found": [{"id": "stream", "where": "blue", "seen": "off"}]},
     ),

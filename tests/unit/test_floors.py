@@ -21,6 +21,7 @@ FLOORS = {
     "backups": 4,
     "migrators": 4,
     "pointers": 4,
+    "notify": 4,
     "steps": 5,
     "engine": 6,
     "playbook": 6,
@@ -29,13 +30,14 @@ FLOORS = {
 }
 # Third-party packages, by what is imported, and the rooms that may know them.
 OWNERS = {
+    "apprise": {"notify"},
     "pglast": {"sql"},
     "psycopg": {"postgres", "pointers", "lab", "compat", "lint"},
     "pydantic": {"model", "playbook", "steps"},
     "pydantic_core": {"model", "playbook"},
     "rich": {"report"},
     "structlog": {"report"},
-    "tenacity": {"postgres"},
+    "tenacity": {"postgres", "notify"},
     "typer": {"cli"},
     "yaml": {"playbook"},
 }
