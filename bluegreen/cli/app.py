@@ -44,6 +44,7 @@ VERBS: Mapping[str, str] = {
     "cancel": "Give a move up before its cutover, and take away what it made.",
     "decommission": "Release blue once the rollback window is over.",
     "notify": "Send a test notice to all whom the playbook names.",
+    "schedule": "Write what lets a scheduler take blue down when it is time.",
     "explain": "Print the page of an error code, a finding, a rule or a hazard.",
     "demo": "Show a cutover, a rollback and a decommission on throw-away servers.",
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bluegreen.engine.events import Tell
     from bluegreen.model.history import State
     from bluegreen.model.verdict import Verdict
+    from bluegreen.playbook.load import Loaded
     from bluegreen.steps.decommission import Decommission
 
 EXAMPLE = (
@@ -96,7 +97,7 @@ class _Asked:
 
 
 def _decommission(open_: Context, tell: Tell, asked: _Asked, ours: People) -> None:
-    step, as_json = _step(open_), asked.as_json
+    step, as_json = step_of(open_.loaded), asked.as_json
     if _is_over(open_, step):
         _tell_over(if_due=asked.if_due, as_json=as_json)
     elif _is_cut_short(open_, step):
@@ -146,11 +147,16 @@ def _look_at_window(open_: Context, ours: People) -> None:
     ours.tell_once(ours.teller.no_rollback(no.why, no.seen, no.hint), no.why)
 
 
-def _step(open_: Context) -> Decommission:
+def step_of(loaded: Loaded) -> Decommission:
+    """The playbook's step decommission.
+
+    Raises:
+        PlaybookRefused: 2007, it has none.
+    """
     from bluegreen.model.errors import PlaybookRefused
     from bluegreen.steps.decommission import Decommission
 
-    for step in open_.loaded.playbook.steps:
+    for step in loaded.playbook.steps:
         if isinstance(step, Decommission):
             return step
     raise PlaybookRefused(

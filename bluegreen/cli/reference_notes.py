@@ -133,6 +133,10 @@ STATUSES_OF: Mapping[str, Mapping[int, str]] = {
         7: "the side could not be proved; nothing was touched",
         8: "the rollback window is open, or another operator acts",
     },
+    "schedule": {
+        0: "the files are printed, or written to the folder of `--to`",
+        2: f"{_CALL}; or the folder cannot be written",
+    },
     "notify": {
         0: "all were told",
         2: f"{_CALL}; or the playbook names no one",
@@ -184,6 +188,7 @@ VARIABLES_OF: Mapping[str, tuple[str, ...]] = {
     "journal": _SIDES,
     "verify": _SIDES,
     "decommission": (*_TOOLS, _LOG),
+    "schedule": _SIDES,
     "notify": ("${env:NAME}",),
     "demo": ("BLUEGREEN_PG_16", "XDG_STATE_HOME"),
 }
@@ -220,6 +225,7 @@ FURTHER: Mapping[str, Mapping[str, str]] = {
     "journal": {"the journal": "../concepts.md#journal"},
     "verify": {"the certificate": "../certificate.md"},
     "decommission": {"the step `decommission`": "../steps/decommission.md"},
+    "schedule": {"timers": "../../infra/README.md"},
     "notify": {"what is told": "../notify.md"},
     "explain": {"every id": "../findings.md"},
 }

@@ -78,6 +78,24 @@ def test_the_window_is_made_longer_and_never_shorter(one: tuple[Arena, Path]) ->
     assert (ended.status, "blue serves" in ended.err) == (8, True), ended
 
 
+def test_a_schedule_knows_the_end_of_the_window(
+    one: tuple[Arena, Path], tmp_path: Path
+) -> None:
+    _, playbook = one
+    words = ("schedule", playbook, "--kind", "systemd", "--to", tmp_path / "units")
+    call(*words).require()
+    [timer] = (tmp_path / "units").glob("*.timer")
+    assert re.findall("OnCalendar=(.*)", timer.read_text()) == ["*:0/15"]
+    call("run", playbook).require()
+    call(*words).require()
+    end = f"{window_end(playbook)} UTC"
+    assert re.findall("OnCalendar=(.*)", timer.read_text()) == ["*:0/15", end]
+    [service] = (tmp_path / "units").glob("*.service")
+    assert f"decommission --if-due {playbook}" in service.read_text()
+    told = call("schedule", playbook, "--kind", "cron", "--to", playbook)
+    assert refused(told).startswith("error BG-2008: the folder of --to cannot be")
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

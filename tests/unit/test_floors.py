@@ -26,6 +26,7 @@ FLOORS = {
     "engine": 6,
     "playbook": 6,
     "report": 7,
+    "schedule": 7,
     "cli": 8,
 }
 # Third-party packages, by what is imported, and the rooms that may know them.
