@@ -14,6 +14,10 @@ PlaybookFile = Annotated[
 PlaybookIfAny = Annotated[
     Path | None, typer.Argument(metavar="[PLAYBOOK]", help="The playbook, a YAML file.")
 ]
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="STEP", help="Stop behind this step; the next run goes on."),
+]
 BlueDsn = Annotated[
     str | None,
     typer.Option(metavar="DSN", help="Blue's DSN, where there is no playbook."),

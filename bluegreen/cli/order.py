@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import dropwhile
 from typing import Any
 
+from bluegreen.model.codes import Code
+from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.history import State
 from bluegreen.playbook.load import Loaded, require_files
 from bluegreen.steps.check import Check
@@ -45,6 +47,30 @@ def steps_of_run(loaded: Loaded) -> Sequence[Step]:
         for s in steps
     ]
     return with_judge(checked)
+
+
+def up_to(loaded: Loaded, key: str | None) -> Sequence[Step]:
+    """The steps of a run up to the one of that key, which is done too; without a key
+    all of them.
+
+    Raises:
+        PlaybookRefused: 2008, the playbook has no such step.
+    """
+    steps = steps_of_run(loaded)
+    if key is None:
+        return steps
+    named = {step.key for step in loaded.playbook.steps}
+    keys = [step.key for step in steps if step.key in named]
+    if key in keys:
+        return steps[: [step.key for step in steps].index(key) + 1]
+    raise PlaybookRefused(
+        Code.CALL_NOT_VALID,
+        f"a run has no step {key!r} to stop behind",
+        wanted=f"one of: {', '.join(dict.fromkeys(keys))}",
+        hint="blue is taken down by `bluegreen decommission`"
+        if key == "decommission"
+        else "",
+    )
 
 
 def require_migrations(loaded: Loaded) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bluegreen.cli.options import AsJson, PlaybookFile
+from bluegreen.cli.options import AsJson, PlaybookFile, Until
 
 if TYPE_CHECKING:
     from bluegreen.model.progress import Progress
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 EXAMPLE = "Example: bluegreen plan shop.yml"
 
 
-def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
+def plan(playbook: PlaybookFile, until: Until = None, json_: AsJson = False) -> int:
     """Show what `run` would do, and change nothing.
 
     Each action is looked at by the code that will do it. The exit status is that of
@@ -22,7 +22,7 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
         BluegreenError: a server, a pointer or the journal could not be looked at.
     """
     from bluegreen.cli.context import open_context
-    from bluegreen.cli.order import before_steps, steps_of_run
+    from bluegreen.cli.order import before_steps, up_to
     from bluegreen.engine import plan as planning
     from bluegreen.model.history import fold
     from bluegreen.postgres.catalog.identity import require_own_sides
@@ -34,7 +34,7 @@ def plan(playbook: PlaybookFile, json_: AsJson = False) -> int:
     with open_context(playbook, "plan", told.append) as open_:
         require_own_sides(open_.world.blue, open_.world.green)
         made = planning.plan(
-            steps_of_run(open_.loaded),
+            up_to(open_.loaded, until),
             open_.world,
             before=before_steps(fold(open_.world.journal.records())),
             playbook_digest=open_.loaded.digest,

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass, replace
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
+from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile, Until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
     from bluegreen.steps.contract import Step
     from bluegreen.steps.world import World
 
-EXAMPLE = "Example: bluegreen run shop.yml --plan 3f9a12bc0d11"
+EXAMPLE = (
+    "Examples: bluegreen run shop.yml --plan 3f9a12bc0d11; "
+    "bluegreen run shop.yml --until replicate"
+)
 
 _NOTICE = b"\nstopping at the next safe point; once more stops at once\n"
 
@@ -33,6 +38,7 @@ def run(
         str | None,
         typer.Option(metavar="DIGEST", help="Run only what `bluegreen plan` showed."),
     ] = None,
+    until: Until = None,
     log: Log = LogForm.TEXT,
     json_: AsJson = False,
 ) -> None:
@@ -40,7 +46,8 @@ def run(
 
     It can be killed at any moment and started again: it looks at the servers and goes
     on from what is there. It ends after the window is open; blue is taken down by
-    `decommission`.
+    `decommission`. With --until it ends earlier: the copy may be made days before
+    traffic moves. Meanwhile green follows, and blue keeps WAL for it.
 
     Raises:
         BluegreenError: by its code, what stopped it.
@@ -59,23 +66,31 @@ def run(
         heard(open_, "run", teller) as tell,
     ):
         require_migrations(open_.loaded)
-        ended = _run(open_, plan, tell, interrupt)
+        ended = _run(open_, Wanted(plan, until), tell, interrupt)
+    if until is not None and not ended.waiting:
+        ended = replace(ended, goes_on=f"bluegreen run {quote(str(playbook))}")
     show(ended, as_json=json_)
 
 
-def _run(
-    open_: Context, wanted: str | None, tell: Tell, interrupt: Interrupt
-) -> RunEnded:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the call asks for: the digest of a plan, the step to stop behind."""
+
+    plan: str | None = None
+    until: str | None = None
+
+
+def _run(open_: Context, wanted: Wanted, tell: Tell, interrupt: Interrupt) -> RunEnded:
     from bluegreen.cli.context import engaged
     from bluegreen.cli.monitoring import monitoring
-    from bluegreen.cli.order import before_steps, steps_of_run
+    from bluegreen.cli.order import before_steps, up_to
     from bluegreen.engine.plan import divide, expand, plan, require_allowed
     from bluegreen.engine.runner import Runner
     from bluegreen.model.history import fold, with_green
     from bluegreen.postgres.catalog.identity import identity_of
 
     loaded = open_.loaded
-    steps = steps_of_run(loaded)
+    steps = up_to(loaded, wanted.until)
     allow, digest = loaded.playbook.allow, loaded.digest
     # Before our schema is built: a playbook that must be fixed touches nothing.
     state = fold(open_.world.journal.records())
@@ -86,11 +101,11 @@ def _run(
     with engaged(open_) as world, monitoring(world, tell, allow) as monitor_thread:
         state = fold(world.journal.records())
         before = before_steps(with_green(state, identity_of(world.green)))
-        if wanted is not None:
+        if wanted.plan is not None:
             made = plan(
                 steps, world, before=before, playbook_digest=digest, allow=allow
             )
-            made.require_digest(wanted)
+            made.require_digest(wanted.plan)
         runner = Runner(
             world,
             run=open_.run,
@@ -99,7 +114,7 @@ def _run(
             tell=tell,
             require_fit=monitor_thread.require_fit,
         )
-        about = {"verb": "run", "plan": wanted, **open_.about}
+        about = {"verb": "run", "plan": wanted.plan, **open_.about}
         return runner.run(steps, before=before, about=about)
 
 

@@ -127,6 +127,7 @@ class RunEnded:
         client_errors: SQLSTATEs that its probe met meanwhile; None without a probe.
         rollback: the command that sends traffic back; empty where nothing would.
         rollback_until: the end of the rollback window, where one is open.
+        goes_on: the command that goes on, where the run was to stop before its end.
     """
 
     run: str
@@ -138,6 +139,7 @@ class RunEnded:
     client_errors: tuple[str, ...] | None = None
     rollback: str = ""
     rollback_until: datetime | None = None
+    goes_on: str = ""
 
 
 Event = (

@@ -46,7 +46,11 @@ def _run_ended(ended: RunEnded) -> Page:
         until = ended.rollback_until
         window = f", promised until {until:%Y-%m-%d %H:%M:%S} UTC" if until else ""
         page.append(f"The way back{window}: {ended.rollback}")
-    return [*page, f"left to time: {ended.waiting}"] if ended.waiting else page
+    if ended.waiting:
+        page.append(f"left to time: {ended.waiting}")
+    if ended.goes_on:
+        page.append(f"Stopped where --until says. To go on: {ended.goes_on}")
+    return page
 
 
 def _serves(ended: RunEnded) -> str:
