@@ -9,11 +9,14 @@ from typing import Any
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.history import State
+from bluegreen.model.side import Side
 from bluegreen.playbook.load import Loaded, require_files
+from bluegreen.steps.backup import Backup
 from bluegreen.steps.check import Check
 from bluegreen.steps.compat import Compat
 from bluegreen.steps.compatibility.order import judge_of, with_judge
 from bluegreen.steps.contract import Action, Step
+from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.partitions.take_up import TakeUpPartitions, TakeUpWaiting
@@ -49,14 +52,35 @@ def steps_of_run(loaded: Loaded) -> Sequence[Step]:
     return with_judge(checked)
 
 
-def up_to(loaded: Loaded, key: str | None) -> Sequence[Step]:
-    """The steps of a run up to the one of that key, which is done too; without a key
-    all of them.
+_FEEDS_GREEN = (Check, Backup, Replicate, Migrate, Compat, Validate)
+"""Steps that make nothing but harm where green serves already."""
+
+
+def steps_up_to(loaded: Loaded, key: str | None, state: State) -> Sequence[Step]:
+    """The steps of a run up to the one of that key, which is done too.
+
+    While green serves, what lies before the cutover is over, also where the cutover
+    itself is not asked for, or was taken out of the playbook.
+
+    Args:
+        loaded: the playbook.
+        key: of the last step; None for all of them.
+        state: what the journal tells.
 
     Raises:
         PlaybookRefused: 2008, the playbook has no such step.
     """
     steps = steps_of_run(loaded)
+    asked = _cut(loaded, steps, key)
+    if state.serving is Side.BLUE or any(isinstance(s, Cutover) for s in asked):
+        return asked
+    if any(isinstance(step, Cutover) for step in steps):
+        return ()
+    left = dropwhile(lambda s: not isinstance(s, _FEEDS_GREEN), reversed(asked))
+    return asked[len(list(left)) :]
+
+
+def _cut(loaded: Loaded, steps: Sequence[Step], key: str | None) -> Sequence[Step]:
     if key is None:
         return steps
     named = {step.key for step in loaded.playbook.steps}

@@ -22,7 +22,7 @@ def plan(playbook: PlaybookFile, until: Until = None, json_: AsJson = False) -> 
         BluegreenError: a server, a pointer or the journal could not be looked at.
     """
     from bluegreen.cli.context import open_context
-    from bluegreen.cli.order import before_steps, up_to
+    from bluegreen.cli.order import before_steps, steps_up_to
     from bluegreen.engine import plan as planning
     from bluegreen.model.history import fold
     from bluegreen.postgres.catalog.identity import require_own_sides
@@ -33,10 +33,11 @@ def plan(playbook: PlaybookFile, until: Until = None, json_: AsJson = False) -> 
     told: list[Progress] = []
     with open_context(playbook, "plan", told.append) as open_:
         require_own_sides(open_.world.blue, open_.world.green)
+        state = fold(open_.world.journal.records())
         made = planning.plan(
-            up_to(open_.loaded, until),
+            steps_up_to(open_.loaded, until, state),
             open_.world,
-            before=before_steps(fold(open_.world.journal.records())),
+            before=before_steps(state),
             playbook_digest=open_.loaded.digest,
             allow=open_.loaded.playbook.allow,
         )

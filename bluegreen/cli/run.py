@@ -83,17 +83,17 @@ class Wanted:
 def _run(open_: Context, wanted: Wanted, tell: Tell, interrupt: Interrupt) -> RunEnded:
     from bluegreen.cli.context import engaged
     from bluegreen.cli.monitoring import monitoring
-    from bluegreen.cli.order import before_steps, up_to
+    from bluegreen.cli.order import before_steps, steps_up_to
     from bluegreen.engine.plan import divide, expand, plan, require_allowed
     from bluegreen.engine.runner import Runner
     from bluegreen.model.history import fold, with_green
     from bluegreen.postgres.catalog.identity import identity_of
 
     loaded = open_.loaded
-    steps = up_to(loaded, wanted.until)
     allow, digest = loaded.playbook.allow, loaded.digest
     # Before our schema is built: a playbook that must be fixed touches nothing.
     state = fold(open_.world.journal.records())
+    steps = steps_up_to(loaded, wanted.until, state)
     _, ahead = divide(expand(steps), state)
     require_allowed(ahead, allow)
     if not state.seq:

@@ -65,3 +65,17 @@ def test_the_copy_is_made_first_and_traffic_moves_later(
     # Behind the cutover there is nothing to stop before.
     call("run", playbook, "--until", "replicate").require()
     assert call("status", playbook, "--json").require().json["serving"] == "green"
+
+
+def test_a_playbook_that_lost_its_cutover_feeds_green_no_more(
+    arena: Callable[..., Arena], tmp_path: Path
+) -> None:
+    here = arena()
+    here.pair.blue.run("CREATE TABLE t (id int PRIMARY KEY)")
+    call("run", write_playbook(here, tmp_path, STEPS)).require()
+    kept = [step for step in STEPS if step["step"] not in {"cutover", "hold"}]
+    playbook = write_playbook(here, tmp_path, kept[:-1])
+    assert call("plan", playbook).status == 0
+    assert call("run", playbook, "--json").require().json["acted"] == []
+    assert "from_blue" not in str(here.pair.green.rows("TABLE pg_subscription"))
+    assert call("status", playbook, "--json").require().json["serving"] == "green"
