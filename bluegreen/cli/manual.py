@@ -18,6 +18,7 @@ KINDS = {
     "Error codes": "error code",
     "Preflight checks": "preflight check",
     "Checks of PgBouncer": "check of PgBouncer",
+    "Checks of names": "check of a name",
     "Monitors": "monitor",
     "Lint rules": "lint rule",
     "Hazards": "hazard",

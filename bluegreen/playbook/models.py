@@ -7,6 +7,7 @@ and the editors' schema. Reading files is for `load.py`, a step's parameters are
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Union
 
@@ -30,6 +31,7 @@ from bluegreen.model.secret import Secret
 from bluegreen.playbook import dsn as dsns
 from bluegreen.playbook.references import Text, is_reference
 from bluegreen.playbook.tree import Wrong
+from bluegreen.pointers.names.values import RecordType
 from bluegreen.steps.contract import Step
 from bluegreen.steps.fields import Duration, SizeText
 from bluegreen.steps.monitors.limits import NEVER_ACCEPTED, WAL_LIMIT, Limits
@@ -165,14 +167,27 @@ class Address(_Part):
         }
 
 
-class PgBouncerConfig(_Part):
-    """One PgBouncer whose `[databases]` entry is moved."""
+class PointerConfig(_Part):
+    """What every pointer has."""
 
-    pointer: Literal["pgbouncer"]
+    pointer: str
     """The kind of pointer."""
 
     id: str = Field(default="main", pattern="^[a-z][a-z0-9_-]{0,39}$")
     """A name of its own; messages and the journal use it."""
+
+    client: DsnText | None = None
+    """How an application comes in, for the probe; no probe where it is left out."""
+
+    client_password: SecretText | None = None
+    """That application's password by reference."""
+
+
+class PgBouncerConfig(PointerConfig):
+    """One PgBouncer whose `[databases]` entry is moved."""
+
+    pointer: Literal["pgbouncer"]
+    """The kind of pointer."""
 
     console: DsnText
     """The admin console, e.g. `host=127.0.0.1 port=6432 user=pgbouncer`; `dbname` is
@@ -194,11 +209,72 @@ class PgBouncerConfig(_Part):
     green: Address = Address()
     """Green as the pooler reaches it."""
 
-    client: DsnText | None = None
-    """How an application comes in, for the probe; no probe where it is left out."""
 
-    client_password: SecretText | None = None
-    """That application's password by reference."""
+_AT = re.compile(r"[0-9A-Za-z:][0-9A-Za-z:.-]{0,253}(@([1-9][0-9]{0,4}))?")
+_LAST_PORT = 65535
+
+
+def _nameserver(value: object) -> object:
+    found = _AT.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, str) and (not found or int(found[2] or 53) > _LAST_PORT):
+        raise Wrong(
+            "{subject} is no DNS server",
+            wanted="an address or a name, with @PORT where it is not 53",
+        )
+    return value
+
+
+NameserverText = Annotated[str, BeforeValidator(_nameserver)]
+"""Where a DNS server is, `10.0.0.53` or `10.0.0.53@5353`."""
+
+
+class NameConfig(PointerConfig):
+    """What every pointer has that is a name which clients look up."""
+
+    name: str = Field(min_length=1)
+    """The record's whole name, e.g. `db.shop.internal`."""
+
+    type: RecordType = RecordType.A
+    """Its type."""
+
+    blue: tuple[str, ...] = Field(min_length=1)
+    """The record's values while blue serves, as a list."""
+
+    green: tuple[str, ...] = Field(min_length=1)
+    """The record's values while green serves, as a list."""
+
+    max_ttl: Duration = timedelta(seconds=60)
+    """A longer TTL of the record is refused."""
+
+    lower_ttl: bool = False
+    """Whether the cutover lowers a longer TTL to that, and waits the former one out."""
+
+
+class DnsConfig(NameConfig):
+    """A record on a DNS server that takes updates (RFC 2136)."""
+
+    pointer: Literal["dns"]
+    """The kind of pointer."""
+
+    server: NameserverText
+    """The zone's primary, `10.0.0.53` or `10.0.0.53@5353`."""
+
+    key: str | None = Field(default=None, min_length=1)
+    """Name of the TSIG key that may update the record."""
+
+    key_algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    """How the key signs."""
+
+    key_secret: SecretText | None = None
+    """The key's secret in base64, by reference."""
+
+    authorities: tuple[NameserverText, ...] = ()
+    """Servers that must give the new value after a move; the zone's NS records where
+    none is named."""
+
+    resolvers: tuple[NameserverText, ...] = ()
+    """Resolvers that applications ask: `check` compares them, and the probe asks the
+    first; by the system's where none is named."""
 
 
 _SLASHES = 2
@@ -262,6 +338,18 @@ class AcceptConfig(_Part):
         return Accepted(self.id, self.reason, self.object)
 
 
+POINTERS: tuple[type[PointerConfig], ...] = (
+    PgBouncerConfig,
+    DnsConfig,
+)
+"""The kinds of pointers, in the order in which they are told."""
+
+if TYPE_CHECKING:
+    AnyPointer = PointerConfig
+else:
+    AnyPointer = Annotated[Union[POINTERS], Field(discriminator="pointer")]  # noqa: UP007
+
+
 class Playbook(_Part):
     """One move of one database from blue to green, and what may happen on the way."""
 
@@ -277,7 +365,7 @@ class Playbook(_Part):
     green: SideConfig
     """The database that will serve."""
 
-    pointers: tuple[PgBouncerConfig, ...] = ()
+    pointers: tuple[AnyPointer, ...] = ()
     """What sends clients to a side; all of them move at once or none does."""
 
     steps: tuple[AnyStep, ...] = Field(min_length=1)

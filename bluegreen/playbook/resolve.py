@@ -9,11 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bluegreen.model.side import Side
 from bluegreen.playbook.dsn import Dsn, dsn_from_call
 from bluegreen.playbook.load import Loaded
-from bluegreen.playbook.models import PgBouncerConfig, Playbook, SideConfig
+from bluegreen.playbook.models import (
+    DnsConfig,
+    NameConfig,
+    PgBouncerConfig,
+    Playbook,
+    PointerConfig,
+    SideConfig,
+)
 from bluegreen.playbook.references import resolver
 from bluegreen.pointers.handover import require_guardable
 from bluegreen.pointers.pgbouncer.pointer import PgBouncer
@@ -61,7 +69,7 @@ def open_pointers(loaded: Loaded) -> tuple[Pointer, ...]:
         PlaybookRefused: 2003, one cannot be used, or no guard could take it over.
     """
     return tuple(
-        require_guardable(_pgbouncer(config, loaded.playbook, loaded.home))
+        require_guardable(_pointer(config, loaded.playbook, loaded.home))
         for config in loaded.playbook.pointers
     )
 
@@ -74,6 +82,47 @@ def _database(side: Side, config: SideConfig, label: str) -> Database:
         seen_from_peer=config.seen_from_peer,
         label=label,
     )
+
+
+def _pointer(config: PointerConfig, playbook: Playbook, home: Path) -> Pointer:
+    """Of its kind; the packages that a kind needs are read for that kind alone."""
+    if isinstance(config, PgBouncerConfig):
+        return _pgbouncer(config, playbook, home)
+    assert isinstance(config, DnsConfig)
+    return _dns(config)
+
+
+def _dns(config: DnsConfig) -> Pointer:
+    from bluegreen.pointers.dns.pointer import DnsPointer
+
+    return DnsPointer(
+        **_of_name(config),
+        server=str(config.server),
+        key=config.key,
+        key_algorithm=config.key_algorithm,
+        key_secret=config.key_secret,
+        authorities=tuple(map(str, config.authorities)),
+        resolvers=tuple(map(str, config.resolvers)),
+    )
+
+
+def _of_name(config: NameConfig) -> dict[str, Any]:
+    """What every name is made of."""
+    client = config.client
+    return {
+        "id": config.id,
+        "name": str(config.name),
+        "type": str(config.type),
+        "values": {
+            Side.BLUE: tuple(map(str, config.blue)),
+            Side.GREEN: tuple(map(str, config.green)),
+        },
+        "max_ttl_s": int(config.max_ttl.total_seconds()),
+        "lower_ttl": config.lower_ttl,
+        "client": str(client) if client else None,
+        "client_password": config.client_password
+        or (client.password if client else None),
+    }
 
 
 def _pgbouncer(config: PgBouncerConfig, playbook: Playbook, home: Path) -> PgBouncer:

@@ -29,6 +29,7 @@ FLOORS = {
 }
 # Third-party packages, by what is imported, and the rooms that may know them.
 OWNERS = {
+    "dns": {"pointers"},
     "pglast": {"sql"},
     "psycopg": {"postgres", "pointers", "lab", "compat", "lint"},
     "pydantic": {"model", "playbook", "steps"},
