@@ -19,15 +19,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bluegreen.model.duration import DURATION_WANTED
-from bluegreen.playbook.models import (
-    POINTERS,
-    AcceptConfig,
-    Address,
-    MonitorConfig,
-    Playbook,
-    PointerConfig,
-    SideConfig,
-)
+from bluegreen.playbook.models import AcceptConfig, MonitorConfig, Playbook, SideConfig
+from bluegreen.playbook.pointer_models import POINTERS, Address, PointerConfig
 from bluegreen.playbook.tree import (
     Listing,
     Node,

@@ -7,31 +7,22 @@ and the editors' schema. Reading files is for `load.py`, a step's parameters are
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
-    PlainValidator,
-    ValidationInfo,
-    WithJsonSchema,
     field_validator,
 )
 
 from bluegreen.model.accept import Accepted
-from bluegreen.model.codes import Code
 from bluegreen.model.duration import Size
 from bluegreen.model.hazard import Hazard
-from bluegreen.model.secret import Secret
 from bluegreen.playbook import dsn as dsns
-from bluegreen.playbook.references import Text, is_reference
+from bluegreen.playbook.parts import DsnText, Part, SecretText
+from bluegreen.playbook.pointer_models import AnyPointer
 from bluegreen.playbook.tree import Wrong
-from bluegreen.pointers.names.values import RecordType
 from bluegreen.steps.contract import Step
 from bluegreen.steps.fields import Duration, SizeText
 from bluegreen.steps.monitors.limits import NEVER_ACCEPTED, WAL_LIMIT, Limits
@@ -41,34 +32,6 @@ if TYPE_CHECKING:
     AnyStep = Step
 else:
     AnyStep = Annotated[Union[STEPS], Field(discriminator="step")]  # noqa: UP007
-
-
-def _secret(value: object) -> Secret:
-    if isinstance(value, Secret):
-        return value
-    if isinstance(value, Text) and is_reference(value.raw):
-        return Secret(value)
-    if not isinstance(value, str):
-        raise Wrong("{subject} is not a reference", wanted="${env:NAME}")
-    raise Wrong(
-        "a password is written in {subject}",
-        code=Code.PASSWORD_IN_PLAYBOOK,
-        wanted="${env:NAME} or ${file:path}, and nothing beside it",
-        hint="export it, e.g. BLUE_PASSWORD, and write ${env:BLUE_PASSWORD} here;\n"
-        "or leave the key out and use ~/.pgpass",
-    )
-
-
-def _dsn(value: object, info: ValidationInfo) -> dsns.Dsn:
-    at = info.field_name or "dsn"
-    beside = "password" if at == "dsn" else f"{at}_password"
-    if isinstance(value, dsns.Dsn):
-        return value
-    if isinstance(value, Text):
-        return dsns.read_dsn(value.raw, value.resolve, beside)
-    if isinstance(value, str):
-        return dsns.read_dsn(value, beside=beside)
-    raise Wrong("{subject} is not text", wanted="a DSN: key words or a URL")
 
 
 def _peer(words: object) -> object:
@@ -87,47 +50,7 @@ def _version(value: object) -> object:
     )
 
 
-def _port(value: object) -> object:
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise Wrong("{subject} is no port", wanted="a whole number from 1 to 65535")
-    return value
-
-
-SecretText = Annotated[
-    Secret,
-    PlainValidator(_secret),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^\$\{(env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$",
-            "examples": ["${env:BLUE_PASSWORD}", "${file:secrets/blue}"],
-        }
-    ),
-]
-"""A secret by reference."""
-
-DsnText = Annotated[
-    dsns.Dsn,
-    PlainValidator(_dsn),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "examples": ["host=10.0.0.5 port=5432 dbname=shop user=bluegreen"],
-        }
-    ),
-]
-"""Where a database is: libpq's key words or a URL, never a password."""
-
-Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_port)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-
-class SideConfig(_Part):
+class SideConfig(Part):
     """Where one side's database is, reached directly and never through a pooler."""
 
     dsn: DsnText
@@ -145,143 +68,11 @@ class SideConfig(_Part):
     `{host: blue.internal}`."""
 
 
-class Address(_Part):
-    """A database as the pooler reaches it; what is left out comes from the side."""
-
-    host: str = ""
-    """Host name, address, or folder of a socket."""
-
-    port: Port | None = None
-    """Port."""
-
-    dbname: str = ""
-    """Database name on the server."""
-
-    def filled(self, dsn: dsns.Dsn) -> dict[str, str]:
-        """Host, port and dbname, from the side's DSN where they are left out."""
-        words = dsn.words
-        return {
-            "host": self.host or words.get("host") or words.get("hostaddr", ""),
-            "port": str(self.port or words.get("port") or 5432),
-            "dbname": self.dbname or words.get("dbname", ""),
-        }
-
-
-class PointerConfig(_Part):
-    """What every pointer has."""
-
-    pointer: str
-    """The kind of pointer."""
-
-    id: str = Field(default="main", pattern="^[a-z][a-z0-9_-]{0,39}$")
-    """A name of its own; messages and the journal use it."""
-
-    client: DsnText | None = None
-    """How an application comes in, for the probe; no probe where it is left out."""
-
-    client_password: SecretText | None = None
-    """That application's password by reference."""
-
-
-class PgBouncerConfig(PointerConfig):
-    """One PgBouncer whose `[databases]` entry is moved."""
-
-    pointer: Literal["pgbouncer"]
-    """The kind of pointer."""
-
-    console: DsnText
-    """The admin console, e.g. `host=127.0.0.1 port=6432 user=pgbouncer`; `dbname` is
-    `pgbouncer` where it is left out."""
-
-    console_password: SecretText | None = None
-    """The console's password by reference."""
-
-    config_file: str = Field(min_length=1)
-    """PgBouncer's own ini file, readable and writable here; relative to the
-    playbook."""
-
-    database: str = Field(min_length=1)
-    """The entry in `[databases]` that is moved."""
-
-    blue: Address = Address()
-    """Blue as the pooler reaches it."""
-
-    green: Address = Address()
-    """Green as the pooler reaches it."""
-
-
-_AT = re.compile(r"[0-9A-Za-z:][0-9A-Za-z:.-]{0,253}(@([1-9][0-9]{0,4}))?")
-_LAST_PORT = 65535
-
-
-def _nameserver(value: object) -> object:
-    found = _AT.fullmatch(value) if isinstance(value, str) else None
-    if isinstance(value, str) and (not found or int(found[2] or 53) > _LAST_PORT):
-        raise Wrong(
-            "{subject} is no DNS server",
-            wanted="an address or a name, with @PORT where it is not 53",
-        )
-    return value
-
-
-NameserverText = Annotated[str, BeforeValidator(_nameserver)]
-"""Where a DNS server is, `10.0.0.53` or `10.0.0.53@5353`."""
-
-
-class NameConfig(PointerConfig):
-    """What every pointer has that is a name which clients look up."""
-
-    name: str = Field(min_length=1)
-    """The record's whole name, e.g. `db.shop.internal`."""
-
-    type: RecordType = RecordType.A
-    """Its type."""
-
-    blue: tuple[str, ...] = Field(min_length=1)
-    """The record's values while blue serves, as a list."""
-
-    green: tuple[str, ...] = Field(min_length=1)
-    """The record's values while green serves, as a list."""
-
-    max_ttl: Duration = timedelta(seconds=60)
-    """A longer TTL of the record is refused."""
-
-    lower_ttl: bool = False
-    """Whether the cutover lowers a longer TTL to that, and waits the former one out."""
-
-
-class DnsConfig(NameConfig):
-    """A record on a DNS server that takes updates (RFC 2136)."""
-
-    pointer: Literal["dns"]
-    """The kind of pointer."""
-
-    server: NameserverText
-    """The zone's primary, `10.0.0.53` or `10.0.0.53@5353`."""
-
-    key: str | None = Field(default=None, min_length=1)
-    """Name of the TSIG key that may update the record."""
-
-    key_algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
-    """How the key signs."""
-
-    key_secret: SecretText | None = None
-    """The key's secret in base64, by reference."""
-
-    authorities: tuple[NameserverText, ...] = ()
-    """Servers that must give the new value after a move; the zone's NS records where
-    none is named."""
-
-    resolvers: tuple[NameserverText, ...] = ()
-    """Resolvers that applications ask: `check` compares them, and the probe asks the
-    first; by the system's where none is named."""
-
-
 _SLASHES = 2
 """Of `reverse/LOSSY/column-left-out`."""
 
 
-class MonitorConfig(_Part):
+class MonitorConfig(Part):
     """How much is too much for the monitors."""
 
     wal_limit: SizeText = Size(WAL_LIMIT)
@@ -304,7 +95,7 @@ class MonitorConfig(_Part):
         )
 
 
-class AcceptConfig(_Part):
+class AcceptConfig(Part):
     """A finding that is known and meant."""
 
     id: str = Field(min_length=1)
@@ -338,19 +129,7 @@ class AcceptConfig(_Part):
         return Accepted(self.id, self.reason, self.object)
 
 
-POINTERS: tuple[type[PointerConfig], ...] = (
-    PgBouncerConfig,
-    DnsConfig,
-)
-"""The kinds of pointers, in the order in which they are told."""
-
-if TYPE_CHECKING:
-    AnyPointer = PointerConfig
-else:
-    AnyPointer = Annotated[Union[POINTERS], Field(discriminator="pointer")]  # noqa: UP007
-
-
-class Playbook(_Part):
+class Playbook(Part):
     """One move of one database from blue to green, and what may happen on the way."""
 
     version: Annotated[Literal[1], BeforeValidator(_version)]

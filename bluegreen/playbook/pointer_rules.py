@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bluegreen.model.duration import format_duration
-from bluegreen.playbook.models import (
+from bluegreen.playbook.models import Playbook
+from bluegreen.playbook.pointer_models import (
     DnsConfig,
     NameConfig,
     PgBouncerConfig,
-    Playbook,
     PointerConfig,
 )
 from bluegreen.playbook.tree import Path, Wrong

@@ -21,15 +21,13 @@ from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.complaints import meanings
 from bluegreen.playbook.dsn import Dsn
-from bluegreen.playbook.models import (
+from bluegreen.playbook.models import AcceptConfig, MonitorConfig, Playbook, SideConfig
+from bluegreen.playbook.pointer_models import (
     POINTERS,
-    AcceptConfig,
     Address,
     DnsConfig,
-    MonitorConfig,
     PgBouncerConfig,
-    Playbook,
-    SideConfig,
+    Route53Config,
 )
 from bluegreen.steps.registry import STEPS
 from bluegreen.steps.schema_change.rules import ColumnRule
@@ -144,6 +142,7 @@ def _page() -> Iterator[str]:
     yield from _section("## A pointer: `pgbouncer`", PgBouncerConfig)
     yield from _section("## An address: a pooler's `blue` and `green`", Address)
     yield from _section("## A pointer: `dns`", DnsConfig)
+    yield from _section("## A pointer: `route53`", Route53Config)
     yield from _section("## The monitors: `monitor`", MonitorConfig)
     yield from _section("## A finding that is accepted: `accept`", AcceptConfig)
     yield "## Steps\n"

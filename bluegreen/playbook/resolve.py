@@ -14,13 +14,13 @@ from typing import Any
 from bluegreen.model.side import Side
 from bluegreen.playbook.dsn import Dsn, dsn_from_call
 from bluegreen.playbook.load import Loaded
-from bluegreen.playbook.models import (
+from bluegreen.playbook.models import Playbook, SideConfig
+from bluegreen.playbook.pointer_models import (
     DnsConfig,
     NameConfig,
     PgBouncerConfig,
-    Playbook,
     PointerConfig,
-    SideConfig,
+    Route53Config,
 )
 from bluegreen.playbook.references import resolver
 from bluegreen.pointers.handover import require_guardable
@@ -88,8 +88,21 @@ def _pointer(config: PointerConfig, playbook: Playbook, home: Path) -> Pointer:
     """Of its kind; the packages that a kind needs are read for that kind alone."""
     if isinstance(config, PgBouncerConfig):
         return _pgbouncer(config, playbook, home)
+    if isinstance(config, Route53Config):
+        return _route53(config)
     assert isinstance(config, DnsConfig)
     return _dns(config)
+
+
+def _route53(config: Route53Config) -> Pointer:
+    from bluegreen.pointers.route53.pointer import Route53Pointer
+
+    given = config.set_identifier
+    return Route53Pointer(
+        **_of_name(config),
+        hosted_zone=str(config.hosted_zone),
+        set_identifier=str(given) if given else None,
+    )
 
 
 def _dns(config: DnsConfig) -> Pointer:

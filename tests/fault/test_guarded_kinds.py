@@ -19,6 +19,7 @@ from bluegreen.postgres.fence.fence import read_fence
 from tests.kit.arena import Arena, replicate
 from tests.kit.file_pointer import FilePointer
 from tests.kit.nameserver import Knot
+from tests.kit.route53 import a_record, fake_route53
 from tests.kit.wait import wait_until
 
 pytestmark = pytest.mark.timeout(300)
@@ -53,7 +54,7 @@ move(world, Side.GREEN)
 """
 
 
-KINDS = ("foreign", "dns")
+KINDS = ("foreign", "dns", "route53")
 ENDS = (
     ("move/paused", Side.BLUE),
     ("move/committed", Side.GREEN),
@@ -63,18 +64,26 @@ ENDS = (
 
 @pytest.fixture(params=KINDS)
 def pointer(
-    request: pytest.FixtureRequest, tmp_path: Path, lab_folder: Path
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    lab_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Pointer]:
     """One of each kind, which names blue."""
     if request.param == "foreign":
         yield FilePointer.make("foreign", tmp_path / "names.json", Side.BLUE)
         return
+    values = {Side.BLUE: ("127.0.0.11",), Side.GREEN: ("127.0.0.12",)}
+    if request.param == "route53":
+        with fake_route53(monkeypatch) as aws:
+            aws.put(a_record("127.0.0.11"))
+            yield aws.pointer(values)
+        return
     with Knot.start(lab_folder / "knot", ["db 1 A 127.0.0.11"]) as knot:
-        values = {Side.BLUE: ("127.0.0.11",), Side.GREEN: ("127.0.0.12",)}
         yield knot.pointer(values)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("at", "side"), ENDS)
 def test_every_kind_is_let_go_when_the_tool_dies_in_the_pause(
     arena: Callable[..., Arena], pointer: Pointer, tmp_path: Path, at: str, side: Side

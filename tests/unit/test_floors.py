@@ -29,6 +29,9 @@ FLOORS = {
 }
 # Third-party packages, by what is imported, and the rooms that may know them.
 OWNERS = {
+    "boto3": {"pointers"},
+    "botocore": {"pointers"},
+    "mypy_boto3_route53": {"pointers"},
     "dns": {"pointers"},
     "pglast": {"sql"},
     "psycopg": {"postgres", "pointers", "lab", "compat", "lint"},
@@ -36,7 +39,7 @@ OWNERS = {
     "pydantic_core": {"model", "playbook"},
     "rich": {"report"},
     "structlog": {"report"},
-    "tenacity": {"postgres"},
+    "tenacity": {"pointers", "postgres"},
     "typer": {"cli"},
     "yaml": {"playbook"},
 }

@@ -12,7 +12,7 @@ from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.load import load, require_files
-from bluegreen.playbook.models import PgBouncerConfig
+from bluegreen.playbook.pointer_models import PgBouncerConfig
 from bluegreen.playbook.source import MAX_BYTES, read_tree
 from bluegreen.steps.cutover import Cutover
 

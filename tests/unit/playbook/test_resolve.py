@@ -11,13 +11,14 @@ from psycopg.conninfo import conninfo_to_dict
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.side import Side
 from bluegreen.playbook.load import load
-from bluegreen.playbook.models import PgBouncerConfig
+from bluegreen.playbook.pointer_models import PgBouncerConfig
 from bluegreen.playbook.resolve import (
     databases_from_dsns,
     open_databases,
     open_pointers,
 )
 from bluegreen.pointers.dns.pointer import DnsPointer
+from bluegreen.pointers.route53.pointer import Route53Pointer
 
 CASES = Path(__file__).parents[2] / "cases" / "playbooks" / "accepted"
 ENVIRON = {
@@ -83,6 +84,15 @@ def test_a_name_gets_its_words_and_secrets() -> None:
     spec = pointer.spec()
     assert (spec["key_secret"], spec["client_password"]) == ("c1", "a1")
     assert DnsPointer.from_spec(json.loads(json.dumps(spec))).spec() == spec
+
+
+def test_a_record_of_route_53_gets_its_words() -> None:
+    (pointer,) = open_pointers(load(CASES / "route53.yml", ENVIRON))
+    assert isinstance(pointer, Route53Pointer)
+    assert (pointer.zone.id, pointer.record) == (
+        "Z08399521EXAMPLE",
+        "db.shop.internal. A (main)",
+    )
 
 
 def test_pointers_are_opened_in_the_playbooks_order() -> None:
