@@ -74,8 +74,10 @@ def install_servers() -> None:
     """Fetch the npm packages pinned by tests/servers/package-lock.json.
 
     And what judges the units in infra/, where the service manager itself need not run,
-    and a DNS server.
+    a DNS server and a load balancer.
     """
+    if shutil.which("haproxy", path=PATH_OF_DAEMONS) is None:
+        apt_install("haproxy")
     if shutil.which("knotd", path=PATH_OF_DAEMONS) is None:
         apt_install("knot")
     if shutil.which("systemd-analyze") is None:

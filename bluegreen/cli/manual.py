@@ -19,6 +19,8 @@ KINDS = {
     "Preflight checks": "preflight check",
     "Checks of PgBouncer": "check of PgBouncer",
     "Checks of names": "check of a name",
+    "Checks of programs": "check of a program",
+    "Checks of HAProxy": "check of HAProxy",
     "Monitors": "monitor",
     "Lint rules": "lint rule",
     "Hazards": "hazard",

@@ -246,6 +246,8 @@ def _bound(kind: str, context: dict[str, Any]) -> str:
             return f"{context['ge']} or more"
         case "less_than_equal":
             return f"{context['le']} or less"
+        case "string_pattern_mismatch" if context["pattern"].startswith("^[A-Z"):
+            return "a name of letters, digits and . _ : -"
         case "string_pattern_mismatch":
             more = "digits, _ or -" if "-]" in context["pattern"] else "digits or _"
             return f"a small letter, then up to 39 small letters, {more}"

@@ -169,10 +169,65 @@ class Route53Config(NameConfig):
     like."""
 
 
+ProgramWords = Annotated[tuple[str, ...], Field(min_length=1)]
+"""A program and its arguments; no shell reads them."""
+
+
+class CommandConfig(PointerConfig):
+    """Whatever programs of yours read and move: a load balancer, a service registry."""
+
+    pointer: Literal["command"]
+    """The kind of pointer."""
+
+    get: ProgramWords
+    """Prints which side it names: `blue`, `green` or `neither`; or
+    `{"names": "blue", "paused": false}`, which it must where there is `pause`."""
+
+    set: ProgramWords
+    """Moves it; `{side}` in it becomes `blue` or `green`. Twice must be as once."""
+
+    pause: ProgramWords | None = None
+    """Holds clients back; only together with `resume`."""
+
+    resume: ProgramWords | None = None
+    """Lets clients go on. What is not paused stays so, and it ends with status 0."""
+
+    check: ProgramWords | None = None
+    """Ends with status 0 where a move would do. Changes nothing."""
+
+    timeout: Duration = timedelta(seconds=10)
+    """A program that takes longer is killed, and has failed."""
+
+
+class HaproxyConfig(PointerConfig):
+    """A backend of HAProxy with a server for each side."""
+
+    pointer: Literal["haproxy"]
+    """The kind of pointer."""
+
+    socket: str = Field(min_length=1)
+    """The runtime socket, of level admin: a path, or `host:port`."""
+
+    backend: str = Field(pattern=r"^[A-Z0-9a-z_.:-]+$")
+    """The backend that is moved."""
+
+    blue: str = Field(pattern=r"^[A-Z0-9a-z_.:-]+$")
+    """Name of blue's server in it."""
+
+    green: str = Field(pattern=r"^[A-Z0-9a-z_.:-]+$")
+    """Name of green's server in it."""
+
+    config_file: str | None = Field(default=None, min_length=1)
+    """HAProxy's configuration, readable here, so that `check` sees whether states
+    outlive a reload; relative to the playbook."""
+
+
 POINTERS: tuple[type[PointerConfig], ...] = (
     PgBouncerConfig,
     DnsConfig,
     Route53Config,
+    CommandConfig,
+    HaproxyConfig,
 )
 """The kinds of pointers, in the order in which they are told."""
 

@@ -6,11 +6,16 @@ Owns the rules that are a pointer's; the others are in `rules.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
+from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
+from bluegreen.model.hazard import Hazard
 from bluegreen.playbook.models import Playbook
 from bluegreen.playbook.pointer_models import (
+    CommandConfig,
     DnsConfig,
+    HaproxyConfig,
     NameConfig,
     PgBouncerConfig,
     PointerConfig,
@@ -70,6 +75,13 @@ def _of_kind(
         yield from _addresses(playbook, index, pointer)
     if isinstance(pointer, NameConfig):
         yield from _record(index, pointer)
+    if isinstance(pointer, CommandConfig):
+        yield from _programs(playbook, index, pointer)
+    if isinstance(pointer, HaproxyConfig) and pointer.blue == pointer.green:
+        yield (
+            ("pointers", index, "green"),
+            Wrong(f'pointer "{pointer.id}" has one server for blue and green'),
+        )
     if isinstance(pointer, DnsConfig) and bool(pointer.key) != bool(pointer.key_secret):
         yield (
             ("pointers", index, "key" if pointer.key else "key_secret"),
@@ -79,6 +91,48 @@ def _of_kind(
                 "updates by address",
             ),
         )
+
+
+def _programs(
+    playbook: Playbook, index: int, pointer: CommandConfig
+) -> Iterator[Broken]:
+    if not any("{side}" in word for word in pointer.set):
+        yield (
+            ("pointers", index, "set"),
+            Wrong(
+                "{subject} does not say where to", wanted="{side} in one of its words"
+            ),
+        )
+    if bool(pointer.pause) != bool(pointer.resume):
+        given = "pause" if pointer.pause else "resume"
+        yield (
+            ("pointers", index, given),
+            Wrong(
+                f'pointer "{pointer.id}" has one of pause and resume',
+                wanted="both, or neither",
+            ),
+        )
+    if Hazard.RUNS_A_COMMAND not in playbook.allow:
+        yield (
+            ("pointers", index, "pointer"),
+            Wrong(
+                f'pointer "{pointer.id}" runs programs here',
+                code=Code.HAZARD_NOT_ALLOWED,
+                wanted="the hazard allowed by name",
+                hint=f"allow: [{Hazard.RUNS_A_COMMAND}]",
+            ),
+        )
+
+
+def _lateness(pointer: PointerConfig) -> timedelta | None:
+    """How long clients may be late at the least; None where they are held back."""
+    if isinstance(pointer, NameConfig):
+        return pointer.max_ttl
+    if isinstance(pointer, HaproxyConfig) or (
+        isinstance(pointer, CommandConfig) and not pointer.pause
+    ):
+        return timedelta(seconds=1)
+    return None
 
 
 def _record(index: int, pointer: NameConfig) -> Iterator[Broken]:
@@ -121,14 +175,15 @@ def _record(index: int, pointer: NameConfig) -> Iterator[Broken]:
 
 def _ends_sessions(playbook: Playbook) -> Iterator[Broken]:
     """What holds no client back needs sessions that end, for as long as its TTL."""
-    names = [one for one in playbook.pointers if isinstance(one, NameConfig)]
-    least = max((one.max_ttl for one in names), default=None)
+    late = {one.id: _lateness(one) for one in playbook.pointers}
+    names = [name for name, span in late.items() if span]
+    least = max(filter(None, late.values()), default=None)
     for index, step in enumerate(playbook.steps):
         if not isinstance(step, Cutover) or least is None:
             continue
         if step.end_sessions is None or step.end_sessions < least:
             given = "end_sessions" if step.end_sessions is not None else "step"
-            shown = ", ".join(one.id for one in names)
+            shown = ", ".join(names)
             yield (
                 ("steps", index, given),
                 Wrong(

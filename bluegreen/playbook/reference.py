@@ -25,7 +25,9 @@ from bluegreen.playbook.models import AcceptConfig, MonitorConfig, Playbook, Sid
 from bluegreen.playbook.pointer_models import (
     POINTERS,
     Address,
+    CommandConfig,
     DnsConfig,
+    HaproxyConfig,
     PgBouncerConfig,
     Route53Config,
 )
@@ -143,6 +145,8 @@ def _page() -> Iterator[str]:
     yield from _section("## An address: a pooler's `blue` and `green`", Address)
     yield from _section("## A pointer: `dns`", DnsConfig)
     yield from _section("## A pointer: `route53`", Route53Config)
+    yield from _section("## A pointer: `command`", CommandConfig)
+    yield from _section("## A pointer: `haproxy`", HaproxyConfig)
     yield from _section("## The monitors: `monitor`", MonitorConfig)
     yield from _section("## A finding that is accepted: `accept`", AcceptConfig)
     yield "## Steps\n"

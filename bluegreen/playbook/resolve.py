@@ -16,7 +16,9 @@ from bluegreen.playbook.dsn import Dsn, dsn_from_call
 from bluegreen.playbook.load import Loaded
 from bluegreen.playbook.models import Playbook, SideConfig
 from bluegreen.playbook.pointer_models import (
+    CommandConfig,
     DnsConfig,
+    HaproxyConfig,
     NameConfig,
     PgBouncerConfig,
     PointerConfig,
@@ -90,8 +92,42 @@ def _pointer(config: PointerConfig, playbook: Playbook, home: Path) -> Pointer:
         return _pgbouncer(config, playbook, home)
     if isinstance(config, Route53Config):
         return _route53(config)
+    if isinstance(config, CommandConfig):
+        return _command(config, home)
+    if isinstance(config, HaproxyConfig):
+        return _haproxy(config, home)
     assert isinstance(config, DnsConfig)
     return _dns(config)
+
+
+def _command(config: CommandConfig, home: Path) -> Pointer:
+    from bluegreen.pointers.command.pointer import CommandPointer
+
+    client = config.client
+    names = ("get", "set", "pause", "resume", "check")
+    return CommandPointer(
+        id=config.id,
+        timeout_s=config.timeout.total_seconds(),
+        home=str(home),
+        client=str(client) if client else None,
+        client_password=config.client_password or (client.password if client else None),
+        **{name: list(map(str, getattr(config, name) or ())) for name in names},
+    )
+
+
+def _haproxy(config: HaproxyConfig, home: Path) -> Pointer:
+    from bluegreen.pointers.haproxy.pointer import HaproxyPointer
+
+    client = config.client
+    return HaproxyPointer(
+        id=config.id,
+        socket=str(config.socket),
+        backend=str(config.backend),
+        servers={Side.BLUE: str(config.blue), Side.GREEN: str(config.green)},
+        config_file=str(home / config.config_file) if config.config_file else None,
+        client=str(client) if client else None,
+        client_password=config.client_password or (client.password if client else None),
+    )
 
 
 def _route53(config: Route53Config) -> Pointer:

@@ -19,6 +19,7 @@ from bluegreen.postgres.fence.fence import read_fence
 from tests.kit.arena import Arena, replicate
 from tests.kit.file_pointer import FilePointer
 from tests.kit.nameserver import Knot
+from tests.kit.programs import Programs
 from tests.kit.route53 import a_record, fake_route53
 from tests.kit.wait import wait_until
 
@@ -54,7 +55,7 @@ move(world, Side.GREEN)
 """
 
 
-KINDS = ("foreign", "dns", "route53")
+KINDS = ("foreign", "dns", "route53", "command")
 ENDS = (
     ("move/paused", Side.BLUE),
     ("move/committed", Side.GREEN),
@@ -74,6 +75,9 @@ def pointer(
         yield FilePointer.make("foreign", tmp_path / "names.json", Side.BLUE)
         return
     values = {Side.BLUE: ("127.0.0.11",), Side.GREEN: ("127.0.0.12",)}
+    if request.param == "command":
+        yield Programs(tmp_path).pointer()
+        return
     if request.param == "route53":
         with fake_route53(monkeypatch) as aws:
             aws.put(a_record("127.0.0.11"))
@@ -83,7 +87,7 @@ def pointer(
         yield knot.pointer(values)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("at", "side"), ENDS)
 def test_every_kind_is_let_go_when_the_tool_dies_in_the_pause(
     arena: Callable[..., Arena], pointer: Pointer, tmp_path: Path, at: str, side: Side
