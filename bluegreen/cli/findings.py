@@ -21,6 +21,9 @@ PAGE = Path("docs/findings.md")
 CHECKS = {
     "Preflight checks": ("steps/check.md", -1),
     "Checks of PgBouncer": ("pointers/pgbouncer.md", 0),
+    "Checks of names": ("pointers/dns.md", 0),
+    "Checks of programs": ("pointers/command.md", 0),
+    "Checks of HAProxy": ("pointers/haproxy.md", 0),
 }
 """Each kind of check: the page with its tables, and the cell with its line."""
 

@@ -125,6 +125,7 @@ class RunEnded:
         serving: the side that serves, as the journal tells; empty where it is not told.
         pause_ms: how long clients waited, where this run moved traffic.
         client_errors: SQLSTATEs that its probe met meanwhile; None without a probe.
+        not_held: pointers that held no client back; None where each did.
         rollback: the command that sends traffic back; empty where nothing would.
         rollback_until: the end of the rollback window, where one is open.
         goes_on: the command that goes on, where the run was to stop before its end.
@@ -137,6 +138,7 @@ class RunEnded:
     serving: str = ""
     pause_ms: float | None = None
     client_errors: tuple[str, ...] | None = None
+    not_held: tuple[str, ...] | None = None
     rollback: str = ""
     rollback_until: datetime | None = None
     goes_on: str = ""

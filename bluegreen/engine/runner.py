@@ -293,6 +293,7 @@ def with_traffic(
         serving=str(state.serving),
         pause_ms=pause.pause_ms,
         client_errors=pause.client_errors,
+        not_held=pause.not_held,
         rollback=f"bluegreen rollback {quote(file)}" if back and file else "",
         rollback_until=until if back and until and until > records[-1].at else None,
     )

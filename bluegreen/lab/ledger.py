@@ -59,6 +59,7 @@ class LedgerClients:
         think_s: float = 0.01,
         workload: str = "bank",
         patience_s: float = 10.0,
+        resolver: str = "",
     ) -> None:
         """Describe the clients; `start` starts them.
 
@@ -70,6 +71,8 @@ class LedgerClients:
                 tables of `lab.shop` must be there).
             patience_s: how long `start` waits for the first commits and `stop` for
                 the last answers, in seconds.
+            resolver: a DNS server, `address@port`, that each client asks for the host
+                each time it connects; by the system's where none is named.
         """
         self.run = secrets.token_hex(4)
         self._words = {
@@ -79,6 +82,7 @@ class LedgerClients:
             "workload": workload,
             "patience_s": patience_s,
             "run": self.run,
+            "resolver": resolver,
         }
         self._answer_s = _ANSWER_S + 2 * patience_s
         self._worker: Worker | None = None

@@ -23,9 +23,11 @@ from itertools import pairwise
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bluegreen.lab.ledger import ACCOUNTS
 from bluegreen.lab.shop import place_order
+from bluegreen.model.errors import BluegreenError
 
 _CONNECT_S = "5"
 _RETRY_S = 0.02
@@ -70,6 +72,18 @@ def write_shop(session: Session, move: Move) -> None:
     place_order(session, random.Random(move.seq * 1_000 + move.client))  # noqa: S311
 
 
+def _looked_up(conninfo: str, resolver: str) -> str:
+    """The same with the address that the resolver gives for its host."""
+    if not resolver:
+        return conninfo
+    # The other clients of the lab need no DNS.
+    from bluegreen.pointers.dns.nameserver import Nameserver, address_by
+
+    host = str(conninfo_to_dict(conninfo)["host"])
+    address = address_by(Nameserver(resolver), host, ("A", "AAAA"))
+    return make_conninfo(conninfo, hostaddr=address)
+
+
 WORKLOADS: dict[str, Callable[[Session, Move], None]] = {
     "bank": write_bank,
     "shop": write_shop,
@@ -102,7 +116,7 @@ class Client(threading.Thread):
                 with self._connect() as session:
                     self._session = session
                     self._write_on(session)
-            except psycopg.Error as error:
+            except (psycopg.Error, BluegreenError) as error:
                 self.errors[_line(error)] += 1
                 self._over.wait(_RETRY_S)
 
@@ -134,7 +148,7 @@ class Client(threading.Thread):
 
     def _connect(self) -> Session:
         return psycopg.connect(
-            self._words["conninfo"],
+            _looked_up(self._words["conninfo"], self._words["resolver"]),
             autocommit=True,
             prepare_threshold=None,  # PgBouncer before 1.21 knows no prepared ones
             connect_timeout=_CONNECT_S,
@@ -248,9 +262,10 @@ def refused(sqlstate: str | None) -> bool:
     return sqlstate[:2] in _REFUSED_CLASSES
 
 
-def _line(error: psycopg.Error) -> str:
+def _line(error: psycopg.Error | BluegreenError) -> str:
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"{error.sqlstate or '-----'} {text}"
+    state = error.sqlstate if isinstance(error, psycopg.Error) else ""
+    return f"{state or '-----'} {text}"
 
 
 def main() -> None:

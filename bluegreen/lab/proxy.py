@@ -44,13 +44,20 @@ class Proxy:
     - `reset`: open connections are reset, new ones as soon as they come.
 
     Attributes:
-        host: always 127.0.0.1.
+        host: an address of this machine.
         port: TCP port, the same for its life.
     """
 
-    host = "127.0.0.1"
-
-    def __init__(self, target_host: str, target_port: int) -> None:
+    def __init__(
+        self,
+        target_host: str,
+        target_port: int,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """Listen at `host`, and at a free port where none is named."""
+        self.host = host
         self._target = (target_host, target_port)
         self._mode = Mode.OK
         self._delay_s = 0.0
@@ -61,7 +68,7 @@ class Proxy:
         self._open = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.port = 0
+        self.port = port
         self._do(self._listen())
 
     @property

@@ -138,6 +138,7 @@ class Pause(Body):
         origin: where the stream the other way starts; None likewise.
         longest_gap_ms: as a client felt it; None without the probe.
         client_errors: SQLSTATEs that the client met; None likewise.
+        not_held: pointers that held no client back; None where each did.
     """
 
     pause_ms: float | None = None
@@ -146,6 +147,7 @@ class Pause(Body):
     origin: Lsn | None = None
     longest_gap_ms: float | None = None
     client_errors: tuple[str, ...] | None = None
+    not_held: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ class Code(IntEnum):
     SERVER_WENT_AWAY = 4006, "a server went away"
     INTERRUPTED = 4007, "interrupted"
     CERTIFICATE_NOT_VALID = 4008, "the certificate does not hold"
-    POOLER_FAILED = 4009, "a pooler did not do what it was told"
+    POOLER_FAILED = 4009, "a pointer did not do what it was told"
     STATEMENT_REFUSED = 4010, "a server refused a statement"
     SWITCHOVER_BLOCKED = 4011, "a monitor says that traffic must not move"
     # 5: out of time, backed out

@@ -20,6 +20,7 @@ class Hazard(StrEnum):
     ENDS_ROLLBACK = "ENDS_ROLLBACK"
     UNVERIFIED_TLS = "UNVERIFIED_TLS"
     ABANDONS_GREEN = "ABANDONS_GREEN"
+    ENDS_SESSIONS = "ENDS_SESSIONS"
 
     @property
     def meaning(self) -> str:
@@ -41,4 +42,6 @@ _MEANINGS = {
     Hazard.UNVERIFIED_TLS: "a server on the network need not prove who it is",
     Hazard.ABANDONS_GREEN: "green's slot goes when it keeps too much WAL on blue; "
     "green must be made again then",
+    Hazard.ENDS_SESSIONS: "sessions on the side that was left are ended; clients that "
+    "no pooler holds back meet errors until they come to the other side",
 }

@@ -13,21 +13,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bluegreen.model.duration import DURATION_WANTED
-from bluegreen.playbook.models import (
-    AcceptConfig,
-    Address,
-    MonitorConfig,
-    NotifyConfig,
-    PgBouncerConfig,
-    Playbook,
-    SideConfig,
-)
+from bluegreen.playbook.models import AcceptConfig, MonitorConfig, Playbook, SideConfig
+from bluegreen.playbook.notify_models import NotifyConfig
+from bluegreen.playbook.pointer_models import POINTERS, Address, PointerConfig
 from bluegreen.playbook.tree import (
     Listing,
     Node,
@@ -47,6 +41,9 @@ from bluegreen.playbook.tree import (
 )
 from bluegreen.steps.registry import STEPS
 
+POINTER_BY_NAME: Mapping[str, type[PointerConfig]] = {
+    get_args(kind.model_fields["pointer"].annotation)[0]: kind for kind in POINTERS
+}
 STEP_BY_NAME = {kind.model_fields["step"].default: kind for kind in STEPS}
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -91,14 +88,16 @@ def _complaint(tree: Table, path: Path, detail: ErrorDetails) -> Wrong:
     if kind == "missing":
         return _missing(tree, path)
     if kind.startswith("union_tag"):
-        return _unknown_step(tree, path)
+        unknown = _unknown_step if path[0] == "steps" else _unknown_pointer
+        return unknown(tree, path)
     return _wrong_value(path, find(tree, path), detail).at(tree, path)
 
 
 def _path(detail: ErrorDetails) -> Path:
-    """Pydantic's way to the error, less the step's kind that it puts in."""
+    """Pydantic's way to the error, less the kind that it puts in."""
     loc = detail["loc"]
-    return loc[:2] + loc[3:] if loc[0] == "steps" and len(loc) > 2 else loc
+    of_a_kind = loc[0] in ("steps", "pointers") and len(loc) > 2
+    return loc[:2] + loc[3:] if of_a_kind else loc
 
 
 def _model_at(tree: Table, place: Path) -> type[BaseModel] | None:
@@ -115,9 +114,10 @@ def _model_at(tree: Table, place: Path) -> type[BaseModel] | None:
         case ("notify", int()):
             return NotifyConfig
         case ("pointers", int()):
-            return PgBouncerConfig
+            return POINTER_BY_NAME.get(word(find(tree, place), "pointer"))
         case ("pointers", int(), "blue" | "green"):
-            return Address
+            of_pooler = word(find(tree, place[:2]), "pointer") == "pgbouncer"
+            return Address if of_pooler else None
         case ("steps", int()):
             return STEP_BY_NAME.get(word(find(tree, place), "step"))
     return None
@@ -196,6 +196,22 @@ def _unknown_step(tree: Table, path: Path) -> Wrong:
     )
 
 
+def _unknown_pointer(tree: Table, path: Path) -> Wrong:
+    name, wanted = word(find(tree, path), "pointer"), ", ".join(POINTER_BY_NAME)
+    if not name:
+        return Wrong(
+            f'{subject(tree, path)} lacks "pointer"',
+            wanted=f"pointer: one of: {wanted}",
+            mark=mark_of(tree, path),
+        )
+    return Wrong(
+        f"there is no kind of pointer {quoted(name)}",
+        wanted=f"one of: {wanted}",
+        hint=did_you_mean(name, POINTER_BY_NAME),
+        mark=mark_of(tree, (*path, "pointer")),
+    )
+
+
 def _wrong_value(path: Path, node: Node | None, detail: ErrorDetails) -> Wrong:
     context, kind = detail.get("ctx", {}), detail["type"]
     error = context.get("error")
@@ -224,10 +240,9 @@ def _as_entry(node: Node | None, kind: str) -> str:
 def _not_a_choice(path: Path, node: Node | None, names: list[str]) -> Wrong:
     written = node.text if isinstance(node, Scalar) else ""
     hint = did_you_mean(written, names)
-    if path[0] != "allow" and path[-1] != "pointer":
+    if path[0] != "allow":
         return _misfit(node, one_of(names), hint)
-    kind = "hazard" if path[0] == "allow" else "kind of pointer"
-    problem = f"there is no {kind} {quoted(written)}"
+    problem = f"there is no hazard {quoted(written)}"
     return Wrong(problem, wanted=one_of(names), hint=hint)
 
 
@@ -237,6 +252,8 @@ def _bound(kind: str, context: dict[str, Any]) -> str:
             return f"{context['ge']} or more"
         case "less_than_equal":
             return f"{context['le']} or less"
+        case "string_pattern_mismatch" if context["pattern"].startswith("^[A-Z"):
+            return "a name of letters, digits and . _ : -"
         case "string_pattern_mismatch":
             more = "digits, _ or -" if "-]" in context["pattern"] else "digits or _"
             return f"a small letter, then up to 39 small letters, {more}"

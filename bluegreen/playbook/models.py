@@ -8,29 +8,21 @@ and the editors' schema. Reading files is for `load.py`, a step's parameters are
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
-    PlainValidator,
-    ValidationInfo,
-    WithJsonSchema,
     field_validator,
-    model_validator,
 )
 
 from bluegreen.model.accept import Accepted
-from bluegreen.model.codes import Code
 from bluegreen.model.duration import Size
 from bluegreen.model.hazard import Hazard
-from bluegreen.model.notice import Occasion
-from bluegreen.model.secret import Secret
 from bluegreen.playbook import dsn as dsns
-from bluegreen.playbook.references import Text, is_reference
+from bluegreen.playbook.notify_models import NotifyConfig
+from bluegreen.playbook.parts import DsnText, Part, SecretText
+from bluegreen.playbook.pointer_models import AnyPointer
 from bluegreen.playbook.tree import Wrong
 from bluegreen.steps.contract import Step
 from bluegreen.steps.fields import Duration, SizeText
@@ -41,48 +33,6 @@ if TYPE_CHECKING:
     AnyStep = Step
 else:
     AnyStep = Annotated[Union[STEPS], Field(discriminator="step")]  # noqa: UP007
-
-
-def _secret(value: object) -> Secret:
-    if isinstance(value, Secret):
-        return value
-    if isinstance(value, Text) and is_reference(value.raw):
-        return Secret(value)
-    if not isinstance(value, str):
-        raise Wrong("{subject} is not a reference", wanted="${env:NAME}")
-    raise Wrong(
-        "a password is written in {subject}",
-        code=Code.PASSWORD_IN_PLAYBOOK,
-        wanted="${env:NAME} or ${file:path}, and nothing beside it",
-        hint="export it, e.g. BLUE_PASSWORD, and write ${env:BLUE_PASSWORD} here;\n"
-        "or leave the key out and use ~/.pgpass",
-    )
-
-
-def _secret_url(value: object) -> Secret:
-    if isinstance(value, Text) and is_reference(value.raw):
-        return Secret(value)
-    if isinstance(value, Secret):
-        return value
-    raise Wrong(
-        "a URL is written in {subject}",
-        code=Code.PASSWORD_IN_PLAYBOOK,
-        wanted="${env:NAME} or ${file:path}, and nothing beside it",
-        hint="such a URL is a secret: who has it may write there. Export it, e.g. "
-        "NOTIFY_URL,\nand write ${env:NOTIFY_URL} here",
-    )
-
-
-def _dsn(value: object, info: ValidationInfo) -> dsns.Dsn:
-    at = info.field_name or "dsn"
-    beside = "password" if at == "dsn" else f"{at}_password"
-    if isinstance(value, dsns.Dsn):
-        return value
-    if isinstance(value, Text):
-        return dsns.read_dsn(value.raw, value.resolve, beside)
-    if isinstance(value, str):
-        return dsns.read_dsn(value, beside=beside)
-    raise Wrong("{subject} is not text", wanted="a DSN: key words or a URL")
 
 
 def _peer(words: object) -> object:
@@ -101,56 +51,7 @@ def _version(value: object) -> object:
     )
 
 
-def _port(value: object) -> object:
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise Wrong("{subject} is no port", wanted="a whole number from 1 to 65535")
-    return value
-
-
-_REFERENCE = {
-    "type": "string",
-    "pattern": r"^\$\{(env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$",
-}
-
-SecretText = Annotated[
-    Secret,
-    PlainValidator(_secret),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema(
-        {**_REFERENCE, "examples": ["${env:BLUE_PASSWORD}", "${file:secrets/blue}"]}
-    ),
-]
-"""A secret by reference."""
-
-SecretUrl = Annotated[
-    Secret,
-    PlainValidator(_secret_url),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema({**_REFERENCE, "examples": ["${env:NOTIFY_URL}"]}),
-]
-"""A URL that is enough to write there, by reference."""
-
-DsnText = Annotated[
-    dsns.Dsn,
-    PlainValidator(_dsn),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "examples": ["host=10.0.0.5 port=5432 dbname=shop user=bluegreen"],
-        }
-    ),
-]
-"""Where a database is: libpq's key words or a URL, never a password."""
-
-Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_port)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-
-class SideConfig(_Part):
+class SideConfig(Part):
     """Where one side's database is, reached directly and never through a pooler."""
 
     dsn: DsnText
@@ -168,72 +69,11 @@ class SideConfig(_Part):
     `{host: blue.internal}`."""
 
 
-class Address(_Part):
-    """A database as the pooler reaches it; what is left out comes from the side."""
-
-    host: str = ""
-    """Host name, address, or folder of a socket."""
-
-    port: Port | None = None
-    """Port."""
-
-    dbname: str = ""
-    """Database name on the server."""
-
-    def filled(self, dsn: dsns.Dsn) -> dict[str, str]:
-        """Host, port and dbname, from the side's DSN where they are left out."""
-        words = dsn.words
-        return {
-            "host": self.host or words.get("host") or words.get("hostaddr", ""),
-            "port": str(self.port or words.get("port") or 5432),
-            "dbname": self.dbname or words.get("dbname", ""),
-        }
-
-
-class PgBouncerConfig(_Part):
-    """One PgBouncer whose `[databases]` entry is moved."""
-
-    pointer: Literal["pgbouncer"]
-    """The kind of pointer."""
-
-    id: str = Field(default="main", pattern="^[a-z][a-z0-9_-]{0,39}$")
-    """A name of its own; messages and the journal use it."""
-
-    console: DsnText
-    """The admin console, e.g. `host=127.0.0.1 port=6432 user=pgbouncer`; `dbname` is
-    `pgbouncer` where it is left out."""
-
-    console_password: SecretText | None = None
-    """The console's password by reference."""
-
-    config_file: str = Field(min_length=1)
-    """PgBouncer's own ini file, readable and writable here; relative to the
-    playbook."""
-
-    database: str = Field(min_length=1)
-    """The entry in `[databases]` that is moved."""
-
-    blue: Address = Address()
-    """Blue as the pooler reaches it."""
-
-    green: Address = Address()
-    """Green as the pooler reaches it."""
-
-    client: DsnText | None = None
-    """How an application comes in, for the probe; no probe where it is left out."""
-
-    client_password: SecretText | None = None
-    """That application's password by reference."""
-
-
-LONGEST_TRY = timedelta(seconds=10)
-"""Of one way to tell people."""
-
 _SLASHES = 2
 """Of `reverse/LOSSY/column-left-out`."""
 
 
-class MonitorConfig(_Part):
+class MonitorConfig(Part):
     """How much is too much for the monitors."""
 
     wal_limit: SizeText = Size(WAL_LIMIT)
@@ -256,7 +96,7 @@ class MonitorConfig(_Part):
         )
 
 
-class AcceptConfig(_Part):
+class AcceptConfig(Part):
     """A finding that is known and meant."""
 
     id: str = Field(min_length=1)
@@ -290,44 +130,7 @@ class AcceptConfig(_Part):
         return Accepted(self.id, self.reason, self.object)
 
 
-class NotifyConfig(_Part):
-    """One way to tell people: a `command`, a `webhook` or an `apprise` URL."""
-
-    when: tuple[Occasion, ...] = Field(default=tuple(Occasion), min_length=1)
-    """What it is told of; everything where it is left out."""
-
-    command: tuple[str, ...] = ()
-    """A program that gets the notice as JSON on its standard input, without a shell."""
-
-    webhook: SecretUrl | None = None
-    """A URL by reference, to which the notice is sent as JSON."""
-
-    apprise: SecretUrl | None = None
-    """A URL by reference of any service that the package apprise speaks."""
-
-    timeout: Duration = timedelta(seconds=5)
-    """How long one try may take; there are three. 10s at most."""
-
-    window_ends_in: Duration = timedelta(hours=1)
-    """How long before its end an open window is told of, by the timer of
-    `decommission --if-due`."""
-
-    @field_validator("timeout")
-    @classmethod
-    def _is_short(cls, timeout: timedelta) -> timedelta:
-        if not timedelta(0) < timeout <= LONGEST_TRY:
-            raise ValueError("a time up to 10s: the end of a run waits for it")
-        return timeout
-
-    @model_validator(mode="after")
-    def _is_one_way(self) -> Self:
-        ways = (self.command, self.webhook, self.apprise)
-        if sum(1 for way in ways if way) != 1:
-            raise ValueError("exactly one of `command`, `webhook` and `apprise`")
-        return self
-
-
-class Playbook(_Part):
+class Playbook(Part):
     """One move of one database from blue to green, and what may happen on the way."""
 
     version: Annotated[Literal[1], BeforeValidator(_version)]
@@ -342,7 +145,7 @@ class Playbook(_Part):
     green: SideConfig
     """The database that will serve."""
 
-    pointers: tuple[PgBouncerConfig, ...] = ()
+    pointers: tuple[AnyPointer, ...] = ()
     """What sends clients to a side; all of them move at once or none does."""
 
     steps: tuple[AnyStep, ...] = Field(min_length=1)

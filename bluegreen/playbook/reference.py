@@ -21,13 +21,15 @@ from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.complaints import meanings
 from bluegreen.playbook.dsn import Dsn
-from bluegreen.playbook.models import (
-    AcceptConfig,
+from bluegreen.playbook.models import AcceptConfig, MonitorConfig, Playbook, SideConfig
+from bluegreen.playbook.pointer_models import (
+    POINTERS,
     Address,
-    MonitorConfig,
+    CommandConfig,
+    DnsConfig,
+    HaproxyConfig,
     PgBouncerConfig,
-    Playbook,
-    SideConfig,
+    Route53Config,
 )
 from bluegreen.steps.registry import STEPS
 from bluegreen.steps.schema_change.rules import ColumnRule
@@ -78,7 +80,14 @@ The order must make sense: `check`, `backup`, `replicate` and `migrate` come bef
 """
 
 
-_PARTS = (Address, SideConfig, PgBouncerConfig, MonitorConfig, AcceptConfig, ColumnRule)
+_PARTS: tuple[type[BaseModel], ...] = (
+    Address,
+    SideConfig,
+    *POINTERS,
+    MonitorConfig,
+    AcceptConfig,
+    ColumnRule,
+)
 _MODELS: tuple[type[BaseModel], ...] = (*_PARTS, *STEPS, Playbook)
 
 
@@ -133,7 +142,11 @@ def _page() -> Iterator[str]:
     yield from _section("## The playbook", Playbook)
     yield from _section("## A side: `blue`, `green`", SideConfig)
     yield from _section("## A pointer: `pgbouncer`", PgBouncerConfig)
-    yield from _section("## An address: a pointer's `blue` and `green`", Address)
+    yield from _section("## An address: a pooler's `blue` and `green`", Address)
+    yield from _section("## A pointer: `dns`", DnsConfig)
+    yield from _section("## A pointer: `route53`", Route53Config)
+    yield from _section("## A pointer: `command`", CommandConfig)
+    yield from _section("## A pointer: `haproxy`", HaproxyConfig)
     yield from _section("## The monitors: `monitor`", MonitorConfig)
     yield from _section("## A finding that is accepted: `accept`", AcceptConfig)
     yield "## Steps\n"

@@ -9,17 +9,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bluegreen.model.side import Side
 from bluegreen.notify.outbox import Entry
 from bluegreen.notify.ways import Apprise, Command, Way, Webhook
 from bluegreen.playbook.dsn import Dsn, dsn_from_call
 from bluegreen.playbook.load import Loaded
-from bluegreen.playbook.models import (
-    NotifyConfig,
+from bluegreen.playbook.models import Playbook, SideConfig
+from bluegreen.playbook.notify_models import NotifyConfig
+from bluegreen.playbook.pointer_models import (
+    CommandConfig,
+    DnsConfig,
+    HaproxyConfig,
+    NameConfig,
     PgBouncerConfig,
-    Playbook,
-    SideConfig,
+    PointerConfig,
+    Route53Config,
 )
 from bluegreen.playbook.references import resolver
 from bluegreen.pointers.handover import require_guardable
@@ -68,7 +74,7 @@ def open_pointers(loaded: Loaded) -> tuple[Pointer, ...]:
         PlaybookRefused: 2003, one cannot be used, or no guard could take it over.
     """
     return tuple(
-        require_guardable(_pgbouncer(config, loaded.playbook, loaded.home))
+        require_guardable(_pointer(config, loaded.playbook, loaded.home))
         for config in loaded.playbook.pointers
     )
 
@@ -97,6 +103,94 @@ def _database(side: Side, config: SideConfig, label: str) -> Database:
         seen_from_peer=config.seen_from_peer,
         label=label,
     )
+
+
+def _pointer(config: PointerConfig, playbook: Playbook, home: Path) -> Pointer:
+    """Of its kind; the packages that a kind needs are read for that kind alone."""
+    if isinstance(config, PgBouncerConfig):
+        return _pgbouncer(config, playbook, home)
+    if isinstance(config, Route53Config):
+        return _route53(config)
+    if isinstance(config, CommandConfig):
+        return _command(config, home)
+    if isinstance(config, HaproxyConfig):
+        return _haproxy(config, home)
+    assert isinstance(config, DnsConfig)
+    return _dns(config)
+
+
+def _command(config: CommandConfig, home: Path) -> Pointer:
+    from bluegreen.pointers.command.pointer import CommandPointer
+
+    client = config.client
+    names = ("get", "set", "pause", "resume", "check")
+    return CommandPointer(
+        id=config.id,
+        timeout_s=config.timeout.total_seconds(),
+        home=str(home),
+        client=str(client) if client else None,
+        client_password=config.client_password or (client.password if client else None),
+        **{name: list(map(str, getattr(config, name) or ())) for name in names},
+    )
+
+
+def _haproxy(config: HaproxyConfig, home: Path) -> Pointer:
+    from bluegreen.pointers.haproxy.pointer import HaproxyPointer
+
+    client = config.client
+    return HaproxyPointer(
+        id=config.id,
+        socket=str(config.socket),
+        backend=str(config.backend),
+        servers={Side.BLUE: str(config.blue), Side.GREEN: str(config.green)},
+        config_file=str(home / config.config_file) if config.config_file else None,
+        client=str(client) if client else None,
+        client_password=config.client_password or (client.password if client else None),
+    )
+
+
+def _route53(config: Route53Config) -> Pointer:
+    from bluegreen.pointers.route53.pointer import Route53Pointer
+
+    given = config.set_identifier
+    return Route53Pointer(
+        **_of_name(config),
+        hosted_zone=str(config.hosted_zone),
+        set_identifier=str(given) if given else None,
+    )
+
+
+def _dns(config: DnsConfig) -> Pointer:
+    from bluegreen.pointers.dns.pointer import DnsPointer
+
+    return DnsPointer(
+        **_of_name(config),
+        server=str(config.server),
+        key=config.key,
+        key_algorithm=config.key_algorithm,
+        key_secret=config.key_secret,
+        authorities=tuple(map(str, config.authorities)),
+        resolvers=tuple(map(str, config.resolvers)),
+    )
+
+
+def _of_name(config: NameConfig) -> dict[str, Any]:
+    """What every name is made of."""
+    client = config.client
+    return {
+        "id": config.id,
+        "name": str(config.name),
+        "type": str(config.type),
+        "values": {
+            Side.BLUE: tuple(map(str, config.blue)),
+            Side.GREEN: tuple(map(str, config.green)),
+        },
+        "max_ttl_s": int(config.max_ttl.total_seconds()),
+        "lower_ttl": config.lower_ttl,
+        "client": str(client) if client else None,
+        "client_password": config.client_password
+        or (client.password if client else None),
+    }
 
 
 def _pgbouncer(config: PgBouncerConfig, playbook: Playbook, home: Path) -> PgBouncer:

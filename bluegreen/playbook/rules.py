@@ -1,4 +1,4 @@
-"""What the keys of a playbook mean together: order of steps, ids, sides, pointers.
+"""What the keys of a playbook mean together: order of steps, ids, sides.
 
 Owns the rules that no single field can hold. All of them are pure and look at the
 playbook alone; what the servers say is for the step `check`.
@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from bluegreen.model.codes import Code
 from bluegreen.model.duration import format_duration
 from bluegreen.model.hazard import Hazard
-from bluegreen.playbook.models import PgBouncerConfig, Playbook
+from bluegreen.playbook.models import Playbook
+from bluegreen.playbook.pointer_rules import Broken, broken_pointers, twice
 from bluegreen.playbook.tree import Path, Wrong
 from bluegreen.postgres.tls import weakness
 from bluegreen.steps.cutover import Cutover
-
-Broken = tuple[Path, Wrong]
-"""A rule that is broken, and where."""
 
 _ONCE = ("replicate", "migrate", "cutover", "hold", "decommission")
 """Of `migrate` too: files of a second one would be unknown to the first, and one step
@@ -50,7 +48,7 @@ def broken_rules(playbook: Playbook) -> Iterator[Broken]:
     yield from _order(playbook)
     yield from _pause(playbook)
     yield from _sides(playbook)
-    yield from _pointers(playbook)
+    yield from broken_pointers(playbook)
     yield from _tls(playbook)
 
 
@@ -65,7 +63,7 @@ def unverified_connections(playbook: Playbook) -> Iterator[tuple[Path, str]]:
             yield (side, "seen_from_peer" if config.seen_from_peer else "dsn"), said
     for index, pointer in enumerate(playbook.pointers):
         for key in ("console", "client"):
-            dsn = getattr(pointer, key)
+            dsn = getattr(pointer, key, None)
             if dsn and (said := weakness(dsn.words)):
                 yield ("pointers", index, key), said
 
@@ -173,69 +171,4 @@ def _sides(playbook: Playbook) -> Iterator[Broken]:
     for side in ("blue", "green"):
         config = getattr(playbook, side)
         if config.password and config.dsn.password:
-            yield (side, "password"), _twice("password")
-
-
-def _twice(key: str) -> Wrong:
-    return Wrong(
-        "{subject} comes twice: here and in the DSN",
-        hint=f"keep `{key}` and take the other out",
-    )
-
-
-def _pointers(playbook: Playbook) -> Iterator[Broken]:
-    moves = [i for i, step in enumerate(playbook.steps) if step.step == "cutover"]
-    if moves and not playbook.pointers:
-        yield (
-            ("steps", moves[0], "step"),
-            Wrong(
-                'step "cutover" has no pointer to move',
-                wanted="one or more under `pointers`",
-                hint="without one, clients stay on blue, which takes no writes then",
-            ),
-        )
-    seen: set[str] = set()
-    for index, pointer in enumerate(playbook.pointers):
-        if pointer.id in seen:
-            key = "id" if "id" in pointer.model_fields_set else "pointer"
-            yield (
-                ("pointers", index, key),
-                Wrong(
-                    f'two pointers have the id "{pointer.id}"',
-                    wanted="an id that no other pointer has",
-                ),
-            )
-        seen.add(pointer.id)
-        yield from _addresses(playbook, index, pointer)
-
-
-def _addresses(
-    playbook: Playbook, index: int, pointer: PgBouncerConfig
-) -> Iterator[Broken]:
-    filled = {
-        side: getattr(pointer, side).filled(getattr(playbook, side).dsn)
-        for side in ("blue", "green")
-    }
-    if filled["blue"] == filled["green"] and all(filled["blue"].values()):
-        yield (
-            ("pointers", index, "green"),
-            Wrong(
-                f'pointer "{pointer.id}" reaches blue and green at the same address',
-                wanted="green: {host: …, port: …} as the pooler reaches it",
-            ),
-        )
-    for side, address in filled.items():
-        for key, value in address.items():
-            if not value:
-                yield (
-                    ("pointers", index, side),
-                    Wrong(
-                        f'pointer "{pointer.id}" cannot know {side}\'s {key}',
-                        seen=f"neither the pointer nor {side}'s dsn names it",
-                        wanted=f"{side}: {{{key}: …}} as the pooler reaches it",
-                    ),
-                )
-    for key in ("console", "client"):
-        dsn, password = getattr(pointer, key), getattr(pointer, f"{key}_password")
-        if dsn and dsn.password and password:
-            yield ("pointers", index, f"{key}_password"), _twice(f"{key}_password")
+            yield (side, "password"), twice("password")

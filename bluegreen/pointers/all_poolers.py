@@ -74,6 +74,17 @@ def require_unchanged(pointers: Sequence[Pointer]) -> None:
         first.require_unchanged()
 
 
+def apart(
+    pointers: Sequence[Pointer],
+) -> tuple[tuple[Pointer, ...], tuple[Pointer, ...]]:
+    """Those that hold clients back, and those that do not.
+
+    Clients who wait come first: a name may take seconds until every server gives it.
+    """
+    held = tuple(one for one in pointers if one.holds_clients)
+    return held, tuple(one for one in pointers if not one.holds_clients)
+
+
 def by_place(pointers: Sequence[Pointer]) -> list[list[Pointer]]:
     """Pointers that stand in one file and one process, together."""
     places: dict[object, list[Pointer]] = {}
@@ -150,7 +161,8 @@ def acts_until_served(
     pointers: Sequence[Pointer], side: Side
 ) -> Iterator[Callable[[], None]]:
     """What lets clients be served by `side`, in acts between which one may stop."""
-    for ours in by_place(pointers):
+    held, names = apart(pointers)
+    for ours in (*by_place(held), *by_place(names)):
         yield partial(name_side, ours, side)
         for pointer in ours:
             yield partial(_let_go, pointer, side)

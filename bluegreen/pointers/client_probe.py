@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bluegreen.model.codes import Code
-from bluegreen.model.errors import PlaybookRefused, ServerRefused, StepError
+from bluegreen.model.errors import (
+    BluegreenError,
+    PlaybookRefused,
+    ServerRefused,
+    StepError,
+)
 from bluegreen.model.secret import Secret
 from bluegreen.pointers.simple_query import (
     Answer,
@@ -44,9 +49,16 @@ class Client:
     Args:
         dsn: libpq key words or a URL, without a password.
         password: kept out of every printed form.
+        look_up: gives the address for a host name, each time a session is opened; by
+            libpq where it is left out or gives nothing.
     """
 
-    def __init__(self, dsn: str, password: Secret | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        password: Secret | None = None,
+        look_up: Callable[[str], str] | None = None,
+    ) -> None:
         try:
             self._params = conninfo_to_dict(dsn)
         except ProgrammingError as error:
@@ -56,6 +68,7 @@ class Client:
                 seen=str(error).strip(),
             ) from None
         self._password = password
+        self._look_up = look_up
         self._session: SimpleSession | None = None
 
     def open(
@@ -64,17 +77,24 @@ class Client:
         give_up: threading.Event | None = None,
         *,
         entry: str = "",
+        address: str = "",
     ) -> SimpleSession:
         """A session of its own, with the errors of SimpleSession.open.
 
-        With `entry` it comes in through that one in place of its own.
+        With `entry` or `address` it comes in through that one in place of its own.
         """
         params = {**self._params, "application_name": "bluegreen probe"}
         if entry:
             params["dbname"] = entry
+        if found := address or self._address():
+            params["hostaddr"] = found
         if self._password:
             params["password"] = self._password.reveal()
         return SimpleSession.open(params, within_s, give_up)
+
+    def looking_up(self, look_up: Callable[[str], str]) -> Client:
+        """The same client, finding addresses in another way."""
+        return Client(make_conninfo("", **self._params), self._password, look_up)
 
     @property
     def user(self) -> str:
@@ -87,6 +107,20 @@ class Client:
         if self._session is None or self._session.closed:
             self._session = self.open()
         return self._session
+
+    def _address(self) -> str:
+        """Where the host is now; empty where libpq finds out.
+
+        Raises:
+            SessionBrokenError: no one could tell.
+        """
+        host = str(self._params.get("host") or "")
+        if self._look_up is None or not host:
+            return ""
+        try:
+            return self._look_up(host)
+        except BluegreenError as error:
+            raise SessionBrokenError(error.problem) from None
 
     def warm_up(self) -> None:
         """Open the warm session and see that it answers.

@@ -58,10 +58,20 @@ class Pointer(Protocol):
     """One PgBouncer pool or one DNS name.
 
     Every method raises BluegreenError when the pointer cannot be reached or refuses.
+
+    Attributes:
+        holds_clients: whether `pause` keeps clients waiting, so that a move is felt as
+            a wait. Where it does not they meet errors until they come again, and those
+            who stay on the side that was left are ended (`EndSessions`).
     """
 
     id: str
     client: Client | None
+
+    @property
+    def holds_clients(self) -> bool:
+        """See above."""
+        ...
 
     def spec(self) -> dict[str, Any]:
         """What `from_spec` needs, as JSON holds it, passwords in clear."""

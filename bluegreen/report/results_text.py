@@ -60,6 +60,8 @@ def _serves(ended: RunEnded) -> str:
     if ended.pause_ms is not None:
         errors = ended.client_errors
         met = "" if errors is None else f", {counted(len(errors), 'client error')}"
+        if ended.not_held:
+            met += f"; clients of {', '.join(ended.not_held)} met errors"
         felt = f" (pause {ended.pause_ms:.0f} ms{met})"
     return f" {ended.serving.capitalize()} is serving{felt}."
 

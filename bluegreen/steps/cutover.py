@@ -14,6 +14,7 @@ from bluegreen.steps.monitors.gate import gates_of
 from bluegreen.steps.replication.schema import AnalyzeGreen
 from bluegreen.steps.replication.views import RefreshViews
 from bluegreen.steps.switchover.limits import SwitchoverLimits
+from bluegreen.steps.switchover.names import ShortenTtl
 from bluegreen.steps.switchover.order import actions_of_switchover
 from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.validation.green import ProveGreen
@@ -26,7 +27,9 @@ class Cutover(SwitchoverLimits, Step):
 
     def actions(self) -> tuple[Action[Any], ...]:
         """What the engine runs, in order."""
+        names = (ShortenTtl(self.key),) if self.end_sessions else ()
         return (
+            *names,
             RefreshViews(self.key),
             AnalyzeGreen(self.key),
             ProveGreen(self.key),

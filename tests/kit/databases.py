@@ -60,9 +60,9 @@ class DatabasePair:
     green: Database
 
 
-def create_database(server: Server, label: str) -> Database:
-    """Make an empty database with a name that no other test has."""
-    name = f"{label}_{os.getpid()}_{next(_counter)}"
+def create_database(server: Server, label: str, name: str = "") -> Database:
+    """Make an empty database with a name that no other test has, unless it is given."""
+    name = name or f"{label}_{os.getpid()}_{next(_counter)}"
     with server.connect() as session:
         session.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(

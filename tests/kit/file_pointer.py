@@ -21,6 +21,8 @@ from bluegreen.pointers.pointer import PointerFacts
 class FilePointer:
     """Names the side that its file names."""
 
+    holds_clients = True
+
     def __init__(self, id: str, file: Path) -> None:  # noqa: A002 (the protocol's)
         self.id = id
         self.client: Client | None = None

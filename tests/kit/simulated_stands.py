@@ -77,6 +77,10 @@ class SimulatedPointer:
     def check(self, others: Sequence[Any] = ()) -> list[Any]:
         return []
 
+    @property
+    def holds_clients(self) -> bool:
+        return True
+
     def warm_up(self) -> None:
         self._ask()
 

@@ -30,6 +30,7 @@ from bluegreen.steps.schema_change.mapping import Filled
 from bluegreen.steps.schema_change.stream import StreamNote
 from bluegreen.steps.switchover.certify import Filed
 from bluegreen.steps.switchover.left_behind import LeftBehind
+from bluegreen.steps.switchover.names import TtlLowered
 from bluegreen.steps.switchover.table_set import Noted
 from bluegreen.steps.validation.age import Bound, Proved
 from bluegreen.steps.validation.foreign_keys import KeysLookedAt
@@ -124,6 +125,14 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
     (
         bodies.Abandoned(Side.BLUE, 5, "call"),
         {"serving": "blue", "kept_bytes": 5, "by": "call"},
+    ),
+    (
+        TtlLowered({"name": 3600}, AT),
+        {"ttls_lowered": {"name": 3600}, "kept_until": AT.isoformat()},
+    ),
+    (
+        bodies.Pause(pause_ms=1.5, not_held=("name",)),
+        {"pause_ms": 1.5, "not_held": ["name"]},
     ),
     (bodies.GuardEnded("it is late"), {"guard": "it is late"}),
     (

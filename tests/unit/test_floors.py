@@ -32,13 +32,17 @@ FLOORS = {
 # Third-party packages, by what is imported, and the rooms that may know them.
 OWNERS = {
     "apprise": {"notify"},
+    "boto3": {"pointers"},
+    "botocore": {"pointers"},
+    "mypy_boto3_route53": {"pointers"},
+    "dns": {"pointers"},
     "pglast": {"sql"},
     "psycopg": {"postgres", "pointers", "lab", "compat", "lint"},
     "pydantic": {"model", "playbook", "steps"},
     "pydantic_core": {"model", "playbook"},
     "rich": {"report"},
     "structlog": {"report"},
-    "tenacity": {"postgres", "notify"},
+    "tenacity": {"notify", "pointers", "postgres"},
     "typer": {"cli"},
     "yaml": {"playbook"},
 }

@@ -33,8 +33,9 @@ from bluegreen.pointers.pgbouncer.holders import younger_moves
 from bluegreen.pointers.pgbouncer.move import move_entries, running
 from bluegreen.pointers.pgbouncer.pause import Holding
 from bluegreen.pointers.pgbouncer.proof import FileProof
-from bluegreen.pointers.pgbouncer.rehearsal import NotServedError, come_in, read_log
+from bluegreen.pointers.pgbouncer.rehearsal import read_log
 from bluegreen.pointers.pointer import PointerFacts, move_name
+from bluegreen.pointers.rehearsal import NotServedError, come_in
 
 
 class PgBouncer:
@@ -54,6 +55,8 @@ class PgBouncer:
     Raises:
         PlaybookRefused: 2003, one of them cannot be used.
     """
+
+    holds_clients = True
 
     def __init__(
         self,
@@ -191,7 +194,7 @@ class PgBouncer:
         if self.client is None:
             return
         try:
-            rehearsed = come_in(self.client, entry)
+            rehearsed = come_in(self.client, entry=entry)
         except NotServedError as error:
             log = read_log(Path(self._console.config()["logfile"]), entry)
             raise errors.not_let_in(
@@ -293,11 +296,7 @@ class PgBouncer:
         return errors.resume_by_hand(self.database, self._console)
 
     def younger_moves(self, ours: Collection[str]) -> list[str]:
-        """Moves that came to this pooler after `ours`, names as in `application_name`.
-
-        Raises:
-            ServerRefused: 3001.
-        """
+        """Those whose consoles were opened after ours, by SHOW CLIENTS."""
         return younger_moves(self._console.show("CLIENTS"), ours)
 
     def leave_out_client(self) -> None:

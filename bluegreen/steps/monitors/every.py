@@ -23,6 +23,7 @@ from bluegreen.steps.monitors.pointers import MonitorPointers
 from bluegreen.steps.monitors.sequences import MonitorSequences
 from bluegreen.steps.monitors.servers import MonitorServers
 from bluegreen.steps.monitors.settings import MonitorSettings
+from bluegreen.steps.monitors.stayed import MonitorStayed
 from bluegreen.steps.monitors.stream import MonitorStream
 from bluegreen.steps.monitors.transactions import MonitorTransactions
 from bluegreen.steps.monitors.way_back_fits import MonitorWayBackFits
@@ -36,6 +37,7 @@ MONITORS: tuple[Monitor[Any], ...] = (
     MonitorSequences(),
     MonitorServers(),
     MonitorPointers(),
+    MonitorStayed(),
     MonitorSettings(),
     MonitorApplication(),
     MonitorKeptWal(),

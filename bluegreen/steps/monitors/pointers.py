@@ -122,4 +122,6 @@ def _weigh(one: PointerSeen, serving: Side, identity: str) -> Finding:
         seen = f"a client reaches another database than {serving}: {one.reached}"
         return weigh(Severity.CRITICAL, seen, one.by_hand)
     served = ", and serves a client" if one.reached else ""
-    return weigh(Severity.OK, f"it leads to {serving}, also after a restart{served}")
+    # Where the same was read twice, nothing is known of a restart.
+    kept = ", also after a restart" if one.kept.seen != one.now.seen else ""
+    return weigh(Severity.OK, f"it leads to {serving}{kept}{served}")

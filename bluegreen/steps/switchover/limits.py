@@ -34,6 +34,11 @@ class SwitchoverLimits(BaseModel):
     wait_for_lag: Duration = timedelta(seconds=15)
     """How long they are sent again where one is late; clients are served meanwhile."""
 
+    end_sessions: Duration | None = None
+    """How long after the move client sessions on the side that was left are ended, each
+    second. For pointers that hold no client back, such as a DNS name: as long as its
+    TTL, and some more for pools and runtimes that keep addresses."""
+
     probe: bool = True
     """Measure the pause as clients feel it, through the first pointer with a
     `client`."""

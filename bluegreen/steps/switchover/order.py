@@ -15,6 +15,7 @@ from bluegreen.steps.switchover.arm import (
 )
 from bluegreen.steps.switchover.certify import WriteCertificate
 from bluegreen.steps.switchover.left_behind import NameLeftBehind
+from bluegreen.steps.switchover.names import EndSessions
 from bluegreen.steps.switchover.reverse_stream import DropOldStream, StartReverseStream
 from bluegreen.steps.switchover.switchover import Switchover
 from bluegreen.steps.switchover.table_set import NoteTables
@@ -60,9 +61,12 @@ def actions_of_switchover(
 ) -> tuple[Action[Any], ...]:
     """Note the tables, arm, move, open the way back, retire what is spent, certify.
 
+    Where the limits say so, sessions that stay behind are ended last.
+
     `first` judges the tables that were noted, `gates` come last before traffic moves.
     """
-    to_side = switchover.to_side
+    to_side, span = switchover.to_side, switchover.limits.end_sessions
+    last = (EndSessions(step_id, to_side, span),) if span else ()
     return (
         NoteTables(step_id, to_side),
         *first,
@@ -78,4 +82,6 @@ def actions_of_switchover(
         NameLeftBehind(step_id, to_side),
         DropOldStream(step_id, to_side),
         WriteCertificate(step_id, to_side),
+        # The longest of all, and nothing waits for it.
+        *last,
     )

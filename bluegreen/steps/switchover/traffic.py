@@ -23,7 +23,7 @@ from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Needed, Refused, Satisfied, Verdict
-from bluegreen.pointers.all_poolers import move_all, resume_all
+from bluegreen.pointers.all_poolers import apart, move_all, resume_all
 from bluegreen.pointers.client_probe import ClientProbe
 from bluegreen.postgres.catalog.identity import read_identity
 from bluegreen.postgres.hang_up import hung_up_after
@@ -36,6 +36,7 @@ from bluegreen.steps.switchover.inconsistencies import (
     find_inconsistencies,
     read_traffic,
 )
+from bluegreen.steps.switchover.names import lead_by_name, told_of_names
 from bluegreen.steps.switchover.newest import (
     end_late_pause,
     read_state,
@@ -133,7 +134,7 @@ class SwitchTraffic(Action[TrafficFacts]):
         ):
             begin_guard()
             pause, committed = self._through(world, ready, begin_guard)
-            self._let_clients_in(world, ready, pause)
+            self._lead_clients(world, ready, pause)
             felt = probe.stop() if probe else None
         took = _timings(ready, committed)
         if felt is not None:
@@ -142,6 +143,7 @@ class SwitchTraffic(Action[TrafficFacts]):
                 longest_gap_ms=round(felt.longest_gap_s * 1000, 1),
                 client_errors=tuple(felt.errors)[:20],
             )
+        took = told_of_names(world.pointers, took)
         return self._confirm(world, took, pause, committed)
 
     def _noted(self, facts: TrafficFacts) -> str:
@@ -247,6 +249,22 @@ class SwitchTraffic(Action[TrafficFacts]):
     def _backed_out(self) -> str:
         return f"{self.switchover.from_side} (backed out, nothing has moved)"
 
+    def _lead_clients(self, world: World, ready: Ready, pause: int) -> None:
+        """Clients who wait come first, then those whom nothing holds back.
+
+        Raises:
+            LeaseRefused: 8001.
+            TrafficUnknownError: 7001.
+        """
+        _, names = apart(world.pointers)
+        try:
+            self._let_clients_in(world, ready, pause)
+        except TrafficUnknownError:
+            with suppress(TrafficUnknownError):
+                lead_by_name(world, names, self.switchover.to_side, pause)
+            raise
+        lead_by_name(world, names, self.switchover.to_side, pause)
+
     def _let_clients_in(self, world: World, ready: Ready, pause: int) -> None:
         """Each part asks first: a tool that was stopped may wake up after other moves.
 
@@ -254,10 +272,11 @@ class SwitchTraffic(Action[TrafficFacts]):
             LeaseRefused: 8001.
         """
         to_side = self.switchover.to_side
-        self._while_newest(world, pause, lambda: move_all(world.pointers, to_side))
+        held, _ = apart(world.pointers)
+        self._while_newest(world, pause, lambda: move_all(held, to_side))
         ready.budget.mark("pointer")
         world.point("move/pointed")
-        self._while_newest(world, pause, lambda: resume_all(world.pointers))
+        self._while_newest(world, pause, lambda: resume_all(held))
         ready.budget.mark("resume")
         world.point("move/resumed")
 
@@ -325,4 +344,9 @@ def _timings(ready: Ready, committed: Committed | None) -> bodies.Pause:
 def _moved(to_side: Side, took: bodies.Pause) -> Progress:
     pause = took.pause_ms
     text = f"{to_side} serves" + (f"; the pause took {pause:.0f} ms" if pause else "")
+    if took.not_held:
+        text += (
+            f"; clients of {', '.join(took.not_held)} were not held back: they meet "
+            "errors until they reconnect"
+        )
     return Progress("traffic_moved", text, values=took.as_body())

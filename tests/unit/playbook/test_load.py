@@ -12,6 +12,7 @@ from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.secret import Secret
 from bluegreen.playbook.load import load, require_files
+from bluegreen.playbook.pointer_models import PgBouncerConfig
 from bluegreen.playbook.source import MAX_BYTES, read_tree
 from bluegreen.steps.cutover import Cutover
 
@@ -43,7 +44,9 @@ def test_values_are_typed() -> None:
     (cutover,) = (step for step in playbook.steps if isinstance(step, Cutover))
     assert cutover.max_pause == timedelta(seconds=1.5)
     assert cutover.probe is False
-    assert playbook.pointers[0].blue.port == 5432
+    pointer = playbook.pointers[0]
+    assert isinstance(pointer, PgBouncerConfig)
+    assert pointer.blue.port == 5432
     assert playbook.blue.password == Secret("x")
     assert playbook.green.dsn.words["sslmode"] == "require"
     assert set(playbook.allow) == set(Hazard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from psycopg.conninfo import conninfo_to_dict
 from bluegreen.model.errors import PlaybookRefused
 from bluegreen.model.side import Side
 from bluegreen.playbook.load import load
+from bluegreen.playbook.pointer_models import PgBouncerConfig
 from bluegreen.playbook.resolve import (
     databases_from_dsns,
     open_databases,
     open_pointers,
 )
+from bluegreen.pointers.dns.pointer import DnsPointer
+from bluegreen.pointers.route53.pointer import Route53Pointer
 
 CASES = Path(__file__).parents[2] / "cases" / "playbooks" / "accepted"
 ENVIRON = {
@@ -63,11 +67,32 @@ def test_pointers_get_the_sides_addresses_where_none_are_given() -> None:
     (pointer,) = open_pointers(loaded)
     assert pointer.id == "main"
     config = loaded.playbook.pointers[0]
+    assert isinstance(config, PgBouncerConfig)
     assert config.blue.filled(loaded.playbook.blue.dsn) == {
         "host": "10.0.0.5",
         "port": "5432",
         "dbname": "shop",
     }
+
+
+def test_a_name_gets_its_words_and_secrets() -> None:
+    (pointer,) = open_pointers(load(CASES / "dns.yml", ENVIRON))
+    assert isinstance(pointer, DnsPointer)
+    assert pointer.values == {Side.BLUE: ("10.0.0.5",), Side.GREEN: ("10.0.0.6",)}
+    assert (pointer.record, pointer.max_ttl.seconds) == ("db.shop.internal. A", 30)
+    assert (pointer.lower_ttl, pointer.holds_clients) == (True, False)
+    spec = pointer.spec()
+    assert (spec["key_secret"], spec["client_password"]) == ("c1", "a1")
+    assert DnsPointer.from_spec(json.loads(json.dumps(spec))).spec() == spec
+
+
+def test_a_record_of_route_53_gets_its_words() -> None:
+    (pointer,) = open_pointers(load(CASES / "route53.yml", ENVIRON))
+    assert isinstance(pointer, Route53Pointer)
+    assert (pointer.zone.id, pointer.record) == (
+        "Z08399521EXAMPLE",
+        "db.shop.internal. A (main)",
+    )
 
 
 def test_pointers_are_opened_in_the_playbooks_order() -> None:

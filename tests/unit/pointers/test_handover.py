@@ -95,7 +95,7 @@ def test_a_kind_that_no_guard_can_take_over_is_refused(
     if type(pointer) is object:
         pointer = type("Bare", (), {"id": "far"})()
         seen = seen.replace("'object' object", "'Bare' object")
-    monkeypatch.setattr(resolve, "_pgbouncer", lambda *_: pointer)
+    monkeypatch.setattr(resolve, "_pointer", lambda *_: pointer)
     loaded: Any = type(
         "L", (), {"playbook": type("P", (), {"pointers": (1,)}), "home": Path()}
     )

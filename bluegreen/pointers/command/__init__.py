@@ -1,0 +1,1 @@
+"""A pointer that programs of the playbook read and move."""

@@ -1,0 +1,1 @@
+"""A record on a DNS server of one's own, changed by RFC 2136."""

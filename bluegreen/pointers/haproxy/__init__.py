@@ -1,0 +1,1 @@
+"""A backend of HAProxy as a pointer, by its runtime socket."""

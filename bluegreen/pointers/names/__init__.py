@@ -1,0 +1,1 @@
+"""Pointers that are names which clients look up. They hold no client back."""

@@ -1,0 +1,1 @@
+"""A record in a hosted zone of Amazon Route 53."""
