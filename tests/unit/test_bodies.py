@@ -21,6 +21,7 @@ from bluegreen.postgres.schema.expansion import Expansion
 from bluegreen.steps.compatibility.travel import Travelled
 from bluegreen.steps.monitors.drift import SchemaRemembered
 from bluegreen.steps.monitors.servers import LifeTold, ServersRemembered
+from bluegreen.steps.rehearsed import Kept, Rehearsed
 from bluegreen.steps.replication.told import SchemaCopied, ViewsFilled
 from bluegreen.steps.restore_backup import Restored
 from bluegreen.steps.schema_change.contract import FileRun
@@ -125,6 +126,24 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
     (
         bodies.Found((bodies.FindingTold("stream", "blue", "off"),)),
         {"found": [{"id": "stream", "where": "blue", "seen": "off"}]},
+    ),
+    (
+        Rehearsed("1f", (Kept("left-out", "playbook", "info", "it", blocks="run"),)),
+        {
+            "rehearsed": "1f",
+            "findings": [
+                {
+                    "id": "left-out",
+                    "where": "playbook",
+                    "severity": "info",
+                    "seen": "it",
+                    "why": "",
+                    "fix": "",
+                    "blocks": "run",
+                    "object": "",
+                }
+            ],
+        },
     ),
     (
         SchemaRemembered(green="g", sides={Side.BLUE: {"table s.t": "1"}}),
@@ -264,7 +283,15 @@ def test_every_body_is_in_the_table() -> None:
 
     # By name: a dataclass with slots is made twice.
     ours = {f"{one.__module__}.{one.__name__}" for one in below(Body)}
-    asked = (Body, bodies.Certified, bodies.Monitored, Bound, Witness, TableCompared)
+    asked = (
+        Body,
+        bodies.Certified,
+        bodies.Monitored,
+        Bound,
+        Witness,
+        TableCompared,
+        Kept,
+    )
     held = {*asked, *(type(value) for value, _ in STORED)}
     assert ours == {f"{one.__module__}.{one.__name__}" for one in held}
 
