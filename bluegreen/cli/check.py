@@ -53,8 +53,7 @@ def check(playbook: PlaybookFile, json_: AsJson = False, deep: Deep = False) -> 
             identity_index=step.identity_index,
             workers=step.workers,
             max_transaction_age=step.max_transaction_age,
-            migrations=step.migrations,
-            compares=step.compares,
+            plans=step.plans,
             deep=deep,
         )
         result = Looked(tuple(findings), open_.world.limits.accept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import dropwhile
+from itertools import dropwhile, takewhile
 from typing import Any
 
 from bluegreen.model.codes import Code
@@ -20,6 +20,8 @@ from bluegreen.steps.cutover import Cutover
 from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.partitions.take_up import TakeUpPartitions, TakeUpWaiting
+from bluegreen.steps.rehearsal import Rehearse
+from bluegreen.steps.rehearsed import Plans
 from bluegreen.steps.replicate import Replicate
 from bluegreen.steps.switchover.order import actions_that_finish
 from bluegreen.steps.switchover.recover import RecoverSwitchover
@@ -43,12 +45,13 @@ def steps_of_run(loaded: Loaded) -> Sequence[Step]:
     """All but what takes blue down, which has its own verb and its own timer."""
     steps = [s for s in loaded.playbook.steps if not isinstance(s, Decommission)]
     copying = next((s for s in steps if isinstance(s, Replicate)), None)
-    migrating = [s for s in steps if isinstance(s, Migrate)]
-    compares = _compares(steps)
-    checked = [
-        s.beside(copying, migrating, compares=compares) if isinstance(s, Check) else s
-        for s in steps
+    plans = _plans(steps)
+    checked: list[Step] = [
+        s.beside(copying, plans) if isinstance(s, Check) else s for s in steps
     ]
+    before = takewhile(lambda s: not isinstance(s, Replicate), steps)
+    if copying and not any(isinstance(s, Check) for s in before):
+        checked.insert(0, Rehearse.of(plans))
     return with_judge(checked)
 
 
@@ -114,9 +117,13 @@ def require_migrations(loaded: Loaded) -> None:
 def check_of(loaded: Loaded) -> Check:
     """The playbook's first check as a run does it, or one with the defaults."""
     found = (step for step in steps_of_run(loaded) if isinstance(step, Check))
-    migrating = [s for s in loaded.playbook.steps if isinstance(s, Migrate)]
-    compares = _compares(loaded.playbook.steps)
-    return next(found, Check().beside(None, migrating, compares=compares))
+    return next(found, Check().beside(None, _plans(loaded.playbook.steps)))
+
+
+def _plans(steps: Sequence[Step]) -> Plans:
+    """What is tried beforehand."""
+    migrating = tuple(s for s in steps if isinstance(s, Migrate))
+    return Plans(migrating, compares=_compares(steps), judge=judge_of(steps))
 
 
 def _compares(steps: Iterable[Step]) -> bool:

@@ -14,6 +14,7 @@ from bluegreen.cli.options import AsJson, BlueDsn, GreenDsn, Log, LogForm, Playb
 from bluegreen.model.codes import Code
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from bluegreen.cli.context import Context
@@ -44,6 +45,13 @@ def rollback(
             "--prove", help="Where blue may lack rows, compare every row first."
         ),
     ] = False,
+    leave_rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Leave the rows of this table of green, which blue cannot take.",
+        ),
+    ] = None,
     log: Log = LogForm.TEXT,
     json_: AsJson = False,
 ) -> int:
@@ -61,8 +69,9 @@ def rollback(
 
     with (
         make_teller(str(log)) as teller,
-        _opened(playbook, blue, green, teller) as open_,
+        _opened(playbook, blue, green, teller) as opened,
     ):
+        open_ = _leaving(opened, leave_rows or ())
         if check:
             return _check(open_, as_json=json_)
         with heard(open_, "rollback", teller) as tell:
@@ -86,6 +95,21 @@ def _opened(
         wanted="`bluegreen rollback shop.yml`, or the two DSNs",
         hint="see `bluegreen rollback --help`",
     )
+
+
+def _leaving(open_: Context, tables: Sequence[str]) -> Context:
+    """The same, accepting that rows of these tables stay on green."""
+    from dataclasses import replace
+
+    from bluegreen.model.accept import Accepted
+
+    limits = open_.world.limits
+    named = tuple(
+        Accepted("reverse/LOSSY/table-left-out", "--leave-rows", table)
+        for table in tables
+    )
+    known = replace(limits, accept=(*limits.accept, *named))
+    return replace(open_, world=replace(open_.world, limits=known))
 
 
 def _check(open_: Context, *, as_json: bool) -> int:

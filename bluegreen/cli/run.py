@@ -134,9 +134,10 @@ def _look_first(world: World, steps: Sequence[Step]) -> None:
     from bluegreen.model.progress import Progress
     from bluegreen.postgres.catalog.identity import require_own_sides
     from bluegreen.steps.check import Check
+    from bluegreen.steps.rehearsal import Rehearse
 
     told: list[Progress] = []
-    checks = [step for step in steps if isinstance(step, Check)]
+    checks = [step for step in steps if isinstance(step, Check | Rehearse)]
     quiet = replace(world, tell=told.append)
     try:
         require_own_sides(world.blue, world.green)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from shlex import quote
 
 from bluegreen.compat.rules.rule import RULES
 from bluegreen.compat.verdict import Answer, Verdict, id_and_where
@@ -108,6 +109,7 @@ class Behind:
             table itself.
         rows: as `Loss` has them.
         accepted: the playbook names it.
+        alone: blue has no table of that name.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Behind:
     parent: str
     rows: int | None
     accepted: bool = False
+    alone: bool = False
 
     @property
     def is_lost(self) -> bool:
@@ -279,7 +282,13 @@ def ways_out(fitting: Fitting) -> list[str]:
             "`bluegreen partitions PLAYBOOK` makes the same partitions on blue and "
             "brings their rows over"
         )
-    if any(not one.parent for one in fitting.lost):
+    if any(not (one.parent or one.alone) for one in fitting.lost):
         lines.append("publish the table on green, or copy its rows to blue")
+    lines += [
+        f"blue has no table {one.table}: keep its rows with pg_dump, and leave "
+        f"them there with `bluegreen rollback --leave-rows {quote(one.table)}`"
+        for one in fitting.lost
+        if one.alone and not one.parent
+    ]
     lines.append("or accept the loss, in the playbook:")
     return [*lines, *entries(id_and_where(one.name) for one in fitting.lost)]

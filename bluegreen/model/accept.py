@@ -58,8 +58,17 @@ def fits(pattern: str, text: str) -> bool:
 
 
 def is_accepted(accept: Iterable[Accepted], finding: str, found_on: str) -> bool:
-    """Whether an entry is about a finding of this id on this object."""
-    return any(one.id == finding and fits(one.object, found_on) for one in accept)
+    """Whether an entry is about a finding of this id on this object.
+
+    A verdict's name is matched as a whole.
+    """
+    name = f"{finding}/{found_on}"
+    return any(
+        fits(one.name, name)
+        if one.is_of_verdicts
+        else one.id == finding and fits(one.object, found_on)
+        for one in accept
+    )
 
 
 def verdicts_accepted(accept: Iterable[Accepted]) -> dict[str, str]:

@@ -8,46 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from bluegreen.model.accept import (
-    Accepted,
-    entries,
-    is_accepted,
-)
-from bluegreen.model.codes import Code
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.exclude import tables_in
-from bluegreen.model.finding import Blocks, Finding
-from bluegreen.model.history import fold
-from bluegreen.model.progress import Progress
-from bluegreen.model.verdict import Refused, Satisfied, Verdict
+from bluegreen.model.finding import Finding
+from bluegreen.model.verdict import Satisfied, Verdict
 from bluegreen.postgres.catalog.identity import require_pair
 from bluegreen.postgres.catalog.relations import is_named
 from bluegreen.postgres.catalog.server_facts import read_server_facts
 from bluegreen.steps.action import Waiting
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
-from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.preflight import check_servers
 from bluegreen.steps.preflight.accept import check_accept
 from bluegreen.steps.preflight.connections import check_connections
 from bluegreen.steps.preflight.exclude import check_excluded_tables
 from bluegreen.steps.preflight.fate import check_shared_fate
 from bluegreen.steps.preflight.intent import Intent
+from bluegreen.steps.preflight.refusal import Findings, progress_of, refuse
 from bluegreen.steps.preflight.rules import look_at_rules
 from bluegreen.steps.preflight.session_settings import READ_ONLY_ID
+from bluegreen.steps.rehearsal import RehearseSchema, is_copied
 from bluegreen.steps.rehearse import Rehearser
+from bluegreen.steps.rehearsed import NO_PLANS, Plans
 from bluegreen.steps.replicate import Replicate
-from bluegreen.steps.replication.schema import CopySchema
 from bluegreen.steps.world import World
-
-_MOST_TOLD = 20
-"""Blocking findings in the text of the error; all of them were told before it."""
 
 
 class Check(Step):
@@ -74,26 +63,16 @@ class Check(Step):
     """How many tables are copied at once; the step replicate's number where there is
     one."""
 
-    _migrations: tuple[Migrate, ...] = PrivateAttr(())
-    _compares: bool = PrivateAttr(False)
+    _plans: Plans = PrivateAttr(NO_PLANS)
+    # One for all actions of the step: what one has tried the other need not.
+    _rehearser: Rehearser = PrivateAttr(default_factory=Rehearser)
 
     @property
-    def migrations(self) -> tuple[Migrate, ...]:
-        """The playbook's migrations, which are tried beforehand."""
-        return self._migrations
+    def plans(self) -> Plans:
+        """What the playbook means to do to green's schema, tried beforehand."""
+        return self._plans
 
-    @property
-    def compares(self) -> bool:
-        """Whether a later step compares both schemas."""
-        return self._compares
-
-    def beside(
-        self,
-        replicate: Replicate | None,
-        migrations: Sequence[Migrate] = (),
-        *,
-        compares: bool = False,
-    ) -> Check:
+    def beside(self, replicate: Replicate | None, plans: Plans = NO_PLANS) -> Check:
         """This check, knowing what other steps of the playbook mean to do."""
         told = {}
         if replicate is not None:
@@ -104,34 +83,15 @@ class Check(Step):
                 "workers": replicate.workers,
             }
         made = self.model_copy(update=told)
-        made._migrations = tuple(migrations)  # noqa: SLF001 (one of our own kind)
-        made._compares = compares  # noqa: SLF001 (the same)
+        made._plans = plans  # noqa: SLF001 (one of our own kind)
         return made
 
     def actions(self) -> tuple[Action[Any], ...]:
-        """One action: the findings."""
-        return (LookAtServers(self),)
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a look brought up, in the order of the looks.
-
-    Attributes:
-        accept: what the playbook accepts.
-    """
-
-    all: tuple[Finding, ...]
-    accept: tuple[Accepted, ...] = ()
-
-    @property
-    def blocking(self) -> tuple[Finding, ...]:
-        """Those that a run would stop at."""
-        return tuple(f for f in self.all if f.is_blocking and not self.accepts(f))
-
-    def accepts(self, finding: Finding) -> bool:
-        """Whether the playbook accepts it."""
-        return is_accepted(self.accept, finding.id, finding.found_on)
+        """The findings, and what a rehearsal has proved."""
+        return (
+            LookAtServers(self, self._rehearser),
+            RehearseSchema(self.key, self.plans, self._rehearser, tells=False),
+        )
 
 
 class LookAtServers(Waiting[Findings]):
@@ -142,10 +102,10 @@ class LookAtServers(Waiting[Findings]):
 
     title = "nothing stands in the way on either side"
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, rehearser: Rehearser) -> None:
         super().__init__(check.key)
         self._check = check
-        self._rehearser = Rehearser()
+        self._rehearser = rehearser
 
     def observe(self, world: World) -> Findings:
         """Read both sides and every pointer, and tell each finding."""
@@ -157,13 +117,12 @@ class LookAtServers(Waiting[Findings]):
             identity_index=check.identity_index,
             workers=check.workers,
             max_transaction_age=check.max_transaction_age,
-            migrations=check.migrations,
-            compares=check.compares,
+            plans=check.plans,
             rehearser=self._rehearser,
         )
         found = Findings(tuple(findings), world.limits.accept)
         for finding in findings:
-            world.tell(_progress(finding, accepted=found.accepts(finding)))
+            world.tell(progress_of(finding, accepted=found.accepts(finding)))
         return found
 
     def judge(self, facts: Findings) -> Verdict:
@@ -183,8 +142,7 @@ def find(
     identity_index: Sequence[str] = (),
     workers: int = 4,
     max_transaction_age: timedelta = timedelta(minutes=5),
-    migrations: Sequence[Migrate] = (),
-    compares: bool = False,
+    plans: Plans = NO_PLANS,
     rehearser: Rehearser | None = None,
     deep: bool = False,
 ) -> list[Finding]:
@@ -209,7 +167,7 @@ def find(
         identity_index=tuple(identity_index),
         workers=workers,
         max_transaction_age=max_transaction_age,
-        copied=_is_copied(world),
+        copied=is_copied(world),
         wal_limit=world.limits.wal_limit,
         window=world.limits.window,
     )
@@ -218,9 +176,7 @@ def find(
     findings = check_servers(blue, green, intent)
     if not intent.copied and all(relation.extension for relation in green.relations):
         findings += check_excluded_tables(blue, world.limits.excluded)
-        findings += (rehearser or Rehearser()).rehearse(
-            world, green.rights.role, migrations, compares=compares
-        )
+        findings += (rehearser or Rehearser()).rehearse(world, plans).findings
     left_out = {r.qualified for r in blue.relations if is_named(r, tuple(exclude))}
     findings += look_at_rules(world.blue, left_out, deep=deep)
     pointed = []
@@ -247,51 +203,3 @@ def _is_told(one: Finding, pointed: Sequence[Finding]) -> bool:
     """Whether a pointer's client met the same: its fix holds this one's statement."""
     read_only = one.id == READ_ONLY_ID
     return read_only and any(one.fix in other.fix for other in pointed)
-
-
-def _is_copied(world: World) -> bool:
-    # The identity row says nothing of it: a run writes that before any step. An intent
-    # counts, as a kill may have come between the act and the record of its result.
-    state = fold(world.journal.records())
-    begun = {**state.intents, **state.results}
-    return any(action.endswith(f"/{CopySchema.name()}") for action in begun)
-
-
-def refuse(findings: Sequence[Finding]) -> Refused:
-    """One refusal that names all of them, the first twenty in full."""
-    told = findings[:_MOST_TOLD]
-    rest = len(findings) - len(told)
-    more = [f"… and {rest} more, told above"] if rest else []
-    total = len(findings)
-    count = "1 finding blocks" if total == 1 else f"{total} findings block"
-    wanted = entries((finding.id, finding.found_on) for finding in findings)
-    return Refused(
-        Code.CHECK_BLOCKS,
-        f"the check found something that blocks: {count}",
-        seen="\n".join([*(f"{f.where}: {f.id}: {f.seen}" for f in told), *more]),
-        wanted="none of these, or an entry in `accept` for each",
-        hint="\n".join(
-            [*_fixes(told), "then run again; to go on all the same:", *wanted]
-        ),
-    )
-
-
-def _fixes(findings: Sequence[Finding]) -> list[str]:
-    return [f"on {f.where}: {f.fix}" for f in findings if f.fix]
-
-
-def _progress(finding: Finding, *, accepted: bool) -> Progress:
-    weight = "accepted" if accepted else "blocks" if finding.is_blocking else "note"
-    text = f"{weight}: {finding.where}: {finding.id}: {finding.seen}; {finding.why}"
-    return Progress(
-        "finding_seen",
-        f"{text}. Fix: {finding.fix}" if finding.fix else text,
-        values={
-            "id": finding.id,
-            "where": str(finding.where),
-            "seen": finding.seen,
-            "why": finding.why,
-            "fix": finding.fix,
-            "blocks": str(Blocks.NOTHING if accepted else finding.blocks),
-        },
-    )

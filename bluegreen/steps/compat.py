@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from bluegreen.compat.gate import Ruling, rule
+from bluegreen.compat.gate import Ruling, rule, stops
 from bluegreen.compat.probe.limits import Limits
 from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.model import verdict as model
@@ -27,6 +27,7 @@ from bluegreen.model.exclude import tables_in
 from bluegreen.model.history import fold
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.relations import read_relations
+from bluegreen.postgres.database import Database
 from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.replication.publication import (
     COLUMN_LISTS_SINCE,
@@ -249,6 +250,25 @@ def look(world: World, step: Compat, texts: Texts) -> Judged:
         if not _is_seen_to(v, step, given) and not _is_dropped(v, known)
     )
     return replace(found, verdicts=tuple(left))
+
+
+def look_ahead(world: World, database: Database, step: Compat) -> tuple[Verdict, ...]:
+    """What `compat` is sure to say once green is like this database. Changes nothing.
+
+    Args:
+        world: the handles.
+        database: a throw-away one, with green's schema to be and no rows.
+        step: what the playbook says to it.
+    """
+    from bluegreen.steps.compatibility.pair import judge_catalogs
+
+    texts = step.texts(world)
+    ahead = replace(world, green=database)
+    names = tables_in(step.exclude)
+    found = judge_catalogs(ahead, texts, exclude=names, carried=step.carried)
+    filled = {name.rpartition(".")[0] for name in step.carried}
+    left = (_fixed(v, filled) for v in found if not _is_seen_to(v, step, ()))
+    return tuple(v for v in left if v.answer in {*_CERTAIN, Answer.LOSSY} and stops(v))
 
 
 def require_migrated(world: World, texts: Texts) -> None:

@@ -21,6 +21,7 @@ from bluegreen.steps.release.end import (
     TakeBlueDown,
     TakeFinalBackup,
 )
+from bluegreen.steps.release.identities import RestoreIdentities
 from bluegreen.steps.release.quarantine import AwaitQuarantine
 from bluegreen.steps.restore_backup import Proof, RestoreBackup
 from bluegreen.steps.schema_change.contract import RemoveHelpers, RunContract
@@ -87,6 +88,7 @@ class Decommission(Step):
         return (
             AwaitWindowEnd(key),
             EndWayBack(key),
+            RestoreIdentities(key),
             *self._backup,
             RemoveHelpers(key),
             RunContract(key),

@@ -7,13 +7,17 @@ running migrations for `migrators/rehearsal.py`, what a refusal means for
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bluegreen import __version__
+from bluegreen.compat.verdict import Verdict
 from bluegreen.migrators.rehearsal import Tried, try_scripts
 from bluegreen.migrators.script import Script
 from bluegreen.model.errors import StepError
 from bluegreen.model.finding import Finding
+from bluegreen.model.history import fold
 from bluegreen.model.progress import Progress
 from bluegreen.postgres.database import Database, SqlError
 from bluegreen.postgres.schema.compare import Difference, compare_with
@@ -28,6 +32,7 @@ from bluegreen.postgres.schema.ownership import (
 )
 from bluegreen.postgres.schema.rehearsal import Prepared, Rehearsal, prepare, rehearsed
 from bluegreen.postgres.schema.throw_away import NotPermitted
+from bluegreen.steps.compat import Compat, look_ahead
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.preflight.exclude import check_left_out
 from bluegreen.steps.preflight.rehearsal import (
@@ -35,14 +40,16 @@ from bluegreen.steps.preflight.rehearsal import (
     check_migrations,
     check_owners_of_new,
     check_rehearsal,
+    check_ways_back,
     not_read,
     not_rehearsed,
 )
+from bluegreen.steps.rehearsed import Look, Plans, Rehearsed
 from bluegreen.steps.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
+class Outcome:
     """What came of all of it.
 
     Attributes:
@@ -52,6 +59,7 @@ class Rehearsed:
             had before them.
         whole: every statement that changes the schema was made.
         ours: what the files made and could not be handed over to the application.
+        verdicts: what `compat` says behind the files by both catalogs.
     """
 
     made: Rehearsal
@@ -59,67 +67,110 @@ class Rehearsed:
     differences: tuple[Difference, ...]
     whole: bool
     ours: tuple[Handover, ...]
+    verdicts: tuple[Verdict, ...] = ()
 
 
 class Rehearser:
-    """What was tried is not tried again: a first run looks twice."""
+    """What was tried is not tried again while it is the same."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Rehearsed] = {}
+        self._known: dict[str, tuple[Finding, ...]] = {}
+        self._last: Look | None = None
 
-    def rehearse(
-        self,
-        world: World,
-        role: str,
-        migrations: Sequence[Migrate],
-        *,
-        compares: bool = False,
-    ) -> list[Finding]:
+    def now(self, world: World, plans: Plans) -> Look:
+        """What this process has seen already, or else a rehearsal."""
+        last = self._last
+        if last is None:
+            return self.rehearse(world, plans)
+        return replace(last, remembered=_remembered(world, last.key) is not None)
+
+    def rehearse(self, world: World, plans: Plans) -> Look:
         """Make blue's schema in a throw-away database beside green, and migrate it.
-
-        Args:
-            world: the handles.
-            role: ours on green, for the statement that would allow it.
-            migrations: the playbook's, in order.
-            compares: whether the playbook validates green's schema.
 
         What keeps pg_dump from reading it now, as a lock or a right that is missing,
         is told, and holds nothing up.
         """
+        self._last = self._rehearse(world, plans)
+        return self._last
+
+    def _rehearse(self, world: World, plans: Plans) -> Look:
+        migrations = plans.migrations
         scripts = [one for step in migrations for one in step.scripts(world.home)]
         try:
             prepared = prepare(world.blue, world.green, world.limits.left_out)
         except StepError as error:
-            return [not_read(error)]
-        excluded = list(check_left_out(prepared.left_out, world.limits.excluded))
-        owner = next((step.role for step in migrations if step.role), "")
-        key = " ".join([prepared.digest, owner, *(script.digest for script in scripts)])
-        if key not in self._known:
+            return Look("", (not_read(error),))
+        excluded = tuple(check_left_out(prepared.left_out, world.limits.excluded))
+        key = _key(world, prepared, scripts, plans)
+        known = _remembered(world, key)
+        found = self._known.get(key, known)
+        if found is None:
             try:
-                self._known[key] = _rehearsed(world, prepared, scripts, owner)
+                found = tuple(_findings(world, prepared, scripts, plans))
             except NotPermitted as error:
-                return [*excluded, not_rehearsed(error, role)]
-        found = self._known[key]
-        world.tell(_told(found.made, found.migrated))
-        return [
-            *excluded,
-            *check_rehearsal(found.made),
-            *check_migrations(found.migrated),
-            # That a role is missing is told by itself.
-            *check_owners_of_new(
-                [h for h in found.ours if h.to not in prepared.absent]
-            ),
-            *check_differences(
-                found.differences if compares else (),
-                whole=found.whole and not any(map(_is_rewritten, migrations)),
-                changed=tuple(_given_to_blue(migrations)),
-            ),
-        ]
+                role = our_role(world.green)
+                return Look("", (*excluded, not_rehearsed(error, role)))
+            self._known[key] = found
+        told = tuple(one for one in excluded if one not in found)
+        return Look(key, (*told, *found), known is not None)
+
+
+def _remembered(world: World, key: str) -> tuple[Finding, ...] | None:
+    """What an earlier run found of the same; None where none did."""
+    results = fold(world.journal.records()).results.values()
+    bodies = (Rehearsed.from_body(r.body) for r in results if "rehearsed" in r.body)
+    same = next((body for body in bodies if key and body.rehearsed == key), None)
+    return None if same is None else tuple(one.finding for one in same.findings)
+
+
+def _key(
+    world: World, prepared: Prepared, scripts: Sequence[Script], plans: Plans
+) -> str:
+    """A digest of all that decides what is found."""
+    parts: list[object] = [
+        __version__,
+        prepared.digest,
+        *(script.digest for script in scripts),
+        *(step.model_dump_json() for step in plans.migrations),
+        plans.compares,
+        plans.judge.model_dump_json(),
+    ]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def _findings(
+    world: World, prepared: Prepared, scripts: Sequence[Script], plans: Plans
+) -> list[Finding]:
+    migrations = plans.migrations
+    owner = next((step.role for step in migrations if step.role), "")
+    found = _rehearsed(world, prepared, scripts, plans.judge, owner)
+    world.tell(_told(found.made, found.migrated))
+    whole = found.whole and not any(map(_is_rewritten, migrations))
+    return [
+        *check_rehearsal(found.made),
+        *check_migrations(found.migrated),
+        # That a role is missing is told by itself.
+        *check_owners_of_new([h for h in found.ours if h.to not in prepared.absent]),
+        *check_differences(
+            found.differences if plans.compares else (),
+            whole=whole,
+            changed=tuple(_given_to_blue(migrations)),
+        ),
+        *check_ways_back(
+            found.verdicts,
+            whole=whole,
+            given={name for step in migrations for name in step.expand_blue},
+        ),
+    ]
 
 
 def _rehearsed(
-    world: World, prepared: Prepared, scripts: Sequence[Script], owner: str
-) -> Rehearsed:
+    world: World,
+    prepared: Prepared,
+    scripts: Sequence[Script],
+    judge: Compat,
+    owner: str,
+) -> Outcome:
     """All of it in one throw-away database."""
     with rehearsed(prepared) as (database, made):
         blue = read_items(world.blue) if scripts else {}
@@ -127,12 +178,14 @@ def _rehearsed(
         migrated = try_scripts(database, scripts)
         ours = _handed_over(world, database, owner) if scripts else ()
         after = _differences(blue, database)
-    return Rehearsed(
+        judged = look_ahead(world, database, judge) if scripts else ()
+    return Outcome(
         made,
         migrated,
         tuple(one for one in after if one not in before),
         not (made.refused or prepared.absent or _is_unsure(migrated)),
         ours,
+        judged,
     )
 
 

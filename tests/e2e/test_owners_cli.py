@@ -22,6 +22,7 @@ from bluegreen.postgres.schema.ownership import (
     read_owned,
 )
 from bluegreen.steps.migrate import Migrate
+from bluegreen.steps.rehearsed import Plans
 from tests.kit.arena import Arena
 from tests.kit.cli import call, write_playbook
 from tests.kit.databases import DatabasePair
@@ -213,7 +214,7 @@ def test_check_blocks_where_no_one_owner_can_be_told(
 
         def found(file: str, role: str = "") -> list[str]:
             step = Migrate(files=(file,), role=role)
-            told = seen(world, migrations=[step]).get("migration-owner", [])
+            told = seen(world, plans=Plans((step,))).get("migration-owner", [])
             return [one.seen for one in told]
 
         assert found("1.sql") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -116,3 +117,53 @@ def test_a_parent_that_blue_misses_is_seen_though_the_stream_is_in_step(
     (monitor,) = [one for one in status["monitors"] if one["id"] == "way-back-fits"]
     assert (monitor["severity"], monitor["where"]) == ("critical", "green → blue")
     assert where in monitor["seen"]
+
+
+ALONE = {
+    "a table that came later": (
+        "CREATE TABLE {t} (id int); INSERT INTO {t} VALUES (1)",
+        True,
+    ),
+    "a partition of one": (
+        """CREATE TABLE p (id int) PARTITION BY LIST (id);
+        CREATE TABLE {t} PARTITION OF p FOR VALUES IN (1); INSERT INTO p VALUES (1)""",
+        True,
+    ),
+    "one of a new schema": (
+        'CREATE SCHEMA "N s"; CREATE TABLE "N s".q AS SELECT 1 AS a',
+        True,
+    ),
+    "an empty one": ("CREATE TABLE {t} (id int)", False),
+    "an unlogged one": ("CREATE UNLOGGED TABLE {t} AS SELECT 1 AS a", False),
+    "a declared one": ("INSERT INTO extra VALUES (1)", False),
+    "a materialized view": ("CREATE MATERIALIZED VIEW {t} AS SELECT 1 AS a", False),
+}
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("name", ALONE)
+def test_what_the_application_made_on_green_alone_stops_a_rollback(
+    moved: tuple[Arena, Path], name: str
+) -> None:
+    here, playbook = moved
+    text, stops = ALONE[name]
+    here.pair.green.run(text.format(t="later"))
+    table = "N s.q" if "N s" in text else "public.later"
+    checked = call("rollback", playbook, "--check").require(6 if stops else 0)
+    (monitor,) = [
+        one
+        for one in call("status", playbook, "--json").json["monitors"]
+        if one["id"] == "way-back-fits"
+    ]
+    assert (monitor["severity"] == "critical") is stops
+    if not stops:
+        return
+    assert f"1 row of table {table} would stay behind" in checked.out
+    assert f"rollback --leave-rows {quote(table)}" in checked.out
+    assert f"table {table}" in monitor["seen"]
+    call("rollback", playbook).require(6)
+    left = ("--leave-rows", table)
+    told = call("rollback", playbook, "--check", *left).require(0).out
+    assert f"left on green: 1 row of table {table} (accepted)" in told
+    call("rollback", playbook, "--leave-rows", "public.other").require(6)
+    call("rollback", playbook, *left).require(0)

@@ -21,6 +21,8 @@ from bluegreen.postgres.schema.expansion import Expansion
 from bluegreen.steps.compatibility.travel import Travelled
 from bluegreen.steps.monitors.drift import SchemaRemembered
 from bluegreen.steps.monitors.servers import LifeTold, ServersRemembered
+from bluegreen.steps.rehearsed import Kept, Rehearsed
+from bluegreen.steps.replication.identities import Before, IdentitiesChanged
 from bluegreen.steps.replication.told import SchemaCopied, ViewsFilled
 from bluegreen.steps.restore_backup import Restored
 from bluegreen.steps.schema_change.contract import FileRun
@@ -142,6 +144,39 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
     (
         bodies.Found((bodies.FindingTold("stream", "blue", "off"),)),
         {"found": [{"id": "stream", "where": "blue", "seen": "off"}]},
+    ),
+    (
+        IdentitiesChanged(Side.BLUE, (Before("s", "t", "i", "k", "f"),)),
+        {
+            "identities_of": "blue",
+            "before": [
+                {
+                    "schema": "s",
+                    "table": "t",
+                    "identity": "i",
+                    "index": "k",
+                    "made": "f",
+                }
+            ],
+        },
+    ),
+    (
+        Rehearsed("1f", (Kept("left-out", "playbook", "info", "it", blocks="run"),)),
+        {
+            "rehearsed": "1f",
+            "findings": [
+                {
+                    "id": "left-out",
+                    "where": "playbook",
+                    "severity": "info",
+                    "seen": "it",
+                    "why": "",
+                    "fix": "",
+                    "blocks": "run",
+                    "object": "",
+                }
+            ],
+        },
     ),
     (
         SchemaRemembered(green="g", sides={Side.BLUE: {"table s.t": "1"}}),
@@ -281,7 +316,16 @@ def test_every_body_is_in_the_table() -> None:
 
     # By name: a dataclass with slots is made twice.
     ours = {f"{one.__module__}.{one.__name__}" for one in below(Body)}
-    asked = (Body, bodies.Certified, bodies.Monitored, Bound, Witness, TableCompared)
+    asked = (
+        Body,
+        bodies.Certified,
+        bodies.Monitored,
+        Bound,
+        Witness,
+        TableCompared,
+        Kept,
+        Before,
+    )
     held = {*asked, *(type(value) for value, _ in STORED)}
     assert ours == {f"{one.__module__}.{one.__name__}" for one in held}
 

@@ -36,6 +36,7 @@ from bluegreen.model.clock import Clock, SystemClock
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.relations import Relation
 from bluegreen.postgres.database import Database
+from bluegreen.postgres.quoting import quote_name
 from bluegreen.postgres.replication.left_behind import (
     LeftBehind,
     count_rows,
@@ -65,6 +66,7 @@ def check_fit(
     longest: timedelta = LONGEST,
     accept: Collection[str] = (),
     exclude: Collection[str] = (),
+    known: Collection[str] | None = None,
 ) -> Fitting:
     """Look whether blue has and takes what was written on green. Changes nothing.
 
@@ -80,6 +82,9 @@ def check_fit(
         accept: names of losses that the playbook accepts, as its step `compat` has
             them.
         exclude: tables that the playbook leaves out of the stream.
+        known: what green's schema had at the cutover, as schemas are remembered; None
+            where nothing was. A table that blue lacks and that came later was declared
+            by no migration.
 
     Raises:
         SqlError: a catalog could not be read.
@@ -88,7 +93,8 @@ def check_fit(
     way = read_directions(blue, green, name).reverse
     stream = steady(lambda: read_stream(blue, green, name))
     verdicts = judge(way)
-    left = [one for one in read_left_behind(green, blue, name) if _belongs(one)]
+    found = read_left_behind(green, blue, name)
+    left = [one for one in found if _belongs(one) or _is_new(one, known)]
     left = [one for one in left if not {one.table, one.root} & set(exclude)]
     counted = count_rows(green, left, SystemClock(), MOST_COUNTED)
     behind = tuple(_behind(one, accept) for one in counted)
@@ -107,18 +113,31 @@ def check_fit(
 def _belongs(one: LeftBehind) -> bool:
     """Whether rows in it are rows of a table that blue has, and are to travel. Pure.
 
-    A table that blue does not know at all is a loss of another kind: blue's
-    application cannot miss it. Unlogged tables never travel.
+    A table that blue did not know at the cutover is a loss of another kind: it was
+    declared. Unlogged tables never travel.
     """
     return one.logged and bool(one.parent or one.there)
+
+
+def _is_new(one: LeftBehind, known: Collection[str] | None) -> bool:
+    """Whether green alone has it, and got it when it already served. Pure.
+
+    The application made it, so it may miss its rows.
+    """
+    if known is None or not one.logged or one.there or one.parent:
+        return False
+    return f"table {quote_name(one.schema, one.name)}" not in known
 
 
 def _behind(one: LeftBehind, accept: Collection[str]) -> Behind:
     rule, answer = "table-not-published", Answer.SILENT
     if one.parent:
         rule, answer = PARTITION, Answer.LOSSY
+    elif not one.there:
+        rule, answer = "table-left-out", Answer.LOSSY
     name = Verdict(answer, Direction.REVERSE, rule, one.table, "").name
-    return Behind(name, one.table, one.parent, one.rows, is_named_in(accept, name))
+    accepted = is_named_in(accept, name)
+    return Behind(name, one.table, one.parent, one.rows, accepted, alone=not one.there)
 
 
 def is_named_in(accept: Collection[str], name: str) -> bool:

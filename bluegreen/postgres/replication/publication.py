@@ -8,7 +8,7 @@ lists.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -283,3 +283,14 @@ def _listed(table: PublishedTable) -> sql.Composed:
         return name
     names = sql.SQL(", ").join(map(sql.Identifier, table.columns))
     return sql.SQL("{} ({})").format(name, names)
+
+
+def published_by_others(
+    database: Database, ours: Sequence[str]
+) -> set[tuple[str, str]]:
+    """Tables in publications that are not among these."""
+    published = sql.SQL(
+        "SELECT schemaname, tablename FROM pg_publication_tables"
+        " WHERE pubname <> ALL (%s)"
+    )
+    return set(database.rows(published, (list(ours),)))

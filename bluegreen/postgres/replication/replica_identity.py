@@ -21,6 +21,11 @@ def set_identity_default(database: Database, schema: str, table: str) -> None:
     _set(database, schema, table, sql.SQL("DEFAULT"))
 
 
+def set_identity_nothing(database: Database, schema: str, table: str) -> None:
+    """No identity at all."""
+    _set(database, schema, table, sql.SQL("NOTHING"))
+
+
 def set_identity_index(database: Database, schema: str, table: str, index: str) -> None:
     """Let a unique index be the key. Catalog only, the same lock."""
     what = sql.SQL("USING INDEX {}").format(sql.Identifier(index))

@@ -217,10 +217,24 @@ def _parts(dump: Dump, left: LeftOut) -> list[Part]:
 
 
 def _digest(green: Database, parts: list[Part], absent: set[str]) -> str:
-    whole = hashlib.sha256(f"{green.address} {green.major} {sorted(absent)}".encode())
+    is_now = f"{green.address} {green.value(_GREEN)} {sorted(absent)}"
+    whole = hashlib.sha256(is_now.encode())
     for part in parts:
         whole.update(f"{part.thing}\0{part.text}\0".encode())
     return whole.hexdigest()
+
+
+_GREEN = sql.SQL(
+    "SELECT jsonb_build_array(version(),"
+    " extract(epoch FROM pg_postmaster_start_time()),"
+    " (SELECT string_agg(s::text, ',' ORDER BY s::text) FROM pg_db_role_setting s),"
+    " (SELECT string_agg(m::text, ',' ORDER BY m::text) FROM pg_auth_members m),"
+    " (SELECT string_agg(r::text, ',' ORDER BY r::text) FROM pg_roles r"
+    " WHERE rolname = current_user),"
+    " (SELECT string_agg(e.name || ' ' || e.version, ',' ORDER BY e.name, e.version)"
+    " FROM pg_available_extension_versions e))::text"
+)
+"""What a person may change on green so that it takes what it refused."""
 
 
 def _last_default_acls(parts: list[Part]) -> list[Part]:

@@ -68,12 +68,7 @@ def judge_pair(
         world.blue, world.green, world.name, exclude=exclude, planned=planned
     )
     ways = ways.with_zones(_zones(told, ways))
-    read = with_full_names(compat_texts(texts, carried=carried), ways.blue.relations)
-    read = [v for v in read if not is_settled(v, ways.blue, ways.green)]
-    before = {
-        way.direction: judge(way, read=read, declared=ways.declared, carried=carried)
-        for way in (ways.forward, ways.reverse)
-    }
+    before = _by_catalogs(ways, texts, carried)
     following = _following(world)
     unprobed = _why_unprobed(following)
     moved = has_moved(world.blue) or has_moved(world.green)
@@ -85,6 +80,28 @@ def judge_pair(
     verdicts = [*forward, *_as_found(reverse, forward), *_stream(following)]
     ordered = sorted(verdicts, key=lambda v: (-v.answer.rank, v.direction, v.where))
     return Judged(tuple(ordered), unprobed)
+
+
+def judge_catalogs(
+    world: World, texts: Texts, *, exclude: Collection[str], carried: Collection[str]
+) -> list[Verdict]:
+    """Judge both directions by the catalogs alone; no row is read.
+
+    Green may be a database that stands for it and follows nothing.
+    """
+    ways = read_directions(world.blue, world.green, world.name, exclude=exclude)
+    return [v for found in _by_catalogs(ways, texts, carried).values() for v in found]
+
+
+def _by_catalogs(
+    ways: Directions, texts: Texts, carried: Collection[str]
+) -> dict[Direction, list[Verdict]]:
+    read = with_full_names(compat_texts(texts, carried=carried), ways.blue.relations)
+    read = [v for v in read if not is_settled(v, ways.blue, ways.green)]
+    return {
+        way.direction: judge(way, read=read, declared=ways.declared, carried=carried)
+        for way in (ways.forward, ways.reverse)
+    }
 
 
 def _as_found(reverse: Sequence[Verdict], forward: Sequence[Verdict]) -> list[Verdict]:

@@ -24,6 +24,7 @@ from bluegreen.model.progress import Progress
 from bluegreen.model.side import Side
 from bluegreen.model.verdict import Refused, Satisfied, Verdict
 from bluegreen.steps.action import Waiting
+from bluegreen.steps.monitors.drift import remembered
 from bluegreen.steps.world import World
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class CheckFit(Waiting["Fitting | None"]):
         # What reads SQL is heavy, and a rollback that is only finished needs none.
         from bluegreen.compat.probe.rollback_fit import check_fit
 
-        if not is_open(fold(world.journal.records())):
+        records = world.journal.records()
+        if not is_open(fold(records)):
             return None
         found = check_fit(
             world.blue,
@@ -54,6 +56,7 @@ class CheckFit(Waiting["Fitting | None"]):
             world.name,
             accept=verdicts_accepted(world.limits.accept),
             exclude=world.limits.exclude,
+            known=remembered(records, fold(records), Side.GREEN),
         )
         world.tell(progress_of(found))
         return found

@@ -65,19 +65,24 @@ def _refused(stopping: Sequence[Verdict]) -> model.Refused:
 
 def _ways_out(told: Sequence[Verdict]) -> Iterator[str]:
     """What the playbook can do about it; `accept` comes last."""
-    names = [name for verdict in told for name in _wider(verdict)]
-    if names:
-        yield "to let blue take all of it back, in the step `migrate`:"
-        yield "  expand_blue:"
-        yield from (f"    - {name}" for name in dict.fromkeys(names))
-    others = [verdict for verdict in told if not _wider(verdict)]
+    names = [name for verdict in told for name in wider(verdict)]
+    yield from expanding(names)
+    others = [verdict for verdict in told if not wider(verdict)]
     yield from dict.fromkeys(f"{v.where or 'it'}: {fix_of(v)}" for v in others)
     which = "it" if len(told) == 1 else "each"
     yield f"or accept {which}, with a reason, in the playbook:"
     yield from entries((v.id, v.where) for v in told)
 
 
-def _wider(verdict: Verdict) -> tuple[str, ...]:
+def expanding(names: Sequence[str]) -> Iterator[str]:
+    """The lines of a playbook by which blue takes these back."""
+    if names:
+        yield "to let blue take all of it back, in the step `migrate`:"
+        yield "  expand_blue:"
+        yield from (f"    - {name}" for name in dict.fromkeys(names))
+
+
+def wider(verdict: Verdict) -> tuple[str, ...]:
     """What of blue `expand_blue` can make or relax, so that the verdict goes."""
     if verdict.direction is not Direction.REVERSE:
         return ()

@@ -14,6 +14,7 @@ from bluegreen.model.accept import verdicts_accepted
 from bluegreen.model.finding import Figure, Finding, Severity
 from bluegreen.model.side import Side
 from bluegreen.steps.compatibility.rollback_fit import is_open
+from bluegreen.steps.monitors.drift import remembered
 from bluegreen.steps.monitors.limits import Limits
 from bluegreen.steps.monitors.monitor import (
     Round,
@@ -56,6 +57,7 @@ class MonitorWayBackFits(StreamMonitor["Fitting"]):
             world.name,
             accept=verdicts_accepted(world.limits.accept),
             exclude=world.limits.exclude,
+            known=remembered(world.remembered, world.state, side),
         )
 
     def judge(self, facts: Fitting, limits: Limits) -> Iterator[Finding]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from bluegreen.compat.verdict import Answer, Direction, Verdict
 from bluegreen.migrators.rehearsal import Tried
 from bluegreen.model.accept import as_yaml
 from bluegreen.model.errors import StepError
 from bluegreen.model.exclude import is_object
 from bluegreen.model.finding import Finding, checked
+from bluegreen.model.hazard import Hazard
 from bluegreen.model.side import Side
 from bluegreen.postgres.catalog.materialized_views import PINNED
 from bluegreen.postgres.quoting import quote_name
@@ -16,6 +18,7 @@ from bluegreen.postgres.schema.compare import Difference
 from bluegreen.postgres.schema.ownership import CURE, Handover
 from bluegreen.postgres.schema.rehearsal import Refusal, Rehearsal
 from bluegreen.postgres.schema.throw_away import NotPermitted
+from bluegreen.steps.compatibility.ruling import expanding, fix_of, wider
 from bluegreen.steps.preflight.intent import listed
 
 _MAY_NOT = "42501"
@@ -135,6 +138,49 @@ def check_differences(
             blocks=certain,
             object=one.key,
         )
+
+
+def check_ways_back(
+    verdicts: Iterable[Verdict], *, whole: bool, given: Collection[str] = ()
+) -> Iterator[Finding]:
+    """What would not flow back from green, all of it at once. Pure.
+
+    Each is accepted as `compat` has it. What depends on rows, or what the step
+    `migrate` sees to beside its files, is for `compat` itself.
+
+    Args:
+        verdicts: behind the files, by both catalogs.
+        whole: all that is done to green's schema was tried.
+        given: names in `expand_blue`.
+    """
+    lost = [v for v in verdicts if _is_lost(v) and not _is_given(v, given)]
+    names = [name for verdict in lost for name in wider(verdict)]
+    ready = [*expanding(names), f"and in `allow`: {Hazard.CHANGES_BLUE_SCHEMA}"]
+    for number, one in enumerate(lost):
+        fix = "name it in `expand_blue`, with the others" if wider(one) else fix_of(one)
+        yield checked(
+            one.id,
+            "playbook",
+            f"{one.where}: {one.why}",
+            "the run would stop there, behind the copy, as rows of green would not "
+            "all come back with a rollback",
+            "\n".join(ready) if names and not number else fix,
+            blocks=whole,
+            object=one.where,
+        )
+
+
+def _is_lost(verdict: Verdict) -> bool:
+    back = verdict.direction is Direction.REVERSE
+    return back and (verdict.answer is Answer.LOSSY or bool(wider(verdict)))
+
+
+def _is_given(verdict: Verdict, given: Collection[str]) -> bool:
+    """Whether blue is made to take it, by its own name or by that of its table."""
+    names = wider(verdict)
+    return bool(names) and all(
+        name in given or name.rpartition(".")[0] in given for name in names
+    )
 
 
 def check_owners_of_new(ours: Sequence[Handover]) -> Iterator[Finding]:

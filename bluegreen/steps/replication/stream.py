@@ -28,7 +28,6 @@ from bluegreen.postgres.replication.publication import (
     read_publication,
 )
 from bluegreen.postgres.replication.replica_identity import (
-    set_identity_default,
     set_identity_full,
     set_identity_index,
 )
@@ -45,6 +44,7 @@ from bluegreen.postgres.replication.stream import (
     start_stream,
 )
 from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.replication.identities import put_back, remember, restorable
 from bluegreen.steps.world import World
 
 
@@ -141,6 +141,8 @@ class PinReplicaIdentity(Action[KeylessFacts]):
 
     def act(self, world: World, facts: KeylessFacts) -> Result:
         """Set the identities that the playbook names."""
+        remember(world, self.id, Side.BLUE, facts.full, "f")
+        remember(world, self.id, Side.BLUE, (r for r, _ in facts.indexes), "i")
         for relation in facts.full:
             set_identity_full(world.blue, relation.schema, relation.name)
         for relation, index in facts.indexes:
@@ -149,12 +151,9 @@ class PinReplicaIdentity(Action[KeylessFacts]):
         return {"tables": [r.full_name for r in changed]}
 
     def undo(self, world: World, facts: KeylessFacts) -> None:
-        """Back to the default identity."""
-        for relation in read_relations(world.blue):
-            names = {f"{relation.schema}.{i.name}" for i in relation.indexes}
-            named = is_named(relation, self.full) or names & set(self.indexes)
-            if named and relation.holds_rows:
-                set_identity_default(world.blue, relation.schema, relation.name)
+        """Back to what each table had, on both sides."""
+        for side in Side:
+            put_back(world.on(side), restorable(world, side).tables)
 
 
 @dataclass(frozen=True, slots=True)

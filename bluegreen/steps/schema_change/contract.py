@@ -215,8 +215,11 @@ class RemoveHelpers(Action[HelperFacts]):
             drop_mapping(world.green, schema, table)
         for shell in facts.shells:
             drop_rename_wrapper(world.green, shell)
+        indexes = (i for r in read_relations(world.green) for i in r.indexes)
+        chosen = {index.name for index in indexes if index.chosen}
         for schema, table, index in facts.keys:
-            set_identity_default(world.green, schema, table)
+            if index in chosen:
+                set_identity_default(world.green, schema, table)
             drop_key_index(world.green, schema, index)
         return {"tables": facts.names}
 

@@ -23,6 +23,7 @@ from bluegreen.postgres.replication.replica_identity import (
 )
 from bluegreen.postgres.replication.stream import ReplicationStream
 from bluegreen.steps.action import Action, Result
+from bluegreen.steps.replication.identities import remember
 from bluegreen.steps.schema_change.stream import started_on_failure
 from bluegreen.steps.world import World
 
@@ -73,8 +74,12 @@ class PinGreenIdentity(Action[tuple[Pin, ...]]):
 
     def act(self, world: World, facts: tuple[Pin, ...]) -> Result:
         """Make what index is missing, and set the identities."""
+        green = {r.qualified: r for r in read_relations(world.green)}
         with started_on_failure(world, self.id.partition("/")[0]):
             for pin in facts:
+                made = "i" if pin.index else "f"
+                tables = [green[pin.schema, pin.table]]
+                remember(world, self.id, Side.GREEN, tables, made)
                 _set(world, pin)
         return {"tables": [str(pin) for pin in facts]}
 

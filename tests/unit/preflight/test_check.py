@@ -5,7 +5,8 @@ from __future__ import annotations
 from bluegreen.model.accept import Accepted
 from bluegreen.model.finding import Finding, checked
 from bluegreen.model.verdict import Refused, Satisfied
-from bluegreen.steps.check import Check, Findings, LookAtServers, refuse
+from bluegreen.steps.check import Check, LookAtServers
+from bluegreen.steps.preflight.refusal import Findings, refuse
 from bluegreen.steps.replicate import Replicate
 
 UNLOGGED = checked(
@@ -21,7 +22,7 @@ NOTE = checked("clients", "blue", "connected now: app@10.0.0.9 (2)", "why", "loo
 
 
 def judge(*findings: Finding, accept: tuple[str, ...] = ()) -> object:
-    [action] = Check().actions()
+    action, _ = Check().actions()
     known = tuple(Accepted(name, "meant") for name in accept)
     return action.judge(Findings(findings, known))
 
@@ -72,11 +73,11 @@ def test_the_step_replicate_tells_what_it_takes_care_of() -> None:
     assert check.exclude == ("public.a", "public.b")
     assert check.identity_full == ("public.c",)
     assert check.workers == 9
-    assert Check().beside(None) == Check()
+    assert Check().beside(None).model_dump() == Check().model_dump()
 
 
 def test_the_action_is_named_after_the_step() -> None:
-    [action] = Check(id="before").actions()
+    action, _ = Check(id="before").actions()
     assert isinstance(action, LookAtServers)
     assert action.id == "before/look_at_servers"
     assert not action.hazards
