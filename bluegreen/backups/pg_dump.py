@@ -91,10 +91,18 @@ def verify_backup(proof: BackupProof) -> None:
         ServerRefused: 3006; there is no pg_restore.
         StepError: 4002; says what is wrong with it.
     """
-    fault = find_fault(proof)
-    if fault:
-        raise _not_proved(proof.path, fault)
+    require_unchanged(proof)
     _read_whole(proof.path)
+
+
+def require_unchanged(proof: BackupProof) -> None:
+    """Refuse an archive that is not what was proved.
+
+    Raises:
+        StepError: 4002; says what is wrong with it.
+    """
+    if fault := find_fault(proof):
+        raise _not_proved(proof.path, fault)
 
 
 def find_fault(proof: BackupProof) -> str:

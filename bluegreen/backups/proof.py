@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -109,6 +109,10 @@ class BackupProof(Body):
         """Which of the two forms of checksum `contents` has: the server decides."""
         major = re.match(r"\d+", self.server)
         return major is not None and int(major[0]) >= RECORD_HASH_SINCE
+
+    def moved_to(self, folder: Path) -> Self:
+        """The same archive in another folder."""
+        return replace(self, path=folder / self.path.name, toc=folder / self.toc.name)
 
     def as_result(self) -> dict[str, Any]:
         """The proof as JSON values."""

@@ -44,6 +44,7 @@ from bluegreen.playbook.tree import (
     subject,
     word,
 )
+from bluegreen.steps.place_fields import S3Options
 from bluegreen.steps.registry import STEPS
 
 STEP_BY_NAME = {kind.model_fields["step"].default: kind for kind in STEPS}
@@ -112,6 +113,8 @@ def _model_at(tree: Table, place: Path) -> type[BaseModel] | None:
             return PgBouncerConfig
         case ("pointers", int(), "blue" | "green"):
             return Address
+        case ("steps", int(), "s3"):
+            return S3Options
         case ("steps", int()):
             return STEP_BY_NAME.get(word(find(tree, place), "step"))
     return None

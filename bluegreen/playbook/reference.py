@@ -29,6 +29,7 @@ from bluegreen.playbook.models import (
     Playbook,
     SideConfig,
 )
+from bluegreen.steps.place_fields import S3Options
 from bluegreen.steps.registry import STEPS
 from bluegreen.steps.schema_change.rules import ColumnRule
 
@@ -78,7 +79,15 @@ The order must make sense: `check`, `backup`, `replicate` and `migrate` come bef
 """
 
 
-_PARTS = (Address, SideConfig, PgBouncerConfig, MonitorConfig, AcceptConfig, ColumnRule)
+_PARTS = (
+    Address,
+    SideConfig,
+    PgBouncerConfig,
+    MonitorConfig,
+    AcceptConfig,
+    ColumnRule,
+    S3Options,
+)
 _MODELS: tuple[type[BaseModel], ...] = (*_PARTS, *STEPS, Playbook)
 
 
@@ -140,6 +149,7 @@ def _page() -> Iterator[str]:
     yield _ORDER
     for step in STEPS:
         yield from _section(f"### `{step.model_fields['step'].default}`", step)
+    yield from _section("## A bucket: `s3` of `backup` and `decommission`", S3Options)
     yield "## Hazards\n"
     yield from (f"- `{hazard}`: {hazard.meaning}" for hazard in Hazard)
 

@@ -29,13 +29,18 @@ FLOORS = {
 }
 # Third-party packages, by what is imported, and the rooms that may know them.
 OWNERS = {
+    "boto3": {"backups"},
+    "botocore": {"backups"},
+    "mypy_boto3_s3": {"backups"},
+    "pyrage": {"backups"},
+    "s3transfer": {"backups"},
     "pglast": {"sql"},
     "psycopg": {"postgres", "pointers", "lab", "compat", "lint"},
     "pydantic": {"model", "playbook", "steps"},
     "pydantic_core": {"model", "playbook"},
     "rich": {"report"},
     "structlog": {"report"},
-    "tenacity": {"postgres"},
+    "tenacity": {"backups", "postgres"},
     "typer": {"cli"},
     "yaml": {"playbook"},
 }
