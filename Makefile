@@ -82,6 +82,7 @@ pages: install
 	$(BIN)/python -m bluegreen.lint.pages docs/lint
 	$(BIN)/python -m bluegreen.cli.reference
 	$(BIN)/python -m bluegreen.cli.findings
+	$(BIN)/python -m bluegreen.schedule.examples infra
 
 fuzz: install
 	@$(BIN)/python -m tests.fuzz.playbook --seed $(SEED) \

@@ -35,6 +35,7 @@ VERBS: Mapping[str, str] = {
     "approve": "Approve a step that waits for a person.",
     "rollback": "Send traffic back to blue without losing a write.",
     "guard": "Stand by on another host while switchovers are made.",
+    "hold": "Promise rollback until a later time.",
     "status": "Show which side serves, and what could not be seen.",
     "partitions": "Give both sides the same partitions, ahead of time.",
     "drop-slot": "Drop the slot that keeps WAL for the side that does not serve.",
@@ -42,6 +43,8 @@ VERBS: Mapping[str, str] = {
     "verify": "Check the certificate of a switchover.",
     "cancel": "Give a move up before its cutover, and take away what it made.",
     "decommission": "Release blue once the rollback window is over.",
+    "notify": "Send a test notice to all whom the playbook names.",
+    "schedule": "Write what lets a scheduler take blue down when it is time.",
     "explain": "Print the page of an error code, a finding, a rule or a hazard.",
     "demo": "Show a cutover, a rollback and a decommission on throw-away servers.",
 }

@@ -45,7 +45,7 @@ def approve(
         LeaseRefused: 8001 a move of traffic is going on; 8004 nothing was run yet.
     """
     from bluegreen.cli.context import open_context
-    from bluegreen.engine.writer import this_writer
+    from bluegreen.engine.writer import this_user
     from bluegreen.model import bodies
     from bluegreen.model.history import fold
     from bluegreen.model.record import Kind
@@ -61,7 +61,7 @@ def approve(
         if (given := state.approvals.get(key)) is not None:
             result = Approved(key, given.by, given.at, new=False)
         else:
-            who = by or this_writer().partition(" ")[0]
+            who = by or this_user()
             told = bodies.Approved(key, who).as_body()
             record = journal.append(Kind.APPROVED, body=told)
             next_ = _next_step(open_.loaded, key)

@@ -77,6 +77,13 @@ STATUSES_OF: Mapping[str, Mapping[int, str]] = {
         7: "**stop and look**: it is not confirmed where traffic goes",
         8: _LEASE,
     },
+    "hold": {
+        0: "rollback is promised until the new end",
+        2: f"{_CALL}; no later time, or there is no way back to promise",
+        3: _SERVERS,
+        4: "the clocks of the servers disagree",
+        8: _LEASE,
+    },
     "guard": {0: "ended by Ctrl-C or SIGTERM", 2: _CALL},
     "status": {
         0: "it is confirmed which side serves",
@@ -126,6 +133,15 @@ STATUSES_OF: Mapping[str, Mapping[int, str]] = {
         7: "the side could not be proved; nothing was touched",
         8: "the rollback window is open, or another operator acts",
     },
+    "schedule": {
+        0: "the files are printed, or written to the folder of `--to`",
+        2: f"{_CALL}; or the folder cannot be written",
+    },
+    "notify": {
+        0: "all were told",
+        2: f"{_CALL}; or the playbook names no one",
+        4: "one of them could not be told",
+    },
     "demo": {
         0: "nothing was lost or doubled, and no client saw an error",
         1: "something was lost or doubled, or a client saw an error",
@@ -162,6 +178,7 @@ VARIABLES_OF: Mapping[str, tuple[str, ...]] = {
     "plan": _TOOLS,
     "run": (*_TOOLS, _LOG),
     "approve": _SIDES,
+    "hold": _SIDES,
     "rollback": (*_TOOLS, _LOG),
     "guard": (*_SIDES, _LOG),
     "status": _SIDES,
@@ -171,6 +188,8 @@ VARIABLES_OF: Mapping[str, tuple[str, ...]] = {
     "journal": _SIDES,
     "verify": _SIDES,
     "decommission": (*_TOOLS, _LOG),
+    "schedule": _SIDES,
+    "notify": ("${env:NAME}",),
     "demo": ("BLUEGREEN_PG_16", "XDG_STATE_HOME"),
 }
 
@@ -191,6 +210,7 @@ FURTHER: Mapping[str, Mapping[str, str]] = {
         "the runbook": "../runbook.md",
     },
     "approve": {"the step `approve`": "../steps/approve.md"},
+    "hold": {"the step `hold`": "../steps/hold.md"},
     "rollback": {"the bad night": "../runbook.md#the-bad-night-rollback"},
     "guard": {"the guard": "../concepts.md#guard"},
     "status": {
@@ -205,5 +225,7 @@ FURTHER: Mapping[str, Mapping[str, str]] = {
     "journal": {"the journal": "../concepts.md#journal"},
     "verify": {"the certificate": "../certificate.md"},
     "decommission": {"the step `decommission`": "../steps/decommission.md"},
+    "schedule": {"timers": "../../infra/README.md"},
+    "notify": {"what is told": "../notify.md"},
     "explain": {"every id": "../findings.md"},
 }

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bluegreen.cli.context import Context
+    from bluegreen.engine.events import Tell
     from bluegreen.model.history import State
     from bluegreen.model.progress import Progress
+    from bluegreen.report.results import RollbackResult
     from bluegreen.report.teller import Teller
     from bluegreen.steps.world import World
 
@@ -54,6 +56,7 @@ def rollback(
     Raises:
         BluegreenError: by its code, what stopped it; 6001 where data would be lost.
     """
+    from bluegreen.cli.people import heard
     from bluegreen.report.teller import make_teller
 
     with (
@@ -62,7 +65,8 @@ def rollback(
     ):
         if check:
             return _check(open_, as_json=json_)
-        _roll_back(open_, teller, prove=prove, as_json=json_)
+        with heard(open_, "rollback", teller) as tell:
+            _roll_back(open_, tell, prove=prove, as_json=json_)
     return 0
 
 
@@ -85,12 +89,20 @@ def _opened(
 
 
 def _check(open_: Context, *, as_json: bool) -> int:
+    from bluegreen.report.answer import show
+
+    result = look_back(open_)
+    show(result, as_json=as_json)
+    return result.exit_status
+
+
+def look_back(open_: Context) -> RollbackResult:
+    """Whether a rollback would work now, as `rollback --check` says it."""
     from dataclasses import replace
 
     from bluegreen.engine.plan import plan
     from bluegreen.model.hazard import Hazard
     from bluegreen.model.side import Side
-    from bluegreen.report.answer import show
     from bluegreen.report.results import RollbackResult
     from bluegreen.steps.compatibility.rollback_fit import SEEN
     from bluegreen.steps.monitors.gate import gates_of
@@ -102,9 +114,7 @@ def _check(open_: Context, *, as_json: bool) -> int:
     world = replace(open_.world, tell=told.append)
     made = plan((), world, before=actions, allow=Hazard)
     fit = next((one.values for one in told if one.what == SEEN), None)
-    result = RollbackResult(made, state.serving, fit)
-    show(result, as_json=as_json)
-    return result.exit_status
+    return RollbackResult(made, state.serving, fit)
 
 
 def _told(world: World) -> State:
@@ -146,7 +156,7 @@ def _refuse_released(open_: Context, state: State) -> None:
         raise
 
 
-def _roll_back(open_: Context, teller: Teller, *, prove: bool, as_json: bool) -> None:
+def _roll_back(open_: Context, tell: Tell, *, prove: bool, as_json: bool) -> None:
     from bluegreen.cli.context import engaged
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.engine.runner import Runner
@@ -162,7 +172,7 @@ def _roll_back(open_: Context, teller: Teller, *, prove: bool, as_json: bool) ->
     with engaged(open_) as world, Interrupt() as interrupt:
         # A person who asks for a rollback has allowed what it does.
         runner = Runner(
-            world, run=open_.run, allow=Hazard, interrupt=interrupt, tell=teller
+            world, run=open_.run, allow=Hazard, interrupt=interrupt, tell=tell
         )
         about = {"verb": "rollback", **open_.about}
         state = fold(world.journal.records())

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bluegreen.cli.context import Context
-    from bluegreen.engine.events import RunEnded
+    from bluegreen.engine.events import RunEnded, Tell
     from bluegreen.engine.interrupt import Interrupt
-    from bluegreen.report.teller import Teller
     from bluegreen.steps.contract import Step
     from bluegreen.steps.world import World
 
@@ -48,6 +47,7 @@ def run(
     """
     from bluegreen.cli.context import open_context
     from bluegreen.cli.order import require_migrations
+    from bluegreen.cli.people import heard
     from bluegreen.engine.interrupt import Interrupt
     from bluegreen.report.answer import show
     from bluegreen.report.teller import InTurn, make_teller
@@ -56,14 +56,15 @@ def run(
         InTurn(make_teller(str(log))) as teller,
         Interrupt(_notice) as interrupt,
         open_context(playbook, "run", teller) as open_,
+        heard(open_, "run", teller) as tell,
     ):
         require_migrations(open_.loaded)
-        ended = _run(open_, plan, teller, interrupt)
+        ended = _run(open_, plan, tell, interrupt)
     show(ended, as_json=json_)
 
 
 def _run(
-    open_: Context, wanted: str | None, teller: Teller, interrupt: Interrupt
+    open_: Context, wanted: str | None, tell: Tell, interrupt: Interrupt
 ) -> RunEnded:
     from bluegreen.cli.context import engaged
     from bluegreen.cli.monitoring import monitoring
@@ -82,7 +83,7 @@ def _run(
     require_allowed(ahead, allow)
     if not state.seq:
         _look_first(open_.world, steps[:1])
-    with engaged(open_) as world, monitoring(world, teller, allow) as monitor_thread:
+    with engaged(open_) as world, monitoring(world, tell, allow) as monitor_thread:
         state = fold(world.journal.records())
         before = before_steps(with_green(state, identity_of(world.green)))
         if wanted is not None:
@@ -95,7 +96,7 @@ def _run(
             run=open_.run,
             allow=allow,
             interrupt=interrupt,
-            tell=teller,
+            tell=tell,
             require_fit=monitor_thread.require_fit,
         )
         about = {"verb": "run", "plan": wanted, **open_.about}

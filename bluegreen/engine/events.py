@@ -32,11 +32,19 @@ class ActionSatisfied:
 
 @dataclass(frozen=True, slots=True)
 class ActionStarted:
-    """An act begins; `why` says what it is needed for."""
+    """An act begins.
+
+    Attributes:
+        action: its id.
+        title: the wanted state.
+        why: what it is needed for.
+        critical: whether clients may be held back in it.
+    """
 
     action: str
     title: str
     why: str
+    critical: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from typing import Any
 from bluegreen.model.errors import BluegreenError
 from bluegreen.model.record import Record
 from bluegreen.pointers.handover import of_spec
-from bluegreen.pointers.pointer import Pointer, move_name
+from bluegreen.pointers.pointer import Pointer
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.hang_up import hung_up_after
 from bluegreen.postgres.journal.table import newest_pause
@@ -53,7 +53,7 @@ class Lifeline:
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self._run = str(spec["run"])
-        self._ours = frozenset({str(spec["mover"]), move_name()})
+        self._ours = frozenset({str(spec["mover"])})
         self._pointers = [_without_client(of_spec(one)) for one in spec["pointers"]]
         self._servers = [
             Database.of_spec(spec[side], connect_timeout_s=CONNECT_S)

@@ -190,7 +190,8 @@ class Runner:
     def _act(self, action: Action[Any], facts: Any, verdict: Needed) -> None:
         world = self._world
         world.require_lease()
-        self._tell(ActionStarted(action.id, action.title, verdict.why))
+        started = ActionStarted(action.id, action.title, verdict.why, action.critical)
+        self._tell(started)
         intent = bodies.Intent(verdict.why).as_body()
         world.journal.append(Kind.INTENT, action=action.id, body=intent)
         try:

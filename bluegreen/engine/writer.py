@@ -15,7 +15,12 @@ def new_run_id() -> str:
 
 def this_writer() -> str:
     """`user@host pid` of this process."""
-    return f"{_user()}@{socket.gethostname()} {os.getpid()}"
+    return f"{this_user()} {os.getpid()}"
+
+
+def this_user() -> str:
+    """`user@host` of this process: who says so where no name is given."""
+    return f"{_user()}@{socket.gethostname()}"
 
 
 def _user() -> str:

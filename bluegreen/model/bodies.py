@@ -199,9 +199,15 @@ class Certified(Body):
 
 @dataclass(frozen=True, slots=True)
 class WindowOpened(Body):
-    """Of WINDOW_OPENED: until when rollback is promised."""
+    """Of WINDOW_OPENED.
+
+    Attributes:
+        until: until when rollback is promised.
+        by: who moved the end; None where the step `hold` opened the window.
+    """
 
     until: datetime
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +237,14 @@ class GuardEnded(Body):
     """A note: why the guard ended a move."""
 
     guard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notified(Body):
+    """A note: what people were told, and in which words; empty once it is over."""
+
+    notified: str
+    about: str
 
 
 @dataclass(frozen=True, slots=True)

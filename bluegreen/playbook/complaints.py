@@ -23,6 +23,7 @@ from bluegreen.playbook.models import (
     AcceptConfig,
     Address,
     MonitorConfig,
+    NotifyConfig,
     PgBouncerConfig,
     Playbook,
     SideConfig,
@@ -74,10 +75,13 @@ def complaints(tree: Table, error: ValidationError) -> list[Wrong]:
         for path in (_path(d) for d in details if d["type"] == "extra_forbidden")
         if (near := nearest(str(path[-1]), _names(tree, path[:-1])))
     }
+    # A list is short for pydantic when its entries are wrong.
+    within = {_path(d)[:-1] for d in details}
     return [
         _complaint(tree, _path(detail), detail)
         for detail in details
-        if detail["type"] != "missing" or _path(detail) not in misspelt
+        if (detail["type"] != "missing" or _path(detail) not in misspelt)
+        and (detail["type"] != "too_short" or _path(detail) not in within)
     ]
 
 
@@ -109,6 +113,8 @@ def _model_at(tree: Table, place: Path) -> type[BaseModel] | None:
             return MonitorConfig
         case ("accept", int()):
             return AcceptConfig
+        case ("notify", int()):
+            return NotifyConfig
         case ("pointers", int()):
             return PgBouncerConfig
         case ("pointers", int(), "blue" | "green"):

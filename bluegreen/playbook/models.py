@@ -8,7 +8,7 @@ and the editors' schema. Reading files is for `load.py`, a step's parameters are
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
 
 from pydantic import (
     BaseModel,
@@ -20,12 +20,14 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from bluegreen.model.accept import Accepted
 from bluegreen.model.codes import Code
 from bluegreen.model.duration import Size
 from bluegreen.model.hazard import Hazard
+from bluegreen.model.notice import Occasion
 from bluegreen.model.secret import Secret
 from bluegreen.playbook import dsn as dsns
 from bluegreen.playbook.references import Text, is_reference
@@ -54,6 +56,20 @@ def _secret(value: object) -> Secret:
         wanted="${env:NAME} or ${file:path}, and nothing beside it",
         hint="export it, e.g. BLUE_PASSWORD, and write ${env:BLUE_PASSWORD} here;\n"
         "or leave the key out and use ~/.pgpass",
+    )
+
+
+def _secret_url(value: object) -> Secret:
+    if isinstance(value, Text) and is_reference(value.raw):
+        return Secret(value)
+    if isinstance(value, Secret):
+        return value
+    raise Wrong(
+        "a URL is written in {subject}",
+        code=Code.PASSWORD_IN_PLAYBOOK,
+        wanted="${env:NAME} or ${file:path}, and nothing beside it",
+        hint="such a URL is a secret: who has it may write there. Export it, e.g. "
+        "NOTIFY_URL,\nand write ${env:NOTIFY_URL} here",
     )
 
 
@@ -91,19 +107,28 @@ def _port(value: object) -> object:
     return value
 
 
+_REFERENCE = {
+    "type": "string",
+    "pattern": r"^\$\{(env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$",
+}
+
 SecretText = Annotated[
     Secret,
     PlainValidator(_secret),
     PlainSerializer(str, return_type=str),
     WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^\$\{(env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$",
-            "examples": ["${env:BLUE_PASSWORD}", "${file:secrets/blue}"],
-        }
+        {**_REFERENCE, "examples": ["${env:BLUE_PASSWORD}", "${file:secrets/blue}"]}
     ),
 ]
 """A secret by reference."""
+
+SecretUrl = Annotated[
+    Secret,
+    PlainValidator(_secret_url),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({**_REFERENCE, "examples": ["${env:NOTIFY_URL}"]}),
+]
+"""A URL that is enough to write there, by reference."""
 
 DsnText = Annotated[
     dsns.Dsn,
@@ -201,6 +226,9 @@ class PgBouncerConfig(_Part):
     """That application's password by reference."""
 
 
+LONGEST_TRY = timedelta(seconds=10)
+"""Of one way to tell people."""
+
 _SLASHES = 2
 """Of `reverse/LOSSY/column-left-out`."""
 
@@ -262,6 +290,43 @@ class AcceptConfig(_Part):
         return Accepted(self.id, self.reason, self.object)
 
 
+class NotifyConfig(_Part):
+    """One way to tell people: a `command`, a `webhook` or an `apprise` URL."""
+
+    when: tuple[Occasion, ...] = Field(default=tuple(Occasion), min_length=1)
+    """What it is told of; everything where it is left out."""
+
+    command: tuple[str, ...] = ()
+    """A program that gets the notice as JSON on its standard input, without a shell."""
+
+    webhook: SecretUrl | None = None
+    """A URL by reference, to which the notice is sent as JSON."""
+
+    apprise: SecretUrl | None = None
+    """A URL by reference of any service that the package apprise speaks."""
+
+    timeout: Duration = timedelta(seconds=5)
+    """How long one try may take; there are three. 10s at most."""
+
+    window_ends_in: Duration = timedelta(hours=1)
+    """How long before its end an open window is told of, by the timer of
+    `decommission --if-due`."""
+
+    @field_validator("timeout")
+    @classmethod
+    def _is_short(cls, timeout: timedelta) -> timedelta:
+        if not timedelta(0) < timeout <= LONGEST_TRY:
+            raise ValueError("a time up to 10s: the end of a run waits for it")
+        return timeout
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> Self:
+        ways = (self.command, self.webhook, self.apprise)
+        if sum(1 for way in ways if way) != 1:
+            raise ValueError("exactly one of `command`, `webhook` and `apprise`")
+        return self
+
+
 class Playbook(_Part):
     """One move of one database from blue to green, and what may happen on the way."""
 
@@ -288,6 +353,9 @@ class Playbook(_Part):
 
     accept: tuple[AcceptConfig, ...] = ()
     """Findings that are known and meant; each needs a reason."""
+
+    notify: tuple[NotifyConfig, ...] = ()
+    """Whom to tell of what happens; what cannot be told stops nothing."""
 
     allow: tuple[Hazard, ...] = ()
     """The hazards that may come about without asking; `bluegreen plan` names them."""

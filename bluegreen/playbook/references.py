@@ -87,6 +87,13 @@ def fill(raw: str, resolve: Resolve) -> str:
     return _REFERENCE.sub(value, raw)
 
 
+def environment_names(text: str) -> list[str]:
+    """The names of the environment that a playbook's text refers to, in its order."""
+    named = (found.group(2) or "" for found in _REFERENCE.finditer(text))
+    kinds = (one.partition(":") for one in named)
+    return list(dict.fromkeys(n.strip() for k, _, n in kinds if k.strip() == "env"))
+
+
 def resolver(environ: Mapping[str, str], folder: Path) -> Resolve:
     """Fill references from an environment and from files beside the playbook."""
 

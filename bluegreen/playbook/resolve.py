@@ -11,9 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bluegreen.model.side import Side
+from bluegreen.notify.outbox import Entry
+from bluegreen.notify.ways import Apprise, Command, Way, Webhook
 from bluegreen.playbook.dsn import Dsn, dsn_from_call
 from bluegreen.playbook.load import Loaded
-from bluegreen.playbook.models import PgBouncerConfig, Playbook, SideConfig
+from bluegreen.playbook.models import (
+    NotifyConfig,
+    PgBouncerConfig,
+    Playbook,
+    SideConfig,
+)
 from bluegreen.playbook.references import resolver
 from bluegreen.pointers.handover import require_guardable
 from bluegreen.pointers.pgbouncer.pointer import PgBouncer
@@ -64,6 +71,22 @@ def open_pointers(loaded: Loaded) -> tuple[Pointer, ...]:
         require_guardable(_pgbouncer(config, loaded.playbook, loaded.home))
         for config in loaded.playbook.pointers
     )
+
+
+def notify_entries(playbook: Playbook) -> tuple[Entry, ...]:
+    """The playbook's ways to tell people, in its order."""
+    return tuple(
+        Entry(_way(one), frozenset(one.when), one.window_ends_in)
+        for one in playbook.notify
+    )
+
+
+def _way(config: NotifyConfig) -> Way:
+    if config.webhook is not None:
+        return Webhook(config.webhook, config.timeout)
+    if config.apprise is not None:
+        return Apprise(config.apprise)
+    return Command(config.command, config.timeout)
 
 
 def _database(side: Side, config: SideConfig, label: str) -> Database:

@@ -6,6 +6,7 @@ side, never to swap.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,13 +18,25 @@ from bluegreen.model.side import Side
 from bluegreen.pointers.client_probe import Client
 from bluegreen.postgres.session import holder
 
+LONGEST_NAME = 63
+"""PostgreSQL cuts application_name there."""
+
 MOVE = "bluegreen move"
 """First words of the name under which a process of ours holds clients back."""
 
 
-def move_name() -> str:
-    """The name by which a pointer knows this process as one that holds clients back."""
-    return holder(MOVE)
+def move_name(mover: str = "") -> str:
+    """The name by which a pointer knows this process as one that holds clients back.
+
+    Args:
+        mover: the name of the tool that this process is the guard of.
+    """
+    return f"{mover} {os.getpid()}"[:LONGEST_NAME] if mover else holder(MOVE)
+
+
+def is_of(name: str, movers: Collection[str]) -> bool:
+    """Whether it is the name of one of these tools, or of a guard of theirs."""
+    return any(name == mover or name.startswith(f"{mover} ") for mover in movers)
 
 
 @dataclass(frozen=True, slots=True)

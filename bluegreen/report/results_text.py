@@ -19,6 +19,7 @@ from bluegreen.report.plan_text import plan_page, rollback_page
 from bluegreen.report.records_text import chained_page, listing_page
 from bluegreen.report.results import Approved, Looked, Verified
 from bluegreen.report.status_text import status_page
+from bluegreen.steps.release.window import WindowMoved, say
 
 
 @singledispatch
@@ -106,6 +107,12 @@ def _finding(finding: Finding, *, accepted: bool) -> Page:
     rows = [("seen:", finding.seen), ("why:", finding.why), ("fix:", finding.fix)]
     said = columns(row for row in rows if row[1])
     return [f"{weight}  {finding.id} on {finding.where}", *said]
+
+
+@page_of.register
+def _window_moved(moved: WindowMoved) -> Page:
+    was = f" (was {say(moved.was)})" if moved.was else ""
+    return [f"rollback is promised until {say(moved.until)}{was}, by {moved.by}"]
 
 
 @page_of.register

@@ -7,7 +7,7 @@ code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -143,6 +143,17 @@ class SimulatedPointer:
         elif actor.move not in actor.world.pauses:
             knows = actor.has_asked or actor.asked > newest
             assert knows, f"{actor.name} {what} by an older story"
+
+    def younger_moves(self, ours: Collection[str]) -> list[str]:
+        """A mover's session is there as long as it lives, or its guard does."""
+        self._ask()
+        actor = self._actor
+        actor.asks()
+        newest = actor.world.newest_pause_but(actor.move)
+        theirs = [run for run, at in actor.world.pauses.items() if at == newest]
+        alive = [one for one in actor.world.actors if one.alive]
+        later = newest > actor.world.pauses.get(actor.move, 0)
+        return [one.name for one in alive if later and one.move in theirs]
 
     def probe(self) -> str:
         server = self._actor.world.servers[self._ask().names]

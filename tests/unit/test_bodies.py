@@ -115,6 +115,10 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
     ),
     (bodies.WayBackOpen(0.045), {"marker_s": 0.045}),
     (
+        bodies.WindowOpened(AT + timedelta(days=1), "ann@here"),
+        {"until": "2026-05-05T01:02:03.000456+00:00", "by": "ann@here"},
+    ),
+    (
         bodies.WindowOpened(AT + timedelta(days=1)),
         {"until": "2026-05-05T01:02:03.000456+00:00"},
     ),
@@ -123,6 +127,10 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
         {"serving": "blue", "kept_bytes": 5, "by": "call"},
     ),
     (bodies.GuardEnded("it is late"), {"guard": "it is late"}),
+    (
+        bodies.Notified("window_ends", "in an hour"),
+        {"notified": "window_ends", "about": "in an hour"},
+    ),
     (
         bodies.Found((bodies.FindingTold("stream", "blue", "off"),)),
         {"found": [{"id": "stream", "where": "blue", "seen": "off"}]},

@@ -21,14 +21,17 @@ FLOORS = {
     "backups": 4,
     "migrators": 4,
     "pointers": 4,
+    "notify": 4,
     "steps": 5,
     "engine": 6,
     "playbook": 6,
     "report": 7,
+    "schedule": 7,
     "cli": 8,
 }
 # Third-party packages, by what is imported, and the rooms that may know them.
 OWNERS = {
+    "apprise": {"notify"},
     "boto3": {"backups"},
     "botocore": {"backups"},
     "mypy_boto3_s3": {"backups"},
@@ -40,7 +43,7 @@ OWNERS = {
     "pydantic_core": {"model", "playbook"},
     "rich": {"report"},
     "structlog": {"report"},
-    "tenacity": {"backups", "postgres"},
+    "tenacity": {"backups", "notify", "postgres"},
     "typer": {"cli"},
     "yaml": {"playbook"},
 }

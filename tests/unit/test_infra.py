@@ -6,11 +6,8 @@ matters most to us is read by hand as well, so that nothing passes unseen withou
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
-import sys
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
@@ -19,13 +16,15 @@ import pytest
 import yaml
 
 from bluegreen.cli import app
+from tests.kit.schedulers import cron_entry, systemd_analyze, validate_manifest
 
 INFRA = Path(__file__).parents[2] / "infra"
-SERVICE = INFRA / "bluegreen-decommission.service"
-TIMER = INFRA / "bluegreen-decommission.timer"
-CRON = INFRA / "bluegreen-decommission.cron"
-MANIFEST = INFRA / "kubernetes" / "decommission.yaml"
-WORDS = ["decommission", "--if-due", "/etc/bluegreen/playbook.yml"]
+UNIT = "bluegreen-decommission-shop"
+SERVICE = INFRA / "systemd" / f"{UNIT}.service"
+TIMER = INFRA / "systemd" / f"{UNIT}.timer"
+CRON = INFRA / "cron" / UNIT
+MANIFEST = INFRA / "kubernetes" / "bluegreen-shop.yaml"
+WORDS = ["decommission", "--if-due", "/etc/bluegreen/shop.yml"]
 
 
 METRICS_SERVICE = INFRA / "bluegreen-metrics.service"
@@ -39,7 +38,7 @@ class TestMetrics:
         for unit in (METRICS_SERVICE, METRICS_TIMER):
             text = unit.read_text().replace("/usr/local/bin/bluegreen", "/bin/true")
             (tmp_path / unit.name).write_text(text)
-        done = _systemd(
+        done = systemd_analyze(
             "verify",
             "--man=no",
             str(tmp_path / METRICS_SERVICE.name),
@@ -53,7 +52,7 @@ class TestMetrics:
         assert service["SuccessExitStatus"] == "7"
         assert "status --prometheus /etc/bluegreen/playbook.yml" in service["ExecStart"]
 
-    def test_cron_writes_the_same_file_as_systemd(self) -> None:
+    def test_cron_writes_the_same_file_assystemd_analyze(self) -> None:
         line = METRICS_CRON.read_text().splitlines()[-1]
         assert line.startswith("* * * * * bluegreen ")
         assert "%" not in line
@@ -110,7 +109,7 @@ class TestSystemd:
         for unit in (SERVICE, TIMER):
             text = unit.read_text().replace("/usr/local/bin/bluegreen", "/bin/true")
             (tmp_path / unit.name).write_text(text)
-        done = _systemd(
+        done = systemd_analyze(
             "verify",
             "--man=no",
             str(tmp_path / SERVICE.name),
@@ -122,25 +121,25 @@ class TestSystemd:
     def test_systemd_finds_a_fault_that_is_there(self, tmp_path: Path) -> None:
         broken = SERVICE.read_text().replace("Type=oneshot", "Type=onesho")
         (tmp_path / SERVICE.name).write_text(broken)
-        done = _systemd("verify", "--man=no", str(tmp_path / SERVICE.name))
+        done = systemd_analyze("verify", "--man=no", str(tmp_path / SERVICE.name))
         assert "onesho" in done.stderr
 
     def test_systemd_knows_the_time(self) -> None:
         when = _unit(TIMER)["Timer"]["OnCalendar"]
-        done = _systemd("calendar", "--iterations=2", when)
+        done = systemd_analyze("calendar", "--iterations=2", when)
         assert done.returncode == 0, done.stderr
         assert "Normalized form: *-*-* *:00/15:00" in done.stdout
 
 
 class TestCron:
     def test_the_line_is_one_that_cron_reads(self) -> None:
-        times, user, command = _entry(CRON.read_text())
+        times, user, command = cron_entry(CRON.read_text())
         assert times == ["*/15", "*", "*", "*", "*"]
         assert user == "bluegreen"
         assert " ".join(["bluegreen", *WORDS]) in command
 
     def test_every_percent_sign_is_escaped(self) -> None:
-        _, _, command = _entry(CRON.read_text())
+        _, _, command = cron_entry(CRON.read_text())
         assert "%" in command
         assert not re.search(r"(?<!\\)%", command)
 
@@ -149,7 +148,7 @@ class TestCron:
         assert CRON.read_text().endswith("\n")
 
     def test_a_shell_can_read_what_cron_hands_on(self) -> None:
-        _, _, command = _entry(CRON.read_text())
+        _, _, command = cron_entry(CRON.read_text())
         script = command.replace("\\%", "%")
         done = subprocess.run(["/bin/sh", "-n", "-c", script], capture_output=True)
         assert done.returncode == 0, done.stderr
@@ -165,19 +164,19 @@ class TestCron:
     )
     def test_the_grammar_knows_a_bad_line(self, line: str) -> None:
         with pytest.raises(ValueError):
-            _entry(f"{line}\n")
+            cron_entry(f"{line}\n")
 
 
 class TestKubernetes:
     def test_kubernetes_finds_no_fault(self) -> None:
-        done = _validate(MANIFEST)
+        done = validate_manifest(MANIFEST)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def test_kubernetes_finds_a_fault_that_is_there(self, tmp_path: Path) -> None:
         broken = tmp_path / "broken.yaml"
         text = MANIFEST.read_text()
         broken.write_text(text.replace("concurrencyPolicy", "concurencyPolicy"))
-        assert _validate(broken).returncode != 0
+        assert validate_manifest(broken).returncode != 0
 
     def test_one_at_a_time_and_no_retry(self) -> None:
         spec = _manifest()["spec"]
@@ -186,7 +185,11 @@ class TestKubernetes:
 
     def test_it_asks_whether_it_is_due(self) -> None:
         container = _container()
-        assert [*container["command"], *container["args"]] == ["bluegreen", *WORDS]
+        assert [*container["command"], *container["args"]] == [
+            "bluegreen",
+            *WORDS[:2],
+            "/etc/bluegreen/playbook.yml",
+        ]
 
     def test_the_container_is_shut_in(self) -> None:
         pod = _manifest()["spec"]["jobTemplate"]["spec"]["template"]["spec"]
@@ -219,63 +222,6 @@ def _unit(path: Path) -> ConfigParser:
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(path.read_text())
     return parser
-
-
-def _systemd(*words: str) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(
-                "systemd-analyze is not installed (Debian: apt install systemd)"
-            )
-        pytest.skip("systemd-analyze is not installed")
-    return subprocess.run([program, *words], capture_output=True, text=True, timeout=60)
-
-
-_RANGES = {"minute": (0, 59), "hour": (0, 23), "day": (1, 31)}
-_RANGES |= {"month": (1, 12), "weekday": (0, 7)}
-_PIECE = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?")
-
-
-def _entry(text: str) -> tuple[list[str], str, str]:
-    """The one entry of a file in /etc/cron.d: five times, user, command.
-
-    Raises:
-        ValueError: cron would not take it.
-    """
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    entries = [line for line in lines if not re.match(r"[A-Z_]+=", line)]
-    if len(entries) != 1:
-        raise ValueError(f"{len(entries)} entries")
-    fields = entries[0].split(None, 6)
-    if len(fields) != 7:
-        raise ValueError("five times, user and command are wanted")
-    *times, user, command = fields
-    for (name, limits), field in zip(_RANGES.items(), times, strict=True):
-        for piece in field.split(","):
-            _require_time(name, limits, piece)
-    if not re.fullmatch(r"[a-z_][a-z0-9_-]*", user):
-        raise ValueError(f"no user: {user}")
-    return times, user, command
-
-
-def _require_time(name: str, limits: tuple[int, int], piece: str) -> None:
-    found = _PIECE.fullmatch(piece)
-    if found is None:
-        raise ValueError(f"{name}: {piece}")
-    first, last, step = (int(part) if part else None for part in found.groups())
-    low, high = limits
-    if any(value is not None and not low <= value <= high for value in (first, last)):
-        raise ValueError(f"{name}: {piece} is out of range")
-    if step == 0:
-        raise ValueError(f"{name}: a step of 0")
-
-
-def _validate(path: Path) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).with_name("kubernetes-validate")
-    return subprocess.run(
-        [program, "--strict", str(path)], capture_output=True, text=True, timeout=60
-    )
 
 
 def _manifest() -> Any:

@@ -110,10 +110,14 @@ class Console:
         where: the pointer's id, for messages.
         conninfo: libpq key words or a URL; `dbname` is `pgbouncer` if left out.
         password: kept out of every printed form.
+        mover: the name of the tool that this process is the guard of.
     """
 
-    def __init__(self, where: str, conninfo: str, password: Secret | None) -> None:
+    def __init__(
+        self, where: str, conninfo: str, password: Secret | None, mover: str = ""
+    ) -> None:
         self._where = where
+        self._name = move_name(mover)
         try:
             given = conninfo_to_dict(conninfo)
         except ProgrammingError as error:
@@ -181,7 +185,7 @@ class Console:
     def warm_up(self) -> None:
         """Open both sessions and try them."""
         self.show("VERSION")
-        self._pause = self._usable(self._pause, move_name())
+        self._pause = self._usable(self._pause, self._name)
         self._pause.ask("SHOW VERSION", ANSWER_S)
 
     def show(self, what: str) -> list[Row]:
@@ -228,7 +232,7 @@ class Console:
             ConsoleSilentError: transactions were open for `within_s` seconds. The
                 session is closed, which does not lift the PAUSE: send RESUME.
         """
-        self._pause = self._usable(self._pause, move_name())
+        self._pause = self._usable(self._pause, self._name)
         return self._exchange(self._pause, f"PAUSE {quoted(database)}", within_s)[0]
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bluegreen.pointers.pointer import MOVE
+from bluegreen.pointers.pointer import MOVE, is_of
 from bluegreen.pointers.simple_query import Row
 
 LOGIN_STATES = frozenset({"new", "login"})
@@ -47,8 +47,8 @@ def younger_moves(clients: list[Row], ours: Collection[str]) -> list[str]:
         for row in clients
         if (name := row.get("application_name") or "").startswith(f"{MOVE} ")
     ]
-    began = min((at for at, name in moves if name in ours), default="")
-    return [name for at, name in moves if name not in ours and at > began]
+    began = min((at for at, name in moves if is_of(name, ours)), default="")
+    return [name for at, name in moves if not is_of(name, ours) and at > began]
 
 
 def name_holders(busy: list[Row], clients: list[Row]) -> str:

@@ -34,7 +34,7 @@ from bluegreen.pointers.pgbouncer.move import move_entries, running
 from bluegreen.pointers.pgbouncer.pause import Holding
 from bluegreen.pointers.pgbouncer.proof import FileProof
 from bluegreen.pointers.pgbouncer.rehearsal import NotServedError, come_in, read_log
-from bluegreen.pointers.pointer import PointerFacts
+from bluegreen.pointers.pointer import PointerFacts, move_name
 
 
 class PgBouncer:
@@ -49,6 +49,7 @@ class PgBouncer:
         addresses: host, port, dbname of each side as the pooler reaches it.
         client: libpq key words of a client that comes in through this entry.
         client_password: its password.
+        mover: the name of the tool that this process is the guard of.
 
     Raises:
         PlaybookRefused: 2003, one of them cannot be used.
@@ -65,6 +66,7 @@ class PgBouncer:
         addresses: Mapping[Side, Mapping[str, str]],
         client: str | None = None,
         client_password: Secret | None = None,
+        mover: str = "",
     ) -> None:
         self.id = id
         self.database = database
@@ -77,9 +79,10 @@ class PgBouncer:
             "addresses": {str(side): dict(at) for side, at in addresses.items()},
             "client": client,
             "client_password": _revealed(client_password),
+            "mover": mover or move_name(),
         }
         self.client = Client(client, client_password) if client else None
-        self._console = Console(id, console, console_password)
+        self._console = Console(id, console, console_password, mover)
         self.file = ConfiguredFile(config_file, id, self._conffile)
         self._proof = FileProof(id, self._console, self.file)
         self._holding = Holding(id, database, self._console)

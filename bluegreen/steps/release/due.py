@@ -81,8 +81,11 @@ class ReleaseFacts:
     host_now: datetime | None = None
 
 
-def read_release(world: World) -> ReleaseFacts:
-    """Ask both servers, all pointers, the journal and the backup's files."""
+def read_release(world: World, *, over: bool = False) -> ReleaseFacts:
+    """Ask both servers, all pointers, the journal and the backup's files.
+
+    The files are read where the window is over, or is about to be ended: `over`.
+    """
     records = world.journal.records()
     backup = _newest_backup(records)
     ours = {ReplicationStream(world.name, publisher).name for publisher in Side}
@@ -115,7 +118,9 @@ def read_release(world: World) -> ReleaseFacts:
         ),
         host_now=host_time(),
         # The whole archive is read for this, so only once the window is over.
-        fault=_fault(world, backup, records) if backup and _is_over(state, now) else "",
+        fault=_fault(world, backup, records)
+        if backup and (over or _is_over(state, now))
+        else "",
     )
 
 

@@ -17,12 +17,17 @@ from functools import partial
 from typing import TypeVar
 
 from bluegreen.model.codes import Code
-from bluegreen.model.errors import BluegreenError, LeaseRefused, ServerRefused
+from bluegreen.model.errors import (
+    BluegreenError,
+    LeaseRefused,
+    ServerRefused,
+    StepError,
+)
 from bluegreen.model.history import State, fold
 from bluegreen.model.record import Kind, Record
 from bluegreen.model.side import Side
 from bluegreen.pointers.all_poolers import by_place, name_side, resume_all
-from bluegreen.pointers.pointer import Pointer
+from bluegreen.pointers.pointer import Pointer, move_name
 from bluegreen.postgres.database import ServerGoneError
 from bluegreen.postgres.journal.table import newest_pause
 from bluegreen.steps.world import World
@@ -99,14 +104,15 @@ def while_newest(
         world: the handles.
         pause: number of the record that announced the caller's pause.
         act: what is done.
-        witnesses: whose journal is asked; the first that answers counts. While none
-            does no other run can have begun.
+        witnesses: whose journal is asked; the first that answers counts. Where none
+            does, the poolers are asked who else has come to hold clients back.
 
     Raises:
         LeaseRefused: 8001.
     """
     newest = _witnessed(world, witnesses)
     if newest is _SILENT:
+        _refuse_younger(world)
         act()
         return
     refuse_older(world, newest, pause)
@@ -114,6 +120,28 @@ def while_newest(
         act()
     finally:
         _put_right_unless(world, _witnessed(world, witnesses), pause)
+
+
+def _refuse_younger(world: World) -> None:
+    """Stop where a pooler tells of a move that came to it after ours.
+
+    That the servers are silent to us does not mean that they are to another host.
+
+    Raises:
+        LeaseRefused: 8001.
+    """
+    for pointer in world.pointers:
+        with suppress(ServerRefused, StepError):
+            if names := pointer.younger_moves({move_name()}):
+                raise LeaseRefused(
+                    Code.LEASE_HELD,
+                    "another run has begun to move traffic meanwhile",
+                    seen=f"{names[0]} came to pointer {pointer.id} after this run; "
+                    "neither server answers",
+                    wanted="one operator at a time",
+                    hint="wait until that run has ended, then look at "
+                    "`bluegreen status`",
+                )
 
 
 class _Silent:

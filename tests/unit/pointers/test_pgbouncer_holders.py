@@ -5,7 +5,7 @@ from __future__ import annotations
 from bluegreen.pointers.pgbouncer.holders import younger_moves
 from bluegreen.pointers.simple_query import Row
 
-OURS = {"bluegreen move db1 7", "bluegreen move db1 8"}
+OURS = {"bluegreen move db1 7"}
 
 
 def client(name: str | None, at: str) -> Row:
@@ -15,15 +15,16 @@ def client(name: str | None, at: str) -> Row:
 def test_only_moves_that_came_after_ours_count() -> None:
     clients = [
         client("bluegreen move db1 7", "01:00:05"),
-        client("bluegreen move db1 8", "01:00:06"),
+        client("bluegreen move db1 7 8", "01:00:06"),
         client("bluegreen move db2 7", "01:00:04"),
         client("bluegreen probe", "01:00:09"),
         client("bluegreen mover", "01:00:09"),
         client(None, "01:00:09"),
     ]
     assert younger_moves(clients, OURS) == []
-    clients.append(client("bluegreen move db1 9", "01:00:07"))
-    assert younger_moves(clients, OURS) == ["bluegreen move db1 9"]
+    for other in ("bluegreen move db1 9", "bluegreen move db1 71"):
+        clients[5] = client(other, "01:00:07")
+        assert younger_moves(clients, OURS) == [other]
 
 
 def test_in_a_pooler_that_was_started_anew_any_other_move_is_younger() -> None:

@@ -1,0 +1,1 @@
+"""Telling people what happened, through whatever they read."""

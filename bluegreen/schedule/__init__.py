@@ -1,0 +1,1 @@
+"""Files that let `decommission --if-due` be started by a scheduler."""
