@@ -88,6 +88,8 @@ class BackupProof(Body):
         source: the database that it was taken of.
         contents: `rows:checksum` of each table in that snapshot; empty unless it was
             asked for, as a restore needs it to be compared with.
+        toc_sha256: of the restore list, which says what a restore leaves out; empty in
+            a record of a version that kept none.
     """
 
     path: Path
@@ -103,6 +105,7 @@ class BackupProof(Body):
     tool: str
     source: Source = field(default_factory=Source)
     contents: Mapping[str, str] = field(default_factory=dict)
+    toc_sha256: str = ""
 
     @property
     def hashes_records(self) -> bool:

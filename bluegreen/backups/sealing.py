@@ -52,7 +52,7 @@ def pack(members: Sequence[Path], sealed: Path, recipients: Sequence[str]) -> No
         StepError: 4002; a file has changed since it was proved.
     """
     wanted = _wanted(members)
-    with sealed.open("xb") as file:
+    with open(sealed, "xb", opener=store.for_us_alone) as file:
         if recipients:
             _encrypted(members, wanted, file, recipients)
         else:

@@ -240,7 +240,9 @@ class TestEncrypted:
 
     def test_a_folder_takes_it_too(self, proof: BackupProof, tmp_path: Path) -> None:
         recipient, opens = identity()
+        (tmp_path / "there").mkdir(mode=0o755)
         stored = store_backup(proof, Folder(tmp_path / "there"), (recipient,))
+        assert Path(stored.where).stat().st_mode & 0o077 == 0
         assert [p.name for p in (tmp_path / "there").iterdir()] == [
             Path(stored.where).name
         ]

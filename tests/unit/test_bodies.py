@@ -251,6 +251,7 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
             "tool": "18.3",
             "source": SOURCE,
             "contents": {"s.t": "3:ff"},
+            "toc_sha256": "",
         },
     ),
     (
