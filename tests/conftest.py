@@ -18,6 +18,7 @@ import pytest
 from bluegreen.lab.pooler import Pooler
 from bluegreen.lab.server import Server
 from tests.kit.arena import Arena, open_arena
+from tests.kit.bucket import KEYS, Service, serving
 from tests.kit.databases import (
     Database,
     DatabasePair,
@@ -137,3 +138,22 @@ def arena_on_one_server(
             return stack.enter_context(open_arena(DatabasePair(*made[-2:]), pooler))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def s3_service() -> Iterator[Service]:
+    """One S3 for all tests of a worker; each makes buckets of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
+        patch.delenv("AWS_PROFILE", raising=False)
+        with serving() as service:
+            yield service
+
+
+@pytest.fixture
+def s3(s3_service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """The S3 of the worker, with keys for it in the environment."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    return s3_service

@@ -91,10 +91,18 @@ def verify_backup(proof: BackupProof) -> None:
         ServerRefused: 3006; there is no pg_restore.
         StepError: 4002; says what is wrong with it.
     """
-    fault = find_fault(proof)
-    if fault:
-        raise _not_proved(proof.path, fault)
+    require_unchanged(proof)
     _read_whole(proof.path)
+
+
+def require_unchanged(proof: BackupProof) -> None:
+    """Refuse an archive that is not what was proved.
+
+    Raises:
+        StepError: 4002; says what is wrong with it.
+    """
+    if fault := find_fault(proof):
+        raise _not_proved(proof.path, fault)
 
 
 def find_fault(proof: BackupProof) -> str:
@@ -107,6 +115,8 @@ def find_fault(proof: BackupProof) -> str:
     if not proof.toc.is_file():
         return f"its restore list {proof.toc.name} is not there"
     try:
+        if proof.toc_sha256 not in {"", store.sha256(proof.toc)}:
+            return f"its restore list {proof.toc.name} has changed"
         lines = store.checksums(proof.path)
         if lines and store.digest(proof.path, lines) == proof.sha256:
             return ""
@@ -251,8 +261,8 @@ def _keep(
     """Name the archive and leave its checksums and restore list beside it."""
     lines = store.checksums(draft).replace(f"  {draft.name}\n", f"  {final.name}\n")
     toc = final.with_name(final.name + ".toc")
-    store.write_durably(toc, restore_list(listing, snapshot.ours))
-    store.write_durably(_sums(final), lines)
+    store.write_durably(toc, restore_list(listing, snapshot.ours), private=True)
+    store.write_durably(_sums(final), lines, private=True)
     store.give_name(draft, final)
     return BackupProof(
         path=final,
@@ -268,6 +278,7 @@ def _keep(
         tool=tool.version,
         source=kept.source,
         contents=kept.contents,
+        toc_sha256=store.sha256(toc),
     )
 
 

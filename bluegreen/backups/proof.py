@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,6 +88,8 @@ class BackupProof(Body):
         source: the database that it was taken of.
         contents: `rows:checksum` of each table in that snapshot; empty unless it was
             asked for, as a restore needs it to be compared with.
+        toc_sha256: of the restore list, which says what a restore leaves out; empty in
+            a record of a version that kept none.
     """
 
     path: Path
@@ -103,12 +105,17 @@ class BackupProof(Body):
     tool: str
     source: Source = field(default_factory=Source)
     contents: Mapping[str, str] = field(default_factory=dict)
+    toc_sha256: str = ""
 
     @property
     def hashes_records(self) -> bool:
         """Which of the two forms of checksum `contents` has: the server decides."""
         major = re.match(r"\d+", self.server)
         return major is not None and int(major[0]) >= RECORD_HASH_SINCE
+
+    def moved_to(self, folder: Path) -> Self:
+        """The same archive in another folder."""
+        return replace(self, path=folder / self.path.name, toc=folder / self.toc.name)
 
     def as_result(self) -> dict[str, Any]:
         """The proof as JSON values."""

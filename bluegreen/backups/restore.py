@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from bluegreen.backups.proof import BackupProof
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import StepError
-from bluegreen.postgres.compare.table_sums import differences, sum_tables
+from bluegreen.postgres.compare.table_sums import TableSums, differences, sum_tables
 from bluegreen.postgres.copy.trial_database import trial_database
 from bluegreen.postgres.database import Database
 from bluegreen.postgres.tools import Ended, Tool, find_tool, run_tool
@@ -56,20 +56,18 @@ def try_restore(
         )
         found = sum_tables(trial, record=proof.hashes_records, workers=workers)
     wrong = differences(proof.contents, found)
-    if wrong or _failed(ended, tool, beside.major):
+    if wrong or has_failed(ended, tool, beside.major):
         raise _not_restored(proof, wrong, ended)
-    rows = sum(int(one.partition(":")[0]) for one in found.values())
-    return Restored(len(found), rows)
+    return Restored(len(found), rows_in(found))
 
 
 def restore_words(
-    proof: BackupProof, tool: Tool, *, server: int, workers: int
+    proof: BackupProof, tool: Tool, *, server: int, workers: int, owners: bool = False
 ) -> list[str]:
     """The arguments of pg_restore, all but how the server is reached. Pure."""
     words = [
         f"--use-list={proof.toc}",
-        "--no-owner",
-        "--no-privileges",
+        *(() if owners else ("--no-owner", "--no-privileges")),
         "--no-tablespaces",
         "--no-publications",
         "--no-password",
@@ -84,7 +82,12 @@ def _refuses_settings(tool: Tool, server: int) -> bool:
     return server < _TRANSACTION_TIMEOUT_SINCE <= tool.major
 
 
-def _failed(ended: Ended, tool: Tool, server: int) -> bool:
+def rows_in(sums: TableSums) -> int:
+    """How many rows all tables have together. Pure."""
+    return sum(int(one.partition(":")[0]) for one in sums.values())
+
+
+def has_failed(ended: Ended, tool: Tool, server: int) -> bool:
     """Whether the status tells of more than the one setting that an old server lacks.
 
     Then only the comparison can tell, as the status does not say which error it was.

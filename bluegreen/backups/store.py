@@ -55,9 +55,14 @@ def give_name(draft: Path, final: Path) -> None:
     sync(final.parent)
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Write a small file that survives a power cut."""
-    with path.open("w") as file:
+def for_us_alone(path: str, flags: int) -> int:
+    """Open a file as pg_dump's own are, also in a folder that others may read."""
+    return os.open(path, flags, 0o600)
+
+
+def write_durably(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a small file that survives a power cut; `private`: for us alone."""
+    with open(path, "w", opener=for_us_alone if private else None) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -99,7 +104,7 @@ def checksums(path: Path) -> str:
     """
     names = [path.name] if path.is_file() else [m.name for m in _members(path)]
     here = path.parent if path.is_file() else path
-    return "".join(f"{_sha256(here / name)}  {name}\n" for name in names)
+    return "".join(f"{sha256(here / name)}  {name}\n" for name in names)
 
 
 def digest(path: Path, lines: str) -> str:
@@ -120,7 +125,12 @@ def _members(path: Path) -> list[Path]:
     return [path] if path.is_file() else []
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The SHA-256 of one file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with path.open("rb", buffering=0) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -43,6 +43,7 @@ VERBS: Mapping[str, str] = {
     "verify": "Check the certificate of a switchover.",
     "cancel": "Give a move up before its cutover, and take away what it made.",
     "decommission": "Release blue once the rollback window is over.",
+    "restore": "Restore a backup into a new database, and compare it.",
     "notify": "Send a test notice to all whom the playbook names.",
     "schedule": "Write what lets a scheduler take blue down when it is time.",
     "explain": "Print the page of an error code, a finding, a rule or a hazard.",

@@ -100,11 +100,20 @@ class Context:
         return [*sides, *pointers]
 
 
-READS_ONLY = frozenset({"status", "check", "journal", "verify"})
+READS_ONLY = frozenset({"status", "check", "journal", "verify", "restore"})
 """Verbs that change nothing and say themselves whom a database was set up for."""
 
 ONE_SIDE_IS_ENOUGH = frozenset(
-    {"status", "journal", "verify", "decommission", "drop-slot", "guard", "approve"}
+    {
+        "status",
+        "journal",
+        "verify",
+        "decommission",
+        "drop-slot",
+        "guard",
+        "approve",
+        "restore",
+    }
 )
 """Verbs that do what they can where a side is away."""
 

@@ -133,6 +133,13 @@ STATUSES_OF: Mapping[str, Mapping[int, str]] = {
         7: "the side could not be proved; nothing was touched",
         8: "the rollback window is open, or another operator acts",
     },
+    "restore": {
+        0: "restored and found alike; without `--yes`: the way is shown",
+        2: _CALL,
+        3: "neither side can be reached, or the database is not a new, empty one",
+        4: "the backup does not hold, or does not restore; no side was touched",
+        8: "the journals disagree",
+    },
     "schedule": {
         0: "the files are printed, or written to the folder of `--to`",
         2: f"{_CALL}; or the folder cannot be written",
@@ -188,6 +195,7 @@ VARIABLES_OF: Mapping[str, tuple[str, ...]] = {
     "journal": _SIDES,
     "verify": _SIDES,
     "decommission": (*_TOOLS, _LOG),
+    "restore": (*_TOOLS, _LOG),
     "schedule": _SIDES,
     "notify": ("${env:NAME}",),
     "demo": ("BLUEGREEN_PG_16", "XDG_STATE_HOME"),
@@ -225,6 +233,10 @@ FURTHER: Mapping[str, Mapping[str, str]] = {
     "journal": {"the journal": "../concepts.md#journal"},
     "verify": {"the certificate": "../certificate.md"},
     "decommission": {"the step `decommission`": "../steps/decommission.md"},
+    "restore": {
+        "the way back from a backup": "../restore.md",
+        "the step `backup`": "../steps/backup.md",
+    },
     "schedule": {"timers": "../../infra/README.md"},
     "notify": {"what is told": "../notify.md"},
     "explain": {"every id": "../findings.md"},

@@ -41,6 +41,7 @@ class Code(IntEnum):
     POINTER_ELSEWHERE = 3007, "a pointer does not name what the playbook says"
     RIGHT_MISSING = 3008, "a right is missing"
     ROWS_DO_NOT_FLOW = 3009, "rows would not flow both ways"
+    TARGET_NOT_EMPTY = 3010, "a database to restore into is not a new, empty one"
     # 4: run again
     GOAL_NOT_REACHED = 4001, "a step did not reach its wanted state"
     BACKUP_NOT_PROVED = 4002, "a backup could not be taken or proved"

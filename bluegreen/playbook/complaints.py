@@ -39,6 +39,7 @@ from bluegreen.playbook.tree import (
     subject,
     word,
 )
+from bluegreen.steps.place_fields import S3Options
 from bluegreen.steps.registry import STEPS
 
 POINTER_BY_NAME: Mapping[str, type[PointerConfig]] = {
@@ -118,6 +119,8 @@ def _model_at(tree: Table, place: Path) -> type[BaseModel] | None:
         case ("pointers", int(), "blue" | "green"):
             of_pooler = word(find(tree, place[:2]), "pointer") == "pgbouncer"
             return Address if of_pooler else None
+        case ("steps", int(), "s3"):
+            return S3Options
         case ("steps", int()):
             return STEP_BY_NAME.get(word(find(tree, place), "step"))
     return None

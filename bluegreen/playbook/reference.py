@@ -31,6 +31,7 @@ from bluegreen.playbook.pointer_models import (
     PgBouncerConfig,
     Route53Config,
 )
+from bluegreen.steps.place_fields import S3Options
 from bluegreen.steps.registry import STEPS
 from bluegreen.steps.schema_change.rules import ColumnRule
 
@@ -87,6 +88,7 @@ _PARTS: tuple[type[BaseModel], ...] = (
     MonitorConfig,
     AcceptConfig,
     ColumnRule,
+    S3Options,
 )
 _MODELS: tuple[type[BaseModel], ...] = (*_PARTS, *STEPS, Playbook)
 
@@ -153,6 +155,7 @@ def _page() -> Iterator[str]:
     yield _ORDER
     for step in STEPS:
         yield from _section(f"### `{step.model_fields['step'].default}`", step)
+    yield from _section("## A bucket: `s3` of `backup` and `decommission`", S3Options)
     yield "## Hazards\n"
     yield from (f"- `{hazard}`: {hazard.meaning}" for hazard in Hazard)
 

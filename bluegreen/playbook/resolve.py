@@ -67,6 +67,23 @@ def databases_from_dsns(
     )
 
 
+def database_from_dsn(
+    option: str, dsn: str, called: str, label: str, environ: Mapping[str, str]
+) -> Database:
+    """A database that is none of the two sides, from an option of the call.
+
+    It is given blue's side, as the copy of blue that it is to be; messages call it
+    `called`.
+
+    Raises:
+        PlaybookRefused: 2003 to 2005, as for a playbook.
+    """
+    read = dsn_from_call(option, dsn, resolver(environ, Path.cwd()))
+    return Database(
+        Side.BLUE, str(read), password=read.password, label=label, called=called
+    )
+
+
 def open_pointers(loaded: Loaded) -> tuple[Pointer, ...]:
     """The playbook's pointers, in its order.
 

@@ -108,6 +108,8 @@ class Database:
         password: kept out of every printed form.
         seen_from_peer: key words in which the other side's server must reach this one
             differently, e.g. another host.
+        label: shows in its sessions' names.
+        called: what messages call it where it is none of the two sides.
     """
 
     def __init__(
@@ -118,8 +120,10 @@ class Database:
         password: Secret | None = None,
         seen_from_peer: Mapping[str, str] | None = None,
         label: str = "bluegreen",
+        called: str = "",
     ) -> None:
         self.side = side
+        self.called = called or str(side)
         self.label = label
         self._password = password
         self._peer = dict(seen_from_peer or {})
@@ -200,7 +204,7 @@ class Database:
 
     def describe(self) -> str:
         """`blue (10.0.0.5:5432/app)`."""
-        return f"{self.side} ({self.address})"
+        return f"{self.called} ({self.address})"
 
     def conninfo_for_tools(self) -> tuple[str, dict[str, str]]:
         """A DSN for pg_dump and friends, and the environment with the password.
@@ -349,8 +353,8 @@ class Database:
             yield
         except psycopg.Error as error:
             if error.sqlstate is None or error.sqlstate.startswith(("57P", "08")):
-                raise ServerGoneError(error, str(self.side)) from error
-            raise SqlError(error, str(self.side)) from error
+                raise ServerGoneError(error, self.called) from error
+            raise SqlError(error, self.called) from error
 
     def close(self) -> None:
         """Close the warm session."""

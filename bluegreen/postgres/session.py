@@ -18,7 +18,6 @@ from psycopg import sql
 from bluegreen.model.codes import Code
 from bluegreen.model.errors import ServerRefused
 from bluegreen.model.secret import Secret
-from bluegreen.model.side import Side
 from bluegreen.postgres import tls
 from bluegreen.postgres.statement_text import NamingCursor
 
@@ -70,7 +69,7 @@ class PoolerRefused(ServerRefused):
 class Target(Protocol):
     """Whose session it is, for messages."""
 
-    side: Side
+    called: str
     label: str
 
     @property
@@ -126,7 +125,7 @@ def open_session(
     except psycopg.Error as error:
         raise ServerRefused(
             Code.SERVER_UNREACHABLE,
-            f"{target.side} cannot be reached",
+            f"{target.called} cannot be reached",
             seen=str(error).strip(),
             wanted=f"a session on {target.address}",
             hint="try the same with psql; is the address right, the server up, "
@@ -163,10 +162,11 @@ def _require_direct(session: Connection, target: Target) -> None:
     session.close()
     raise PoolerRefused(
         Code.SERVER_UNREACHABLE,
-        f"{target.side} was reached through a pooler: this is a pooler",
+        f"{target.called} was reached through a pooler: this is a pooler",
         seen=f"{target.address} let us in as process {said}, and process "
         f"{row[0] if row else '(none)'} answers",
-        wanted=f"a session on the server of {target.side} itself; nothing was touched",
+        wanted=f"a session on the server of {target.called} itself; "
+        "nothing was touched",
         hint="give the host and port of PostgreSQL itself in the DSN; the pooler "
         "belongs under `pointers`",
     )

@@ -17,6 +17,7 @@ from bluegreen.model.side import Side
 from bluegreen.report.page import Page, Part, columns
 from bluegreen.report.plan_text import plan_page, rollback_page
 from bluegreen.report.records_text import chained_page, listing_page
+from bluegreen.report.restores import restore_plan_page, restored_page
 from bluegreen.report.results import Approved, Looked, Verified
 from bluegreen.report.status_text import status_page
 from bluegreen.steps.release.window import WindowMoved, say
@@ -32,7 +33,15 @@ def page_of(result: object) -> Page:
     raise TypeError(f"no text for {type(result).__name__}")
 
 
-for page in (chained_page, listing_page, plan_page, rollback_page, status_page):
+for page in (
+    chained_page,
+    listing_page,
+    plan_page,
+    restore_plan_page,
+    restored_page,
+    rollback_page,
+    status_page,
+):
     page_of.register(page)
 
 

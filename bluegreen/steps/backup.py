@@ -10,14 +10,22 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bluegreen.backups.pg_dump import find_fault, take_backup
+from bluegreen.backups.pg_dump import take_backup
 from bluegreen.backups.proof import BackupProof, read_source
 from bluegreen.model.duration import format_bytes
 from bluegreen.model.hazard import Hazard
 from bluegreen.model.history import fold
 from bluegreen.model.verdict import Needed, Satisfied, Verdict
 from bluegreen.steps.contract import Action, Result, Step
+from bluegreen.steps.place_fields import (
+    Address,
+    Recipients,
+    S3Options,
+    draft_folder,
+    require_bucket,
+)
 from bluegreen.steps.restore_backup import Proof, RestoreBackup
+from bluegreen.steps.store_backup import Destination, storing
 from bluegreen.steps.world import World
 
 
@@ -54,7 +62,8 @@ class TakeBackup(Action[BackupFacts]):
 
     def observe(self, world: World) -> BackupFacts:
         """Find the backup of this epoch in the journal and check its files."""
-        state = fold(world.journal.records())
+        records = world.journal.records()
+        state = fold(records)
         result = state.results.get(self.id)
         if result is None or result.epoch != state.epoch:
             return BackupFacts(None)
@@ -66,7 +75,10 @@ class TakeBackup(Action[BackupFacts]):
         if self._backup.proof == "restore" and not proof.contents:
             return BackupFacts(proof, "its rows were not summed for a restore")
         changed = proof.source.find_change(read_source(world.blue))
-        return BackupFacts(proof, changed or find_fault(proof))
+        if changed:
+            return BackupFacts(proof, changed)
+        to = self._backup.destination
+        return BackupFacts(proof, to.find_fault(proof, records, world.home))
 
     def judge(self, facts: BackupFacts) -> Verdict:
         """Satisfied by an unchanged archive."""
@@ -76,14 +88,14 @@ class TakeBackup(Action[BackupFacts]):
             return Needed(f"the backup does not hold: {facts.fault}")
         size = format_bytes(facts.proof.bytes)
         return Satisfied(
-            f"{facts.proof.path} ({size}) is unchanged since it was proved"
+            f"{facts.proof.path.name} ({size}) is unchanged since it was proved"
         )
 
     def act(self, world: World, facts: BackupFacts) -> Result:
         """Dump blue and prove the archive."""
         return take_backup(
             world.blue,
-            world.home / self._backup.to,
+            draft_folder(self._backup.to, self._backup.spool, world.home),
             f"{world.name}-blue",
             tables=self._backup.tables,
             workers=self._backup.workers,
@@ -101,8 +113,19 @@ class Backup(Step):
 
     step: Literal["backup"] = "backup"
 
-    to: str = "backups"
-    """Folder for the archive; relative to the playbook."""
+    to: Address = "backups"
+    """A folder, relative to the playbook, or `s3://bucket/prefix`."""
+
+    s3: S3Options | None = None
+    """How a bucket is reached, and what an object in it is given."""
+
+    encrypt: Recipients = ()
+    """Recipients of age, `age1…`: the archive is encrypted before it leaves this host.
+    Keep their identities where bluegreen does not run."""
+
+    spool: str | None = None
+    """Folder where the archive stands until it is in its bucket; `backups` where it is
+    left out."""
 
     tables: tuple[str, ...] = ()
     """Only these tables, `schema.table`; everything where it is left out."""
@@ -115,6 +138,11 @@ class Backup(Step):
     green's server, compares every row with blue's snapshot, and drops it again."""
 
     @model_validator(mode="after")
+    def _bucket_alone(self) -> Self:
+        require_bucket(self.to, self.s3, self.spool, key="to")
+        return self
+
+    @model_validator(mode="after")
     def _restore_needs_all(self) -> Self:
         if self.proof == "restore" and self.tables:
             raise ValueError(
@@ -122,9 +150,17 @@ class Backup(Step):
             )
         return self
 
+    @property
+    def destination(self) -> Destination:
+        """Where it stands in the end."""
+        return Destination(self.to, self.s3, self.encrypt)
+
     def actions(self) -> tuple[Action[Any], ...]:
-        """The dump, read; and the trial where one is asked for."""
+        """The dump, read; the trial where one is asked for; its way to its place."""
         taken = TakeBackup(self)
-        if self.proof == "read":
-            return (taken,)
-        return (taken, RestoreBackup(self.key, taken.id, self.workers))
+        tried = RestoreBackup(self.key, taken.id, self.workers)
+        return (
+            taken,
+            *((tried,) if self.proof == "restore" else ()),
+            *storing(self.key, taken.id, self.destination),
+        )

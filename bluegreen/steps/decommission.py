@@ -8,12 +8,20 @@ quarantine in `release/quarantine.py`.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from bluegreen.model.history import State
 from bluegreen.postgres.fence.fence import FenceFacts
 from bluegreen.steps.contract import Action, Step
 from bluegreen.steps.fields import Duration
+from bluegreen.steps.place_fields import (
+    Address,
+    Recipients,
+    S3Options,
+    require_bucket,
+)
 from bluegreen.steps.release.due import AwaitWindowEnd
 from bluegreen.steps.release.end import (
     EndWayBack,
@@ -25,6 +33,7 @@ from bluegreen.steps.release.identities import RestoreIdentities
 from bluegreen.steps.release.quarantine import AwaitQuarantine
 from bluegreen.steps.restore_backup import Proof, RestoreBackup
 from bluegreen.steps.schema_change.contract import RemoveHelpers, RunContract
+from bluegreen.steps.store_backup import Destination, storing
 
 
 class Decommission(Step):
@@ -32,8 +41,20 @@ class Decommission(Step):
 
     step: Literal["decommission"] = "decommission"
 
-    final_backup: str = "backups"
-    """Folder for the last dump of blue; relative to the playbook."""
+    final_backup: Address = "backups"
+    """Where the last dump of blue goes: a folder, relative to the playbook, or
+    `s3://bucket/prefix`."""
+
+    s3: S3Options | None = None
+    """How a bucket is reached, and what an object in it is given."""
+
+    encrypt: Recipients = ()
+    """Recipients of age, `age1…`: the last dump is encrypted before it leaves this
+    host. Keep their identities where bluegreen does not run."""
+
+    spool: str | None = None
+    """Folder where the dump stands until it is in its bucket; `backups` where it is
+    left out."""
 
     final_proof: Proof = "read"
     """`read` unpacks the last dump once; `restore` also restores it into a database of
@@ -78,8 +99,15 @@ class Decommission(Step):
     @property
     def _backup(self) -> tuple[Action[Any], ...]:
         restore = self.final_proof == "restore"
-        taken = TakeFinalBackup(self.key, self.final_backup, sum_rows=restore)
-        return (taken, RestoreBackup(self.key, taken.id)) if restore else (taken,)
+        to = Destination(self.final_backup, self.s3, self.encrypt)
+        taken = TakeFinalBackup(self.key, to, self.spool, sum_rows=restore)
+        tried = (RestoreBackup(self.key, taken.id),) if restore else ()
+        return (taken, *tried, *storing(self.key, taken.id, to))
+
+    @model_validator(mode="after")
+    def _bucket_alone(self) -> Self:
+        require_bucket(self.final_backup, self.s3, self.spool, key="final_backup")
+        return self
 
     def actions(self) -> tuple[Action[Any], ...]:
         """What the engine runs, in order."""

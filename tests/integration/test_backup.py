@@ -87,6 +87,10 @@ def test_it_is_whole_and_restores(
     assert there.value("SELECT count(*) FROM parted") == 1
     assert proof.held == 4
     assert proof.path.is_dir() == (workers > 1)
+    # No one else reads any of it, whatever the folder lets through.
+    tmp_path.chmod(0o755)
+    written = [p for p in tmp_path.iterdir() if not p.name.startswith(".")]
+    assert [p.name for p in written if p.stat().st_mode & 0o077] == []
     assert BackupProof.from_result(json.loads(json.dumps(proof.as_result()))) == proof
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         [

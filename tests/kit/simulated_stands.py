@@ -206,8 +206,8 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(f"{module}.look_round", _look_round)
     _stand_in_for_catalogs(patch)
     _stand_in_for_comparing(patch)
-    for module in ("due", "end"):
-        patch.setattr(f"bluegreen.steps.release.{module}.find_fault", lambda _: "")
+    for module in ("release.due", "store_backup"):
+        patch.setattr(f"bluegreen.steps.{module}.find_fault", lambda _: "")
     patch.setattr("bluegreen.steps.release.end.take_backup", lambda *_, **__: PROOF)
     command = SimpleNamespace(run=_take_down, PIPE=None, STDOUT=None, DEVNULL=None)
     patch.setattr("bluegreen.steps.release.end.subprocess", command)

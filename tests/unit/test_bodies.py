@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from bluegreen.backups.proof import BackupProof, Source
+from bluegreen.backups.stored import Stored
 from bluegreen.model import bodies
 from bluegreen.model.body import Body
 from bluegreen.model.lsn import Lsn
@@ -294,6 +295,22 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
             "tool": "18.3",
             "source": SOURCE,
             "contents": {"s.t": "3:ff"},
+            "toc_sha256": "",
+        },
+    ),
+    (
+        Stored("ab", "s3://b/k", 7, "cd", "v", "e", "c=", "eu-1", "", ("age1x",)),
+        {
+            "archive": "ab",
+            "where": "s3://b/k",
+            "bytes": 7,
+            "sha256": "cd",
+            "version": "v",
+            "etag": "e",
+            "checksum": "c=",
+            "region": "eu-1",
+            "endpoint": "",
+            "recipients": ["age1x"],
         },
     ),
 ]

@@ -30,6 +30,7 @@ from bluegreen.steps.release.end import (
     TakeBlueDown,
     TakeFinalBackup,
 )
+from bluegreen.steps.store_backup import Destination
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -446,7 +447,9 @@ def test_the_way_back_ends_on_both_sides(facts: EndFacts, verdict: object) -> No
 def test_the_final_backup_comes_after_the_release(
     facts: FinalBackupFacts, verdict: type
 ) -> None:
-    assert isinstance(TakeFinalBackup("decommission", "to").judge(facts), verdict)
+    assert isinstance(
+        TakeFinalBackup("decommission", Destination("to")).judge(facts), verdict
+    )
 
 
 def results(*actions: str) -> dict[str, Record]:

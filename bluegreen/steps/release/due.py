@@ -11,6 +11,7 @@ from datetime import datetime
 
 from bluegreen.backups.pg_dump import find_fault
 from bluegreen.backups.proof import BackupProof, read_source
+from bluegreen.backups.stored import find_stored_fault, stored_copies
 from bluegreen.model.bodies import Committing
 from bluegreen.model.clock import host_time
 from bluegreen.model.codes import Code
@@ -117,14 +118,17 @@ def read_release(world: World, *, over: bool = False) -> ReleaseFacts:
         ),
         host_now=host_time(),
         # The whole archive is read for this, so only once the window is over.
-        fault=_fault(world, backup)
+        fault=_fault(world, backup, records)
         if backup and (over or _is_over(state, now))
         else "",
     )
 
 
-def _fault(world: World, backup: BackupProof) -> str:
-    return backup.source.find_change(read_source(world.blue)) or find_fault(backup)
+def _fault(world: World, backup: BackupProof, records: Sequence[Record]) -> str:
+    if changed := backup.source.find_change(read_source(world.blue)):
+        return changed
+    stored = stored_copies(records).get(backup.sha256)
+    return find_stored_fault(stored) if stored else find_fault(backup)
 
 
 def _is_over(state: State, now: datetime) -> bool:

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from bluegreen.backups.pg_dump import find_fault, take_backup
+from bluegreen.backups.pg_dump import take_backup
 from bluegreen.backups.proof import BackupProof
 from bluegreen.model.codes import Code
 from bluegreen.model.counted import counted
@@ -35,7 +35,9 @@ from bluegreen.postgres.replication.stream import (
     read_subscription,
 )
 from bluegreen.steps.contract import Action, Result
+from bluegreen.steps.place_fields import draft_folder
 from bluegreen.steps.release.due import known_identities
+from bluegreen.steps.store_backup import Destination
 from bluegreen.steps.world import World
 
 OUTPUT_LINES = 20
@@ -134,17 +136,26 @@ class TakeFinalBackup(Action[FinalBackupFacts]):
     hazards: ClassVar[frozenset[Hazard]] = frozenset({Hazard.LOADS_BLUE})
     no_undo = "a backup changes nothing"
 
-    def __init__(self, step_id: str, to: str, *, sum_rows: bool = False) -> None:
+    def __init__(
+        self,
+        step_id: str,
+        to: Destination,
+        spool: str | None = None,
+        *,
+        sum_rows: bool = False,
+    ) -> None:
         super().__init__(step_id)
-        self.to = to
+        self._to = to
+        self._spool = spool
         self._sum_rows = sum_rows
 
     def observe(self, world: World) -> FinalBackupFacts:
         """The final backup in the journal, and its files."""
-        state = fold(world.journal.records())
+        records = world.journal.records()
+        state = fold(records)
         result = state.results.get(self.id)
         proof = BackupProof.from_result(result.body) if result else None
-        fault = find_fault(proof) if proof else ""
+        fault = self._to.find_fault(proof, records, world.home) if proof else ""
         if proof and self._sum_rows and not proof.contents:
             fault = "its rows were not summed for a restore"
         return FinalBackupFacts(state.released, proof, fault)
@@ -155,13 +166,13 @@ class TakeFinalBackup(Action[FinalBackupFacts]):
             return NotYet("blue is not released yet")
         if facts.proof is None or facts.fault:
             return Needed(facts.fault or "no final backup was taken")
-        return Satisfied(f"{facts.proof.path} is unchanged since it was proved")
+        return Satisfied(f"{facts.proof.path.name} is unchanged since it was proved")
 
     def act(self, world: World, facts: FinalBackupFacts) -> Result:
         """Dump blue and prove the archive."""
         return take_backup(
             world.blue,
-            world.home / self.to,
+            draft_folder(self._to.address, self._spool, world.home),
             f"{world.name}-blue-final",
             sum_rows=self._sum_rows,
             tell=world.tell,
