@@ -34,6 +34,7 @@ OWNERS = {
     "apprise": {"notify"},
     "boto3": {"backups"},
     "botocore": {"backups"},
+    "mypy_boto3_rds": {"backups"},
     "mypy_boto3_s3": {"backups"},
     "pyrage": {"backups"},
     "s3transfer": {"backups"},
