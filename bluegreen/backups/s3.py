@@ -52,7 +52,7 @@ MOST_PARTS = 9_000
 
 _BLOCK = 1 << 20
 
-_PASSES_BY_ITSELF = frozenset(
+PASSES_BY_ITSELF = frozenset(
     {
         "InternalError",
         "OperationAborted",
@@ -184,7 +184,7 @@ class ObjectStore:
                     )
                 )
             except Exception as error:
-                if _code(error) in _NOT_THERE:
+                if code_of(error) in _NOT_THERE:
                     return None
                 raise
         return ObjectFacts(
@@ -343,7 +343,7 @@ class ObjectStore:
     def _outlast(self, call: Callable[[], Given]) -> Given:
         """Do it, and again while the service throttles or is away."""
         retrying = Retrying(
-            retry=retry_if_exception(lambda e: _code(e) in _PASSES_BY_ITSELF),
+            retry=retry_if_exception(lambda e: code_of(e) in PASSES_BY_ITSELF),
             wait=wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
             stop=stop_after_delay(GIVE_UP_AFTER_S),
             sleep=self._clock.sleep,
@@ -359,7 +359,7 @@ class ObjectStore:
         try:
             yield
         except (BotoCoreError, Boto3Error, ClientError, OSError) as error:
-            code = _code(error)
+            code = code_of(error)
             raise self._error(
                 f"an object in S3 cannot be {done}",
                 seen=f"{self._bucket.name}/{key}: {code or type(error).__name__}: "
@@ -375,7 +375,7 @@ class ObjectStore:
         )
 
 
-def _code(error: BaseException) -> str:
+def code_of(error: BaseException) -> str:
     """AWS's code of an error; empty where the error is not the service's."""
     response = getattr(error, "response", None)
     return str(response["Error"]["Code"]) if isinstance(response, dict) else ""

@@ -23,6 +23,7 @@ from bluegreen.steps.partitions.take_up import TakeUpPartitions, TakeUpWaiting
 from bluegreen.steps.rehearsal import Rehearse
 from bluegreen.steps.rehearsed import Plans
 from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.snapshot import Snapshot
 from bluegreen.steps.switchover.order import actions_that_finish
 from bluegreen.steps.switchover.recover import RecoverSwitchover
 from bluegreen.steps.validate import Validate
@@ -55,7 +56,7 @@ def steps_of_run(loaded: Loaded) -> Sequence[Step]:
     return with_judge(checked)
 
 
-_FEEDS_GREEN = (Check, Backup, Replicate, Migrate, Compat, Validate)
+_FEEDS_GREEN = (Check, Backup, Snapshot, Replicate, Migrate, Compat, Validate)
 """Steps that make nothing but harm where green serves already."""
 
 

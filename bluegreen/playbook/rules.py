@@ -34,6 +34,7 @@ _AFTER = (
 _BEFORE = (
     ("check", "cutover", "it looks at what the cutover needs"),
     ("backup", "cutover", "it keeps blue as it was before anything changed"),
+    ("snapshot", "cutover", "it keeps blue as it was before anything changed"),
     ("replicate", "cutover", "green takes blue's rows while blue still serves"),
     ("migrate", "cutover", "green serves from then on, and its schema stays"),
 )

@@ -188,6 +188,12 @@ class Database:
         return _address(self._params)
 
     @property
+    def endpoint(self) -> tuple[str, int]:
+        """Host and port as the DSN has them; the host is empty for a local socket."""
+        host = self._params.get("host") or self._params.get("hostaddr") or ""
+        return str(host), int(self._params.get("port") or 5432)
+
+    @property
     def address_for_peer(self) -> str:
         """The same as the other side's server reaches it."""
         return _address({**self._params, **self._peer})

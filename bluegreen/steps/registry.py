@@ -12,11 +12,13 @@ from bluegreen.steps.decommission import Decommission
 from bluegreen.steps.hold import Hold
 from bluegreen.steps.migrate import Migrate
 from bluegreen.steps.replicate import Replicate
+from bluegreen.steps.snapshot import Snapshot
 from bluegreen.steps.validate import Validate
 
 STEPS: tuple[type[Step], ...] = (
     Check,
     Backup,
+    Snapshot,
     Replicate,
     Migrate,
     Compat,

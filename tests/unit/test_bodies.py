@@ -31,6 +31,7 @@ from bluegreen.steps.schema_change.deferral import Deferral, DeferredNote, FileW
 from bluegreen.steps.schema_change.journal_queries import Expanded
 from bluegreen.steps.schema_change.mapping import Filled
 from bluegreen.steps.schema_change.stream import StreamNote
+from bluegreen.steps.snapshot import SnapshotBegun
 from bluegreen.steps.switchover.certify import Filed
 from bluegreen.steps.switchover.left_behind import LeftBehind
 from bluegreen.steps.switchover.names import TtlLowered
@@ -137,6 +138,7 @@ STORED: list[tuple[Body, dict[str, Any]]] = [
         bodies.Pause(pause_ms=1.5, not_held=("name",)),
         {"pause_ms": 1.5, "not_held": ["name"]},
     ),
+    (SnapshotBegun("bluegreen-shop-e0-7"), {"snapshot": "bluegreen-shop-e0-7"}),
     (bodies.GuardEnded("it is late"), {"guard": "it is late"}),
     (
         bodies.Notified("window_ends", "in an hour"),

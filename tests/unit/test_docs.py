@@ -170,6 +170,8 @@ def _actions(name: str) -> tuple[Action[object], ...]:
     given: dict[str, object] = {}
     if "command" in kind.model_fields:
         given["command"] = ("true",)
+    if "instance" in kind.model_fields:
+        given["instance"] = "shop-blue"
     if "queries" in kind.model_fields:
         given["queries"] = {"nothing": "SELECT 1 WHERE false"}
     if issubclass(kind, Migrate):

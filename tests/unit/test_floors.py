@@ -35,6 +35,7 @@ OWNERS = {
     "boto3": {"backups", "pointers"},
     "botocore": {"backups", "pointers"},
     "dns": {"pointers"},
+    "mypy_boto3_rds": {"backups"},
     "mypy_boto3_route53": {"pointers"},
     "mypy_boto3_s3": {"backups"},
     "pyrage": {"backups"},
