@@ -148,7 +148,7 @@ class Client(threading.Thread):
 
     def _connect(self) -> Session:
         return psycopg.connect(
-            _looked_up(self._words["conninfo"], self._words["resolver"]),
+            _looked_up(self._words["conninfo"], self._words.get("resolver", "")),
             autocommit=True,
             prepare_threshold=None,  # PgBouncer before 1.21 knows no prepared ones
             connect_timeout=_CONNECT_S,

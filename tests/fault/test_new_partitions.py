@@ -242,11 +242,13 @@ def test_a_partition_that_only_blue_has_stops_the_move_before_its_pause(
     assert pair.count(pair.green) == 62
 
 
-def test_a_new_table_of_green_is_named_and_stops_no_rollback(pair: Pair) -> None:
+def test_rows_of_a_new_table_of_green_are_left_by_name_alone(pair: Pair) -> None:
     pair.do("run").require()
     pair.green.run("CREATE TABLE newt (id int)", "INSERT INTO newt VALUES (1), (2)")
-    assert "left on green: table public.newt (2 rows)" in pair.fits
-    ended = pair.do("rollback").require()
+    assert "2 rows of table public.newt would stay behind" in pair.fits
+    refused = pair.do("rollback").require(6)
+    assert "--leave-rows public.newt" in refused.err
+    ended = pair.do("rollback", "--leave-rows", "public.newt").require()
     assert "public.newt (2 rows)" in ended.err
     told = json.loads(pair.certificate(2, "rollback").read_text())["left_behind"]
     assert told == {"public.newt": 2}

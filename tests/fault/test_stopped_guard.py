@@ -117,7 +117,7 @@ def test_where_no_server_answers_the_pooler_tells_of_a_newer_move(
 class Slow:
     """A pointer before which the process stands still, and another run begins."""
 
-    id, client, place = "slow", None, "slow"
+    id, client, place, holds_clients = "slow", None, "slow", True
 
     def __init__(self, meanwhile: Callable[[], None]) -> None:
         self._meanwhile = meanwhile

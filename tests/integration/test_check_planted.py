@@ -370,7 +370,7 @@ def test_transactions_are_named_by_their_age(
         writer.execute("BEGIN")
         writer.execute("INSERT INTO t VALUES (1)")
         assert "long-transaction" not in seen(world)
-        [action] = Check(max_transaction_age="0s").actions()  # type: ignore[arg-type]
+        action, _ = Check(max_transaction_age="0s").actions()  # type: ignore[arg-type]
         by_id = {f.id: f for f in action.observe(world).all}
         found = by_id["long-transaction"]
         assert (found.where, found.is_blocking) == ("blue", True)

@@ -78,7 +78,7 @@ def test_two_good_servers_let_the_run_go_on(
     pair = database_pair(blue, green)
     pair.blue.run("CREATE TABLE orders (id int PRIMARY KEY)")
     with open_world(pair, tmp_path) as world:
-        [action] = Check().actions()
+        action, _ = Check().actions()
         facts = action.observe(world)
     assert [f for f in facts.all if f.is_blocking] == []
     assert isinstance(action.judge(facts), Satisfied)
@@ -304,7 +304,7 @@ def test_a_refusal_names_all_that_blocks(database_pair: Pairs, tmp_path: Path) -
         "CREATE TABLE notes (body text)", "CREATE UNLOGGED TABLE cache (body text)"
     )
     with open_world(pair, tmp_path) as world:
-        [action] = Check().actions()
+        action, _ = Check().actions()
         assert action.judge(action.observe(world)) == Refused(
             3003,
             "the check found something that blocks: 2 findings block",
@@ -321,7 +321,7 @@ def test_a_refusal_names_all_that_blocks(database_pair: Pairs, tmp_path: Path) -
             "  - {id: table-without-identity, object: blue, reason: why}\n"
             "  - {id: unlogged-table, object: blue, reason: why}",
         )
-        [action] = Check(identity_full=("public.notes",)).actions()
+        action, _ = Check(identity_full=("public.notes",)).actions()
         limits = Limits(accept=(Accepted("unlogged-table", "meant"),))
         accepting = replace(world, limits=limits)
         assert isinstance(action.judge(action.observe(accepting)), Satisfied)

@@ -71,7 +71,9 @@ def test_what_only_green_has_must_be_declared(here: Arena, tmp_path: Path) -> No
     change = f'ALTER TABLE {ORDER} ADD note text;\nCREATE TABLE "Shop".tag (id int);\n'
     playbook = prepare(here, tmp_path, change)
     refused = call("run", playbook).require(3)
-    assert "BG-3009" in refused.err
+    assert "BG-3003" in refused.err
+    for name in ("column-left-out, object: Shop.Order", "table-left-out, object:"):
+        assert f"{{id: reverse/LOSSY/{name}" in refused.err
     judged = call("compat", playbook, "--json").require(3)
     lost = names(judged, "stops")
     assert lost == {

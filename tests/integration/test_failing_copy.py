@@ -141,9 +141,9 @@ def test_what_rows_break_behind_the_copy_is_told_at_once(
     said = call("run", book).require(4).err
     for words in (
         "BG-4010: green refused 3 statements",
-        "object: CONSTRAINT public k k_a",
-        "object: INDEX public k_b",
-        "object: FK CONSTRAINT public c c_p_fkey",
+        "object: constraint public.k.k_a",
+        "object: index public.k_b",
+        "object: constraint public.c.c_p_fkey",
         "on blue: index public.k_a: stands twice: a=x",
         "on blue: index public.k_b: stands twice: b=y",
         "REINDEX INDEX CONCURRENTLY public.k_b;",
