@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import groupby, islice
+from threading import RLock
 from typing import Any
 
 import psycopg
@@ -68,6 +69,8 @@ class Builder:
         self._publisher = publisher
         self._subscriber = subscriber
         self._paths = SearchPaths(publisher)
+        # Threads make parts at once, each in its own session; questions have but one.
+        self._asking = RLock()
 
     def together(self, parts: Iterable[Part]) -> None:
         """Make everything in one transaction: all of it is there, or nothing.
@@ -163,7 +166,8 @@ class Builder:
     def name_of(self, part: Part) -> str:
         """What messages call it; a grant or a comment has no name of its own."""
         place = (part.entry.catalog, part.entry.oid)
-        return names_of(self._publisher, [place]).get(place, part.thing)
+        with self._asking:
+            return names_of(self._publisher, [place]).get(place, part.thing)
 
     def asks_for_missing_method(self, statement: str) -> bool:
         """Whether it sets a compression that green's build lacks.
@@ -171,7 +175,8 @@ class Builder:
         Values read the same without it, so it is left out.
         """
         found = _SETS_COMPRESSION.match(statement)
-        return found is not None and found["method"] not in self._methods
+        with self._asking:
+            return found is not None and found["method"] not in self._methods
 
     @cached_property
     def _methods(self) -> list[str]:
@@ -184,10 +189,13 @@ class Builder:
 
     def _meant(self, part: Part) -> Referred:
         entry = part.entry
-        return referred(self._publisher.quoted_rows, entry.catalog, entry.oid)
+        with self._asking:
+            return referred(self._publisher.quoted_rows, entry.catalog, entry.oid)
 
     def _found_on_a_path(self, own: Session, part: Part) -> bool:
-        for path in self._paths.around(part.schema):
+        with self._asking:
+            paths = list(self._paths.around(part.schema))
+        for path in paths:
             try:
                 if self._run(own, part, path=path, checked=True):
                     return True
@@ -228,7 +236,8 @@ class Builder:
             return own.execute(query, given).fetchall()
 
         entry = part.entry
-        address = address_of(self._publisher.quoted_rows, entry.catalog, entry.oid)
+        with self._asking:
+            address = address_of(self._publisher.quoted_rows, entry.catalog, entry.oid)
         if address is None:
             return True
         with self._subscriber.translated():
