@@ -1,6 +1,6 @@
 """Snapshots of an instance of RDS: begun, asked for again.
 
-Owns every call of RDS, its deadlines, what is tried again and the words of a refusal.
+Owns every call of RDS and the words of a refusal.
 When one is taken, and that the instance is blue, is for `steps/snapshot.py`.
 
 Keys come from AWS's own chain; none is in a playbook. We poll at our own pace: the
@@ -15,19 +15,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    stop_after_delay,
-    wait_random_exponential,
-)
-
-from bluegreen.backups.s3 import (
+from bluegreen.backups.aws import (
     CONNECT_TIMEOUT_S,
-    GIVE_UP_AFTER_S,
-    PASSES_BY_ITSELF,
     TRIES_OF_A_REQUEST,
     code_of,
+    outlast,
+    unless,
 )
 from bluegreen.model.clock import Clock, SystemClock
 from bluegreen.model.codes import Code
@@ -37,6 +30,9 @@ if TYPE_CHECKING:
     from mypy_boto3_rds.client import RDSClient
 
 READ_TIMEOUT_S = 20
+
+_NO_SNAPSHOT = frozenset({"DBSnapshotNotFound", "DBSnapshotNotFoundFault"})
+_BEGUN_BEFORE = frozenset({"DBSnapshotAlreadyExists", "DBSnapshotAlreadyExistsFault"})
 
 _HINTS = {
     "AccessDenied": "may this role rds:DescribeDBInstances, rds:DescribeDBSnapshots, "
@@ -143,16 +139,17 @@ class Rds:
             StepError: 4002; it could not be seen.
         """
         with _translated(f"snapshot {name}"):
-            try:
-                [found] = self._outlast(
+            answer = unless(
+                _NO_SNAPSHOT,
+                lambda: self._outlast(
                     lambda: self._client.describe_db_snapshots(
                         DBSnapshotIdentifier=name
                     )
-                )["DBSnapshots"]
-            except Exception as error:
-                if code_of(error) in {"DBSnapshotNotFound", "DBSnapshotNotFoundFault"}:
-                    return None
-                raise
+                ),
+            )
+        if answer is None:
+            return None
+        [found] = answer["DBSnapshots"]
         return SnapshotFacts(
             found["Status"],
             found.get("PercentProgress", 0),
@@ -168,28 +165,19 @@ class Rds:
         """
         given = [{"Key": key, "Value": value} for key, value in tags.items()]
         with _translated(f"instance {instance}"):
-            try:
-                self._outlast(
+            unless(
+                _BEGUN_BEFORE,
+                lambda: self._outlast(
                     lambda: self._client.create_db_snapshot(
                         DBSnapshotIdentifier=name,
                         DBInstanceIdentifier=instance,
                         Tags=given,  # type: ignore[arg-type]
                     )
-                )
-            except Exception as error:
-                if code_of(error) != "DBSnapshotAlreadyExists":
-                    raise
+                ),
+            )
 
     def _outlast(self, call: Callable[[], Given]) -> Given:
-        """Do it, and again while the service throttles or is away."""
-        retrying = Retrying(
-            retry=retry_if_exception(lambda e: code_of(e) in PASSES_BY_ITSELF),
-            wait=wait_random_exponential(multiplier=0.5, max=20.0),
-            stop=stop_after_delay(GIVE_UP_AFTER_S),
-            sleep=self._clock.sleep,
-            reraise=True,
-        )
-        return retrying(call)
+        return outlast(call, self._clock)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Objects in S3: sent whole, asked for again, fetched.
 
-Owns every call of S3, its deadlines, what is tried again and the words of a refusal.
+Owns every call of S3 and the words of a refusal.
 What an archive is, is for `stored.py`.
 
 Keys come from AWS's own chain (environment, profile, role of the machine); none is in
-a playbook. A call is known as throttled by its error code, never by words.
+a playbook.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    stop_after_delay,
-    wait_random_exponential,
+from bluegreen.backups.aws import (
+    CONNECT_TIMEOUT_S,
+    TRIES_OF_A_REQUEST,
+    code_of,
+    outlast,
+    unless,
 )
-
 from bluegreen.backups.places import Bucket
 from bluegreen.model.clock import Clock, SystemClock, host_time
 from bluegreen.model.codes import Code
@@ -33,18 +33,8 @@ from bluegreen.model.errors import StepError
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 """Between two bytes of one request; a part of 16 MB takes seconds."""
-
-TRIES_OF_A_REQUEST = 4
-"""By botocore, with growing waits: a part of an upload is not tried again elsewhere."""
-
-GIVE_UP_AFTER_S = 120.0
-"""A service that has throttled us for two minutes does not want us now."""
-
-_FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 20.0
 
 SMALLEST_PART = 16 << 20
 MOST_PARTS = 9_000
@@ -52,24 +42,6 @@ MOST_PARTS = 9_000
 
 _BLOCK = 1 << 20
 
-PASSES_BY_ITSELF = frozenset(
-    {
-        "InternalError",
-        "OperationAborted",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "429",
-        "500",
-        "502",
-        "503",
-        "504",
-    }
-)
 _NOT_THERE = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 _HINTS = {
     "AccessDenied": "may this role s3:PutObject, s3:GetObject, s3:ListBucket, "
@@ -174,19 +146,19 @@ class ObjectStore:
         """
         words: dict[str, Any] = {"VersionId": version} if version else {}
         with self._translated("asked for", key):
-            try:
-                answer = self._outlast(
+            answer = unless(
+                _NOT_THERE,
+                lambda: self._outlast(
                     lambda: self._client.head_object(
                         Bucket=self._bucket.name,
                         Key=key,
                         ChecksumMode="ENABLED",
                         **words,
                     )
-                )
-            except Exception as error:
-                if code_of(error) in _NOT_THERE:
-                    return None
-                raise
+                ),
+            )
+        if answer is None:
+            return None
         return ObjectFacts(
             answer["ContentLength"],
             answer.get("VersionId", ""),
@@ -341,15 +313,7 @@ class ObjectStore:
             return self._outlast(all_of_it)
 
     def _outlast(self, call: Callable[[], Given]) -> Given:
-        """Do it, and again while the service throttles or is away."""
-        retrying = Retrying(
-            retry=retry_if_exception(lambda e: code_of(e) in PASSES_BY_ITSELF),
-            wait=wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
-            stop=stop_after_delay(GIVE_UP_AFTER_S),
-            sleep=self._clock.sleep,
-            reraise=True,
-        )
-        return retrying(call)
+        return outlast(call, self._clock)
 
     @contextmanager
     def _translated(self, done: str, key: str) -> Iterator[None]:
@@ -373,12 +337,6 @@ class ObjectStore:
         return StepError(
             Code.BACKUP_NOT_PROVED, problem, seen=seen, wanted=wanted, hint=hint
         )
-
-
-def code_of(error: BaseException) -> str:
-    """AWS's code of an error; empty where the error is not the service's."""
-    response = getattr(error, "response", None)
-    return str(response["Error"]["Code"]) if isinstance(response, dict) else ""
 
 
 def _blocks(read: Callable[[int], bytes], count: int) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ import typer
 
 from bluegreen.cli.options import AsJson, Log, LogForm, PlaybookFile
 from bluegreen.model.codes import Code
-from bluegreen.model.errors import PlaybookRefused
+from bluegreen.model.errors import BluegreenError, PlaybookRefused
 
 if TYPE_CHECKING:
     from bluegreen.cli.context import Context
@@ -139,11 +139,16 @@ def _look_at_window(open_: Context, ours: People) -> None:
         if end - now <= lead:
             notice = ours.teller.window_ends(end, end - now, lead)
             ours.tell_once(notice, f"{end.isoformat()} {lead}")
-    refused = look_back(open_).plan.refused
-    if refused is None or not isinstance(refused.verdict, Refused):
-        ours.forget(Occasion.ROLLBACK_UNAVAILABLE)
-        return
-    no = refused.verdict
+    try:
+        refused = look_back(open_).plan.refused
+    except BluegreenError as error:
+        # What cannot be looked at is no yes; the window itself is not over.
+        no = Refused(error.code, error.problem, seen=error.seen, hint=error.hint)
+    else:
+        if refused is None or not isinstance(refused.verdict, Refused):
+            ours.forget(Occasion.ROLLBACK_UNAVAILABLE)
+            return
+        no = refused.verdict
     ours.tell_once(ours.teller.no_rollback(no.why, no.seen, no.hint), no.why)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bluegreen.cli.context import Context
@@ -21,6 +21,7 @@ from bluegreen.model.progress import Progress
 from bluegreen.model.record import Kind
 from bluegreen.notify.outbox import Outbox
 from bluegreen.playbook.resolve import notify_entries
+from bluegreen.postgres.journal.table import server_time
 from bluegreen.report.notices import Teller, notifying
 
 AGAIN_AFTER = timedelta(days=1)
@@ -55,24 +56,30 @@ class People:
 
     def forget(self, occasion: Occasion) -> None:
         """It is over: the next time it is news."""
-        if not self._is_news(Notified(str(occasion), "")):
-            return
-        if self._last(str(occasion)) is not None:
+        last = self._last(str(occasion))
+        if last is not None and last[0].about:
             body = Notified(str(occasion), "").as_body()
             self.open.world.journal.append(Kind.NOTE, body=body)
 
     def _is_news(self, said: Notified) -> bool:
-        last = self._last(said.notified)
-        if last is None:
-            return True
-        now = self.open.world.journal.records()[-1].at
-        return last[0].about != said.about or now - last[1] > AGAIN_AFTER
+        return is_news(
+            self._last(said.notified), said, server_time(self.open.world.green)
+        )
 
-    def _last(self, occasion: str) -> tuple[Notified, Any] | None:
+    def _last(self, occasion: str) -> tuple[Notified, datetime] | None:
         for record in reversed(self.open.world.journal.records()):
             if record.kind is Kind.NOTE and record.body.get("notified") == occasion:
                 return Notified.from_body(record.body), record.at
         return None
+
+
+def is_news(
+    last: tuple[Notified, datetime] | None, said: Notified, now: datetime
+) -> bool:
+    """Whether people are to be told: another thing than last time, or a day later."""
+    if last is None:
+        return True
+    return last[0].about != said.about or now - last[1] >= AGAIN_AFTER
 
 
 @contextmanager

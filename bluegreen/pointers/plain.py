@@ -1,4 +1,4 @@
-"""What pointers have in common that hold no client back and are told in one act.
+"""What pointers have in common that are told in one act, and by default hold no client.
 
 Owns the parts of the protocol that such a pointer need not think of. Reading it and
 moving it is for the kinds.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -18,8 +18,8 @@ from bluegreen.model.errors import BluegreenError, StepError, TrafficUnknownErro
 from bluegreen.model.finding import Finding, Severity, checked
 from bluegreen.model.secret import Secret
 from bluegreen.model.side import Side
-from bluegreen.pointers.client_probe import Client, ask_identity
 from bluegreen.pointers.command.program import run_program
+from bluegreen.pointers.plain import PlainPointer
 from bluegreen.pointers.pointer import PointerFacts
 
 PLACE = "{side}"
@@ -28,7 +28,7 @@ PLACE = "{side}"
 _SHOWN = 60
 
 
-class CommandPointer:
+class CommandPointer(PlainPointer):
     """Whatever the programs of the playbook move.
 
     Attributes:
@@ -43,14 +43,11 @@ class CommandPointer:
             given: `id`, the programs `get`, `set`, `pause`, `resume` and `check` as
                 lists (empty where there is none), `timeout_s`, `home`, `client`.
         """
+        super().__init__(given["id"], given["client"], client_password)
         self._given = dict(given)
         self._password = client_password
-        self.id: str = given["id"]
         self.holds_clients = bool(given["pause"] and given["resume"])
-        dsn = given["client"]
-        self.client: Client | None = Client(dsn, client_password) if dsn else None
         self._home, self._within_s = Path(given["home"]), float(given["timeout_s"])
-        self._staged: Side | None = None
 
     def spec(self) -> dict[str, Any]:
         """What `from_spec` needs, passwords in clear."""
@@ -65,11 +62,6 @@ class CommandPointer:
             **{**spec, "client_password": Secret(password) if password else None}
         )
 
-    @property
-    def place(self) -> object:
-        """Each is moved by itself."""
-        return type(self), self.id
-
     def observe(self) -> PointerFacts:
         """Run `get`.
 
@@ -79,10 +71,6 @@ class CommandPointer:
         out = self._run("get").strip()
         names, paused = self._read(out)
         return PointerFacts(names, paused, str(names or out[:_SHOWN]))
-
-    def observe_kept(self) -> PointerFacts:
-        """What it will read after a restart is not known here."""
-        return self.observe()
 
     def check(self, others: Sequence[Any] = ()) -> list[Finding]:
         """Run `get` and `check`, and come in as a client."""
@@ -94,14 +82,6 @@ class CommandPointer:
                 found.append(_as_finding(self.id, error))
         return found
 
-    def most_connections(self) -> int:
-        """Not known."""
-        return 0
-
-    def warm_up(self) -> None:
-        """See that it can be read."""
-        self.observe()
-
     def prove(self, side: Side, others: Sequence[Any] = ()) -> None:
         """Run `check`, where there is one.
 
@@ -109,26 +89,6 @@ class CommandPointer:
             StepError: 4009.
         """
         self._check()
-
-    def stage(self, side: Side, others: Sequence[Any] = ()) -> None:
-        """Note which side it names."""
-        self._staged = self.observe().names
-
-    def require_unchanged(self) -> None:
-        """Refuse where it names another side by now.
-
-        Raises:
-            StepError: 4011.
-        """
-        facts = self.observe()
-        if self._staged is not None and facts.names is not self._staged:
-            raise StepError(
-                Code.SWITCHOVER_BLOCKED,
-                f"pointer {self.id} was moved since it was proved",
-                seen=f"it names {facts.seen}",
-                wanted=str(self._staged),
-                hint="who else moves it? Stop that, then run again",
-            )
 
     def pause(self, budget: timedelta) -> None:
         """Hold clients back, where it can; on failure hold back none.
@@ -171,16 +131,6 @@ class CommandPointer:
         if (facts := self.observe()).names is not side:
             raise self._failed("set", f"`get` says {facts.seen} after it")
 
-    def move_with(self, others: Sequence[Any], side: Side) -> dict[str, BluegreenError]:
-        """`move`; no other pointer shares its place."""
-        late: dict[str, BluegreenError] = {}
-        for one in (self, *others):
-            try:
-                one.move(side)
-            except BluegreenError as error:
-                late[one.id] = error
-        return late
-
     def by_hand(self, side: Side) -> str:
         """The program, as a shell takes it."""
         return f"`{shlex.join(self._command('set', side))}`"
@@ -188,32 +138,6 @@ class CommandPointer:
     def resume_by_hand(self) -> str:
         """The program, as a shell takes it."""
         return shlex.join(self._given["resume"]) or "nothing: it holds no client back"
-
-    def younger_moves(self, ours: Collection[str]) -> list[str]:
-        """Its programs know of no session."""
-        return []
-
-    def leave_out_client(self) -> None:
-        """Go on without the client; `probe` then says nothing."""
-        self.close()
-        self.client = None
-
-    def probe(self) -> str:
-        """Come in as a new client; the identity of the side reached, or nothing.
-
-        Raises:
-            StepError: 4009, the client got an error or no answer.
-        """
-        if self.client is None:
-            return ""
-        # A session from before the move may still stand on the side that was left.
-        self.client.close()
-        return ask_identity(self.id, self.client)
-
-    def close(self) -> None:
-        """Close the client's session."""
-        if self.client:
-            self.client.close()
 
     def _run(self, name: str, within_s: float = 0, *, side: Side | None = None) -> str:
         span = min(within_s or self._within_s, self._within_s)

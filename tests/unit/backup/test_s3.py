@@ -11,8 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
+from bluegreen.backups.aws import GIVE_UP_AFTER_S
 from bluegreen.backups.places import Bucket, Folder, split_bucket
-from bluegreen.backups.s3 import GIVE_UP_AFTER_S, ObjectStore
+from bluegreen.backups.s3 import ObjectStore
 from bluegreen.model.errors import StepError
 from bluegreen.steps.backup import Backup
 from bluegreen.steps.decommission import Decommission
@@ -102,10 +103,10 @@ def test_an_address_is_split() -> None:
 
 def test_a_place_is_what_the_fields_say() -> None:
     given = S3Options(lock=timedelta(days=30), lock_mode="COMPLIANCE", region="eu-1")
-    assert place_of("s3://acme-1/a", given, Path("/home")) == Bucket(
+    assert place_of("s3://acme-1/a", given, Path("/playbooks")) == Bucket(
         "acme-1", "a", "eu-1", lock=timedelta(days=30), lock_mode="COMPLIANCE"
     )
-    assert place_of("kept", None, Path("/home")) == Folder(Path("/home/kept"))
+    assert place_of("kept", None, Path("/playbooks")) == Folder(Path("/playbooks/kept"))
 
 
 WRONG: dict[str, tuple[Callable[[], object], str]] = {
